@@ -1,5 +1,6 @@
 //! The command line.
 
+mod export;
 mod help;
 mod search;
 
@@ -14,6 +15,7 @@ use crate::encoder::{Fit, Precision};
 use crate::engine::FrameSelection;
 use crate::library::export::ResultFormat;
 use crate::scoring::Mode;
+pub use export::{ExportArgs, ExportFormat, ReportScope};
 pub use help::{command, suggestion};
 pub use search::SearchArgs;
 
@@ -258,7 +260,9 @@ pub enum Command {
     /// --all every one. --model and --prompts leave out those of others.
     #[command(after_help = "Examples:
   medivision-tui export --output results.parquet
-  medivision-tui export scans --prompts chest-xray --format csv")]
+  medivision-tui export scans --prompts chest-xray --format csv
+  medivision-tui export --filter 'label:pneumonia p>0.6' --output suspects.csv
+  medivision-tui export scans --format sr --output reports")]
     Export(ExportArgs),
     /// Write synthetic studies to a folder and browse them
     Demo(DemoArgs),
@@ -320,34 +324,6 @@ pub struct ClassifyArgs {
     /// Options for classifying and for writing results.
     #[command(flatten)]
     pub results: ResultArgs,
-}
-
-/// `export`
-#[derive(Debug, Args)]
-pub struct ExportArgs {
-    /// Files, and folders with all below them [default: all that the library knows]
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    /// Format [default: by the extension of --output, else jsonl]
-    #[arg(long)]
-    pub format: Option<ExportFormat>,
-    /// Write to this file, which is replaced when all is written
-    #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Every result of each image, not only the one that was computed last
-    #[arg(long)]
-    pub all: bool,
-}
-
-/// Formats of `export`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum ExportFormat {
-    /// One JSON object per line.
-    Jsonl,
-    /// A header, then one row per result.
-    Csv,
-    /// A Parquet file with the columns of a CSV.
-    Parquet,
 }
 
 /// `watch`

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! submit ─► jobs (2 lanes) ─► pool: decode, preprocess ─► prepared (2 lanes) ─► engine thread: encode, score ─► Event
+//! compare ─► engine thread, between two passes: encode texts, compare ─► Event
 //! rescore, recall ─► scoring thread: score embeddings that are in memory or in the library ─► Event
 //! ```
 //!
@@ -15,6 +16,7 @@ mod pool;
 mod rescore;
 mod scoring;
 mod shared;
+mod similar;
 mod worker;
 
 use std::path::PathBuf;
@@ -38,6 +40,7 @@ use rescore::ScoringRequest;
 pub use rescore::{ClassifiedFile, RecalledFile};
 pub use scoring::NOT_FOR_PATIENTS;
 use shared::EngineShared;
+pub use similar::{QuerySubject, Similarities, SimilarityRequest};
 pub use worker::embedding_key;
 
 /// Prepared frames that may wait per lane: as many as the largest batch on a CPU, so that the model rarely waits for a decode.
@@ -172,6 +175,13 @@ pub enum Event {
         /// The other files.
         missing: Vec<PathBuf>,
     },
+    /// The result of [`Engine::compare`].
+    Compared {
+        /// The number of the request.
+        generation: u64,
+        /// The similarities, or why there are none.
+        outcome: Result<Similarities, String>,
+    },
     /// The throughput, sent after each batch.
     Rate {
         /// Images per second through the model, as a running mean.
@@ -213,6 +223,7 @@ impl Engine {
             is_stopped: AtomicBool::new(false),
             scorers: RwLock::default(),
             next_prompts: Mutex::default(),
+            next_comparison: Mutex::default(),
         });
         let (alive, ended) = bounded::<()>(0);
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
@@ -309,6 +320,12 @@ impl Engine {
     /// model is open or has failed. A few hundred files at a time, as they are answered together.
     pub fn recall(&self, files: Vec<PathBuf>) {
         self.score(ScoringRequest::Recall(files));
+    }
+
+    /// Compares images with a query, between two forward passes. Answered by [`Event::Compared`], once the model is open. A later
+    /// call supersedes one that has not begun.
+    pub fn compare(&self, request: SimilarityRequest) {
+        self.shared.request_comparison(request);
     }
 
     fn score(&self, request: ScoringRequest) {

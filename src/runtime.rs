@@ -2,6 +2,7 @@
 //! tests drive the real loop.
 
 mod choices;
+mod exports;
 mod folder_states;
 mod folders;
 mod library_changes;
@@ -11,9 +12,9 @@ mod prompt_files;
 mod reviews;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as Input, KeyEventKind};
@@ -26,6 +27,7 @@ use crate::encoder::ModelSource;
 use crate::engine::{Engine, Factory, Settings};
 use crate::graphics::{GraphicsSetup, Screen, preview};
 use crate::jobs::JobCommand;
+use crate::library::Record;
 use crate::watch::{self, Watch};
 pub use choices::ChoiceSources;
 pub use folder_states::FolderStateStore;
@@ -67,6 +69,8 @@ pub struct Services {
     _library_changes: Option<LibraryWatch>,
     /// `None` without a library.
     reviews: Option<ReviewWriter>,
+    /// Tells exports to end.
+    is_ending: Arc<AtomicBool>,
     /// The newest generation requested, by which older listings end early.
     listing: Arc<AtomicU64>,
     /// The same for headers.
@@ -117,6 +121,7 @@ impl Services {
             tiles: None,
             watch: None,
             prompt_files: None,
+            is_ending: Arc::default(),
             listing: Arc::default(),
             headers: Arc::default(),
             related: Arc::default(),
@@ -170,6 +175,7 @@ impl Services {
 
     /// Shuts everything down. False if a forward pass is still running and was left behind.
     pub fn shutdown(self) -> bool {
+        self.is_ending.store(true, Ordering::Relaxed);
         drop((self.watch, self.preview, self.sides, self.tiles));
         let others = self.retired.into_iter();
         let others = others.chain(self.candidate.map(|(_, engine)| engine));
@@ -286,6 +292,8 @@ impl Services {
                     reviews.request(request, before);
                 }
             }
+            Effect::Export { file, results } => self.export(file, results),
+            Effect::Compare(request) => self.engine.compare(request),
             Effect::Bell => return Some(ScreenEffect::Bell),
             Effect::Copy(text) => return Some(ScreenEffect::Copy(text)),
             Effect::Suspend => return Some(ScreenEffect::Suspend),
@@ -314,6 +322,12 @@ impl Services {
             },
             _ => {}
         }
+    }
+
+    fn export(&self, file: String, results: Vec<(PathBuf, Arc<[Record]>)>) {
+        let library = self.settings.library.clone();
+        let stopped = Arc::clone(&self.is_ending);
+        exports::export(file, results, library, stopped, Arc::clone(&self.send));
     }
 
     fn start_watch(&mut self, root: &Path) {

@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 7] = [
 
 /// Crates that only these rooms may use.
 const CONFINED: [(&str, &[&str]); 7] = [
-    ("dicom_object", &["media", "phantom"]),
+    ("dicom_object", &["library", "media", "phantom"]),
     ("tch", &["encoder"]),
     ("tokenizers", &["encoder"]),
     ("notify", &["watch"]),

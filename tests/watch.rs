@@ -7,6 +7,8 @@ mod command;
 mod follow_ups;
 #[path = "watch/restarts.rs"]
 mod restarts;
+#[path = "cli/schema.rs"]
+mod schema;
 #[path = "watch/series.rs"]
 mod series;
 #[path = "watch/service.rs"]

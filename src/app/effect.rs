@@ -1,14 +1,15 @@
 //! All effects, as data. The runtime carries them out, and answers with messages.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::entry::{FoundFile, Stamp};
 use super::folder_state::FolderState;
 use super::measurement::{Measurement, MeasurementId};
 use super::preview::PreviewKey;
-use crate::engine::ClassifiedFile;
+use crate::engine::{ClassifiedFile, SimilarityRequest};
 use crate::jobs::JobCommand;
-use crate::library::{Review, ReviewRequest};
+use crate::library::{Record, Review, ReviewRequest};
 use crate::prompts::Prompts;
 
 /// An action requested by [`super::update`]. No effect blocks the loop.
@@ -116,6 +117,17 @@ pub enum Effect {
     Rescore(Vec<ClassifiedFile>),
     /// Score files from what the library holds of them. Answered by one `Event::Recalled` of the engine in use.
     Recall(Vec<PathBuf>),
+    /// Compare images with a query. Answered by `Event::Compared` of the engine in use; a later request may supersede an
+    /// unfinished one.
+    Compare(SimilarityRequest),
+    /// Write results to a new file; its extension decides the format. Answered by [`super::Msg::Report`]s: of progress, and of how
+    /// it ended.
+    Export {
+        /// The file, as typed.
+        file: String,
+        /// The files and their results, in this order.
+        results: Vec<(PathBuf, Arc<[Record]>)>,
+    },
     /// List the models that can be chosen. Answered by [`super::Msg::Models`].
     Models,
     /// Download a model from the hub. Answered by [`super::Msg::Pulling`] and finally [`super::Msg::Pulled`].

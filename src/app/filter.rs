@@ -6,7 +6,7 @@ use frizbee::{Config, Matcher};
 use serde::{Deserialize, Serialize};
 
 use super::results::reviews::Judged;
-use terms::ParsedFilter;
+use terms::{ParsedFilter, ResultTerm};
 
 /// What the rows of a list must satisfy.
 ///
@@ -59,6 +59,12 @@ impl Filter {
     /// Whether results or reviews decide which rows pass.
     pub fn needs_results(&self) -> bool {
         !self.terms.on_results.is_empty()
+    }
+
+    /// Whether a term compares the urgency.
+    pub fn compares_urgency(&self) -> bool {
+        let terms = &self.terms.on_results;
+        terms.iter().any(ResultTerm::is_about_urgency)
     }
 
     /// Whether each of the names passes, with the state of its file; `None` if all do. A row without a state, such as a folder,

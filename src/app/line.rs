@@ -1,4 +1,4 @@
-//! A line being typed: a filter, or a command in the palette.
+//! A line being typed: a filter, a query, the name of a file, or a command in the palette.
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use tui_input::Input;
@@ -6,6 +6,9 @@ use tui_input::backend::crossterm::to_input_request;
 
 use super::filter::best_matches;
 use super::keys::{Action, Keymap, PaletteEntry};
+
+/// The command in the palette that takes a file.
+const EXPORT: &str = "export ";
 
 /// The purpose of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,10 @@ pub enum Purpose {
     Note,
     /// How many images to draw.
     Sample,
+    /// Ranks the images by their similarity to what is typed.
+    Find,
+    /// Names the file that the results on screen are written to.
+    Export,
 }
 
 /// The result of a key in the line.
@@ -27,6 +34,10 @@ pub(super) enum LineOutcome {
     None,
     /// Show only the files that pass.
     Filter(String),
+    /// Rank the images by their similarity to a query.
+    Find(String),
+    /// Write the results on screen to a file.
+    Export(String),
     /// Move the cursor of the list.
     Move(isize),
     /// Perform the action chosen in the palette.
@@ -105,13 +116,23 @@ impl Line {
         })
     }
 
+    /// The file named by `export FILE` in the palette.
+    fn file_to_export(&self) -> Option<&str> {
+        let file = self.input.value().trim_start().strip_prefix(EXPORT)?.trim();
+        (!file.is_empty()).then_some(file)
+    }
+
     /// The actions that match what is typed, the best match first.
     pub(crate) fn palette(&self, keymap: &Keymap) -> Vec<PaletteEntry> {
         let all = keymap.palette();
         // What matches by its description precedes what matches by another name.
         let words: Vec<&str> = all.iter().map(|offer| offer.words.as_str()).collect();
         let synonyms: Vec<&str> = all.iter().map(|offer| offer.synonyms).collect();
-        let typed = self.input.value();
+        let typed = if self.file_to_export().is_some() {
+            EXPORT
+        } else {
+            self.input.value()
+        };
         let (Some(described), Some(named)) =
             (best_matches(typed, &words), best_matches(typed, &synonyms))
         else {
@@ -159,10 +180,28 @@ impl Line {
                 (false, LineOutcome::Enter(purpose, text))
             }
             (Purpose::Filter, KeyMeaning::Accept)
-            | (Purpose::Palette | Purpose::Note | Purpose::Sample, KeyMeaning::Leave) => {
-                (false, LineOutcome::None)
+            | (
+                Purpose::Palette
+                | Purpose::Find
+                | Purpose::Export
+                | Purpose::Note
+                | Purpose::Sample,
+                KeyMeaning::Leave,
+            ) => (false, LineOutcome::None),
+            (Purpose::Find | Purpose::Export, KeyMeaning::Edit) => (true, LineOutcome::None),
+            (Purpose::Find | Purpose::Export, KeyMeaning::Move(rows)) => {
+                (true, LineOutcome::Move(rows))
+            }
+            (Purpose::Export, KeyMeaning::Accept) => {
+                (false, LineOutcome::Export(self.input.value().to_owned()))
+            }
+            (Purpose::Find, KeyMeaning::Accept) => {
+                (false, LineOutcome::Find(self.input.value().to_owned()))
             }
             (Purpose::Palette, KeyMeaning::Accept) => {
+                if let Some(file) = self.file_to_export() {
+                    return (false, LineOutcome::Export(file.to_owned()));
+                }
                 let offers = self.palette(keymap);
                 let chosen = offers.get(self.chosen);
                 let outcome =

@@ -8,6 +8,7 @@ mod input;
 mod library;
 mod mouse;
 mod review;
+mod similar;
 mod update;
 
 use std::collections::{HashMap, HashSet};
@@ -51,6 +52,7 @@ use crate::rules::Rules;
 use crate::view::panels::Panels;
 use files::PendingScan;
 use mouse::Mouse;
+use similar::PendingQuery;
 
 /// Tick interval while the cursor comes to rest.
 const REST_TICK: Duration = Duration::from_millis(40);
@@ -126,6 +128,8 @@ pub struct Model {
     prompt_sets: PromptSets,
     models: ModelChooser,
     rules: Rules,
+    /// The query that is being answered.
+    query: Option<PendingQuery>,
     /// First line of the result panel on screen.
     result_scroll: usize,
     leader: Leader,
@@ -169,6 +173,7 @@ impl Model {
             prompt_sets: PromptSets::new(setup.review.conditions),
             models: ModelChooser::default(),
             rules: setup.rules,
+            query: None,
             result_scroll: 0,
             leader: Leader::default(),
         }
@@ -220,7 +225,7 @@ impl Model {
     fn is_busy(&self) -> bool {
         let awaits_headers = self.studies.awaited_headers(self.folder()).is_some();
         let rescores = self.prompt_sets.rescoring().is_some();
-        if awaits_headers || rescores || self.models.is_busy() {
+        if awaits_headers || rescores || self.query.is_some() || self.models.is_busy() {
             return true;
         }
         match self.engine {

@@ -111,6 +111,19 @@ impl Rank {
         }
     }
 
+    /// The rank by a number of which the highest comes first; `None` if it is not known.
+    pub(super) fn descending(value: Option<f64>) -> Self {
+        value.map_or(Self::missing(), |value| Self {
+            number: -value,
+            ..Self::default()
+        })
+    }
+
+    /// The number that the rank was made from, unless that is missing.
+    pub(super) fn value(&self) -> Option<f64> {
+        (!self.missing).then_some(-self.number)
+    }
+
     fn missing() -> Self {
         Self {
             missing: true,

@@ -1,6 +1,8 @@
 //! `export`: writes results from the library.
 
-use std::ffi::OsStr;
+mod filter;
+mod reports;
+
 use std::fs::Permissions;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -15,58 +17,25 @@ use super::library::{existing, unusable};
 use super::print::{self, closed_pipe};
 use super::progress::ProgressLine;
 use super::{CommandSetup, Fault, exit, on_signals, run, shown};
-use crate::cli::{ExportArgs, ExportFormat, GlobalArgs};
-use crate::library::export::{ParquetWriter, ResultFormat, ResultWriter};
-use crate::library::{AuditEvent, Library, OutputLog, Record, ResultSelection};
+use crate::app::results::reviews::Reviews;
+use crate::cli::{ExportArgs, ExportFormat, GlobalArgs, ReportScope};
+use crate::library::export::{RESULT_SCHEMA, TableFormat, TableWriter};
+use crate::library::{AuditEvent, Library, OutputLog, ResultSelection, ReviewPosition};
+use filter::ResultFilter;
+use reports::ReportExport;
 
 /// Number of results after which progress is shown.
 const PROGRESS_STEP: u64 = 1024;
 
-/// Where results go.
-enum ExportWriter<W: Write + Send> {
-    Lines(ResultWriter<W>),
-    Parquet(ParquetWriter<W>),
-}
-
-impl<W: Write + Send> ExportWriter<W> {
-    fn new(
-        out: W,
-        format: ExportFormat,
-        conditions: Vec<String>,
-        library: &Arc<Library>,
-    ) -> io::Result<Self> {
-        let log = OutputLog::new(Arc::clone(library), AuditEvent::Exported, None);
-        let format = match format {
-            ExportFormat::Jsonl => ResultFormat::Jsonl,
-            ExportFormat::Csv => ResultFormat::Csv,
-            ExportFormat::Parquet => {
-                return ParquetWriter::new(out, conditions, Some(log)).map(Self::Parquet);
-            }
-        };
-        let writer = ResultWriter::with_conditions(out, format, conditions);
-        Ok(Self::Lines(writer.logged(Some(log))))
-    }
-
-    fn write(&mut self, path: &Path, record: Record) -> io::Result<()> {
-        match self {
-            Self::Lines(writer) => writer.write(path, &Ok(record)).map(drop),
-            Self::Parquet(writer) => writer.write(record),
-        }
-    }
-
-    fn finish(self) -> io::Result<()> {
-        match self {
-            Self::Lines(mut writer) => writer.finish(),
-            Self::Parquet(writer) => writer.finish(),
-        }
-    }
-}
+/// What is said when there is nothing to export.
+const NO_RESULTS: &str = "the library has no such results";
 
 /// What is exported.
 struct Export {
     library: Arc<Library>,
     selection: ResultSelection,
-    format: ExportFormat,
+    filter: ResultFilter,
+    format: TableFormat,
 }
 
 /// How many results were written, and whether a signal stopped that.
@@ -80,17 +49,17 @@ impl Export {
     fn write(&self, out: impl Write + Send) -> Result<Exported, ExportError> {
         let conditions = self.library.stored_conditions(&self.selection);
         let conditions = conditions.map_err(unusable(&self.library))?;
-        let mut writer = ExportWriter::new(out, self.format, conditions, &self.library)?;
-        let stopped = Arc::new(AtomicBool::new(false));
-        on_signals(&[SIGINT, SIGTERM], {
-            let stopped = Arc::clone(&stopped);
-            move || stopped.store(true, Ordering::Relaxed)
-        })?;
+        let log = OutputLog::new(Arc::clone(&self.library), AuditEvent::Exported, None);
+        let mut writer = TableWriter::new(out, self.format, conditions, Some(log))?;
+        let stopped = stopped_by_signal()?;
         let progress = ProgressLine::new();
         let (mut results, mut fault) = (0, None);
         let read = self
             .library
             .stored_results(&self.selection, &mut |path, record| {
+                if !self.filter.admits(path, &record) {
+                    return !stopped.load(Ordering::Relaxed);
+                }
                 if let Err(error) = writer.write(path, record) {
                     fault = Some(error);
                     return false;
@@ -114,7 +83,7 @@ impl Export {
     }
 
     fn write_stdout(&self) -> Result<Exported, Fault> {
-        if self.format == ExportFormat::Parquet {
+        if self.format == TableFormat::Parquet {
             if io::stdout().is_terminal() {
                 return Err(Fault::usage(
                     "Parquet is not for a terminal; give a file by --output",
@@ -182,9 +151,64 @@ fn of_stdout(error: ExportError) -> Result<Exported, Fault> {
     }
 }
 
+/// A flag that SIGINT and SIGTERM set.
+fn stopped_by_signal() -> Result<Arc<AtomicBool>, Fault> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    on_signals(&[SIGINT, SIGTERM], {
+        let stopped = Arc::clone(&stopped);
+        move || stopped.store(true, Ordering::Relaxed)
+    })?;
+    Ok(stopped)
+}
+
+/// The name by which the library knows a model.
+fn stored_name(model: String) -> String {
+    if model == "builtin" {
+        return "demo".to_owned();
+    }
+    model
+}
+
+/// Exports structured reports; returns the exit code.
+fn run_reports(
+    arguments: &ExportArgs,
+    library: &Arc<Library>,
+    selection: &ResultSelection,
+    filter: &ResultFilter,
+    setup: &CommandSetup,
+) -> Result<u8, Fault> {
+    let folder = arguments.output.as_deref();
+    let folder = folder.ok_or_else(|| Fault::usage("reports need a folder: --output DIR"))?;
+    let export = ReportExport {
+        library,
+        selection,
+        filter,
+        scope: arguments.per.unwrap_or(ReportScope::Instance),
+        with_identity: setup.show_phi,
+        folder,
+    };
+    let stopped = stopped_by_signal()?;
+    let done = export.write(&stopped)?;
+    run::flush(Some(library), run::LIBRARY_TIMEOUT);
+    if done.is_empty() {
+        print::message(NO_RESULTS);
+    }
+    Ok(done.code())
+}
+
 /// Exports results; returns the exit code.
 pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) -> Result<u8, Fault> {
+    if arguments.schema {
+        print::write(RESULT_SCHEMA.as_bytes())?;
+        return Ok(exit::OK);
+    }
+    let filter = ResultFilter::parse(&arguments.filter)?;
     let library = existing(setup)?;
+    let mut reviews = Reviews::new(setup.reviewer.name.clone());
+    if let Some((all, _)) = library.review_changes(ReviewPosition::default()) {
+        reviews.apply(all);
+    }
+    let filter = filter.with_reviews(reviews);
     let absolute = |path: &PathBuf| {
         std::path::absolute(path).map_err(|error| Fault::usage(format!("{}: {error}", shown(path))))
     };
@@ -192,21 +216,30 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
     let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
     let selection = ResultSelection {
         paths: paths.collect::<Result<_, _>>()?,
-        model: given(&global.model),
+        model: given(&global.model).map(stored_name),
         prompts: given(&global.prompts),
         all: arguments.all,
+        by_study: arguments.per == Some(ReportScope::Study),
     };
-    let extension = arguments.output.as_deref().and_then(Path::extension);
-    let format = arguments
-        .format
-        .unwrap_or(match extension.and_then(OsStr::to_str) {
-            Some("csv") => ExportFormat::Csv,
-            Some("parquet") => ExportFormat::Parquet,
-            _ => ExportFormat::Jsonl,
-        });
+    let format = match arguments.format {
+        Some(ExportFormat::Sr) => {
+            return run_reports(arguments, &library, &selection, &filter, setup);
+        }
+        Some(ExportFormat::Jsonl) => TableFormat::Jsonl,
+        Some(ExportFormat::Csv) => TableFormat::Csv,
+        Some(ExportFormat::Parquet) => TableFormat::Parquet,
+        None => {
+            let output = arguments.output.as_deref();
+            output.map(TableFormat::of_file).unwrap_or_default()
+        }
+    };
+    if arguments.per.is_some() {
+        return Err(Fault::usage("--per is for --format sr"));
+    }
     let export = Export {
         library: Arc::clone(&library),
         selection,
+        filter,
         format,
     };
     let exported = match &arguments.output {
@@ -218,7 +251,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
         return Ok(exit::INTERRUPTED);
     }
     if exported.results == 0 {
-        print::message("the library has no such results");
+        print::message(NO_RESULTS);
     }
     Ok(exit::OK)
 }

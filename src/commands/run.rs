@@ -168,7 +168,10 @@ impl<'a, W> Run<'a, W> {
                 ));
             }
             // Only the interface asks for results again.
-            Event::Rescored { .. } | Event::Recalled { .. } | Event::Rate { .. } => {}
+            Event::Rescored { .. }
+            | Event::Recalled { .. }
+            | Event::Compared { .. }
+            | Event::Rate { .. } => {}
         }
         Ok(None)
     }

@@ -211,22 +211,18 @@ impl Walk {
         std::thread::spawn(move || {
             let found: Vec<_> = walk::files(&dir).collect();
             let Ok(key) = key.recv() else { return };
-            let library = library.as_deref();
-            let images = images
-                .into_iter()
-                .map(|(term, path)| SearchInput::Query { term, path });
-            let files = found.into_iter().map(|found| match found {
-                Ok(path) => input(path, library, &key, frames),
-                Err(unreadable) => SearchInput::Unreadable {
-                    path: unreadable.path,
-                    message: unreadable.error.message,
-                },
-            });
-            for input in images.chain(files) {
-                // The channel closes only when the command is ending.
-                if sender.send(input).is_err() {
+            let images = images.into_iter();
+            let mut inputs: Vec<_> = images
+                .map(|(term, path)| SearchInput::Query { term, path })
+                .collect();
+            let mut found = found.into_iter();
+            // The channel closes only when the command is ending.
+            while inputs.drain(..).all(|input| sender.send(input).is_ok()) {
+                let batch: Vec<_> = found.by_ref().take(MAX_WALK_AHEAD).collect();
+                if batch.is_empty() {
                     return;
                 }
+                inputs = look_up(batch, library.as_deref(), &key, frames);
             }
         });
         Self { inputs, keys }
@@ -239,20 +235,31 @@ impl Walk {
     }
 }
 
-fn input(
-    path: PathBuf,
+/// Looks files up in the library.
+fn look_up(
+    found: Vec<Result<PathBuf, walk::Unreadable>>,
     library: Option<&Library>,
     key: &str,
     frames: FrameSelection,
-) -> SearchInput {
-    let find = |library| StoredFile::find(library, &path, key, frames);
-    match library.and_then(find) {
-        Some(stored) => SearchInput::Known {
-            path,
-            stored: Box::new(stored),
+) -> Vec<SearchInput> {
+    let paths = found.iter().filter_map(|found| found.as_ref().ok());
+    let paths: Vec<PathBuf> = paths.cloned().collect();
+    let stored = library.map(|library| StoredFile::find_all(library, &paths, key, frames));
+    let mut stored = stored.unwrap_or_default().into_iter();
+    let input = |found: Result<PathBuf, walk::Unreadable>| match found {
+        Ok(path) => match stored.next().flatten() {
+            Some(stored) => SearchInput::Known {
+                path,
+                stored: Box::new(stored),
+            },
+            None => SearchInput::New(path),
         },
-        None => SearchInput::New(path),
-    }
+        Err(unreadable) => SearchInput::Unreadable {
+            path: unreadable.path,
+            message: unreadable.error.message,
+        },
+    };
+    found.into_iter().map(input).collect()
 }
 
 /// The embeddings of the query's terms, in their order.

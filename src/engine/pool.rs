@@ -1,7 +1,7 @@
 //! The decoding threads: they decode and preprocess images, by default on as many threads as there are cores.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -98,17 +98,23 @@ pub struct StoredFile {
 }
 
 impl StoredFile {
-    /// What the library holds of the file at a path, if that has not changed. `embedding_key`: see
-    /// [`super::embedding_key`].
-    pub fn find(
+    /// What the library holds of each of the files, if that has not changed. `embedding_key`: see [`super::embedding_key`]. Some
+    /// hundred files at a time, as other reads of the library see no changes meanwhile.
+    pub fn find_all(
         library: &Library,
-        path: &Path,
+        paths: &[PathBuf],
         embedding_key: &str,
         frames: FrameSelection,
-    ) -> Option<Self> {
-        let path = std::path::absolute(path).ok()?;
-        let content = library.content(&path, FileIdentity::of(&path)?)?;
-        Self::of(library, content, embedding_key, frames)
+    ) -> Vec<Option<Self>> {
+        let Ok(here) = std::env::current_dir() else {
+            return paths.iter().map(|_| None).collect();
+        };
+        let find = |path: &PathBuf| {
+            let path = std::path::absolute(here.join(path)).ok()?;
+            let content = library.content(&path, FileIdentity::of(&path)?)?;
+            Self::of(library, content, embedding_key, frames)
+        };
+        library.in_one_read(|| paths.iter().map(find).collect())
     }
 
     /// What the library holds of a content; `None` if an embedding is missing.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use super::lanes::{Closed, Lane, Lanes};
 use super::pool;
 use super::scoring::Scorers;
+use super::similar::SimilarityRequest;
 use super::{Event, EventHandler, Job, Settings};
 use crate::encoder::Preprocess;
 use crate::library::{Outcome, Record};
@@ -44,6 +45,8 @@ pub(super) struct EngineShared {
     pub(super) scorers: RwLock<Option<Arc<Scorers>>>,
     /// The prompts to use from the next batch on.
     pub(super) next_prompts: Mutex<Option<Prompts>>,
+    /// The query to answer before the next batch.
+    pub(super) next_comparison: Mutex<Option<SimilarityRequest>>,
 }
 
 impl EngineShared {
@@ -119,6 +122,19 @@ impl EngineShared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         next.take()
+    }
+
+    /// Asks the engine thread to compare images with a query, and wakes it.
+    pub(super) fn request_comparison(&self, request: SimilarityRequest) {
+        let next = &self.next_comparison;
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+        self.prepared.wake();
+    }
+
+    /// Takes the query that was requested last, if any.
+    pub(super) fn requested_comparison(&self) -> Option<SimilarityRequest> {
+        let next = self.next_comparison.lock();
+        next.unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Puts scorers into use, and sends an event about that. Events of [`Self::with_scorers`] before it are about the previous

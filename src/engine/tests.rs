@@ -15,6 +15,8 @@ mod devices;
 mod promote;
 #[path = "tests/rescore.rs"]
 mod rescore;
+#[path = "tests/similar.rs"]
+mod similar;
 #[path = "tests/stored.rs"]
 mod stored;
 

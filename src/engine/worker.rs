@@ -147,6 +147,22 @@ impl<'a> InferenceWorker<'a> {
         }
     }
 
+    /// Answers the query that was requested last, if any.
+    fn compare(&mut self) {
+        let Some(request) = self.shared.requested_comparison() else {
+            return;
+        };
+        let generation = request.generation;
+        let encoder = self.encoder.as_mut();
+        let compared = catch_unwind(AssertUnwindSafe(|| request.compare(encoder)));
+        let failed = || Err("the query cannot be encoded: internal error; see the log".into());
+        let outcome = compared.unwrap_or_else(|_| failed());
+        (self.shared.handler)(Event::Compared {
+            generation,
+            outcome,
+        });
+    }
+
     /// Encodes a blank image: a GPU's first forward pass takes a fifth of a second longer, which is spent before a user waits.
     fn warm_up(&mut self) {
         let blank = Picture {
@@ -167,6 +183,7 @@ impl<'a> InferenceWorker<'a> {
         }
         while let Some(frames) = self.next_frames() {
             self.change_prompts();
+            self.compare();
             let has_pending = self.pending.is_some();
             match self.make_batch(frames) {
                 Some(batch) if self.shares_cpu => self.compute(batch),

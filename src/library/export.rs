@@ -2,6 +2,8 @@
 //! its lines appear as results arrive, whereas table libraries (`comfy-table`) need all rows first.
 
 mod parquet;
+pub mod report;
+mod table;
 mod written;
 
 use std::io::{self, Write};
@@ -16,6 +18,7 @@ use crate::media::{clean, padded};
 use crate::prompts::Prompts;
 use crate::scoring::{Decision, Score, Verdict};
 pub use parquet::ParquetWriter;
+pub use table::{TableFormat, TableWriter};
 pub use written::WrittenLines;
 
 /// The output format of results.
@@ -29,6 +32,9 @@ pub enum ResultFormat {
     /// A header, then one row per result.
     Csv,
 }
+
+/// The JSON schema of a line of [`ResultFormat::Jsonl`].
+pub const RESULT_SCHEMA: &str = include_str!("export/result.schema.json");
 
 /// The first columns of a CSV, in the contract's order.
 const FIRST_COLUMNS: [&str; 20] = [

@@ -1,8 +1,11 @@
 //! Ranks images by the similarity of their embeddings, and finds near-duplicates among them.
 
+mod query;
+
 use multiversion::multiversion;
 
 use crate::encoder::{EncoderError, is_direction, similarities};
+pub use query::{QueryWords, direction, split_query, split_weight};
 
 /// Rows and columns of one matrix product in the search for near-duplicates: enough to keep the cores busy for a fraction of a
 /// second, in some 60 MB. There are at least as many columns as rows, so that the first product of a block of rows contains all
@@ -159,6 +162,12 @@ fn at_least(numbers: &[f32], limit: f32) -> impl Iterator<Item = usize> {
         let found = part.iter().enumerate().filter(move |(_, n)| **n >= limit);
         found.map(move |(offset, _)| index * SCAN + offset)
     })
+}
+
+/// The cosine similarities of unit embeddings, in pieces of memory of their own, to a unit vector; `None` of one of another length.
+pub fn similarities_of(embeddings: &[&[f32]], query: &[f32]) -> Vec<Option<f32>> {
+    let similarity = |row: &&[f32]| (row.len() == query.len()).then(|| products(row, query)[0]);
+    embeddings.iter().map(similarity).collect()
 }
 
 /// The dot product of each row with the query.

@@ -204,6 +204,21 @@ impl Library {
         self.open()?.content(path, identity)
     }
 
+    /// Runs `work`, whose reads all see the same state. Many short reads are faster so, but meanwhile the journal cannot be
+    /// emptied: not for work that waits.
+    pub fn in_one_read<T>(&self, work: impl FnOnce() -> T) -> T {
+        let Some(open) = self.open() else {
+            return work();
+        };
+        // Where a transaction cannot begin, as within another, each read sees the latest state.
+        let begun = open.execute("BEGIN");
+        let result = work();
+        if begun {
+            open.execute("COMMIT");
+        }
+        result
+    }
+
     /// Notes the content of a file.
     pub fn note_file(&self, path: &Path, identity: FileIdentity, content: Arc<ImageContent>) {
         self.send(|| WriteRequest::File {
@@ -313,6 +328,12 @@ impl OpenLibrary {
                 .query_row([key.as_slice()], |row| row.get(0))
                 .optional()
         })
+    }
+
+    /// Runs a statement without parameters; whether it succeeded.
+    fn execute(&self, statement: &str) -> bool {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        reader.execute_batch(statement).is_ok()
     }
 
     /// Runs a query; what cannot be read counts as missing.

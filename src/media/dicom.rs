@@ -21,6 +21,7 @@ pub(super) use object::DicomObject;
 pub(super) use parsing::body::Body;
 pub(super) use studies::directory::members;
 pub(super) use studies::header::header;
+pub(super) use studies::identity::object_identity;
 pub(super) use tags::tree::tree;
 
 #[cfg(test)]

@@ -55,7 +55,10 @@ mod warnings;
 pub use contain::{contain, is_contained};
 pub use dicom::caption::Caption;
 pub use dicom::studies::frame_order::FrameOrder;
-pub use dicom::studies::series::{DicomHeader, Member, Series, Study, directory, group, header};
+pub use dicom::studies::identity::ObjectIdentity;
+pub use dicom::studies::series::{
+    DicomHeader, Member, Series, Study, directory, group, header, object_identity,
+};
 pub use dicom::tags::{TagRow, TagTree, tags};
 pub use error::{ErrorKind, FileContent, MediaError};
 pub use files::{open_file, read_file, read_text};

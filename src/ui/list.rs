@@ -167,7 +167,10 @@ fn spans(
             group_columns(&sum, columns, looks)
         }
         // A folder has a state where it cannot be read.
-        (_, Some(state)) => file_columns(model, state, columns, looks),
+        (_, Some(state)) => {
+            let similarity = model.folder().similarity(file);
+            file_columns(model, state, similarity, columns, looks)
+        }
         (EntryKind::Folder, None) => {
             folder_columns(model.results().tally(&file.path), columns, looks)
         }
@@ -217,17 +220,19 @@ pub(super) fn name_style(model: &Model, file: &Row, under_cursor: bool, looks: L
     }
 }
 
+/// `similarity`: the number shown instead, if files are ranked by it.
 fn file_columns(
     model: &Model,
     state: &FileState,
+    similarity: Option<f32>,
     columns: &ListColumns,
     looks: Looks,
 ) -> Vec<Span<'static>> {
     let status = state.status();
     let word = match (state, state.record()) {
         (FileState::Done(_), Some(record)) => {
-            let figure = model.folder().options().sort.by.figure(&record.verdict);
-            return record_columns(record, figure, status, columns, looks);
+            let figure = Figure::of(model, similarity, record);
+            return record_columns(record, &figure, status, columns, looks);
         }
         (FileState::Queued, _) if !matches!(model.engine(), EngineState::Failed(_)) => "queued",
         (FileState::Failed(failure), _) => failure_words(failure.kind, failure.content),
@@ -236,10 +241,49 @@ fn file_columns(
     words(word, columns, looks.status(Some(status)))
 }
 
-/// Label, bar and number of a result. `share`: the number.
+/// The number of a result that a list shows: the one that files are sorted by, else the probability.
+pub(super) struct Figure {
+    /// Between 0 and 1, for a bar.
+    share: f64,
+    /// As it is written.
+    pub(super) text: String,
+}
+
+impl Figure {
+    /// `similarity`: that of the row, if files are ranked by similarity and it was compared.
+    pub(super) fn of(model: &Model, similarity: Option<f32>, record: &Record) -> Self {
+        if let Some(similarity) = similarity {
+            return Self {
+                share: f64::from(similarity).clamp(0.0, 1.0),
+                text: cosine(similarity),
+            };
+        }
+        if model.folder().similarity_order().is_some() {
+            let (share, text) = (0.0, "–".to_owned());
+            return Self { share, text };
+        }
+        let share = model.folder().options().sort.by.figure(&record.verdict);
+        Self {
+            share,
+            text: whole_percent(share),
+        }
+    }
+}
+
+/// A cosine similarity in four columns: `0.31`, `-.08`.
+fn cosine(similarity: f32) -> String {
+    let text = format!("{similarity:.2}");
+    match text.strip_prefix("-0") {
+        Some(".00") => "0.00".to_owned(),
+        Some(rest) => format!("-{rest}"),
+        None => text,
+    }
+}
+
+/// Label, bar and number of a result.
 fn record_columns(
     record: &Record,
-    share: f64,
+    shown: &Figure,
     status: FileStatus,
     columns: &ListColumns,
     looks: Looks,
@@ -262,12 +306,12 @@ fn record_columns(
     }
     if columns.bar > 0 {
         spans.push(Span::styled(
-            format!(" {}", thin_bar(share, columns.bar)),
+            format!(" {}", thin_bar(shown.share, columns.bar)),
             style,
         ));
     }
     if columns.figure > 0 {
-        let figure = format!(" {:>FIGURE$}{mark}", whole_percent(share));
+        let figure = format!(" {:>FIGURE$}{mark}", shown.text);
         spans.push(Span::styled(figure, style));
     }
     spans

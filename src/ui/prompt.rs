@@ -18,6 +18,12 @@ const TYPED: usize = 12;
 /// Rows of the palette, including the line.
 const PALETTE_ROWS: u16 = 16;
 
+/// What may be typed in a query.
+const FIND_HINT: &str = "words or image names, + and - between them  ";
+
+/// What names a file, and so its format.
+const EXPORT_HINT: &str = ".jsonl, .csv or .parquet  ";
+
 /// Draws the line, with the terminal's cursor in it.
 pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
     let Some(line) = model.line() else { return };
@@ -25,6 +31,19 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
         Purpose::Filter => {
             let hint = format!("{} of {}  ", model.folder().len(), model.folder().count());
             in_status(model, line, (" filter: ", &hint), looks, frame);
+        }
+        Purpose::Find | Purpose::Export => {
+            let Some(area) = model.panels().status else {
+                return;
+            };
+            let area = rect(area, frame);
+            frame.render_widget(ratatui::widgets::Clear, area);
+            let (before, hint) = if line.purpose() == Purpose::Find {
+                (" find: ", FIND_HINT)
+            } else {
+                (" export to: ", EXPORT_HINT)
+            };
+            input(line, before, hint, looks, area, frame);
         }
         Purpose::Palette => palette(model, line, looks, frame),
         Purpose::Note => in_status(model, line, (" note: ", ""), looks, frame),

@@ -126,6 +126,9 @@ fn separator(area: Area, titled: bool, looks: Looks, frame: &mut Frame) {
     }
 }
 
+/// Longest part shown of a query by which the list is ranked, in columns.
+const MAX_QUERY: usize = 20;
+
 /// The place, the order and with it the number shown, the filter and how many rows it hides. Where there is no room for all, the
 /// filter is left out first, and the number of hidden rows last.
 fn list_title(model: &Model, columns: usize) -> (String, String) {
@@ -134,9 +137,13 @@ fn list_title(model: &Model, columns: usize) -> (String, String) {
     let is_filtered = !look.filter.is_empty();
     let filter = is_filtered.then(|| format!("“{}”", safe_str(look.filter.text())));
     let hidden = is_filtered.then(|| format!("{} hidden", folder.count() - folder.len()));
+    let found = folder.similarity_order();
     let is_sorted = look.sort != Sort::default() && !model.studies().fixes_order(folder);
     let arrow = if look.sort.reversed { "↑" } else { "↓" };
-    let order = is_sorted.then(|| format!("{arrow} {}", look.sort.by.name()));
+    let order = match found {
+        Some(query) => Some(format!("↓ like “{}”", cut_end(&safe_str(query), MAX_QUERY))),
+        None => is_sorted.then(|| format!("{arrow} {}", look.sort.by.name())),
+    };
     let place = format!("{}/{}", folder.cursor() + 1, folder.len());
     let place = (!folder.is_empty()).then_some(place);
     let variants = [

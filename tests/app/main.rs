@@ -3,6 +3,7 @@
 mod activity;
 mod arrivals;
 mod compare;
+mod exports;
 mod folder_states;
 mod grid;
 mod lists;
@@ -17,6 +18,7 @@ mod related;
 mod review;
 mod scene;
 mod screens;
+mod similar;
 mod tags;
 mod updates;
 mod viewer;

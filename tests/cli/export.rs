@@ -1,5 +1,7 @@
 //! Results out of the library.
 
+use std::os::unix::ffi::OsStrExt;
+
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 
@@ -67,6 +69,74 @@ fn results_are_exported_by_path_the_newest_of_each_image_or_all() {
     assert!(check.contains("16 audit entries"), "{check}");
     let none = export(home.path(), &["elsewhere"]);
     assert!(none.stdout.is_empty() && stderr(&none).contains("no such results"));
+}
+
+#[test]
+fn lines_of_every_kind_have_the_form_of_the_schema() {
+    let home = home();
+    let frames = "tests/fixtures/media/objects/enhanced_time_points.dcm";
+    let frames = Path::new(env!("CARGO_MANIFEST_DIR")).join(frames);
+    fs::copy(frames, home.path().join("in/frames.dcm")).expect("copied");
+    let whole = fs::read(home.path().join("in/a.png")).expect("read");
+    let name = std::ffi::OsStr::from_bytes(b"in/\xff.png");
+    fs::write(home.path().join(name), &whole[..50]).expect("written");
+    let mut seen = classify(home.path(), &["in", "--frames", "all"]).stdout;
+    seen.extend(classify(home.path(), &["in/a.png", "--mode", "multi"]).stdout);
+    seen.extend(run(home.path(), &["classify", "in/a.png", "--model", "demo"]).stdout);
+    seen.extend(export(home.path(), &["--all"]).stdout);
+    let text = String::from_utf8(seen).expect("UTF-8");
+    let lines = text.lines().map(serde_json::from_str);
+    let lines: Vec<Value> = lines.collect::<Result<_, _>>().expect("JSON");
+    for line in &lines {
+        assert!(schema::is_valid(line), "{line}");
+    }
+    let has = |test: &dyn Fn(&Value) -> bool| assert!(lines.iter().any(test), "{text}");
+    has(&|line| line["error"]["kind"] == "truncated" && line["path_bytes"].is_string());
+    has(&|line| line["aggregate"] == "mean" && line["scores"][0]["max"].is_number());
+    has(&|line| line["decision"] == "rejected" && line["label"].is_null());
+    has(&|line| line["mode"] == "multi");
+
+    // A line that is none of ours is not accepted.
+    for (field, value) in [
+        ("frame", Value::from("0")),
+        ("extra", Value::from(1)),
+        ("probability", Value::Null),
+        ("probability", Value::from(1.5)),
+        ("content", Value::from("abc")),
+        ("aggregate", Value::from("mean")),
+    ] {
+        let claimed = |line: &&Value| line["decision"] == "uncertain" && line["frame"] == 0;
+        let mut line = lines.iter().find(claimed).expect("one").clone();
+        line[field] = value;
+        assert!(!schema::is_valid(&line), "{line}");
+    }
+}
+
+#[test]
+fn the_terms_of_the_lists_filter_choose_results() {
+    let home = home();
+    let all = lines(&export(home.path(), &["--all"]));
+    let label = all[0]["label"].as_str().expect("a label");
+    let matching = |line: &&Value| line["label"] == label;
+    let count = |arguments: &[&str]| lines(&export(home.path(), arguments)).len();
+    let term = format!("label:{label}");
+    let expected = all.iter().filter(matching).count();
+    assert_eq!(count(&["--all", "--filter", &term]), expected);
+    let others = format!("!label:{label}");
+    assert_eq!(count(&["--all", "--filter", &others]), all.len() - expected);
+    assert_eq!(count(&["--all", "--filter", "in/b/ p>=0"]), 2);
+    assert_eq!(count(&["--all", "--filter", "p>=0 rejected"]), 0);
+    for (filter, said) in [
+        ("lable:x", "did you mean `label`"),
+        ("urgency>0.5", "urgency"),
+    ] {
+        let wrong = run(home.path(), &["export", "--filter", filter]);
+        assert_eq!(wrong.status.code(), Some(2));
+        assert!(stderr(&wrong).contains(said), "{}", stderr(&wrong));
+    }
+    // The model's other name.
+    run(home.path(), &["classify", "in/a.png", "--model", "demo"]);
+    assert_eq!(count(&["--model", "builtin"]), 1);
 }
 
 #[test]

@@ -10,7 +10,9 @@ mod models;
 mod objects;
 mod printing;
 mod reporting;
+mod reports;
 mod reviews;
+mod schema;
 mod search;
 mod settings;
 

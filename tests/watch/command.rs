@@ -101,7 +101,9 @@ impl Session {
 
     pub(crate) fn line(&self) -> Value {
         let line = self.lines.recv_timeout(DEADLINE).expect("a line comes");
-        serde_json::from_str(&line).expect("a JSON line")
+        let line = serde_json::from_str(&line).expect("a JSON line");
+        assert!(crate::schema::is_valid(&line), "{line}");
+        line
     }
 
     /// Sends a signal; returns the exit code, the remaining lines, and stderr.

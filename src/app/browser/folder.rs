@@ -1,6 +1,7 @@
 //! The folder on screen: its rows in order, a cursor that stays on its file whatever changes around it, and the scroll
 //! position.
 
+mod similarity;
 mod worklist;
 
 use std::cmp::Ordering;
@@ -13,6 +14,7 @@ use crate::app::folder_state::ListOptions;
 use crate::app::results::Results;
 use crate::app::sort::{Key, Rank, Sort, natural};
 use crate::app::text;
+use similarity::SimilarityOrder;
 
 /// A row of the list.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,6 +134,8 @@ pub struct Folder {
     worklist: bool,
     /// Files of the worklist whose rows do not follow their results yet.
     outdated: Vec<PathBuf>,
+    /// The similarities by which the files are ranked, instead of the order chosen.
+    similar: Option<SimilarityOrder>,
 }
 
 /// Rows kept visible above and below the cursor.
@@ -156,6 +160,7 @@ impl Folder {
             gone: HashSet::new(),
             worklist: false,
             outdated: Vec::new(),
+            similar: None,
         }
     }
 
@@ -260,7 +265,7 @@ impl Folder {
             return;
         };
         let row = &self.rows[at];
-        let rank = Rank::of(self.options.sort.by, path, row.stamp, results);
+        let rank = self.rank(path, row.stamp, results);
         let was_shown = self.place(at as u32).is_ok();
         if rank == row.rank && was_shown == self.is_shown(row, results) {
             return;
@@ -299,16 +304,21 @@ impl Folder {
     }
 
     fn rank_rows(&mut self, results: &Results) {
-        let by = self.options.sort.by;
-        for row in self
-            .rows
-            .iter_mut()
-            .filter(|row| row.kind == EntryKind::File)
-        {
-            let rank = Rank::of(by, &row.path, row.stamp, results);
+        let mut rows = std::mem::take(&mut self.rows);
+        for row in rows.iter_mut().filter(|row| row.kind == EntryKind::File) {
+            let rank = self.rank(&row.path, row.stamp, results);
             if rank != row.rank {
                 Arc::make_mut(row).rank = rank;
             }
+        }
+        self.rows = rows;
+    }
+
+    /// The rank of a file by the order of the list.
+    fn rank(&self, path: &Path, stamp: Stamp, results: &Results) -> Rank {
+        match &self.similar {
+            Some(similar) => similar.rank(path),
+            None => Rank::of(self.options.sort.by, path, stamp, results),
         }
     }
 
@@ -372,7 +382,7 @@ impl Folder {
 
     fn new_row(&self, entry: Entry, results: &Results) -> Row {
         let rank = match entry.kind {
-            EntryKind::File => Rank::of(self.options.sort.by, &entry.path, entry.stamp, results),
+            EntryKind::File => self.rank(&entry.path, entry.stamp, results),
             EntryKind::Folder => Rank::default(),
         };
         Row::new(entry, rank)
@@ -389,7 +399,7 @@ impl Folder {
                 && passes.as_ref().is_none_or(|p| p[*at as usize])
         };
         let mut visible: Vec<u32> = (0..self.rows.len() as u32).filter(shown).collect();
-        if self.options.sort != Sort::default() {
+        if self.options.sort != Sort::default() || self.similar.is_some() {
             visible.sort_by(|a, b| self.order(*a, *b));
         }
         self.visible = visible;
@@ -398,7 +408,11 @@ impl Folder {
     /// Compares two rows by their indices: folders first, then by the order chosen, then by name.
     fn order(&self, a: u32, b: u32) -> Ordering {
         let (left, right) = (&self.rows[a as usize], &self.rows[b as usize]);
-        let Sort { by, reversed } = self.options.sort;
+        let Sort { by, reversed } = match self.similar {
+            // Ranks are of similarity, and names in their order.
+            Some(_) => Sort::default(),
+            None => self.options.sort,
+        };
         let names = if reversed && by == Key::Name && left.kind == EntryKind::File {
             b.cmp(&a)
         } else {

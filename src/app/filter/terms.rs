@@ -241,6 +241,11 @@ fn unknown(name: &str) -> String {
 }
 
 impl ResultTerm {
+    /// Whether the term compares the urgency.
+    pub(super) fn is_about_urgency(&self) -> bool {
+        matches!(self.criterion, Criterion::Number(NumberTerm::Urgency, ..))
+    }
+
     /// Whether the term holds. A rejected result has no label, probability or urgency: only negated terms about these hold.
     pub(super) fn holds(&self, judged: Judged) -> bool {
         self.criterion.holds(judged) != self.negated

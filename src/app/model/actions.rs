@@ -1,6 +1,7 @@
 //! Actions on the files on screen.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Model;
 use crate::app::activity::ActivityView;
@@ -43,6 +44,9 @@ impl Model {
             Action::Tags => return self.toggle_tags(),
             Action::Copy => return self.copy_path(),
             Action::Search => self.begin_filter(),
+            Action::Export => self.open_line(Purpose::Export),
+            Action::Find => self.begin_find(),
+            Action::MoreLikeThis => return self.find_like_current(),
             Action::Palette => self.open_line(Purpose::Palette),
             Action::Why => self.explain(),
             Action::NextPanel => self.screen.focus_after(self.screen.focus(), &self.env),
@@ -289,6 +293,7 @@ impl Model {
         if action == Action::Sort {
             return self.open_menu(MenuKind::Sort);
         }
+        self.leave_similarity();
         let said = self
             .browser
             .sort(&self.results, |sort| match Key::chosen_by(action) {
@@ -540,6 +545,28 @@ impl Model {
         };
         self.request(files, lane);
         effects
+    }
+
+    // ── export ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Writes the results of the files on screen, in their order, to a file.
+    pub(super) fn export(&mut self, file: String) -> Vec<Effect> {
+        let file = file.trim();
+        if file.is_empty() {
+            return Vec::new();
+        }
+        let rows = self.folder().rows();
+        let results = rows.filter_map(|row| match self.results.get(&row.path)? {
+            FileState::Done(records) => Some((row.path.clone(), Arc::clone(records))),
+            FileState::Blind(_) | FileState::Queued | FileState::Failed(_) => None,
+        });
+        let results: Vec<_> = results.collect();
+        if results.is_empty() {
+            self.say(Severity::Info, "there are no results here");
+            return Vec::new();
+        }
+        let file = file.to_owned();
+        vec![Effect::Export { file, results }]
     }
 
     /// Opens the details of what failed, looking at the nearest first: the file, the folder, the model, the preview,

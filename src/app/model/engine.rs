@@ -86,6 +86,10 @@ impl Model {
             Event::PromptsFailed { message } => self.say(Severity::Error, &message),
             Event::Rescored { files, left } => self.rescored(files, left),
             Event::Recalled { files, missing } => self.recalled(files, missing),
+            Event::Compared {
+                generation,
+                outcome,
+            } => self.compared(generation, outcome),
             Event::Rate {
                 images_per_second, ..
             } => self.rate = Some(images_per_second),
@@ -189,6 +193,8 @@ impl Model {
 
     /// Requests the result of every image from the engine now in use, that of the one under the cursor first.
     pub(super) fn classify_everything(&mut self) {
+        // Another model's similarities are of no use.
+        self.leave_similarity();
         self.results.jobs_mut().engine_lost();
         self.results.jobs_mut().engine_found();
         self.recall.restart();

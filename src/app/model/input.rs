@@ -70,6 +70,8 @@ impl Model {
         }
         match outcome {
             LineOutcome::Filter(text) => self.browser.filter(&text, &self.results),
+            LineOutcome::Find(text) => return self.find(&text),
+            LineOutcome::Export(file) => return self.export(file),
             LineOutcome::Move(rows) => self.browser.folder.go_by(rows),
             LineOutcome::Act(action) => return self.act(action),
             LineOutcome::Enter(purpose, text) => return self.entered(purpose, &text),
@@ -245,7 +247,7 @@ impl Model {
 
     // ── what means the same everywhere ────────────────────────────────────────────────────────────────────────
 
-    /// Closes or clears the first of these that there is: popup, tags, pointer, film, full screen, filter, overlay, grid,
+    /// Closes or clears the first of these that there is: popup, tags, pointer, film, full screen, search, filter, overlay, grid,
     /// focus, worklist, message, marks.
     fn back(&mut self) -> Vec<Effect> {
         if self.popups.close(&self.env)
@@ -253,6 +255,10 @@ impl Model {
             || self.viewer.back()
             || self.screen.leave_full()
         {
+        } else if self.folder().similarity_order().is_some() {
+            self.leave_similarity();
+            let order = self.folder().options().sort.by.name();
+            self.say(Severity::Info, &format!("sorted by {order} again"));
         } else if !self.folder().options().filter.is_empty() {
             self.browser.filter("", &self.results);
         } else if self.screen.back() || self.screen.focus_list() {

@@ -239,7 +239,12 @@ impl Model {
             Purpose::Note => self.review_in_sight().map_or_else(String::new, |r| r.note),
             Purpose::Sample => SAMPLE.to_owned(),
             Purpose::Filter => self.folder().options().filter.text().to_owned(),
-            Purpose::Palette => String::new(),
+            Purpose::Find => self
+                .folder()
+                .similarity_order()
+                .unwrap_or_default()
+                .to_owned(),
+            Purpose::Palette | Purpose::Export => String::new(),
         }
     }
 
@@ -263,7 +268,7 @@ impl Model {
                     Vec::new()
                 }
             },
-            Purpose::Filter | Purpose::Palette => Vec::new(),
+            Purpose::Filter | Purpose::Palette | Purpose::Find | Purpose::Export => Vec::new(),
         }
     }
 

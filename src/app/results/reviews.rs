@@ -113,15 +113,22 @@ impl Reviews {
     }
 
     /// The reviews of the image that a result is of, under its prompt set.
-    pub(super) fn of(&self, record: &Record) -> Option<Arc<ImageReviews>> {
+    pub fn of(&self, record: &Record) -> Option<Arc<ImageReviews>> {
         self.images
             .get(&record.content)?
             .get(&record.prompts)
             .cloned()
     }
 
+    /// What reviewers say about a content, under all prompt sets.
+    pub fn of_content(&self, content: &str) -> impl Iterator<Item = &Review> {
+        let images = self.images.get(content).into_iter();
+        let images = images.flat_map(HashMap::values);
+        images.flat_map(|image| image.mine.iter().chain(&image.others))
+    }
+
     /// Applies changes. Returns the contents that they concern.
-    pub(super) fn apply(&mut self, changes: ReviewChanges) -> HashSet<String> {
+    pub fn apply(&mut self, changes: ReviewChanges) -> HashSet<String> {
         let mut contents = HashSet::new();
         for sample in changes.samples {
             if sample.reviewer == self.reviewer {

@@ -4,13 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::super::{Fault, shown};
+use crate::library::search::{direction, split_query, split_weight};
 
 /// Ends of names by which a term that is no file is taken for a mistyped one, rather than for a text.
 const IMAGE_EXTENSIONS: [&str; 5] = ["dcm", "dicom", "jpg", "jpeg", "png"];
 /// Starts of terms that are paths, whether there is such a file or not.
 const PATH_STARTS: [&str; 3] = ["/", "./", "../"];
-/// How much may be left of terms that cancel out: what rounding leaves.
-const MIN_LENGTH: f64 = 1e-5;
 
 /// The terms of a query; none if it is empty.
 #[derive(Debug, PartialEq)]
@@ -37,35 +36,12 @@ impl Query {
     /// Parses the arguments. `+` and `-` on their own separate terms; `-` may also precede the first. Words without one between
     /// them are one text. A term that names a file is an image, any other a text; either may have a weight before it: `2:night`.
     pub(super) fn parse(arguments: &[OsString]) -> Result<Self, Fault> {
-        let mut terms = Vec::new();
-        let mut words: Vec<&OsStr> = Vec::new();
-        let mut operator: Option<&str> = None;
-        for argument in arguments {
-            match argument.to_str().filter(|text| matches!(*text, "+" | "-")) {
-                None => words.push(argument),
-                Some(next) => {
-                    if !words.is_empty() {
-                        terms.push(QueryTerm::parse(&words, operator == Some("-"))?);
-                        words.clear();
-                    } else if operator.is_some() || next == "+" {
-                        return Err(Fault::usage(format!(
-                            "a text or an image is missing before `{next}`"
-                        )));
-                    }
-                    operator = Some(next);
-                }
-            }
-        }
-        match (words.is_empty(), operator) {
-            (false, _) => terms.push(QueryTerm::parse(&words, operator == Some("-"))?),
-            (true, Some(last)) => {
-                return Err(Fault::usage(format!(
-                    "a text or an image is missing after `{last}`"
-                )));
-            }
-            (true, None) => {}
-        }
-        Ok(Self { terms })
+        let words = arguments.iter().map(OsString::as_os_str);
+        let terms = split_query(words).map_err(Fault::usage)?.into_iter();
+        let terms = terms.map(|term| QueryTerm::parse(&term.words, term.is_subtracted));
+        Ok(Self {
+            terms: terms.collect::<Result<_, _>>()?,
+        })
     }
 
     /// The texts among the terms.
@@ -79,18 +55,8 @@ impl Query {
 
     /// The weighted sum of the terms' unit embeddings, scaled to unit length.
     pub(super) fn direction(&self, embeddings: &[&[f32]]) -> Result<Vec<f32>, Fault> {
-        let mut sum = vec![0.0_f64; embeddings.first().map_or(0, |row| row.len())];
-        for (term, row) in self.terms.iter().zip(embeddings) {
-            for (total, &number) in sum.iter_mut().zip(*row) {
-                *total += term.weight * f64::from(number);
-            }
-        }
-        let length = sum.iter().map(|n| n * n).sum::<f64>().sqrt();
-        let weights: f64 = self.terms.iter().map(|term| term.weight.abs()).sum();
-        if length <= MIN_LENGTH * weights {
-            return Err(Fault::usage("the terms of the query cancel each other out"));
-        }
-        Ok(sum.iter().map(|n| (n / length) as f32).collect())
+        let weights = self.terms.iter().map(|term| term.weight);
+        direction(weights.zip(embeddings.iter().copied())).map_err(Fault::usage)
     }
 }
 
@@ -98,7 +64,7 @@ impl QueryTerm {
     fn parse(words: &[&OsStr], is_subtracted: bool) -> Result<Self, Fault> {
         let sign = if is_subtracted { -1.0 } else { 1.0 };
         if let [word] = words {
-            let (weight, rest) = weight(word);
+            let (weight, rest) = split_weight(word);
             let image = [(1.0, *word), (weight, rest)].into_iter();
             if let Some((weight, path)) = image
                 .map(|(w, path)| (w, Path::new(path)))
@@ -121,7 +87,7 @@ impl QueryTerm {
             )));
         }
         let joined = words.join(OsStr::new(" "));
-        let (weight, text) = weight(&joined);
+        let (weight, text) = split_weight(&joined);
         let text = text.to_str().map(str::trim).filter(|text| !text.is_empty());
         let text = text.ok_or_else(|| Fault::usage("a text of the query is empty or not UTF-8"))?;
         if text.starts_with("http://") || text.starts_with("https://") {
@@ -134,20 +100,6 @@ impl QueryTerm {
             subject,
             weight: sign * weight,
         })
-    }
-}
-
-/// The weight before a term, 1 if there is none, and the rest.
-fn weight(term: &OsStr) -> (f64, &OsStr) {
-    let Some((number, rest)) = term.to_str().and_then(|text| text.split_once(':')) else {
-        return (1.0, term);
-    };
-    let is_number = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '.');
-    match number.parse::<f64>() {
-        Ok(weight) if is_number && weight.is_finite() && !rest.is_empty() => {
-            (weight, OsStr::new(rest))
-        }
-        _ => (1.0, term),
     }
 }
 

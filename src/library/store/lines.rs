@@ -13,7 +13,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::Library;
 use super::results::{self, AuditEntry, AuditEvent, ResultSource, SourceIds};
 use super::writer::WriteRequest;
-use crate::library::{AggregateRecord, Outcome};
+use crate::library::{AggregateRecord, Outcome, Record};
 
 /// Number of lines after which the library is told of them at the latest.
 const MAX_WAITING: usize = 256;
@@ -108,6 +108,15 @@ impl OutputLog {
         self.push(key, entry)
     }
 
+    /// Notes results that have been written together.
+    pub fn add_written(&mut self, records: impl IntoIterator<Item = Record>) {
+        for record in records {
+            if self.add(None, &Ok(record)) {
+                self.flushed();
+            }
+        }
+    }
+
     /// As [`Self::add`], for the line of a series or study.
     pub(in crate::library) fn add_aggregate(
         &mut self,
@@ -127,7 +136,7 @@ impl OutputLog {
     }
 
     /// Tells the library of all lines: they have been written.
-    pub(in crate::library) fn flushed(&mut self) {
+    pub fn flushed(&mut self) {
         if self.entries.is_empty() {
             return;
         }

@@ -23,6 +23,8 @@ pub struct ResultSelection {
     pub prompts: Option<String>,
     /// Whether all results of a frame are wanted, not only the one that was computed last.
     pub all: bool,
+    /// Whether they are wanted by Study Instance UID first; results without one come first.
+    pub by_study: bool,
 }
 
 /// A verdict as it is stored.
@@ -113,7 +115,7 @@ impl Library {
         Ok(conditions)
     }
 
-    /// Passes the selected results to `take`, by path (bytewise), then by frame, with the aggregate of several frames last, then by the
+    /// Passes the selected results to `take`, by path (bytewise; if wanted, by study first), then by frame, with the aggregate of several frames last, then by the
     /// time of their computation. Their paths are absolute; they have no embedding, and no urgency (NaN). Ends early when `take` returns
     /// false. Others can write meanwhile.
     ///
@@ -127,10 +129,15 @@ impl Library {
     ) -> Result<(), LibraryError> {
         let connection = self.connection()?;
         let (condition, values) = selection.condition();
+        let study = if selection.by_study {
+            "contents.facts ->> '$.origin.study',"
+        } else {
+            ""
+        };
         let sql = format!(
             "SELECT files.path, results.frame, results.verdict, results.at, contents.hash, contents.facts, model, model_digest,
                 prompts, prompts_digest, mode, device
-             {FROM} {condition} ORDER BY files.path, results.frame < 0, results.frame, results.id"
+             {FROM} {condition} ORDER BY {study} files.path, results.frame < 0, results.frame, results.id"
         );
         for_each(&connection, &sql, values, selection.all, take)?;
         Ok(())

@@ -3,4 +3,5 @@
 pub(crate) mod directory;
 pub(crate) mod frame_order;
 pub(crate) mod header;
+pub(crate) mod identity;
 pub(crate) mod series;

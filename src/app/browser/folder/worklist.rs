@@ -9,7 +9,7 @@ use super::{Folder, Listing, Row, RowKind};
 use crate::app::entry::{EntryKind, Stamp};
 use crate::app::folder_state::ListOptions;
 use crate::app::results::Results;
-use crate::app::sort::{Rank, natural};
+use crate::app::sort::natural;
 use crate::app::text;
 use crate::paths;
 
@@ -123,7 +123,7 @@ impl Folder {
             kind: EntryKind::File,
             stamp,
             represents: RowKind::Entry,
-            rank: Rank::of(self.options.sort.by, path, stamp, results),
+            rank: self.rank(path, stamp, results),
         }
     }
 

@@ -20,6 +20,12 @@ const FIRST_READ: u64 = 64 << 10;
 
 /// Reads the header of a file.
 pub(crate) fn header(path: &Path) -> Result<DicomHeader, MediaError> {
+    let file = parse(path, tags::IMAGE_ORIENTATION_PATIENT)?;
+    Ok(from_set(&file.set, Charset::default()))
+}
+
+/// Parses a DICOM file up to the first element behind `last`.
+pub(super) fn parse(path: &Path, last: Tag) -> Result<ParsedFile, MediaError> {
     let (file, length) = read::open(path)?;
     let head = read::range(&file, 0..FIRST_READ.min(length))?;
     if sniff(&head) != Sniffed::Dicom {
@@ -34,8 +40,7 @@ pub(crate) fn header(path: &Path) -> Result<DicomHeader, MediaError> {
     } else {
         Body::whole(head)
     };
-    let file = ParsedFile::read_to(body, tags::IMAGE_ORIENTATION_PATIENT)?;
-    Ok(from_set(&file.set, Charset::default()))
+    ParsedFile::read_to(body, last)
 }
 
 /// Reads the header from a data set or a DICOMDIR record; `charset` applies unless the set names its own.

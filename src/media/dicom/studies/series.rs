@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::identity::ObjectIdentity;
 use crate::{ErrorKind, MediaError, contain, dicom, read};
 
 /// Smallest cosine between the normals of parallel slices: a quarter of a degree.
@@ -78,6 +79,11 @@ pub struct Series {
 /// Reads the header of a file; `None` if it is not a DICOM file or cannot be read.
 pub fn header(path: &Path) -> Option<DicomHeader> {
     contain("DICOM", || dicom::header(path)).ok()
+}
+
+/// Reads what a DICOM object is, and of whom. Fails if the file is not DICOM, is damaged, or lacks a UID.
+pub fn object_identity(path: &Path) -> Result<ObjectIdentity, MediaError> {
+    contain("DICOM", || dicom::object_identity(path))
 }
 
 /// Lists the files that a DICOMDIR refers to, missing ones included.

@@ -1,0 +1,235 @@
+//! DICOM Structured Reports: what the model, and persons, say of images, as a Comprehensive SR by the template TID 1500 (PS3.16).
+
+mod codes;
+mod content;
+mod document;
+
+use crate::library::{Record, Review, json};
+use crate::media::ObjectIdentity;
+use crate::scoring::Decision;
+pub use content::Concept;
+use content::{ContentItem, Relation};
+pub use document::StructuredReport;
+use document::UidNames;
+
+/// An image, and what is said of it.
+#[derive(Clone, Debug)]
+pub struct ReportedImage {
+    /// Which image it is.
+    pub identity: ObjectIdentity,
+    /// What is said of it, in the order of the report.
+    pub observations: Vec<Observation>,
+}
+
+/// What one observer says of an image or a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// Who says it.
+    pub observer: Observer,
+    /// The frame, from 0; `None` for the whole object, also where it has one frame only.
+    pub frame: Option<u32>,
+    /// When: RFC 3339, UTC, whole seconds.
+    pub at: String,
+    /// What tells it from others of the same image, in a few words.
+    pub tracking: String,
+    /// What was found.
+    pub findings: Vec<Concept>,
+    /// Statements without a number: what each is about, and what it says.
+    pub evaluations: Vec<(Concept, Statement)>,
+    /// Numbers.
+    pub numbers: Vec<ReportedNumber>,
+}
+
+/// Who makes an [`Observation`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observer {
+    /// This program; with parameters of the algorithm, as `name=value`.
+    Program(Vec<String>),
+    /// A person, by name.
+    Person(String),
+}
+
+/// A statement without a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Statement {
+    /// By a concept.
+    Coded(Concept),
+    /// In words.
+    Text(String),
+}
+
+/// A number in an [`Observation`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportedNumber {
+    /// What is measured.
+    pub name: Concept,
+    /// The condition that it is about, if any.
+    pub condition: Option<Concept>,
+    /// The value.
+    pub value: f64,
+    /// Its unit, a concept of UCUM.
+    pub unit: Concept,
+}
+
+impl Observation {
+    /// What the model says of an image. Of an image that it is not meant for, that is only why it is rejected.
+    pub fn of_result(record: &Record) -> Self {
+        let verdict = &record.verdict;
+        let is_claimed = verdict.decision != Decision::Rejected;
+        let decision = verdict.decision.name();
+        let mut evaluations = vec![(
+            Concept::private("decision", "Decision"),
+            Statement::Coded(Concept::private(decision, decision)),
+        )];
+        let reason = verdict.reason.iter().map(|reason| {
+            let name = Concept::private("reason", "Reason for rejection");
+            (name, Statement::Text(reason.clone()))
+        });
+        evaluations.extend(reason);
+        let scores = verdict.scores.iter().filter(|_| is_claimed);
+        // It is a probability only once it was calibrated.
+        let numbers = scores.map(|score| ReportedNumber {
+            name: Concept::private("score", "Score, not calibrated"),
+            condition: Some(Concept::condition(&score.condition)),
+            value: score.probability,
+            unit: codes::NO_UNIT.into(),
+        });
+        let parameters = [
+            ("model", record.model.as_str()),
+            ("model_digest", &record.model_digest),
+            ("prompts", &record.prompts),
+            ("prompts_digest", &record.prompts_digest),
+            ("mode", &json::name(&record.mode)),
+            ("device", &record.device),
+        ];
+        let parameters = parameters.map(|(name, value)| format!("{name}={value}"));
+        let of_frame = match record.frame {
+            Some(frame) if record.frames > 1 => format!(", frame {}", frame + 1),
+            None => format!(", mean of {} frames", record.frames),
+            Some(_) => String::new(),
+        };
+        Self {
+            observer: Observer::Program(parameters.into()),
+            frame: record.frame.filter(|_| record.frames > 1),
+            at: record.at.clone(),
+            tracking: format!(
+                "model {}, prompts {}{of_frame}",
+                record.model, record.prompts
+            ),
+            findings: is_claimed
+                .then(|| Concept::condition(&verdict.label))
+                .into_iter()
+                .collect(),
+            evaluations,
+            numbers: numbers.collect(),
+        }
+    }
+
+    /// What a person says of an image.
+    pub fn of_review(review: &Review) -> Self {
+        let mut evaluations = Vec::new();
+        if review.labels.as_ref().is_some_and(Vec::is_empty) {
+            evaluations.push((
+                Concept::private("decision", "Decision"),
+                Statement::Text("none of the conditions".to_owned()),
+            ));
+        }
+        if !review.note.is_empty() {
+            let name = Concept::private("note", "Note");
+            evaluations.push((name, Statement::Text(review.note.clone())));
+        }
+        if review.flagged {
+            let name = Concept::private("flag", "Flag");
+            evaluations.push((name, Statement::Text("flagged".to_owned())));
+        }
+        if review.blind {
+            let name = Concept::private("reading", "Reading");
+            let words = "without sight of results";
+            evaluations.push((name, Statement::Text(words.to_owned())));
+        }
+        let labels = review.labels.iter().flatten();
+        Self {
+            observer: Observer::Person(review.reviewer.clone()),
+            frame: None,
+            at: review.at.clone(),
+            tracking: format!("review by {}, prompts {}", review.reviewer, review.prompts),
+            findings: labels.map(|label| Concept::condition(label)).collect(),
+            evaluations,
+            numbers: Vec::new(),
+        }
+    }
+
+    /// The measurement group (TID 1501) of an image.
+    fn group(&self, image: &ObjectIdentity, names: UidNames) -> ContentItem {
+        let tracking = names.derived("tracking", &[&image.instance, &self.tracking, &self.at]);
+        let mut items = vec![
+            ContentItem::text(
+                Relation::Context,
+                codes::TRACKING_IDENTIFIER,
+                &self.tracking,
+            ),
+            ContentItem::uid(Relation::Context, codes::TRACKING_UID, &tracking),
+        ];
+        match &self.observer {
+            Observer::Program(parameters) => {
+                let modifier = |name, text: &str| ContentItem::text(Relation::Modifier, name, text);
+                items.push(modifier(codes::ALGORITHM_NAME, env!("CARGO_PKG_NAME")));
+                items.push(modifier(
+                    codes::ALGORITHM_VERSION,
+                    env!("CARGO_PKG_VERSION"),
+                ));
+                let parameters = parameters.iter();
+                items.extend(parameters.map(|text| modifier(codes::ALGORITHM_PARAMETERS, text)));
+            }
+            Observer::Person(name) => {
+                let person = codes::PERSON.into();
+                items.push(ContentItem::code(
+                    Relation::Context,
+                    codes::OBSERVER_TYPE,
+                    person,
+                ));
+                items.push(ContentItem::person(
+                    Relation::Context,
+                    codes::PERSON_NAME,
+                    name,
+                ));
+            }
+        }
+        let findings = self.findings.iter().cloned();
+        items.extend(
+            findings.map(|found| ContentItem::code(Relation::Contains, codes::FINDING, found)),
+        );
+        items.push(ContentItem::image(
+            codes::SOURCE,
+            &image.sop_class,
+            &names.written(&image.instance),
+            self.frame,
+        ));
+        items.extend(self.numbers.iter().map(ReportedNumber::item));
+        items.extend(
+            self.evaluations
+                .iter()
+                .map(|(name, statement)| match statement {
+                    Statement::Coded(concept) => {
+                        ContentItem::code(Relation::Contains, name.clone(), concept.clone())
+                    }
+                    Statement::Text(text) => {
+                        ContentItem::text(Relation::Contains, name.clone(), text)
+                    }
+                }),
+        );
+        ContentItem::container(Some(Relation::Contains), codes::MEASUREMENT_GROUP, items)
+            .by_template("1501")
+            .observed_at(&self.at)
+    }
+}
+
+impl ReportedNumber {
+    fn item(&self) -> ContentItem {
+        let number = ContentItem::number(self.name.clone(), self.value, self.unit.clone());
+        let condition = self.condition.iter().cloned();
+        let condition =
+            condition.map(|found| ContentItem::code(Relation::Modifier, codes::FINDING, found));
+        number.with_children(condition.collect())
+    }
+}
