@@ -143,6 +143,52 @@ fn a_report_says_what_the_model_says_of_an_image_and_on_what_it_rests() {
 }
 
 #[test]
+fn a_review_is_the_observation_of_a_person_beside_that_of_the_program() {
+    let home = home();
+    fs::write(
+        home.path().join("labels.csv"),
+        "path,label\nin/ct1.dcm,tumor\n",
+    )
+    .expect("written");
+    let import = ["reviews", "import", "labels.csv", "--reviewer", "Ana Ruiz"];
+    let imported = run(home.path(), &import);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let output = export(home.path(), &["in", "--output", "out"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let trees: Vec<_> = reports(&home.path().join("out"))
+        .iter()
+        .map(|of| tree(of))
+        .collect();
+    let count = |tree: &[String], line: &str| tree.iter().filter(|of| of.trim() == line).count();
+    let person = "HAS OBS CONTEXT CODE Observer Type = Person";
+    assert_eq!(
+        trees
+            .iter()
+            .map(|tree| count(tree, person))
+            .collect::<Vec<_>>(),
+        [1, 0, 0]
+    );
+    assert_eq!(
+        count(&trees[0], "CONTAINS CODE Finding = tumor"),
+        1,
+        "{:#?}",
+        trees[0]
+    );
+    let filtered = |filter: &str| {
+        let arguments = ["export", "--filter", filter, "--reviewer", "Ana Ruiz"];
+        lines(&run(home.path(), &arguments)).len()
+    };
+    assert_eq!(
+        (
+            filtered("reviewed"),
+            filtered("!reviewed"),
+            filtered("review:tum")
+        ),
+        (1, 2, 1)
+    );
+}
+
+#[test]
 fn patient_and_study_are_left_out_and_uids_replaced_unless_asked_for() {
     let home = home();
     for arguments in [

@@ -4,9 +4,10 @@
                                                   PROGRAM: target/debug/medivision-tui)
 
 Classifies synthetic studies with the built-in model, writes a report per image and per study, with and without the patient's
-identity, and compares what highdicom reads with the JSON lines of the same results.
+identity, and compares what highdicom reads with the JSON lines of the same results and with known labels, imported as reviews.
 """
 
+import csv
 import json
 import os
 import pathlib
@@ -39,6 +40,11 @@ def compare(report: highdicom.sr.ComprehensiveSR, lines: dict[str, list[dict]], 
     assert [device.observer_identifying_attributes.name for device in devices] == ["medivision-tui"]
     for group in groups:
         image = group.source_images[0]
+        if group.tracking_identifier.startswith("review by truth"):
+            name = pathlib.Path(of_image[image.referenced_sop_instance_uid]).relative_to(folder / "studies")
+            assert group.finding_type.value == truth[str(name)], (name, group.finding_type.value)
+            reviewed.append(name)
+            continue
         frame = image.referenced_frame_numbers
         results = lines[of_image[image.referenced_sop_instance_uid]]
         frame = frame[0] - 1 if frame else (0 if len(results) == 1 else None)
@@ -67,6 +73,13 @@ with tempfile.TemporaryDirectory() as home:
         other.unlink()
     run("classify", "studies", "--model", "demo", "--frames", "all")
     lines: dict[str, list[dict]] = {}
+    reader = csv.DictReader(open(folder / "studies" / "truth.csv"))
+    file, label = reader.fieldnames[:2]
+    truth = {row[file]: row[label] for row in reader if (folder / "studies" / row[file]).exists()}
+    with open(folder / "truth.csv", "w") as table:
+        table.write("path,label\n" + "".join(f"studies/{name},{label}\n" for name, label in truth.items()))
+    run("reviews", "import", "truth.csv", "--reviewer", "truth")
+    reviewed = []
     for line in map(json.loads, run("export").splitlines()):
         lines.setdefault(line["path"], []).append(line)
     groups = 0
@@ -85,7 +98,9 @@ with tempfile.TemporaryDirectory() as home:
                     of_image = {pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID: path for path in lines}
                     groups += compare(report, lines, of_image)
     results = sum(map(len, lines.values()))
-    assert groups == 2 * results, (groups, results)
+    assert len(set(reviewed)) == len(truth) and len(reviewed) == 2 * len(truth), (len(reviewed), len(truth))
+    assert groups == 2 * (results + len(truth)), (groups, results, len(truth))
     version = subprocess.run(["dsrdump", "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0].strip("$ ")
-    print(f"{results} results of {len(lines)} images, in reports per image and per study: the same to highdicom "
+    print(f"{results} results of {len(lines)} images, in reports per image and per study, and {len(truth)} reviews of a "
+          f"person: the same to highdicom "
           f"{highdicom.__version__}; accepted by dciodvfy and by {version}")
