@@ -8,6 +8,7 @@ mod library_changes;
 mod measurements;
 mod objects;
 mod prompt_files;
+mod reviews;
 
 use std::io;
 use std::path::Path;
@@ -32,6 +33,7 @@ use folder_states::FolderStateWriter;
 use library_changes::LibraryWatch;
 use measurements::MeasurementWriter;
 use prompt_files::PromptWatch;
+use reviews::ReviewWriter;
 
 /// How long shutdown waits for the engine, and then for the disk. A forward pass that takes longer is left behind.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -63,6 +65,8 @@ pub struct Services {
     /// Stores measurements; `None` without a library.
     measurements: Option<MeasurementWriter>,
     _library_changes: Option<LibraryWatch>,
+    /// `None` without a library.
+    reviews: Option<ReviewWriter>,
     /// The newest generation requested, by which older listings end early.
     listing: Arc<AtomicU64>,
     /// The same for headers.
@@ -94,6 +98,9 @@ impl Services {
             keeping.map(|library| MeasurementWriter::start(library, Arc::clone(&send)));
         let services = Self {
             measurements,
+            reviews: library
+                .clone()
+                .map(|library| ReviewWriter::start(library, Arc::clone(&send))),
             _library_changes: library
                 .map(|library| LibraryWatch::start(library, Arc::clone(&send))),
             send,
@@ -177,6 +184,9 @@ impl Services {
         }
         if let Some(measurements) = self.measurements {
             measurements.finish(SHUTDOWN_TIMEOUT);
+        }
+        if let Some(reviews) = self.reviews {
+            reviews.finish(SHUTDOWN_TIMEOUT);
         }
         if let Some(library) = self.settings.library {
             library.flush(SHUTDOWN_TIMEOUT);
@@ -271,6 +281,11 @@ impl Services {
             }
             Effect::Rescore(files) => self.engine.rescore(files),
             Effect::Recall(files) => self.engine.recall(files),
+            Effect::Review { request, before } => {
+                if let Some(reviews) = &self.reviews {
+                    reviews.request(request, before);
+                }
+            }
             Effect::Bell => return Some(ScreenEffect::Bell),
             Effect::Copy(text) => return Some(ScreenEffect::Copy(text)),
             Effect::Suspend => return Some(ScreenEffect::Suspend),

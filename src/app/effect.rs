@@ -8,6 +8,7 @@ use super::measurement::{Measurement, MeasurementId};
 use super::preview::PreviewKey;
 use crate::engine::ClassifiedFile;
 use crate::jobs::JobCommand;
+use crate::library::{Review, ReviewRequest};
 use crate::prompts::Prompts;
 
 /// An action requested by [`super::update`]. No effect blocks the loop.
@@ -143,6 +144,13 @@ pub enum Effect {
     DropEngine {
         /// The number it was started with.
         serial: u64,
+    },
+    /// Store, undo, redo a review, or draw a sample. Answered by [`super::Msg::Reviewed`] or [`super::Msg::ReviewFailed`].
+    Review {
+        /// The request.
+        request: ReviewRequest,
+        /// What is shown again if it fails.
+        before: Option<Box<Review>>,
     },
     /// Ring the terminal's bell, at most once a second. Not answered.
     Bell,

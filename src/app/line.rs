@@ -14,6 +14,10 @@ pub enum Purpose {
     Filter,
     /// Finds an action and performs it.
     Palette,
+    /// A note on the image in sight.
+    Note,
+    /// How many images to draw.
+    Sample,
 }
 
 /// The result of a key in the line.
@@ -27,6 +31,8 @@ pub(super) enum LineOutcome {
     Move(isize),
     /// Perform the action chosen in the palette.
     Act(Action),
+    /// Take the text that was entered.
+    Enter(Purpose, String),
 }
 
 /// A line being typed.
@@ -145,7 +151,15 @@ impl Line {
                 self.chosen = self.chosen.saturating_add_signed(rows).min(last);
                 (true, LineOutcome::None)
             }
-            (Purpose::Filter, KeyMeaning::Accept) | (Purpose::Palette, KeyMeaning::Leave) => {
+            (Purpose::Note | Purpose::Sample, KeyMeaning::Edit | KeyMeaning::Move(_)) => {
+                (true, LineOutcome::None)
+            }
+            (purpose @ (Purpose::Note | Purpose::Sample), KeyMeaning::Accept) => {
+                let text = self.input.value().to_owned();
+                (false, LineOutcome::Enter(purpose, text))
+            }
+            (Purpose::Filter, KeyMeaning::Accept)
+            | (Purpose::Palette | Purpose::Note | Purpose::Sample, KeyMeaning::Leave) => {
                 (false, LineOutcome::None)
             }
             (Purpose::Palette, KeyMeaning::Accept) => {

@@ -10,6 +10,7 @@ mod lines;
 mod measurements;
 mod notices;
 mod results;
+mod reviews;
 mod schema;
 mod stored;
 mod upkeep;
@@ -33,6 +34,9 @@ pub use measurements::StoredMeasurement;
 pub use notices::NoticeReporter;
 use notices::Notices;
 pub use results::{AuditEvent, FileWithResult};
+pub use reviews::{
+    Review, ReviewChanges, ReviewOutcome, ReviewPosition, ReviewRequest, SampledImage,
+};
 pub use schema::LibraryError;
 pub use stored::ResultSelection;
 pub use upkeep::{Forgotten, LibraryState};

@@ -14,6 +14,7 @@ mod pickers;
 mod recall;
 mod reformats;
 mod related;
+mod review;
 mod scene;
 mod screens;
 mod tags;

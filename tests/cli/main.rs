@@ -10,6 +10,7 @@ mod models;
 mod objects;
 mod printing;
 mod reporting;
+mod reviews;
 mod search;
 mod settings;
 

@@ -83,6 +83,7 @@ impl Model {
                     self.screen.set_full(!self.screen.is_full());
                 }
             }
+            _ if action.is_review() => return self.act_on_review(action),
             _ if action.distance(1) != 0 => return self.move_cursor(action),
             _ if Key::chosen_by(action).is_some() => self.sort(action),
             _ => return self.act_on_image(action),
@@ -147,6 +148,12 @@ impl Model {
     }
 
     fn toggle_activity(&mut self) {
+        if self.results.is_blind() {
+            return self.say(
+                Severity::Info,
+                "blind, the activity log is hidden: it names results",
+            );
+        }
         if matches!(self.screen.overlay(), Some(Overlay::Activity(_))) {
             self.screen.close_overlay();
         } else {

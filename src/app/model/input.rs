@@ -20,6 +20,7 @@ impl Model {
     pub(super) fn press(&mut self, key: KeyEvent) -> Vec<Effect> {
         let taken = match self.mode() {
             Mode::Line => return self.press_in_line(key),
+            Mode::Review => return self.press_after_leader(key),
             Mode::TagSearch => self.tags.type_search(key, &self.env).then(Vec::new),
             Mode::Menu => match key.code {
                 KeyCode::Char(letter) if !has_modifier(key) => {
@@ -29,6 +30,10 @@ impl Model {
                 _ => None,
             },
             Mode::Picker | Mode::Reading | Mode::Tags => None,
+            Mode::Agreement => match self.press_in_agreement(key) {
+                Some(effects) => return effects,
+                None => None,
+            },
             Mode::FullScreen | Mode::Compare | Mode::Activity | Mode::Grid | Mode::Panels(_) => {
                 self.press_in_view(key)
             }
@@ -67,6 +72,7 @@ impl Model {
             LineOutcome::Filter(text) => self.browser.filter(&text, &self.results),
             LineOutcome::Move(rows) => self.browser.folder.go_by(rows),
             LineOutcome::Act(action) => return self.act(action),
+            LineOutcome::Enter(purpose, text) => return self.entered(purpose, &text),
             LineOutcome::None => {}
         }
         Vec::new()
@@ -100,6 +106,7 @@ impl Model {
                 self.carry_out(requests)
             }
             _ if opens_anywhere(action) => self.act_on_files(action),
+            Mode::Agreement => self.act_in_agreement(action).unwrap_or_default(),
             _ => match self.act_in_view(action, mode) {
                 Some(requests) => self.carry_out(requests),
                 None => self.act_on_files(action),
@@ -221,6 +228,8 @@ impl Model {
             Action::Ruler => pointer.is_some_and(Pointer::is_measuring),
             Action::Cine => self.viewer.is_playing(),
             Action::Worklist => self.folder().is_worklist(),
+            Action::ReviewBlind => self.results.is_blind(),
+            Action::ReviewAgreement => matches!(self.overlay(), Some(Overlay::Agreement(_))),
             _ => {
                 let by = Key::chosen_by(action)?;
                 return (by == self.folder().options().sort.by).then_some(true);
@@ -230,11 +239,8 @@ impl Model {
 
     /// Begins a filter, or the palette.
     pub(super) fn open_line(&mut self, purpose: Purpose) {
-        let text = match purpose {
-            Purpose::Filter => self.folder().options().filter.text(),
-            Purpose::Palette => "",
-        };
-        self.line = Some(Line::new(purpose, text));
+        let text = self.line_text(purpose);
+        self.line = Some(Line::new(purpose, &text));
     }
 
     // ── what means the same everywhere ────────────────────────────────────────────────────────────────────────
@@ -293,5 +299,5 @@ fn opens_anywhere(action: Action) -> bool {
             | Action::Activity
             | Action::Failures
             | Action::Worklist
-    )
+    ) || action.is_review()
 }

@@ -43,6 +43,8 @@ struct FileMeasurements {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Measurements {
     files: HashMap<PathBuf, FileMeasurements>,
+    /// Who makes measurements.
+    author: String,
     /// Number of measurements made.
     made: u64,
     /// The one that is selected.
@@ -50,6 +52,14 @@ pub(crate) struct Measurements {
 }
 
 impl Measurements {
+    /// No measurements yet. `author`: who will make them.
+    pub(super) fn new(author: String) -> Self {
+        Self {
+            author,
+            ..Self::default()
+        }
+    }
+
     fn of(&self, file: &FoundFile) -> &[HeldMeasurement] {
         let found = self.files.get(&file.path);
         let found = found.filter(|known| known.stamp == file.stamp);
@@ -95,7 +105,7 @@ impl Measurements {
         figure: Figure,
         geometry: &Geometry,
     ) -> bool {
-        let id = MeasurementId::New(self.made);
+        let (id, author) = (MeasurementId::New(self.made), self.author.clone());
         let all = &mut self.of_mut(file).all;
         if all.len() >= MAX_MEASUREMENTS {
             return false;
@@ -107,7 +117,7 @@ impl Measurements {
                 measured: figure.geometry(geometry),
                 figure,
                 unit: None,
-                author: None,
+                author: Some(author),
             },
             waits: true,
         });
@@ -123,6 +133,7 @@ impl Measurements {
         (point, to): (usize, [f64; 2]),
         geometry: &Geometry,
     ) {
+        let author = self.author.clone();
         let mut all = self.of_mut(file).all.iter_mut();
         let Some(kept) = all.find(|kept| kept.measurement.id == *id) else {
             return;
@@ -131,6 +142,7 @@ impl Measurements {
         if let Some(point) = measurement.figure.points.get_mut(point) {
             *point = to;
             measurement.measured = measurement.figure.geometry(geometry);
+            measurement.author = Some(author);
             kept.waits = true;
         }
     }
