@@ -233,13 +233,16 @@ impl Measurements {
         Some(Effect::Measurements(file.clone()))
     }
 
-    /// Takes in the measurements that the library has of a file.
-    pub(super) fn stored(&mut self, file: &FoundFile, stored: Vec<Measurement>) {
+    /// Takes in the measurements that the library has of a file; those of others would bias a reviewer who works blind.
+    pub(super) fn stored(&mut self, file: &FoundFile, stored: Vec<Measurement>, blind: bool) {
+        let own = self.author.clone();
+        let is_shown =
+            |measurement: &Measurement| !blind || measurement.author.as_ref() == Some(&own);
         let all = &mut self.of_mut(file).all;
         let known = |id: &MeasurementId| all.iter().any(|kept| kept.measurement.id == *id);
         let new: Vec<HeldMeasurement> = stored
             .into_iter()
-            .filter(|measurement| !known(&measurement.id))
+            .filter(|measurement| is_shown(measurement) && !known(&measurement.id))
             .map(|measurement| HeldMeasurement {
                 measurement,
                 waits: false,
@@ -319,5 +322,55 @@ pub fn kind_word(kind: FigureKind) -> &'static str {
         FigureKind::Angle => "angle",
         FigureKind::Ellipse => "ellipse",
         FigureKind::Polygon => "polygon",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blind_reviewer_sees_no_measurements_of_others() {
+        let file = FoundFile {
+            path: PathBuf::from("/in/ct.dcm"),
+            stamp: Stamp::default(),
+        };
+        let by = |author: &str| Measurement {
+            id: MeasurementId::Stored(author.into()),
+            frame: 0,
+            figure: Figure {
+                kind: FigureKind::Length,
+                points: vec![[0.5, 0.5], [4.5, 0.5]],
+            },
+            measured: Measured::default(),
+            unit: None,
+            author: Some(author.to_owned()),
+        };
+        for (blind, shown) in [(true, 1), (false, 2)] {
+            let mut measurements = Measurements::new("doe".to_owned());
+            measurements.stored(&file, vec![by("doe"), by("roe")], blind);
+            assert_eq!(measurements.list(&file).count(), shown);
+        }
+    }
+
+    #[test]
+    fn values_are_told_with_the_digits_they_deserve() {
+        let words = |mean, deviation| {
+            let statistics = crate::media::measure::RegionStatistics {
+                pixels: 9,
+                mean,
+                deviation,
+                min: 0.0,
+                max: 1.0,
+            };
+            let measured = Measured {
+                statistics: Some(statistics),
+                ..Measured::default()
+            };
+            measured_words(&measured, Some("HU\u{1b}")).join(", ")
+        };
+        assert!(words(146.64, 168.19).starts_with("146.6 ± 168.2 HU"));
+        assert!(words(0.0, 0.012_34).starts_with("0.0 ± 0.0123 HU"));
+        assert!(!words(1.0, 1.0).contains('\u{1b}'), "safe to show");
     }
 }
