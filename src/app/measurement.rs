@@ -26,6 +26,6 @@ pub struct Measurement {
     pub measured: Measured,
     /// The unit of the values within, such as `HU`.
     pub unit: Option<String>,
-    /// Who made it, if it came from the library.
+    /// Who made it, or changed it last.
     pub author: Option<String>,
 }

@@ -153,6 +153,14 @@ impl Stillness {
 }
 
 impl Viewer {
+    /// Creates a viewer. `author`: who makes measurements.
+    pub(super) fn new(author: String) -> Self {
+        Self {
+            measurements: Measurements::new(author),
+            ..Self::default()
+        }
+    }
+
     /// Follows the cursor to a row, and to the displayed file there. Within a series the view is kept; the series of a file is
     /// known only when its first preview has arrived (see [`Self::take_preview`]).
     ///

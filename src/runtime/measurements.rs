@@ -127,6 +127,7 @@ fn keep(
         figure,
         measured,
         unit,
+        author,
         ..
     } = measurement;
     let stored = StoredMeasurement {
@@ -135,7 +136,7 @@ fn keep(
         figure,
         measured,
         unit,
-        author: login(),
+        author: author.unwrap_or_default(),
         at: library::now(),
     };
     library.put_measurement(Arc::new(content), stored);
@@ -159,14 +160,6 @@ fn content(
     // Noted, so that the measurements are found when the file is seen again.
     library.note_file(&file.path, identity, Arc::new(content.clone()));
     Ok(content)
-}
-
-/// The name under which the user is logged in.
-fn login() -> String {
-    ["LOGNAME", "USER"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok())
-        .unwrap_or_default()
 }
 
 fn from_stored(stored: StoredMeasurement) -> Measurement {

@@ -321,9 +321,14 @@ impl Viewer {
         self.measurements.request(&file)
     }
 
-    /// Takes in the stored measurements of a file.
-    pub(in crate::app) fn measurements_read(&mut self, file: &FoundFile, all: Vec<Measurement>) {
-        self.measurements.stored(file, all);
+    /// Takes in the stored measurements of a file; only the user's own if `blind`.
+    pub(in crate::app) fn measurements_read(
+        &mut self,
+        file: &FoundFile,
+        all: Vec<Measurement>,
+        blind: bool,
+    ) {
+        self.measurements.stored(file, all, blind);
     }
 
     /// The effects that store what still waits to be, at the end of the session.

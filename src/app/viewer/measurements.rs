@@ -43,6 +43,8 @@ struct FileMeasurements {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Measurements {
     files: HashMap<PathBuf, FileMeasurements>,
+    /// Who makes measurements.
+    author: String,
     /// Number of measurements made.
     made: u64,
     /// The one that is selected.
@@ -50,6 +52,14 @@ pub(crate) struct Measurements {
 }
 
 impl Measurements {
+    /// No measurements yet. `author`: who will make them.
+    pub(super) fn new(author: String) -> Self {
+        Self {
+            author,
+            ..Self::default()
+        }
+    }
+
     fn of(&self, file: &FoundFile) -> &[HeldMeasurement] {
         let found = self.files.get(&file.path);
         let found = found.filter(|known| known.stamp == file.stamp);
@@ -95,7 +105,7 @@ impl Measurements {
         figure: Figure,
         geometry: &Geometry,
     ) -> bool {
-        let id = MeasurementId::New(self.made);
+        let (id, author) = (MeasurementId::New(self.made), self.author.clone());
         let all = &mut self.of_mut(file).all;
         if all.len() >= MAX_MEASUREMENTS {
             return false;
@@ -107,7 +117,7 @@ impl Measurements {
                 measured: figure.geometry(geometry),
                 figure,
                 unit: None,
-                author: None,
+                author: Some(author),
             },
             waits: true,
         });
@@ -123,6 +133,7 @@ impl Measurements {
         (point, to): (usize, [f64; 2]),
         geometry: &Geometry,
     ) {
+        let author = self.author.clone();
         let mut all = self.of_mut(file).all.iter_mut();
         let Some(kept) = all.find(|kept| kept.measurement.id == *id) else {
             return;
@@ -131,6 +142,7 @@ impl Measurements {
         if let Some(point) = measurement.figure.points.get_mut(point) {
             *point = to;
             measurement.measured = measurement.figure.geometry(geometry);
+            measurement.author = Some(author);
             kept.waits = true;
         }
     }
@@ -221,13 +233,16 @@ impl Measurements {
         Some(Effect::Measurements(file.clone()))
     }
 
-    /// Takes in the measurements that the library has of a file.
-    pub(super) fn stored(&mut self, file: &FoundFile, stored: Vec<Measurement>) {
+    /// Takes in the measurements that the library has of a file; those of others would bias a reviewer who works blind.
+    pub(super) fn stored(&mut self, file: &FoundFile, stored: Vec<Measurement>, blind: bool) {
+        let own = self.author.clone();
+        let is_shown =
+            |measurement: &Measurement| !blind || measurement.author.as_ref() == Some(&own);
         let all = &mut self.of_mut(file).all;
         let known = |id: &MeasurementId| all.iter().any(|kept| kept.measurement.id == *id);
         let new: Vec<HeldMeasurement> = stored
             .into_iter()
-            .filter(|measurement| !known(&measurement.id))
+            .filter(|measurement| is_shown(measurement) && !known(&measurement.id))
             .map(|measurement| HeldMeasurement {
                 measurement,
                 waits: false,
@@ -307,5 +322,55 @@ pub fn kind_word(kind: FigureKind) -> &'static str {
         FigureKind::Angle => "angle",
         FigureKind::Ellipse => "ellipse",
         FigureKind::Polygon => "polygon",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blind_reviewer_sees_no_measurements_of_others() {
+        let file = FoundFile {
+            path: PathBuf::from("/in/ct.dcm"),
+            stamp: Stamp::default(),
+        };
+        let by = |author: &str| Measurement {
+            id: MeasurementId::Stored(author.into()),
+            frame: 0,
+            figure: Figure {
+                kind: FigureKind::Length,
+                points: vec![[0.5, 0.5], [4.5, 0.5]],
+            },
+            measured: Measured::default(),
+            unit: None,
+            author: Some(author.to_owned()),
+        };
+        for (blind, shown) in [(true, 1), (false, 2)] {
+            let mut measurements = Measurements::new("doe".to_owned());
+            measurements.stored(&file, vec![by("doe"), by("roe")], blind);
+            assert_eq!(measurements.list(&file).count(), shown);
+        }
+    }
+
+    #[test]
+    fn values_are_told_with_the_digits_they_deserve() {
+        let words = |mean, deviation| {
+            let statistics = crate::media::measure::RegionStatistics {
+                pixels: 9,
+                mean,
+                deviation,
+                min: 0.0,
+                max: 1.0,
+            };
+            let measured = Measured {
+                statistics: Some(statistics),
+                ..Measured::default()
+            };
+            measured_words(&measured, Some("HU\u{1b}")).join(", ")
+        };
+        assert!(words(146.64, 168.19).starts_with("146.6 ± 168.2 HU"));
+        assert!(words(0.0, 0.012_34).starts_with("0.0 ± 0.0123 HU"));
+        assert!(!words(1.0, 1.0).contains('\u{1b}'), "safe to show");
     }
 }
