@@ -6,6 +6,7 @@
 //! all components, decides by one [`Mode`] which of them receives a key, and carries out requests.
 
 pub(crate) mod activity;
+pub(crate) mod agreement;
 pub(crate) mod browser;
 pub(crate) mod compare;
 mod context;
@@ -31,6 +32,7 @@ mod related;
 mod request;
 pub(crate) mod result_panel;
 pub(crate) mod results;
+pub(crate) mod review_keys;
 pub(crate) mod screen;
 pub mod sort;
 pub(crate) mod status;
@@ -41,20 +43,21 @@ pub(crate) mod tiles;
 pub mod viewer;
 
 pub use crate::config::Theme;
+pub use agreement::{category, claimed_category};
 pub use effect::Effect;
 pub use entry::{Entry, EntryKind, FoundFile, Stamp};
 pub use filter::Filter;
 pub use folder_state::{FileName, FolderState, ListOptions, ScreenLayout};
 pub use keys::{Action, Keymap, KeymapError};
 pub use mode::Mode;
-pub use model::{Model, Setup};
+pub use model::{Model, ReviewSetup, Setup};
 pub use models::OfferedModel;
 pub use msg::{Msg, Severity};
 pub use preview::{
     Decorations, EncodedImage, Graphics, ImageView, OverlaidObjects, OverlayText, PixelValue,
     Preview, PreviewKey, Previewed, Quality, RelatedContent, Scene, SeriesStack,
 };
-pub use prompt_sets::NamedPromptSet;
+pub use prompt_sets::{NamedPromptSet, condition_orders};
 
 /// The first model and the first effects: the folder is listed (unless the worklist is shown first), searched for images and
 /// watched.

@@ -57,6 +57,7 @@ pub struct Cli {
 
 /// Options of every command; each can also be set by an environment variable.
 #[derive(Clone, Debug, Default, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "independent flags")]
 #[command(
     next_help_heading = "Global options (also set by environment variables: MEDIVISION_MODEL, …)"
 )]
@@ -159,6 +160,26 @@ pub struct GlobalArgs {
     )]
     pub show_phi: bool,
 
+    /// Name under which reviews are kept [default: the login]
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_REVIEWER",
+        hide_env = true,
+        value_name = "NAME"
+    )]
+    pub reviewer: Option<String>,
+
+    /// Review without sight of results and of the reviews of others
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_BLIND",
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub blind: bool,
+
     /// Leave the mouse to the terminal, for selecting text
     #[arg(
         long,
@@ -228,6 +249,11 @@ pub enum Command {
     Prompts(PromptsArgs),
     /// Check, shrink and copy the library, or forget images in it
     Library(LibraryArgs),
+    /// Report what was reviewed and how far reviewers agree, or import labels as reviews
+    #[command(after_help = "Examples:
+  medivision-tui reviews
+  medivision-tui reviews import truth.csv --reviewer truth --prompts chest-xray")]
+    Reviews(ReviewsArgs),
     /// Export results from the library
     ///
     /// Writes the results of files in the order of their paths: of each image and frame the one that was computed last, or with
@@ -454,6 +480,30 @@ pub enum LibraryAction {
         /// A file, a folder, or the hash of a content (`blake3:…`)
         #[arg(value_name = "PATH|HASH")]
         subject: String,
+    },
+}
+
+/// `reviews`
+#[derive(Debug, Args)]
+pub struct ReviewsArgs {
+    /// Print JSON, with the tables of confusions
+    #[arg(long)]
+    pub json: bool,
+    /// Action on reviews
+    #[command(subcommand)]
+    pub action: Option<ReviewsAction>,
+}
+
+/// The actions on reviews.
+#[derive(Debug, Subcommand)]
+pub enum ReviewsAction {
+    /// Take over known labels as the reviews of --reviewer, under --prompts
+    Import {
+        /// A table of files and labels, or a folder of folders named after labels
+        labels: PathBuf,
+        /// Take a label to mean a condition of another name; can be repeated
+        #[arg(long, value_name = "LABEL=CONDITION", value_parser = mapping)]
+        map: Vec<(String, String)>,
     },
 }
 

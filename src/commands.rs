@@ -15,6 +15,7 @@ mod output;
 pub mod print;
 mod progress;
 pub mod prompts;
+pub mod reviews;
 mod run;
 pub mod search;
 mod summary;
@@ -129,6 +130,8 @@ pub struct CommandSetup {
     pub memory: u64,
     /// Whether values that identify the patient are shown.
     pub show_phi: bool,
+    /// Who reviews images.
+    pub reviewer: Reviewer,
     /// Whether the interface uses the mouse.
     pub mouse: bool,
     /// Lowest severity to log.
@@ -147,6 +150,25 @@ pub struct CommandSetup {
     pub ascii: Option<bool>,
     /// The settings file that was read, if any.
     pub settings: Option<PathBuf>,
+}
+
+/// Who reviews images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reviewer {
+    /// The name under which reviews are kept.
+    pub name: String,
+    /// Whether results and the reviews of others are hidden.
+    pub blind: bool,
+}
+
+/// The name of the user who runs the program.
+fn login() -> String {
+    let named = ["LOGNAME", "USER"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok());
+    let mut named = named.filter(|name| !name.trim().is_empty());
+    let by_number = || format!("uid {}", rustix::process::getuid().as_raw());
+    named.next().unwrap_or_else(by_number)
 }
 
 impl CommandSetup {
@@ -221,6 +243,10 @@ impl CommandSetup {
                     .map_err(|reason| Fault::usage(format!("--memory: {reason}")))?,
             },
             show_phi: global.show_phi || config.show_phi.unwrap_or_default(),
+            reviewer: Reviewer {
+                name: given(&global.reviewer, None, &login()).trim().to_owned(),
+                blind: global.blind,
+            },
             mouse: !(global.no_mouse || config.no_mouse.unwrap_or_default()),
             log_level: match global.log_level.as_deref() {
                 None | Some("") => level.unwrap_or(tracing::Level::WARN),

@@ -23,6 +23,7 @@ pub use stable::{RequestProgress, StableSeries};
 pub use store::{
     AuditEvent, FileIdentity, FileWithResult, Forgotten, ImageContent, ImageFacts, Library,
     LibraryError, LibraryState, LineKey, NoticeReporter, OutputId, OutputLog, ResultSelection,
+    Review, ReviewChanges, ReviewOutcome, ReviewPosition, ReviewRequest, SampledImage,
 };
 
 /// The notice in every result.

@@ -127,6 +127,10 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
             commands::prompts::run(&arguments.action, &setup, with_model)
         }
         Some(Command::Export(arguments)) => commands::export::run(arguments, &cli.global, &setup),
+        Some(Command::Reviews(arguments)) => {
+            let is_named = cli.global.reviewer.is_some();
+            commands::reviews::run(arguments, &setup, is_named)
+        }
         Some(Command::Library(arguments)) => commands::library::run(&arguments.action, &setup),
         Some(Command::Demo(arguments)) => {
             let dir = commands::demo::write(arguments, &setup)?;

@@ -8,6 +8,7 @@ mod folders;
 mod library_changes;
 mod objects;
 mod prompt_files;
+mod reviews;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,13 +26,14 @@ use crate::encoder::ModelSource;
 use crate::engine::{Engine, Factory, Settings};
 use crate::graphics::{GraphicsSetup, Screen, preview};
 use crate::jobs::JobCommand;
-use crate::library::Record;
+use crate::library::{Record, Review, ReviewRequest};
 use crate::watch::{self, Watch};
 pub use choices::ChoiceSources;
 pub use folder_states::FolderStateStore;
 use folder_states::FolderStateWriter;
 use library_changes::LibraryWatch;
 use prompt_files::PromptWatch;
+use reviews::ReviewWriter;
 
 /// How long shutdown waits for the engine, and then for the disk. A forward pass that takes longer is left behind.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -61,6 +63,8 @@ pub struct Services {
     _library_changes: Option<LibraryWatch>,
     /// Tells exports to end.
     is_ending: Arc<AtomicBool>,
+    /// `None` without a library.
+    reviews: Option<ReviewWriter>,
     /// The newest generation requested, by which older listings end early.
     listing: Arc<AtomicU64>,
     /// The same for headers.
@@ -88,6 +92,9 @@ impl Services {
         let send: folders::MsgSender = Arc::new(move |msg| sender.send(msg).is_ok());
         let library = settings.library.clone();
         let services = Self {
+            reviews: library
+                .clone()
+                .map(|library| ReviewWriter::start(library, Arc::clone(&send))),
             _library_changes: library
                 .map(|library| LibraryWatch::start(library, Arc::clone(&send))),
             send,
@@ -160,6 +167,9 @@ impl Services {
             .fold(ended, |all, engine| engine.shutdown(Duration::ZERO) && all);
         if let Some(folder_states) = self.folder_states {
             folder_states.finish(SHUTDOWN_TIMEOUT);
+        }
+        if let Some(reviews) = self.reviews {
+            reviews.finish(SHUTDOWN_TIMEOUT);
         }
         if let Some(library) = self.settings.library {
             library.flush(SHUTDOWN_TIMEOUT);
@@ -259,6 +269,7 @@ impl Services {
             Effect::Recall(files) => self.engine.recall(files),
             Effect::Export { file, results } => self.export(file, results),
             Effect::Compare(request) => self.engine.compare(request),
+            Effect::Review { request, before } => self.review(request, before),
             Effect::Bell => return Some(ScreenEffect::Bell),
             Effect::Copy(text) => return Some(ScreenEffect::Copy(text)),
             Effect::Suspend => return Some(ScreenEffect::Suspend),
@@ -267,6 +278,12 @@ impl Services {
             Effect::Quit => return Some(ScreenEffect::Quit),
         }
         None
+    }
+
+    fn review(&self, request: ReviewRequest, before: Option<Box<Review>>) {
+        if let Some(reviews) = &self.reviews {
+            reviews.request(request, before);
+        }
     }
 
     fn export(&self, file: String, results: Vec<(PathBuf, Arc<[Record]>)>) {

@@ -4,6 +4,7 @@
 //! its texts' unit embeddings, scaled to unit length. SigLIP models follow Zhai et al. 2023: sigmoid of `scale × cosine +
 //! bias`.
 
+pub mod agreement;
 mod decider;
 pub mod metrics;
 

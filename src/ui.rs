@@ -1,6 +1,7 @@
 //! Draws the model on the screen. No input or output, no clock.
 
 mod activity;
+mod agreement;
 mod bar;
 mod compare;
 mod grid;
@@ -52,6 +53,7 @@ pub fn view(model: &Model, frame: &mut Frame, painter: &dyn Painter) {
             compare::draw(model, comparison, looks, frame, painter);
         }
         Some(Overlay::Activity(view)) => activity::draw(model, *view, looks, frame),
+        Some(Overlay::Agreement(view)) => agreement::draw(model, view, looks, frame),
         None => draw_panels(model, &panels, looks, frame, painter),
     }
     if let Some(area) = panels.status {

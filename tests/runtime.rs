@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use futures::channel::mpsc::{UnboundedSender, unbounded};
-use medivision_tui::app::{Graphics, Keymap, Model, Setup, Theme};
+use medivision_tui::app::{Graphics, Keymap, Model, ReviewSetup, Setup, Theme};
 use medivision_tui::encoder::{Encoder, EncoderError, ModelCard, PreparedImage, Preprocess};
 use medivision_tui::engine::{self, FrameSelection, Settings};
 use medivision_tui::graphics::{GraphicsSetup, ImagePainter, Output, Screen};
@@ -242,6 +242,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         library: false,
         rules: Rules::default(),
         worklist: false,
+        review: ReviewSetup::default(),
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
     services.set_choices(ChoiceSources {

@@ -6,6 +6,8 @@ mod graphics;
 mod limited;
 #[path = "terminal/persistence.rs"]
 mod persistence;
+#[path = "terminal/reviews.rs"]
+mod reviews;
 #[path = "terminal/robustness.rs"]
 mod robustness;
 #[path = "terminal/session.rs"]

@@ -193,7 +193,12 @@ impl ActivityLog {
     /// Adds an entry about the answer for a file.
     pub(super) fn note_answer(&mut self, path: &Path, results: &Results) {
         let path = path.to_owned();
-        let what = match results.get(&path) {
+        // The log is not shown to a reviewer who works blind, but later.
+        let state = results
+            .get(&path)
+            .cloned()
+            .map(|state| state.blinded(false));
+        let what = match &state {
             Some(state @ FileState::Done(_)) => match state.record() {
                 Some(record) => Incident::Classified {
                     label: text::safe_str(&record.verdict.label),

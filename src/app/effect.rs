@@ -8,7 +8,7 @@ use super::folder_state::FolderState;
 use super::preview::PreviewKey;
 use crate::engine::{ClassifiedFile, SimilarityRequest};
 use crate::jobs::JobCommand;
-use crate::library::Record;
+use crate::library::{Record, Review, ReviewRequest};
 use crate::prompts::Prompts;
 
 /// An action requested by [`super::update`]. No effect blocks the loop.
@@ -135,6 +135,13 @@ pub enum Effect {
     DropEngine {
         /// The number it was started with.
         serial: u64,
+    },
+    /// Store, undo, redo a review, or draw a sample. Answered by [`super::Msg::Reviewed`] or [`super::Msg::ReviewFailed`].
+    Review {
+        /// The request.
+        request: ReviewRequest,
+        /// What is shown again if it fails.
+        before: Option<Box<Review>>,
     },
     /// Ring the terminal's bell, at most once a second. Not answered.
     Bell,

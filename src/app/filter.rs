@@ -5,7 +5,7 @@ mod terms;
 use frizbee::{Config, Matcher};
 use serde::{Deserialize, Serialize};
 
-use super::results::FileState;
+use super::results::reviews::Judged;
 use terms::{ParsedFilter, ResultTerm};
 
 /// What the rows of a list must satisfy.
@@ -13,7 +13,7 @@ use terms::{ParsedFilter, ResultTerm};
 /// Words are a fuzzy pattern for names: their letters in order, anything between them. Of several words each must match;
 /// `'word`, `^word`, `word$` and `!word` mean "as written", "at the start", "at the end" and "not". A lowercase letter matches
 /// an uppercase letter too. Terms such as `label:pneumonia`, `urgency>0.9` or `error` concern the result; `!` before a term
-/// negates it. Words and terms must all hold.
+/// negates it; `reviewed`, `flagged`, `disagrees` and `review:pneumonia` concern the review. Words and terms must all hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Filter {
@@ -56,7 +56,7 @@ impl Filter {
         self.terms.fault.as_deref()
     }
 
-    /// Whether results decide which rows pass.
+    /// Whether results or reviews decide which rows pass.
     pub fn needs_results(&self) -> bool {
         !self.terms.on_results.is_empty()
     }
@@ -67,11 +67,17 @@ impl Filter {
         terms.iter().any(ResultTerm::is_about_urgency)
     }
 
+    /// Whether a term concerns reviews.
+    pub fn concerns_reviews(&self) -> bool {
+        let terms = &self.terms.on_results;
+        terms.iter().any(ResultTerm::is_about_reviews)
+    }
+
     /// Whether each of the names passes, with the state of its file; `None` if all do. A row without a state, such as a folder,
     /// passes no term about results.
     pub fn passes<'a, S>(&self, rows: impl IntoIterator<Item = (&'a str, S)>) -> Option<Vec<bool>>
     where
-        S: FnOnce() -> Option<&'a FileState>,
+        S: FnOnce() -> Option<Judged<'a>>,
     {
         if self.is_empty() {
             return None;
@@ -92,14 +98,15 @@ impl Filter {
     }
 
     /// Whether a row with this name and state passes.
-    pub fn admits(&self, name: &str, state: Option<&FileState>) -> bool {
+    pub fn admits(&self, name: &str, state: Option<Judged>) -> bool {
         self.passes([(name, || state)])
             .is_none_or(|passes| passes[0])
     }
 
-    fn holds<'a>(&self, state: impl FnOnce() -> Option<&'a FileState>) -> bool {
+    fn holds<'a>(&self, state: impl FnOnce() -> Option<Judged<'a>>) -> bool {
         let terms = &self.terms.on_results;
-        terms.is_empty() || state().is_some_and(|state| terms.iter().all(|term| term.holds(state)))
+        terms.is_empty()
+            || state().is_some_and(|judged| terms.iter().all(|term| term.holds(judged)))
     }
 }
 

@@ -51,6 +51,19 @@ pub enum Action {
     Find,
     MoreLikeThis,
     Worklist,
+    Review,
+    ReviewAccept,
+    ReviewNone,
+    ReviewNote,
+    ReviewFlag,
+    ReviewNext,
+    ReviewUndo,
+    ReviewRedo,
+    ReviewClear,
+    ReviewSample,
+    ReviewBlind,
+    ReviewAgreement,
+    ReviewErrors,
     Palette,
     NextPanel,
     FrameNext,
@@ -151,6 +164,26 @@ impl Action {
 }
 
 impl Action {
+    /// Whether the action reviews images, or opens a view of reviews.
+    pub(super) fn is_review(self) -> bool {
+        matches!(
+            self,
+            Self::Review
+                | Self::ReviewAccept
+                | Self::ReviewNone
+                | Self::ReviewNote
+                | Self::ReviewFlag
+                | Self::ReviewNext
+                | Self::ReviewUndo
+                | Self::ReviewRedo
+                | Self::ReviewClear
+                | Self::ReviewSample
+                | Self::ReviewBlind
+                | Self::ReviewAgreement
+                | Self::ReviewErrors
+        )
+    }
+
     /// Rows by which the action moves in a list of which `page` are on screen; `isize::MIN` and `MAX` lead to the ends, 0 is
     /// that of an action that does not move.
     pub fn distance(self, page: usize) -> isize {

@@ -21,6 +21,10 @@ pub enum Purpose {
     Find,
     /// Names the file that the results on screen are written to.
     Export,
+    /// A note on the image in sight.
+    Note,
+    /// How many images to draw.
+    Sample,
 }
 
 /// The result of a key in the line.
@@ -38,6 +42,8 @@ pub(super) enum LineOutcome {
     Move(isize),
     /// Perform the action chosen in the palette.
     Act(Action),
+    /// Take the text that was entered.
+    Enter(Purpose, String),
 }
 
 /// A line being typed.
@@ -151,10 +157,22 @@ impl Line {
                 self.chosen = self.chosen.saturating_add_signed(rows).min(last);
                 (true, LineOutcome::None)
             }
-            (Purpose::Filter, KeyMeaning::Accept)
-            | (Purpose::Palette | Purpose::Find | Purpose::Export, KeyMeaning::Leave) => {
-                (false, LineOutcome::None)
+            (Purpose::Note | Purpose::Sample, KeyMeaning::Edit | KeyMeaning::Move(_)) => {
+                (true, LineOutcome::None)
             }
+            (purpose @ (Purpose::Note | Purpose::Sample), KeyMeaning::Accept) => {
+                let text = self.input.value().to_owned();
+                (false, LineOutcome::Enter(purpose, text))
+            }
+            (Purpose::Filter, KeyMeaning::Accept)
+            | (
+                Purpose::Palette
+                | Purpose::Find
+                | Purpose::Export
+                | Purpose::Note
+                | Purpose::Sample,
+                KeyMeaning::Leave,
+            ) => (false, LineOutcome::None),
             (Purpose::Find | Purpose::Export, KeyMeaning::Edit) => (true, LineOutcome::None),
             (Purpose::Find | Purpose::Export, KeyMeaning::Move(rows)) => {
                 (true, LineOutcome::Move(rows))

@@ -13,6 +13,8 @@ pub enum Mode {
     Menu,
     /// A list to choose one thing from.
     Picker,
+    /// The key after the review leader.
+    Review,
     /// The search in the tags, while it is typed.
     TagSearch,
     /// The tags of a file.
@@ -23,6 +25,8 @@ pub enum Mode {
     Compare,
     /// The activity log.
     Activity,
+    /// The agreement of reviews with results.
+    Agreement,
     /// The grid of small images.
     Grid,
     /// List, image and result; one of them has the focus.

@@ -7,6 +7,7 @@ mod follow;
 mod input;
 mod library;
 mod mouse;
+mod review;
 mod similar;
 mod update;
 
@@ -33,7 +34,9 @@ use super::prompt_sets::PromptSets;
 use super::recall::RecallQueue;
 use super::related::{RelatedObjects, legend_words};
 use super::result_panel::{self, Detail, ResultPanel};
+use super::results::reviews::Reviews;
 use super::results::{FileState, Results};
+use super::review_keys::Leader;
 use super::screen::{Overlay, Screen};
 use super::status::{EngineState, StatusMessage, WatchState};
 use super::studies::StudyBrowser;
@@ -79,6 +82,19 @@ pub struct Setup {
     pub rules: Rules,
     /// Whether to begin with the worklist.
     pub worklist: bool,
+    /// How images are reviewed.
+    pub review: ReviewSetup,
+}
+
+/// How images are reviewed.
+#[derive(Clone, Debug, Default)]
+pub struct ReviewSetup {
+    /// The reviewer's name.
+    pub reviewer: String,
+    /// Whether the reviewer works without sight of results and of the reviews of others.
+    pub blind: bool,
+    /// The conditions of the prompt sets in use, in their order.
+    pub conditions: Vec<(String, Vec<String>)>,
 }
 
 /// The state of the application.
@@ -114,6 +130,7 @@ pub struct Model {
     query: Option<PendingQuery>,
     /// First line of the result panel on screen.
     result_scroll: usize,
+    leader: Leader,
 }
 
 impl Model {
@@ -137,7 +154,7 @@ impl Model {
             engine: EngineState::Loading,
             rate: None,
             watch: WatchState::Off,
-            results: Results::default(),
+            results: Results::new(Reviews::new(setup.review.reviewer), setup.review.blind),
             recall: RecallQueue::new(setup.library),
             scans: HashMap::new(),
             studies: StudyBrowser::new(layout.series),
@@ -151,11 +168,12 @@ impl Model {
             popups: Popups::default(),
             line: None,
             tags: TagBrowser::default(),
-            prompt_sets: PromptSets::default(),
+            prompt_sets: PromptSets::new(setup.review.conditions),
             models: ModelChooser::default(),
             rules: setup.rules,
             query: None,
             result_scroll: 0,
+            leader: Leader::default(),
         }
     }
 
@@ -298,7 +316,9 @@ impl Model {
         if let Some(mode) = self.popups.mode() {
             return mode;
         }
-        if self.tags.is_typing() {
+        if self.leader.awaits {
+            Mode::Review
+        } else if self.tags.is_typing() {
             Mode::TagSearch
         } else if self.tags.is_open() {
             Mode::Tags
@@ -360,8 +380,19 @@ impl Model {
         let panel = ResultPanel {
             files: self.files(),
             engine: &self.engine,
+            leader: Some(&self.leader).filter(|leader| leader.awaits),
+            conditions: self.review_conditions(),
         };
         panel.lines(width)
+    }
+
+    /// The conditions of the result in sight, in the order of their digits; empty unless digits are to be shown.
+    pub(crate) fn review_conditions(&self) -> Vec<String> {
+        let row = self.folder().current();
+        let state = row.and_then(|row| self.results.get(&row.path));
+        let subject = state.and_then(FileState::subject);
+        let subject = subject.filter(|_| self.leader.awaits || self.results.is_blind());
+        subject.map_or_else(Vec::new, |record| self.conditions(record))
     }
 
     /// The first line of the result panel on screen.

@@ -10,7 +10,7 @@ use super::entry::{Entry, FoundFile, Stamp};
 use super::folder_state::FolderState;
 use super::preview::{Graphics, Previewed};
 use crate::engine;
-use crate::library::FileWithResult;
+use crate::library::{FileWithResult, Review, ReviewChanges, ReviewOutcome, ReviewRequest};
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
 use crate::prompts::Prompts;
 
@@ -228,6 +228,23 @@ pub enum Msg {
 
     /// Another process, or this one, has added results for these files to the library.
     LibraryChanged(Vec<FileWithResult>),
+
+    /// Reviews were changed, by this process or another; at the start: all that the library knows.
+    ReviewsChanged(ReviewChanges),
+    /// The success of [`super::Effect::Review`].
+    Reviewed {
+        /// The request.
+        request: ReviewRequest,
+        /// What it has done.
+        outcome: ReviewOutcome,
+    },
+    /// The failure of [`super::Effect::Review`].
+    ReviewFailed {
+        /// What is to be shown again.
+        before: Option<Box<Review>>,
+        /// The reason, as a sentence.
+        message: String,
+    },
 
     // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────
     /// An event of the engine in use at the start.

@@ -1,5 +1,7 @@
 //! The choice of a prompt set, by which all results are scored again.
 
+use std::collections::HashMap;
+
 use super::effect::Effect;
 use super::popup::Choice;
 use super::request::Request;
@@ -7,6 +9,17 @@ use super::status::EngineState;
 use super::text::safe_str;
 use crate::engine::ClassifiedFile;
 use crate::prompts::{PromptError, PromptSet, Prompts};
+
+/// The conditions of prompt sets, by the names of the sets, in their order.
+pub fn condition_orders(prompts: &Prompts) -> Vec<(String, Vec<String>)> {
+    let sets = prompts.sets().iter();
+    sets.map(|set| {
+        let conditions = set.conditions.iter();
+        let names = conditions.map(|condition| condition.name.clone());
+        (set.name.clone(), names.collect())
+    })
+    .collect()
+}
 
 /// The name of a set that can be chosen, and the set, or why it cannot be used.
 pub type NamedPromptSet = (String, Result<PromptSet, PromptError>);
@@ -36,9 +49,24 @@ pub(crate) struct PromptSets {
     revision: u64,
     /// What is wrong in a file of the prompts in use; safe to show.
     fault: Option<String>,
+    /// The conditions of the sets that were in use, by name, in their order.
+    orders: HashMap<String, Vec<String>>,
 }
 
 impl PromptSets {
+    /// Begins with the conditions of the prompt sets in use, in their order.
+    pub(super) fn new(conditions: Vec<(String, Vec<String>)>) -> Self {
+        Self {
+            orders: conditions.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The conditions of a set in their order, if it was in use.
+    pub(super) fn order(&self, set: &str) -> Option<&[String]> {
+        self.orders.get(set).map(Vec::as_slice)
+    }
+
     /// Progress of scoring all results again, while it is under way.
     pub(crate) fn rescoring(&self) -> Option<Rescoring> {
         self.rescoring
@@ -52,6 +80,7 @@ impl PromptSets {
     /// Puts prompts into use.
     fn put_into_use(&mut self, prompts: Prompts) -> Effect {
         self.revision += 1;
+        self.orders.extend(condition_orders(&prompts));
         let revision = self.revision;
         Effect::UsePrompts { prompts, revision }
     }

@@ -8,7 +8,9 @@ use super::context::FileContext;
 use super::entry::EntryKind;
 use super::keys::Action;
 use super::popup::failure_words;
+use super::results::reviews::label_words;
 use super::results::{FileState, FileStatus, Tally};
+use super::review_keys::{self, Leader};
 use super::status::EngineState;
 use super::studies::aggregate::Aggregate;
 use super::text;
@@ -47,15 +49,18 @@ const REAL_MODEL: &str =
     "The demo model knows only synthetic studies. For real images, choose biomedclip";
 
 /// Everything that the content of the result panel depends on.
-#[derive(Clone, Copy)]
 pub(crate) struct ResultPanel<'a> {
     pub files: FileContext<'a>,
     pub engine: &'a EngineState,
+    /// The review leader, while it waits for a key.
+    pub leader: Option<&'a Leader>,
+    /// The conditions in the order of their digits, if those are shown.
+    pub conditions: Vec<String>,
 }
 
 impl ResultPanel<'_> {
     /// The lines of a panel `width` columns wide.
-    pub(crate) fn lines(self, width: usize) -> Vec<Detail> {
+    pub(crate) fn lines(&self, width: usize) -> Vec<Detail> {
         let Some(row) = self.files.folder().current() else {
             return self.engine_details(width);
         };
@@ -71,9 +76,9 @@ impl ResultPanel<'_> {
                 }
                 lines
             }
-            (_, Some(state @ FileState::Done(_))) => {
-                state.record().map_or_else(Vec::new, |record| {
-                    self.record_details(record, state.status(), width)
+            (_, Some(state @ (FileState::Done(_) | FileState::Blind(_)))) => {
+                state.subject().map_or_else(Vec::new, |record| {
+                    self.record_details(record, state.status(), &row.path, width)
                 })
             }
             (_, Some(state @ FileState::Failed(failure))) => {
@@ -107,7 +112,7 @@ impl ResultPanel<'_> {
         }
     }
 
-    fn unasked(self, width: usize) -> Vec<Detail> {
+    fn unasked(&self, width: usize) -> Vec<Detail> {
         if self.engine.has_failed() {
             return self.engine_details(width);
         }
@@ -128,7 +133,7 @@ impl ResultPanel<'_> {
     }
 
     /// Hints before the first result.
-    fn first_steps(self, width: usize) -> Vec<Detail> {
+    fn first_steps(&self, width: usize) -> Vec<Detail> {
         if !matches!(self.engine, EngineState::Ready { .. }) {
             return Vec::new();
         }
@@ -157,14 +162,14 @@ impl ResultPanel<'_> {
     }
 
     /// How to get a model that knows more than phantoms.
-    fn real_model(self) -> String {
+    fn real_model(&self) -> String {
         let key = self.files.env.keymap.key(Action::Model);
         let key = key.map_or_else(String::new, |key| format!(" (key {key})"));
         format!("{REAL_MODEL}{key}, or run `medivision-tui models pull biomedclip`.")
     }
 
     /// The state of the model, while there is none.
-    fn engine_details(self, width: usize) -> Vec<Detail> {
+    fn engine_details(&self, width: usize) -> Vec<Detail> {
         match self.engine {
             EngineState::Loading => {
                 let mut lines = vec![Detail::Headline(
@@ -205,7 +210,114 @@ impl ResultPanel<'_> {
         }
     }
 
-    fn record_details(self, record: &Record, status: FileStatus, width: usize) -> Vec<Detail> {
+    fn record_details(
+        &self,
+        record: &Record,
+        status: FileStatus,
+        path: &Path,
+        width: usize,
+    ) -> Vec<Detail> {
+        let mut lines = match status {
+            FileStatus::Blind => self.blind_details(width),
+            _ => self.verdict_details(record, status, width),
+        };
+        if self.leader.is_some() {
+            let keys: Vec<String> = review_keys::hints().collect();
+            lines.push(Detail::Gap);
+            lines.extend(wrapped(&keys.join(" · "), width, Detail::Aside));
+        }
+        // Below the headline, where they are seen on a small screen, too.
+        lines.splice(1..1, self.review_details(path));
+        lines.extend(facts(record));
+        lines
+    }
+
+    /// What can be said to a reviewer who works blind.
+    fn blind_details(&self, width: usize) -> Vec<Detail> {
+        let mut lines = vec![headline(Some(FileStatus::Blind), "blind", "")];
+        let key = self.files.env.key(Action::Review);
+        for (at, condition) in self.conditions.iter().enumerate() {
+            let is_chosen = self
+                .leader
+                .is_some_and(|leader| leader.chosen.contains(condition));
+            let mark = if is_chosen { " ✓" } else { "" };
+            let words = format!("{key} {}  {}{mark}", at + 1, text::safe_str(condition));
+            lines.extend(wrapped(&words, width, Detail::Text));
+        }
+        lines
+    }
+
+    /// What reviewers say about the image.
+    fn review_details(&self, path: &Path) -> Vec<Detail> {
+        let Some(judged) = self.files.results.judged(path) else {
+            return Vec::new();
+        };
+        let Some(reviews) = judged.reviews else {
+            return Vec::new();
+        };
+        let mut lines = Vec::new();
+        if let Some(labels) = reviews.labels() {
+            let beside = match judged.agrees() {
+                Some(true) => ", as the model",
+                Some(false) => ", unlike the model",
+                None => "",
+            };
+            let words = format!("{}{beside}", label_words(labels));
+            lines.push(Detail::Fact("review", words));
+        }
+        if reviews.is_flagged() {
+            lines.push(Detail::Fact("flag", "⚑".to_owned()));
+        }
+        let note = reviews
+            .mine
+            .as_ref()
+            .map(|review| text::safe_str(&review.note));
+        let note = note.filter(|note| !note.is_empty());
+        lines.extend(note.map(|note| Detail::Fact("note", note)));
+        if !self.files.results.is_blind() {
+            for other in &reviews.others {
+                let said = other.labels.as_deref().map_or("–".to_owned(), label_words);
+                let note = text::safe_str(&other.note);
+                let note = if note.is_empty() {
+                    note
+                } else {
+                    format!(" ({note})")
+                };
+                let words = format!("{}: {said}{note}", text::safe_str(&other.reviewer));
+                lines.push(Detail::Fact("other", words));
+            }
+        }
+        lines
+    }
+
+    /// The bars of the conditions: the highest first, or with their digits in the order of the prompt set.
+    fn bars(&self, record: &Record) -> Vec<Detail> {
+        let scores = &record.verdict.scores;
+        let bar = |name: String, probability: f64| Detail::Bar {
+            name,
+            share: Some(probability),
+            figure: percent(probability),
+        };
+        let Some(leader) = self.leader else {
+            let bars = scores.iter();
+            return bars
+                .map(|score| bar(text::safe_str(&score.condition), score.probability))
+                .collect();
+        };
+        let numbered = self.conditions.iter().enumerate().filter_map(|(at, name)| {
+            let score = scores.iter().find(|score| score.condition == *name)?;
+            let mark = if leader.chosen.contains(name) {
+                "✓"
+            } else {
+                ""
+            };
+            let name = format!("{}{mark} {}", at + 1, text::safe_str(name));
+            Some(bar(name, score.probability))
+        });
+        numbered.collect()
+    }
+
+    fn verdict_details(&self, record: &Record, status: FileStatus, width: usize) -> Vec<Detail> {
         let verdict = &record.verdict;
         let rejected = verdict.decision == Decision::Rejected;
         let mut lines = Vec::new();
@@ -249,17 +361,12 @@ impl ResultPanel<'_> {
         }
         if !rejected {
             lines.extend(wrapped(&verdict.description, width, Detail::Text));
-            lines.extend(verdict.scores.iter().map(|score| Detail::Bar {
-                name: text::safe_str(&score.condition),
-                share: Some(score.probability),
-                figure: percent(score.probability),
-            }));
+            lines.extend(self.bars(record));
         }
-        lines.extend(facts(record));
         lines
     }
 
-    fn no_images(self, width: usize) -> Vec<Detail> {
+    fn no_images(&self, width: usize) -> Vec<Detail> {
         if !self.files.results.is_searched() {
             return self.engine_details(width);
         }
@@ -270,7 +377,7 @@ impl ResultPanel<'_> {
     }
 
     /// The lines for a study, series, missing file or DICOMDIR; `None` for any other row.
-    fn group(self, row: &Row, width: usize) -> Option<Vec<Detail>> {
+    fn group(&self, row: &Row, width: usize) -> Option<Vec<Detail>> {
         match row.represents {
             RowKind::Study(_) | RowKind::Series(..) => Some(self.group_details(row, width)),
             RowKind::Missing => {
@@ -295,7 +402,7 @@ impl ResultPanel<'_> {
         }
     }
 
-    fn group_details(self, row: &Row, width: usize) -> Vec<Detail> {
+    fn group_details(&self, row: &Row, width: usize) -> Vec<Detail> {
         let members = self.files.studies.members(row, self.files.folder());
         let sum = Aggregate::of(members.iter().copied(), self.files.results);
         let mut lines = Vec::new();
@@ -430,6 +537,7 @@ fn tally(tally: &Tally, width: usize) -> Vec<Detail> {
         (FileStatus::Confident, "confident"),
         (FileStatus::Uncertain, "uncertain"),
         (FileStatus::Rejected, "rejected"),
+        (FileStatus::Blind, "blind"),
         (FileStatus::Queued, "queued"),
         (FileStatus::Failed, "failed"),
     ];

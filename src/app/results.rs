@@ -1,125 +1,22 @@
 //! The result of each file, and a tally of each folder, which follows the states.
 
-use std::collections::{BTreeMap, HashMap};
+pub mod reviews;
+mod state;
+mod tally;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::entry::{FoundFile, Stamp};
 use crate::engine::{self, Lane};
 use crate::jobs::{End, Jobs, Reason};
-use crate::library::{Failure, Outcome, Record};
+use crate::library::{Failure, Outcome, Record, ReviewChanges};
 use crate::media::{ErrorKind, FileContent};
 use crate::paths;
-use crate::scoring::Decision;
-
-/// The state of a file.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FileState {
-    /// Waits for the engine.
-    Queued,
-    /// Classified; one record for each frame that was classified, and one for their aggregate.
-    Done(Arc<[Record]>),
-    /// No result, with the reason.
-    Failed(Failure),
-}
-
-impl FileState {
-    /// The record of the file as a whole: the aggregate over its frames, else that of the first frame.
-    pub fn record(&self) -> Option<&Record> {
-        match self {
-            Self::Done(records) => records
-                .iter()
-                .find(|r| r.aggregate.is_some())
-                .or(records.first()),
-            Self::Queued | Self::Failed(_) => None,
-        }
-    }
-
-    /// The status.
-    pub fn status(&self) -> FileStatus {
-        match self {
-            Self::Queued => FileStatus::Queued,
-            Self::Failed(failure) if !failure.content.is_image() => FileStatus::NotAnImage,
-            Self::Failed(_) => FileStatus::Failed,
-            Self::Done(_) => match self.record().map(|r| r.verdict.decision) {
-                Some(Decision::Confident) => FileStatus::Confident,
-                Some(Decision::Rejected) => FileStatus::Rejected,
-                Some(Decision::Uncertain) | None => FileStatus::Uncertain,
-            },
-        }
-    }
-}
-
-/// The status of a file, which decides its symbol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FileStatus {
-    /// Classified with confidence.
-    Confident,
-    /// Classified, but uncertain.
-    Uncertain,
-    /// Rejected: the model is not meant for the image.
-    Rejected,
-    /// Waits for the engine.
-    Queued,
-    /// The image could not be read.
-    Failed,
-    /// The file does not hold an image.
-    NotAnImage,
-}
-
-/// The images below a folder, counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// All images.
-    pub pictures: usize,
-    /// By status.
-    pub statuses: BTreeMap<FileStatus, usize>,
-    /// By label, without rejected images.
-    pub labels: BTreeMap<String, usize>,
-}
-
-impl Tally {
-    /// The number of images with a status.
-    pub fn count(&self, status: FileStatus) -> usize {
-        self.statuses.get(&status).copied().unwrap_or(0)
-    }
-
-    fn add(&mut self, state: &FileState) {
-        self.pictures += 1;
-        *self.statuses.entry(state.status()).or_default() += 1;
-        if let Some(label) = claim(state) {
-            *self.labels.entry(label.to_owned()).or_default() += 1;
-        }
-    }
-
-    fn subtract(&mut self, state: &FileState) {
-        self.pictures = self.pictures.saturating_sub(1);
-        subtract_one(&mut self.statuses, &state.status());
-        if let Some(label) = claim(state) {
-            subtract_one(&mut self.labels, label);
-        }
-    }
-}
-
-fn subtract_one<K: Ord + std::borrow::Borrow<Q>, Q: Ord + ?Sized>(
-    counts: &mut BTreeMap<K, usize>,
-    key: &Q,
-) {
-    if let Some(count) = counts.get_mut(key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(key);
-        }
-    }
-}
-
-/// The label, unless the image was rejected.
-fn claim(state: &FileState) -> Option<&str> {
-    let record = state
-        .record()
-        .filter(|r| r.verdict.decision != Decision::Rejected)?;
-    Some(&record.verdict.label)
-}
+use reviews::{ImageReviews, Judged, Reviews};
+pub use state::{FileState, FileStatus};
+pub use tally::Tally;
 
 /// Whether a file is known to be an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +37,33 @@ struct KnownFile {
     certainty: Certainty,
     /// The generation of the answer in `state`; 0 if no job brought it.
     answered: u64,
+    /// What reviewers say about the image, under the prompt set of its result.
+    reviews: Option<Arc<ImageReviews>>,
+}
+
+impl KnownFile {
+    fn new(stamp: Stamp, state: Option<FileState>, certainty: Certainty) -> Self {
+        Self {
+            stamp,
+            state,
+            certainty,
+            answered: 0,
+            reviews: None,
+        }
+    }
+
+    fn is_reviewed(&self) -> bool {
+        let reviews = self.reviews.as_ref();
+        reviews.is_some_and(|reviews| reviews.is_decided())
+    }
+
+    /// The state with the reviews of the image.
+    fn judged(&self) -> Option<Judged<'_>> {
+        Some(Judged {
+            state: self.state.as_ref()?,
+            reviews: self.reviews.as_deref(),
+        })
+    }
 }
 
 /// The states of all known files, and the jobs that change them.
@@ -150,6 +74,9 @@ pub struct Results {
     tallies: HashMap<PathBuf, Tally>,
     /// The folder whose images are all known: it has been searched once.
     searched: Option<PathBuf>,
+    reviews: Reviews,
+    /// Whether the reviewer works without sight of results.
+    blind: bool,
 }
 
 /// What an answer of the engine changed.
@@ -167,6 +94,15 @@ pub enum ResultChange {
 }
 
 impl Results {
+    /// No results. `reviews`: what is known of reviews; `blind`: whether verdicts are hidden.
+    pub(super) fn new(reviews: Reviews, blind: bool) -> Self {
+        Self {
+            reviews,
+            blind,
+            ..Self::default()
+        }
+    }
+
     /// The state of a file, if it is known to be an image or was requested.
     pub fn get(&self, path: &Path) -> Option<&FileState> {
         self.files.get(path).and_then(|known| known.state.as_ref())
@@ -235,12 +171,8 @@ impl Results {
 
     fn await_answer(&mut self, found: FoundFile, certainty: Certainty) {
         self.forget_one(&found.path);
-        let known = KnownFile {
-            stamp: found.stamp,
-            state: (certainty != Certainty::Doubted).then_some(FileState::Queued),
-            certainty,
-            answered: 0,
-        };
+        let state = (certainty != Certainty::Doubted).then_some(FileState::Queued);
+        let known = KnownFile::new(found.stamp, state, certainty);
         self.insert(found.path, known);
     }
 
@@ -261,17 +193,12 @@ impl Results {
         let is_open = self.files.get(path).is_none_or(|known| match known.state {
             None => false,
             Some(FileState::Queued) => expected,
-            Some(FileState::Done(_)) => known.stamp != stamp,
+            Some(FileState::Done(_) | FileState::Blind(_)) => known.stamp != stamp,
             Some(FileState::Failed(_)) => true,
         });
         if is_open {
             self.forget_one(path);
-            let known = KnownFile {
-                stamp,
-                state: Some(FileState::Done(records)),
-                certainty: Certainty::Told,
-                answered: 0,
-            };
+            let known = KnownFile::new(stamp, Some(FileState::Done(records)), Certainty::Told);
             self.insert(path.to_owned(), known);
         }
         is_open
@@ -290,12 +217,8 @@ impl Results {
     pub fn fail(&mut self, path: &Path, failure: Failure) {
         self.jobs.forget(path);
         self.forget_one(path);
-        let known = KnownFile {
-            stamp: Stamp::default(),
-            state: Some(FileState::Failed(failure)),
-            certainty: Certainty::Told,
-            answered: 0,
-        };
+        let state = Some(FileState::Failed(failure));
+        let known = KnownFile::new(Stamp::default(), state, Certainty::Told);
         self.insert(path.to_owned(), known);
     }
 
@@ -335,13 +258,10 @@ impl Results {
     /// All classified files, to be scored again.
     pub fn classified(&self) -> Vec<engine::ClassifiedFile> {
         let files = self.files.iter().filter_map(|(path, known)| {
-            let Some(FileState::Done(records)) = &known.state else {
-                return None;
-            };
             Some(engine::ClassifiedFile {
                 path: path.clone(),
                 generation: known.answered,
-                records: Arc::clone(records),
+                records: Arc::clone(known.state.as_ref()?.records()?),
             })
         });
         files.collect()
@@ -349,26 +269,21 @@ impl Results {
 
     /// Applies new scores of a file, unless another answer has arrived since.
     pub fn rescored(&mut self, file: engine::ClassifiedFile) {
-        let Some(known) = self.files.get_mut(&file.path) else {
+        let Some(known) = self.files.get(&file.path) else {
             return;
         };
         if known.answered != file.generation {
             return;
         }
-        let Some(state @ FileState::Done(_)) = &mut known.state else {
-            return;
-        };
         // Results from the library have no generation of their own.
-        if state.record().map(|record| &record.content) != file.records.first().map(|r| &r.content)
-        {
-            return;
-        }
-        let before = std::mem::replace(state, FileState::Done(file.records));
-        for dir in file.path.ancestors().skip(1) {
-            if let Some(tally) = self.tallies.get_mut(dir) {
-                tally.subtract(&before);
-                tally.add(state);
-            }
+        let subject = known.state.as_ref().and_then(FileState::subject);
+        let is_same = subject.is_some_and(|record| {
+            let first = file.records.first();
+            first.is_some_and(|first| first.content == record.content)
+        });
+        if is_same && let Some(known) = self.forget_one(&file.path) {
+            let state = Some(FileState::Done(file.records));
+            self.insert(file.path, KnownFile { state, ..known });
         }
     }
 
@@ -377,7 +292,7 @@ impl Results {
     pub fn answerable(&self) -> Vec<FoundFile> {
         let files = self.files.iter().filter_map(|(path, known)| {
             let depends = match known.state.as_ref()? {
-                FileState::Done(_) => true,
+                FileState::Done(_) | FileState::Blind(_) => true,
                 FileState::Failed(failure) => failure.kind == ErrorKind::Internal,
                 FileState::Queued => false,
             };
@@ -495,30 +410,102 @@ impl Results {
 
     fn forget_one(&mut self, path: &Path) -> Option<KnownFile> {
         let known = self.files.remove(path)?;
-        let dirs = path.ancestors().skip(1);
-        for (dir, state) in dirs.zip(std::iter::repeat(known.state.as_ref())) {
-            let (Some(tally), Some(state)) = (self.tallies.get_mut(dir), state) else {
-                continue;
-            };
-            tally.subtract(state);
-            if tally.pictures == 0 {
-                self.tallies.remove(dir);
-            }
-        }
+        self.tallies_without(path, &known);
         Some(known)
     }
 
-    /// Adds a file that is not known.
-    fn insert(&mut self, path: PathBuf, known: KnownFile) {
+    /// Takes a file out of the tallies.
+    fn tallies_without(&mut self, path: &Path, known: &KnownFile) {
+        let Some(state) = &known.state else {
+            return;
+        };
+        for dir in path.ancestors().skip(1) {
+            if let Some(tally) = self.tallies.get_mut(dir) {
+                tally.subtract(state, known.is_reviewed());
+                if tally.pictures == 0 {
+                    self.tallies.remove(dir);
+                }
+            }
+        }
+    }
+
+    /// Adds a file that is not known; its verdict is hidden from a reviewer who works blind.
+    fn insert(&mut self, path: PathBuf, mut known: KnownFile) {
+        known.state = known.state.map(|state| state.blinded(self.blind));
+        let subject = known.state.as_ref().and_then(FileState::subject);
+        known.reviews = subject.and_then(|record| self.reviews.of(record));
+        let is_reviewed = known.is_reviewed();
         if let Some(state) = &known.state {
             for dir in path.ancestors().skip(1) {
                 match self.tallies.get_mut(dir) {
-                    Some(tally) => tally.add(state),
-                    None => self.tallies.entry(dir.to_owned()).or_default().add(state),
+                    Some(tally) => tally.add(state, is_reviewed),
+                    None => self
+                        .tallies
+                        .entry(dir.to_owned())
+                        .or_default()
+                        .add(state, is_reviewed),
                 }
             }
         }
         self.files.insert(path, known);
+    }
+
+    // ── reviews ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// What is known of reviews.
+    pub fn reviews(&self) -> &Reviews {
+        &self.reviews
+    }
+
+    /// Whether verdicts are hidden from the reviewer.
+    pub fn is_blind(&self) -> bool {
+        self.blind
+    }
+
+    /// What reviewers say about an image, under the prompt set of its result.
+    pub fn reviews_of(&self, path: &Path) -> Option<&ImageReviews> {
+        self.files.get(path)?.reviews.as_deref()
+    }
+
+    /// The state of a file with the reviews of the image.
+    pub fn judged(&self, path: &Path) -> Option<Judged<'_>> {
+        self.files.get(path)?.judged()
+    }
+
+    /// All images below a folder that have a result, with their reviews.
+    pub fn judged_below(&self, dir: &Path) -> impl Iterator<Item = (&Path, Judged<'_>)> {
+        let files = self.files.iter();
+        let files = files.filter(move |(path, _)| path.starts_with(dir));
+        files.filter_map(|(path, known)| {
+            let judged = known.judged()?;
+            judged.state.subject()?;
+            Some((path.as_path(), judged))
+        })
+    }
+
+    /// Hides all verdicts from the reviewer, or shows them again.
+    pub(super) fn set_blind(&mut self, blind: bool) {
+        self.blind = blind;
+        for (path, known) in std::mem::take(&mut self.files) {
+            self.tallies_without(&path, &known);
+            self.insert(path, known);
+        }
+    }
+
+    /// Applies changes of reviews. Returns the files that they concern.
+    pub(super) fn take_reviews(&mut self, changes: ReviewChanges) -> Vec<PathBuf> {
+        let contents = self.reviews.apply(changes);
+        let concerned = self.files.iter().filter(|(_, known)| {
+            let subject = known.state.as_ref().and_then(FileState::subject);
+            subject.is_some_and(|record| contents.contains(&record.content))
+        });
+        let concerned: Vec<PathBuf> = concerned.map(|(path, _)| path.clone()).collect();
+        for path in &concerned {
+            if let Some(known) = self.forget_one(path) {
+                self.insert(path.clone(), known);
+            }
+        }
+        concerned
     }
 }
 
@@ -546,160 +533,4 @@ fn settle(outcomes: Vec<Outcome>) -> Option<FileState> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::jobs::JobCommand;
-    use crate::media::ErrorKind;
-    use proptest::prelude::*;
-
-    fn stamp(size: u64) -> Stamp {
-        Stamp {
-            modified: None,
-            size,
-        }
-    }
-
-    fn ask(results: &mut Results, path: &str, size: u64, certainty: Certainty) -> u64 {
-        let path = PathBuf::from(path);
-        let stamp = stamp(size);
-        results.ask(
-            FoundFile { path, stamp },
-            Lane::Bulk,
-            Reason::Arrived,
-            certainty,
-        );
-        let commands = results.jobs_mut().commands();
-        let started = commands
-            .into_iter()
-            .rev()
-            .find_map(|command| match command {
-                JobCommand::Start(job) => Some(job.generation),
-                _ => None,
-            });
-        started.expect("it is started")
-    }
-
-    fn unsupported(content: FileContent) -> Vec<Outcome> {
-        vec![Err(Failure {
-            kind: ErrorKind::Unsupported,
-            message: "x".to_owned(),
-            content,
-        })]
-    }
-
-    #[test]
-    fn an_answer_about_an_older_content_is_dropped() {
-        let mut results = Results::default();
-        let old = ask(&mut results, "/d/a", 1, Certainty::Told);
-        let new = ask(&mut results, "/d/a", 2, Certainty::Told);
-        assert_eq!(results.answer(old, unsupported(FileContent::Image)), None);
-        assert_eq!(results.get(Path::new("/d/a")), Some(&FileState::Queued));
-        assert!(
-            results
-                .answer(new, unsupported(FileContent::Image))
-                .is_some()
-        );
-        assert_eq!(
-            results.answer(99, unsupported(FileContent::Image)),
-            None,
-            "never asked"
-        );
-    }
-
-    #[test]
-    fn a_renamed_folder_takes_its_results_along_and_what_was_awaited() {
-        let mut results = Results::default();
-        let first = ask(&mut results, "/r/a/1", 1, Certainty::Told);
-        ask(&mut results, "/r/a/2", 2, Certainty::Told);
-        results.answer(first, unsupported(FileContent::Image));
-        results.rename(Path::new("/r/a"), Path::new("/r/b/c"));
-        let state = |path: &str| results.get(Path::new(path)).map(FileState::status);
-        assert_eq!(state("/r/b/c/1"), Some(FileStatus::Failed));
-        assert_eq!(state("/r/b/c/2"), Some(FileStatus::Queued));
-        assert_eq!(state("/r/a/1"), None);
-        assert_eq!(results.tally(Path::new("/r/a")), None);
-        let tally = results.tally(Path::new("/r/b"));
-        assert_eq!(tally.map(|t| t.count(FileStatus::Failed)), Some(1));
-    }
-
-    #[test]
-    fn what_came_and_is_no_image_leaves_no_trace_unless_it_was_asked_for() {
-        for (certainty, shown, kept) in [
-            (Certainty::Told, true, true),
-            (Certainty::Assumed, true, false),
-            (Certainty::Doubted, false, false),
-        ] {
-            let mut results = Results::default();
-            let generation = ask(&mut results, "/d/notes.txt", 1, certainty);
-            let path = Path::new("/d/notes.txt");
-            assert_eq!(results.queued_count(), usize::from(shown), "{certainty:?}");
-            assert!(results.knows(path, stamp(1)), "it is not asked twice");
-            results.answer(generation, unsupported(FileContent::Other));
-            assert_eq!(results.get(path).is_some(), kept, "{certainty:?}");
-            assert_eq!(results.tally(Path::new("/d")).is_some(), kept);
-        }
-        let mut results = Results::default();
-        let generation = ask(&mut results, "/d/a", 1, Certainty::Doubted);
-        results.answer(generation, unsupported(FileContent::Image));
-        assert!(results.get(Path::new("/d/a")).is_some(), "it became one");
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Ask(u8, bool),
-        Answer(u64, bool),
-        Remove(u8),
-        Rename(u8, u8),
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            (0..6u8, any::<bool>()).prop_map(|(f, d)| Step::Ask(f, d)),
-            (0..30u64, any::<bool>()).prop_map(|(g, n)| Step::Answer(g, n)),
-            (0..8u8).prop_map(Step::Remove),
-            (0..8u8, 0..8u8).prop_map(|(f, t)| Step::Rename(f, t)),
-        ];
-        prop::collection::vec(step, 0..60)
-    }
-
-    /// Six files in two folders; 6 and 7 are the folders.
-    fn path(n: u8) -> PathBuf {
-        match n {
-            6 | 7 => PathBuf::from(format!("/r/{}", n - 6)),
-            n => PathBuf::from(format!("/r/{}/{n}", n % 2)),
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn tallies_always_agree_with_the_states(steps in steps()) {
-            let mut results = Results::default();
-            for step in steps {
-                match step {
-                    Step::Ask(f, doubted) => {
-                        let certainty = if doubted { Certainty::Doubted } else { Certainty::Assumed };
-                        let found = FoundFile { path: path(f), stamp: stamp(1) };
-                        results.ask(found, Lane::Bulk, Reason::Wanted, certainty);
-                    }
-                    Step::Answer(g, is_image) => {
-                        results.jobs_mut().commands();
-                        let content = if is_image { FileContent::Image } else { FileContent::Other };
-                        results.answer(g, unsupported(content));
-                    }
-                    Step::Remove(f) => results.removed(&path(f)),
-                    Step::Rename(f, t) if (f < 6) == (t < 6) && f != t => { results.rename(&path(f), &path(t)); }
-                    Step::Rename(..) => {}
-                }
-            }
-            let mut expected = HashMap::new();
-            for (file, known) in &results.files {
-                for (dir, state) in file.ancestors().skip(1).zip(std::iter::repeat(&known.state)) {
-                    if let Some(state) = state {
-                        expected.entry(dir.to_owned()).or_insert_with(Tally::default).add(state);
-                    }
-                }
-            }
-            prop_assert_eq!(&results.tallies, &expected);
-        }
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 //! image.
 
 use super::activity::ActivityView;
+use super::agreement::AgreementView;
 use super::compare::Comparison;
 use super::environment::Environment;
 use super::mode::Mode;
@@ -15,6 +16,8 @@ pub(crate) enum Overlay {
     Compare(Comparison),
     /// The activity log.
     Activity(ActivityView),
+    /// The agreement of reviews with results.
+    Agreement(AgreementView),
 }
 
 /// The state of the screen.
@@ -49,6 +52,7 @@ impl Screen {
             _ if self.full && env.graphics != Some(Graphics::None) => Mode::FullScreen,
             Some(Overlay::Compare(_)) => Mode::Compare,
             Some(Overlay::Activity(_)) => Mode::Activity,
+            Some(Overlay::Agreement(_)) => Mode::Agreement,
             None if self.grid => Mode::Grid,
             None => Mode::Panels(self.focus),
         }
@@ -153,6 +157,14 @@ impl Screen {
     pub(super) fn activity_mut(&mut self) -> Option<&mut ActivityView> {
         match &mut self.overlay {
             Some(Overlay::Activity(view)) => Some(view),
+            _ => None,
+        }
+    }
+
+    /// The agreement view, if it is open.
+    pub(super) fn agreement_mut(&mut self) -> Option<&mut AgreementView> {
+        match &mut self.overlay {
+            Some(Overlay::Agreement(view)) => Some(view),
             _ => None,
         }
     }

@@ -13,7 +13,7 @@ use signal_hook::iterator::Signals;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{CommandSetup, Fault, exit, shown};
-use crate::app::{self, Msg, Severity};
+use crate::app::{self, Msg, ReviewSetup, Severity, condition_orders};
 use crate::config::{Folders, Theme};
 use crate::engine::{self, FrameSelection, Settings};
 use crate::graphics::{self, Colours, Limits, Probed, Terminal};
@@ -77,6 +77,11 @@ pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<
         library: settings.library.is_some(),
         rules: setup.rules.clone(),
         worklist,
+        review: ReviewSetup {
+            reviewer: setup.reviewer.name.clone(),
+            blind: setup.reviewer.blind,
+            conditions: condition_orders(&settings.prompts),
+        },
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,6 +1,6 @@
 //! `eval`: compares predictions with known labels.
 
-mod labels;
+pub(super) mod labels;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -52,8 +52,13 @@ fn check(library: &Library) -> Result<u8, Fault> {
         let size = format_bytes(state.bytes);
         print::line(format_args!("{size}, journal {}", state.journal))?;
         print::line(format_args!(
-            "{} files, {} contents, {} embeddings, {} results, {} audit entries",
-            state.files, state.contents, state.embeddings, state.results, state.audit
+            "{} files, {} contents, {} embeddings, {} results, {} reviews, {} audit entries",
+            state.files,
+            state.contents,
+            state.embeddings,
+            state.results,
+            state.reviews,
+            state.audit
         ))?;
     }
     for fault in &faults {

@@ -9,6 +9,7 @@ mod identity;
 mod lines;
 mod notices;
 mod results;
+mod reviews;
 mod schema;
 mod stored;
 mod upkeep;
@@ -31,6 +32,9 @@ pub use lines::{LineKey, OutputId, OutputLog};
 pub use notices::NoticeReporter;
 use notices::Notices;
 pub use results::{AuditEvent, FileWithResult};
+pub use reviews::{
+    Review, ReviewChanges, ReviewOutcome, ReviewPosition, ReviewRequest, SampledImage,
+};
 pub use schema::LibraryError;
 pub use stored::ResultSelection;
 pub use upkeep::{Forgotten, LibraryState};

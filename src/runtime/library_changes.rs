@@ -1,4 +1,4 @@
-//! Reports the results that other processes add to the library.
+//! Reports the results and reviews that other processes add to the library; of reviews, at first all that it has.
 //!
 //! SQLite notifies no other process of a change, so the library is asked again and again; the answer that there is nothing new
 //! costs some microseconds.
@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::folders::{MsgSender, spawn};
 use crate::app::Msg;
-use crate::library::Library;
+use crate::library::{Library, ReviewPosition};
 
 /// Interval at which the library is asked.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ pub(super) struct LibraryWatch {
 }
 
 impl LibraryWatch {
-    /// Starts the thread, which reports results that are added from now on.
+    /// Starts the thread, which reports all reviews, and results that are added from now on.
     pub(super) fn start(library: Arc<Library>, send: MsgSender) -> Self {
         let (stop, stopped) = bounded(0);
         let report = Arc::clone(&send);
@@ -35,7 +35,14 @@ impl LibraryWatch {
 fn run(library: &Library, send: &MsgSender, stopped: &Receiver<()>) {
     // The position up to which results are reported; `i64::MAX` until the library could be read.
     let mut position = i64::MAX;
+    let mut reviewed = ReviewPosition::default();
     loop {
+        if let Some((changes, last)) = library.review_changes(reviewed) {
+            reviewed = last;
+            if !changes.is_empty() && !send(Msg::ReviewsChanged(changes)) {
+                return;
+            }
+        }
         if let Some((files, last)) = library.changes(position) {
             position = last;
             if !files.is_empty() && !send(Msg::LibraryChanged(files)) {

@@ -166,11 +166,16 @@ fn spans(
     spans
 }
 
-/// The flag of a marked or new file.
+/// The flag of a file: marked, reviewed or new.
 pub(super) fn flag(model: &Model, file: &Row, looks: Looks) -> Span<'static> {
     if model.browser().is_marked(&file.path) {
-        Span::styled("*", looks.accent())
-    } else if model.browser().is_fresh(&file.path) {
+        return Span::styled("*", looks.accent());
+    }
+    let judged = model.results().judged(&file.path);
+    if let Some(review) = judged.and_then(|judged| looks.review(judged)) {
+        return review;
+    }
+    if model.browser().is_fresh(&file.path) {
         Span::styled("+", looks.accent())
     } else {
         Span::raw(" ")
@@ -218,7 +223,7 @@ fn file_columns(
         }
         (FileState::Queued, _) if !matches!(model.engine(), EngineState::Failed(_)) => "queued",
         (FileState::Failed(failure), _) => failure_words(failure.kind, failure.content),
-        (FileState::Queued | FileState::Done(_), _) => "",
+        (FileState::Queued | FileState::Done(_) | FileState::Blind(_), _) => "",
     };
     words(word, columns, looks.status(Some(status)))
 }

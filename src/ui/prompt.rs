@@ -29,13 +29,8 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
     let Some(line) = model.line() else { return };
     match line.purpose() {
         Purpose::Filter => {
-            let Some(area) = model.panels().status else {
-                return;
-            };
-            let area = rect(area, frame);
-            frame.render_widget(ratatui::widgets::Clear, area);
             let hint = format!("{} of {}  ", model.folder().len(), model.folder().count());
-            input(line, " filter: ", &hint, looks, area, frame);
+            in_status(model, line, (" filter: ", &hint), looks, frame);
         }
         Purpose::Find | Purpose::Export => {
             let Some(area) = model.panels().status else {
@@ -51,6 +46,26 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
             input(line, before, hint, looks, area, frame);
         }
         Purpose::Palette => palette(model, line, looks, frame),
+        Purpose::Note => in_status(model, line, (" note: ", ""), looks, frame),
+        Purpose::Sample => {
+            let words = (" images to draw at random: ", "");
+            in_status(model, line, words, looks, frame);
+        }
+    }
+}
+
+/// Draws the line instead of the status line, with words before it and a hint at the end.
+fn in_status(
+    model: &Model,
+    typed: &line::Line,
+    (before, hint): (&str, &str),
+    looks: Looks,
+    frame: &mut Frame,
+) {
+    if let Some(area) = model.panels().status {
+        let area = rect(area, frame);
+        frame.render_widget(ratatui::widgets::Clear, area);
+        input(typed, before, hint, looks, area, frame);
     }
 }
 

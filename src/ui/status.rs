@@ -10,6 +10,7 @@ use crate::app::keys::Action;
 use crate::app::popup::PickerKind;
 use crate::app::prompt_sets::Rescoring;
 use crate::app::results::{FileState, FileStatus};
+use crate::app::review_keys;
 use crate::app::status::{EngineState, WatchState};
 use crate::app::text::{cut_end, width};
 use crate::app::{Mode, Model, Severity};
@@ -40,6 +41,7 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
                 looks.wrong(),
             )]
         }
+        _ if model.mode() == Mode::Review => vec![Span::styled("review:", looks.accent())],
         Some(report) => vec![Span::styled(cut_end(&report.text, room), Looks::text())],
         None => match model.prompt_sets().fault() {
             Some(fault) => vec![Span::styled(
@@ -50,7 +52,10 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
         },
     });
     let used: usize = spans.iter().map(|span| width(&span.content)).sum();
-    let hints = hints(model, room.saturating_sub(used + APART));
+    let hints = match model.mode() {
+        Mode::Review => leader_hints(model, room.saturating_sub(used + APART)),
+        _ => hints(model, room.saturating_sub(used + APART)),
+    };
     let blanks = (room + 1).saturating_sub(used + width(&hints));
     spans.splice(1..1, notice);
     spans.push(Span::raw(" ".repeat(blanks)));
@@ -80,6 +85,9 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     all.extend(model_progress(model));
     all.extend(queue(model));
     all.extend(failures(model, looks));
+    if model.results().is_blind() {
+        all.push((0, Span::styled("blind", looks.doubt())));
+    }
     all.extend(watch(model, looks).map(|span| (2, span)));
     joined(all, room, looks)
 }
@@ -214,6 +222,25 @@ fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {
     }
 }
 
+/// The keys after the review leader, as many as fit.
+fn leader_hints(model: &Model, room: usize) -> String {
+    let conditions = model.review_conditions().len();
+    let digits = match conditions {
+        0 => None,
+        1 => Some("1 condition".to_owned()),
+        n => Some(format!("1–{n} conditions")),
+    };
+    let mut text = String::new();
+    for hint in digits.into_iter().chain(review_keys::hints()) {
+        let gap = if text.is_empty() { "" } else { "  " };
+        if width(&text) + width(gap) + width(&hint) > room {
+            break;
+        }
+        text = format!("{text}{gap}{hint}");
+    }
+    text
+}
+
 /// The most useful keys in the current mode, as many as fit.
 fn hints(model: &Model, room: usize) -> String {
     let failed = model.current_state().map(FileState::status) == Some(FileStatus::Failed)
@@ -228,7 +255,7 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Back, "back"),
         ],
         Mode::Picker => &[(Action::Enter, "choose"), (Action::Back, "back")],
-        Mode::Reading | Mode::Menu => &[(Action::Back, "back")],
+        Mode::Reading | Mode::Menu | Mode::Review => &[(Action::Back, "back")],
         _ if model.tags().panel().is_some() => &[
             (Action::Back, "back"),
             (Action::Search, "search"),
@@ -240,6 +267,11 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Why, "why"),
             (Action::Classify, "retry"),
             (Action::ClassifyAll, "retry all"),
+            (Action::Help, "help"),
+        ],
+        Mode::Agreement => &[
+            (Action::Enter, "images"),
+            (Action::Back, "back"),
             (Action::Help, "help"),
         ],
         _ if failed => &[(Action::Why, "why"), (Action::Help, "help")],

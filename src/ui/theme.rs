@@ -2,9 +2,11 @@
 //! colour-blind (blue, orange, magenta, grey) and readable on dark and light backgrounds. Each meaning has a symbol too.
 
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::Span;
 
 use crate::app::Theme;
 use crate::app::results::FileStatus;
+use crate::app::results::reviews::Judged;
 
 const BLUE: Color = Color::Indexed(33);
 const ORANGE: Color = Color::Indexed(172);
@@ -145,11 +147,24 @@ impl Looks {
             Some(FileStatus::Confident) => "●",
             Some(FileStatus::Uncertain) => "◐",
             Some(FileStatus::Rejected) => "○",
+            Some(FileStatus::Blind) => "□",
             Some(FileStatus::Queued) => "·",
             Some(FileStatus::Failed) => "✗",
             Some(FileStatus::NotAnImage) => "–",
             None => " ",
         }
+    }
+
+    /// The symbol of a review beside its result: flagged, agrees, disagrees, reviewed without a result to compare with.
+    pub(super) fn review(self, judged: Judged) -> Option<Span<'static>> {
+        let reviews = judged.reviews?;
+        if reviews.is_flagged() {
+            return Some(Span::styled("⚑", self.doubt()));
+        }
+        reviews.is_decided().then(|| match judged.agrees() {
+            Some(false) => Span::styled("≠", self.doubt()),
+            Some(true) | None => Span::styled("✓", self.accent()),
+        })
     }
 
     /// The style of a status.
@@ -158,7 +173,12 @@ impl Looks {
             Some(FileStatus::Confident) => self.coloured(BLUE),
             Some(FileStatus::Uncertain) => self.doubt(),
             Some(FileStatus::Failed) => self.wrong(),
-            Some(FileStatus::Rejected | FileStatus::Queued | FileStatus::NotAnImage) => self.dim(),
+            Some(
+                FileStatus::Rejected
+                | FileStatus::Blind
+                | FileStatus::Queued
+                | FileStatus::NotAnImage,
+            ) => self.dim(),
             None => Self::text(),
         }
     }

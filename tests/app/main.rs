@@ -13,6 +13,7 @@ mod orders;
 mod pickers;
 mod recall;
 mod related;
+mod review;
 mod scene;
 mod screens;
 mod similar;

@@ -10,7 +10,8 @@ use image::{DynamicImage, GrayImage, Luma};
 use medivision_tui::app::text;
 use medivision_tui::app::{
     self, Effect, EncodedImage, Entry, EntryKind, FolderState, FoundFile, Graphics, Keymap, Model,
-    Msg, PixelValue, Preview, PreviewKey, Previewed, RelatedContent, Scene, Setup, Stamp, Theme,
+    Msg, PixelValue, Preview, PreviewKey, Previewed, RelatedContent, ReviewSetup, Scene, Setup,
+    Stamp, Theme,
 };
 use medivision_tui::engine::{Event, Job};
 use medivision_tui::graphics::{ImagePainter, half_blocks};
@@ -92,6 +93,25 @@ impl Program {
         program
     }
 
+    /// Started on a screen of 100 × 24 cells, with a library and a reviewer.
+    pub fn reviewing(reviewer: &str, blind: bool) -> Self {
+        let conditions = ["normal", "pneumonia", "tumor", "fracture"].map(str::to_owned);
+        let mut program = Self::begin_with(|setup| {
+            setup.library = true;
+            setup.review = ReviewSetup {
+                reviewer: reviewer.to_owned(),
+                blind,
+                conditions: vec![("general".to_owned(), conditions.to_vec())],
+            };
+        });
+        program.send(Msg::Resized {
+            cols: 100,
+            rows: 24,
+        });
+        program.send(Msg::Graphics(Graphics::Halfblocks));
+        program
+    }
+
     fn start(kept: FolderState, theme: Theme) -> Self {
         Self::begin(kept, theme, false, Rules::default())
     }
@@ -114,6 +134,7 @@ impl Program {
             library: false,
             rules: Rules::default(),
             worklist: false,
+            review: ReviewSetup::default(),
         };
         change(&mut setup);
         let (model, effects) = app::init(setup);

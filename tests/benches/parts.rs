@@ -127,6 +127,7 @@ fn list(bench: &mut Criterion) {
             library: false,
             rules: Rules::default(),
             worklist: false,
+            review: app::ReviewSetup::default(),
         });
         let listing = effects.iter().find_map(|effect| match effect {
             Effect::List { dir, generation } => Some((dir.clone(), *generation)),

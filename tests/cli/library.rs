@@ -47,7 +47,7 @@ fn a_second_run_gives_the_same_lines_from_the_library() {
     let check = run(home.path(), &["library", "check"]);
     let text = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(
-        text.contains("3 files, 3 contents, 3 embeddings, 3 results, 3 audit entries")
+        text.contains("3 files, 3 contents, 3 embeddings, 3 results, 0 reviews, 3 audit entries")
             && text.contains("sound"),
         "{text}"
     );
@@ -130,7 +130,7 @@ fn several_processes_share_a_library() {
     let text = String::from_utf8_lossy(&check.stdout).into_owned();
     let printed = outputs.len() * IMAGES;
     let counted = format!(
-        "{IMAGES} files, {IMAGES} contents, {IMAGES} embeddings, {IMAGES} results, {printed} audit entries"
+        "{IMAGES} files, {IMAGES} contents, {IMAGES} embeddings, {IMAGES} results, 0 reviews, {printed} audit entries"
     );
     assert!(
         text.contains(&counted) && text.contains("sound"),

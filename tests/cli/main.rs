@@ -11,6 +11,7 @@ mod objects;
 mod printing;
 mod reporting;
 mod reports;
+mod reviews;
 mod schema;
 mod search;
 mod settings;

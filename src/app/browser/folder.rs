@@ -299,7 +299,7 @@ impl Folder {
     /// Whether a row passes the filter, and is not hidden.
     fn is_shown(&self, row: &Row, results: &Results) -> bool {
         let filter = &self.options.filter;
-        let state = || results.get(&row.path).filter(|_| filter.needs_results());
+        let state = || results.judged(&row.path).filter(|_| filter.needs_results());
         (self.options.hidden || !row.hidden()) && filter.admits(&row.shown, state())
     }
 
@@ -391,7 +391,7 @@ impl Folder {
     /// Recomputes which rows are shown, and their order.
     fn order_anew(&mut self, results: &Results) {
         let rows = self.rows.iter();
-        let rows = rows.map(|row| (row.shown.as_str(), || results.get(&row.path)));
+        let rows = rows.map(|row| (row.shown.as_str(), || results.judged(&row.path)));
         let passes = self.options.filter.passes(rows);
         let shown = |at: &u32| {
             let row = &self.rows[*at as usize];

@@ -1,13 +1,15 @@
-//! The terms of a filter about results. Their names are those of the rules on results.
+//! The terms of a filter about results and reviews. Those about results are named as in the rules on results.
 
-use crate::app::results::{FileState, FileStatus};
+use crate::app::results::FileStatus;
+use crate::app::results::reviews::{ImageReviews, Judged};
 use crate::config::similar;
 use crate::library::Record;
 use crate::scoring::Decision;
 
 /// What is compared with a text: `label:pneumonia`.
-const TEXTS: [(&str, TextTerm); 3] = [
+const TEXTS: [(&str, TextTerm); 4] = [
     ("label", TextTerm::Label),
+    ("review", TextTerm::Review),
     ("modality", TextTerm::Modality),
     ("decision", TextTerm::Decision),
 ];
@@ -24,6 +26,14 @@ const STATUSES: [(&str, FileStatus); 4] = [
     ("uncertain", FileStatus::Uncertain),
     ("confident", FileStatus::Confident),
 ];
+/// What stands alone and concerns reviews.
+const REVIEWS: [(&str, ReviewTerm); 5] = [
+    ("reviewed", ReviewTerm::Reviewed),
+    ("flagged", ReviewTerm::Flagged),
+    ("noted", ReviewTerm::Noted),
+    ("sampled", ReviewTerm::Sampled),
+    ("disagrees", ReviewTerm::Disagrees),
+];
 /// How numbers are compared; the longer signs come first, as others begin with the same character.
 const SIGNS: [(&str, Inequality); 4] = [
     (">=", Inequality::AtLeast),
@@ -35,6 +45,7 @@ const SIGNS: [(&str, Inequality); 4] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TextTerm {
     Label,
+    Review,
     Modality,
     Decision,
 }
@@ -53,9 +64,19 @@ enum Inequality {
     AtMost,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReviewTerm {
+    Reviewed,
+    Flagged,
+    Noted,
+    Sampled,
+    Disagrees,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 enum Criterion {
     Status(FileStatus),
+    Review(ReviewTerm),
     /// The text is in lower case.
     Text(TextTerm, String),
     Number(NumberTerm, Inequality, f64),
@@ -136,6 +157,9 @@ fn parts(text: &str) -> Vec<String> {
 fn parse_part(part: &str) -> Result<Parsed, String> {
     if let Some((_, status)) = STATUSES.iter().find(|(name, _)| *name == part) {
         return Ok(Parsed::Term(Criterion::Status(*status)));
+    }
+    if let Some((_, term)) = REVIEWS.iter().find(|(name, _)| *name == part) {
+        return Ok(Parsed::Term(Criterion::Review(*term)));
     }
     let name_end = part.find(|c: char| !c.is_ascii_alphabetic() && c != '_');
     let Some((name, rest)) = name_end
@@ -222,22 +246,43 @@ impl ResultTerm {
         matches!(self.criterion, Criterion::Number(NumberTerm::Urgency, ..))
     }
 
+    /// Whether the term concerns reviews.
+    pub(super) fn is_about_reviews(&self) -> bool {
+        matches!(
+            self.criterion,
+            Criterion::Review(_) | Criterion::Text(TextTerm::Review, _)
+        )
+    }
+
     /// Whether the term holds. A rejected result has no label, probability or urgency: only negated terms about these hold.
-    pub(super) fn holds(&self, state: &FileState) -> bool {
-        self.criterion.holds(state) != self.negated
+    pub(super) fn holds(&self, judged: Judged) -> bool {
+        self.criterion.holds(judged) != self.negated
     }
 }
 
 impl Criterion {
-    fn holds(&self, state: &FileState) -> bool {
-        if let Self::Status(status) = self {
-            return state.status() == *status;
+    fn holds(&self, judged: Judged) -> bool {
+        let Judged { state, reviews } = judged;
+        match self {
+            Self::Status(status) => return state.status() == *status,
+            Self::Review(term) => return term.holds(judged),
+            Self::Text(TextTerm::Review, text) => {
+                let labels = reviews.and_then(ImageReviews::labels);
+                return match (labels, text.as_str()) {
+                    (Some([]), "=none") => true,
+                    (labels, text) => {
+                        let mut labels = labels.unwrap_or_default().iter();
+                        labels.any(|label| matches(label, text))
+                    }
+                };
+            }
+            _ => {}
         }
         let Some(record) = state.record() else {
             return false;
         };
         match self {
-            Self::Status(_) => false,
+            Self::Status(_) | Self::Review(_) | Self::Text(TextTerm::Review, _) => false,
             Self::Text(TextTerm::Modality, text) => {
                 let modality = record.modality.as_deref();
                 modality.is_some_and(|modality| modality.trim().to_lowercase() == *text)
@@ -247,7 +292,7 @@ impl Criterion {
                 named.is_some_and(|(name, _)| name.starts_with(text.as_str()))
             }
             Self::Text(TextTerm::Label, text) => {
-                has_claim(record) && record.verdict.label.to_lowercase().contains(text)
+                has_claim(record) && matches(&record.verdict.label, text)
             }
             Self::Number(term, bound, number) => {
                 let value = match term {
@@ -260,6 +305,24 @@ impl Criterion {
     }
 }
 
+impl ReviewTerm {
+    fn holds(self, judged: Judged) -> bool {
+        let Some(reviews) = judged.reviews else {
+            return false;
+        };
+        match self {
+            Self::Reviewed => reviews.is_decided(),
+            Self::Flagged => reviews.is_flagged(),
+            Self::Noted => reviews
+                .mine
+                .as_ref()
+                .is_some_and(|review| !review.note.is_empty()),
+            Self::Sampled => reviews.sampled,
+            Self::Disagrees => judged.agrees() == Some(false),
+        }
+    }
+}
+
 impl Inequality {
     fn holds(self, value: f64, number: f64) -> bool {
         match self {
@@ -268,6 +331,15 @@ impl Inequality {
             Self::Below => value < number,
             Self::AtMost => value <= number,
         }
+    }
+}
+
+/// Whether a name contains a text in lower case; after `=`, whether it is that text.
+fn matches(name: &str, text: &str) -> bool {
+    let name = name.to_lowercase();
+    match text.strip_prefix('=') {
+        Some(exact) => name == exact,
+        None => name.contains(text),
     }
 }
 

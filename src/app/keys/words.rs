@@ -3,7 +3,7 @@
 use super::{Action, Keymap, PRESETS};
 
 /// All actions with their descriptions, under the headings of the help and in its order.
-pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
+pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 7] = [
     (
         "Move",
         &[
@@ -86,6 +86,24 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 6] = [
             (Action::Watch, "watch on or off"),
             (Action::PromptSet, "prompt set"),
             (Action::Model, "model"),
+        ],
+    ),
+    (
+        "Review",
+        &[
+            (Action::Review, "review: a key follows"),
+            (Action::ReviewAccept, "accept the result"),
+            (Action::ReviewNone, "none of the conditions"),
+            (Action::ReviewNote, "note on the image"),
+            (Action::ReviewFlag, "flag"),
+            (Action::ReviewNext, "next unreviewed"),
+            (Action::ReviewUndo, "undo a review"),
+            (Action::ReviewRedo, "redo a review"),
+            (Action::ReviewClear, "clear the review"),
+            (Action::ReviewSample, "random sample to label"),
+            (Action::ReviewBlind, "hide results (blind)"),
+            (Action::ReviewAgreement, "agreement, confusions"),
+            (Action::ReviewErrors, "reviews that disagree"),
         ],
     ),
     (

@@ -83,6 +83,7 @@ impl Model {
                     self.screen.set_full(!self.screen.is_full());
                 }
             }
+            _ if action.is_review() => return self.act_on_review(action),
             _ if action.distance(1) != 0 => self.move_cursor(action),
             _ if Key::chosen_by(action).is_some() => self.sort(action),
             _ => return self.act_on_image(action),
@@ -133,6 +134,12 @@ impl Model {
     }
 
     fn toggle_activity(&mut self) {
+        if self.results.is_blind() {
+            return self.say(
+                Severity::Info,
+                "blind, the activity log is hidden: it names results",
+            );
+        }
         if matches!(self.screen.overlay(), Some(Overlay::Activity(_))) {
             self.screen.close_overlay();
         } else {
@@ -495,7 +502,8 @@ impl Model {
         let rows = self.folder().rows();
         let results = rows.filter_map(|row| match self.results.get(&row.path)? {
             FileState::Done(records) => Some((row.path.clone(), Arc::clone(records))),
-            FileState::Queued | FileState::Failed(_) => None,
+            // What is hidden from a blind reader stays so.
+            FileState::Blind(_) | FileState::Queued | FileState::Failed(_) => None,
         });
         let results: Vec<_> = results.collect();
         if results.is_empty() {

@@ -20,6 +20,7 @@ impl Model {
     pub(super) fn press(&mut self, key: KeyEvent) -> Vec<Effect> {
         let taken = match self.mode() {
             Mode::Line => return self.press_in_line(key),
+            Mode::Review => return self.press_after_leader(key),
             Mode::TagSearch => self.tags.type_search(key, &self.env).then(Vec::new),
             Mode::Menu => match key.code {
                 KeyCode::Char(letter) if !has_modifier(key) => {
@@ -29,6 +30,10 @@ impl Model {
                 _ => None,
             },
             Mode::Picker | Mode::Reading | Mode::Tags => None,
+            Mode::Agreement => match self.press_in_agreement(key) {
+                Some(effects) => return effects,
+                None => None,
+            },
             Mode::FullScreen | Mode::Compare | Mode::Activity | Mode::Grid | Mode::Panels(_) => {
                 self.press_in_view(key)
             }
@@ -69,6 +74,7 @@ impl Model {
             LineOutcome::Export(file) => return self.export(file),
             LineOutcome::Move(rows) => self.browser.folder.go_by(rows),
             LineOutcome::Act(action) => return self.act(action),
+            LineOutcome::Enter(purpose, text) => return self.entered(purpose, &text),
             LineOutcome::None => {}
         }
         Vec::new()
@@ -102,6 +108,7 @@ impl Model {
                 self.carry_out(requests)
             }
             _ if opens_anywhere(action) => self.act_on_files(action),
+            Mode::Agreement => self.act_in_agreement(action).unwrap_or_default(),
             _ => match self.act_in_view(action, mode) {
                 Some(requests) => self.carry_out(requests),
                 None => self.act_on_files(action),
@@ -211,6 +218,8 @@ impl Model {
             Action::Ruler => pointer.is_some_and(Pointer::is_ruler),
             Action::Cine => self.viewer.is_playing(),
             Action::Worklist => self.folder().is_worklist(),
+            Action::ReviewBlind => self.results.is_blind(),
+            Action::ReviewAgreement => matches!(self.overlay(), Some(Overlay::Agreement(_))),
             _ => {
                 let by = Key::chosen_by(action)?;
                 return (by == self.folder().options().sort.by).then_some(true);
@@ -220,12 +229,8 @@ impl Model {
 
     /// Begins a filter, or the palette.
     pub(super) fn open_line(&mut self, purpose: Purpose) {
-        let text = match purpose {
-            Purpose::Filter => self.folder().options().filter.text(),
-            Purpose::Palette | Purpose::Export => "",
-            Purpose::Find => self.folder().similarity_order().unwrap_or_default(),
-        };
-        self.line = Some(Line::new(purpose, text));
+        let text = self.line_text(purpose);
+        self.line = Some(Line::new(purpose, &text));
     }
 
     // ── what means the same everywhere ────────────────────────────────────────────────────────────────────────
@@ -288,5 +293,5 @@ fn opens_anywhere(action: Action) -> bool {
             | Action::Activity
             | Action::Failures
             | Action::Worklist
-    )
+    ) || action.is_review()
 }

@@ -64,7 +64,7 @@ impl Model {
                 // A job will answer, and itself asks the library first.
                 Some(FileState::Queued) => true,
                 // Its result under other prompts is of no interest.
-                Some(FileState::Done(records)) => records
+                Some(FileState::Done(records) | FileState::Blind(records)) => records
                     .first()
                     .is_some_and(|first| first.content == content),
                 Some(FileState::Failed(_)) | None => false,
@@ -133,6 +133,18 @@ impl Model {
             unsorted = 0;
         }
         if self.recall.needs_sorting(unsorted, folder.len()) {
+            folder.rerank_all(&self.results);
+        }
+    }
+
+    /// Moves files to their places in the list whose results or reviews have changed.
+    pub(super) fn rerank_files(&mut self, changed: &[PathBuf]) {
+        let folder = &mut self.browser.folder;
+        if folder.is_worklist() || changed.len() <= MAX_RERANKED {
+            for path in changed {
+                folder.rerank(path, &self.results);
+            }
+        } else {
             folder.rerank_all(&self.results);
         }
     }

@@ -55,7 +55,11 @@ impl Model {
 
     fn click(&mut self, at: (u16, u16), again: bool) -> Vec<Effect> {
         let chosen = match self.mode() {
-            Mode::Line | Mode::Tags | Mode::TagSearch => return Vec::new(),
+            Mode::Review => {
+                self.leader.end();
+                return Vec::new();
+            }
+            Mode::Line | Mode::Tags | Mode::TagSearch | Mode::Agreement => return Vec::new(),
             Mode::Reading | Mode::Menu | Mode::Picker => return self.click_popup(at),
             Mode::FullScreen | Mode::Panels(_) => return self.click_panel(at, again),
             Mode::Compare => self.click_side(at),

@@ -42,6 +42,9 @@ impl Model {
             Msg::Engine(event) => return self.engine_event(0, event),
             Msg::OtherEngine { serial, event } => return self.engine_event(serial, event),
             Msg::LibraryChanged(files) => self.library_changed(files),
+            Msg::ReviewsChanged(changes) => self.show_reviews(changes),
+            Msg::Reviewed { request, outcome } => return self.reviewed(&request, outcome),
+            Msg::ReviewFailed { before, message } => self.review_failed(before, &message),
             Msg::PromptSets(sets) => {
                 let first = self.prompt_sets.sets_read(sets);
                 self.choices_read(first, PickerKind::Prompts);

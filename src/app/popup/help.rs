@@ -7,6 +7,7 @@ use crossterm::event::KeyCode;
 use super::PopupLine;
 use crate::app::keys::{Action, HELP, HelpLine, Keymap};
 use crate::app::mode::Mode;
+use crate::app::review_keys;
 use crate::view::panels::Panel;
 
 /// Keys that a line of the help names.
@@ -102,6 +103,21 @@ const ACTIVITY: Section = (
     ],
 );
 
+const AGREEMENT: Section = (
+    "Agreement",
+    &[
+        (
+            HelpKeys::First(&[Action::Leave, Action::Down, Action::Up, Action::Enter]),
+            "left, down, up, right",
+        ),
+        (
+            HelpKeys::Usual(Action::Enter, KeyCode::Enter),
+            "list the images",
+        ),
+        (HelpKeys::Of(Action::Back), "back to the list"),
+    ],
+);
+
 const TAGS: Section = (
     "Tags",
     &[
@@ -148,10 +164,11 @@ fn section(mode: Mode) -> Option<Section> {
         Mode::Grid => Some(GRID),
         Mode::Compare => Some(COMPARE),
         Mode::Activity => Some(ACTIVITY),
+        Mode::Agreement => Some(AGREEMENT),
         Mode::Tags | Mode::TagSearch => Some(TAGS),
         Mode::Picker => Some(PICKER),
         Mode::Menu => Some(MENU),
-        Mode::Panels(_) | Mode::FullScreen | Mode::Line | Mode::Reading => None,
+        Mode::Panels(_) | Mode::FullScreen | Mode::Line | Mode::Reading | Mode::Review => None,
     }
 }
 
@@ -160,6 +177,7 @@ fn ahead(mode: Mode) -> &'static [&'static str] {
     match mode {
         Mode::FullScreen | Mode::Panels(Panel::Preview) => &["Image", "Window", "Frames"],
         Mode::Panels(_) => &["Move", "Classify"],
+        Mode::Review => &["Review"],
         _ => &[],
     }
 }
@@ -194,6 +212,14 @@ impl Keymap {
             let bindings = lines.iter().map(|(keys, what)| (keys.shown(self), *what));
             groups.push((heading, bindings.collect::<Vec<_>>()));
             listed.extend(lines.iter().flat_map(|(keys, _)| keys.actions()));
+        }
+        if mode == Mode::Review {
+            let digits = (vec!["1 – 9".to_owned()], "a condition");
+            let keys = review_keys::bindings().map(|(key, what)| (vec![key.to_string()], what));
+            groups.push((
+                "After the leader",
+                std::iter::once(digits).chain(keys).collect(),
+            ));
         }
         let ahead = ahead(mode);
         let mut all = HELP;

@@ -52,6 +52,7 @@ impl Aggregate {
     fn add(&mut self, state: &FileState) {
         match state.status() {
             FileStatus::Queued => self.queued += 1,
+            FileStatus::Blind => {}
             FileStatus::Failed | FileStatus::NotAnImage => self.failed += 1,
             FileStatus::Rejected => self.rejected += 1,
             FileStatus::Confident | FileStatus::Uncertain => {

@@ -10,11 +10,11 @@ use crate::prompts::PromptSet;
 
 /// A file and the index of its condition in the prompt set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Labelled {
-    pub(super) path: PathBuf,
-    pub(super) label: usize,
+pub(in crate::commands) struct Labelled {
+    pub(in crate::commands) path: PathBuf,
+    pub(in crate::commands) label: usize,
     /// Whether a table named it, rather than it being found in a folder.
-    pub(super) named: bool,
+    pub(in crate::commands) named: bool,
 }
 
 /// Maximum size of a table: about a million rows.
@@ -23,7 +23,7 @@ const MAX_TABLE_BYTES: u64 = 256 << 20;
 const SEPARATORS: [u8; 4] = *b",;\t|";
 
 /// The names that labels may have: those of the conditions, and those that the user maps to conditions.
-pub(super) struct LabelNames<'a> {
+pub(in crate::commands) struct LabelNames<'a> {
     set: &'a PromptSet,
     /// Mapped labels and the indices of their conditions.
     mapped: Vec<(String, usize)>,
@@ -31,7 +31,10 @@ pub(super) struct LabelNames<'a> {
 
 impl<'a> LabelNames<'a> {
     /// Creates the names; `map` has pairs of a label and its condition.
-    pub(super) fn new(set: &'a PromptSet, map: &[(String, String)]) -> Result<Self, Fault> {
+    pub(in crate::commands) fn new(
+        set: &'a PromptSet,
+        map: &[(String, String)],
+    ) -> Result<Self, Fault> {
         let mut names = Self {
             set,
             mapped: Vec::new(),
@@ -75,7 +78,7 @@ impl<'a> LabelNames<'a> {
 }
 
 /// Reads the labels of a table, of the `truth.csv` in a folder, or of a folder of folders.
-pub(super) fn read(path: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
+pub(in crate::commands) fn read(path: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
     let truth = path.join(TRUTH);
     let files = if truth.is_file() {
         table(&truth, names)?

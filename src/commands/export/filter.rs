@@ -5,6 +5,7 @@ use std::path::Path;
 use super::super::Fault;
 use crate::app::Filter;
 use crate::app::results::FileState;
+use crate::app::results::reviews::Judged;
 use crate::library::Record;
 
 /// A filter of results, with the terms of the list's.
@@ -27,6 +28,11 @@ impl ResultFilter {
                 "--filter: the library does not store urgency; use label: and p>",
             ));
         }
+        if filter.concerns_reviews() {
+            return Err(Fault::usage(
+                "--filter: reviews are not exported, and cannot be filtered by here",
+            ));
+        }
         Ok(Self(filter))
     }
 
@@ -36,6 +42,10 @@ impl ResultFilter {
             return true;
         }
         let state = FileState::Done([record.clone()].into());
-        self.0.admits(&path.to_string_lossy(), Some(&state))
+        let judged = Judged {
+            state: &state,
+            reviews: None,
+        };
+        self.0.admits(&path.to_string_lossy(), Some(judged))
     }
 }

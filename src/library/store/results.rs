@@ -16,7 +16,7 @@ use crate::library::{AggregateRecord, Outcome, Record, json};
 use crate::scoring::{Decision, Verdict};
 
 /// Version of the program in the audit.
-const PROGRAM: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+pub(super) const PROGRAM: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 /// The frame number of an aggregate.
 const AGGREGATE: i64 = -1;
 /// Maximum number of results that [`Library::changes`] reads at once.

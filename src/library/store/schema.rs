@@ -15,7 +15,7 @@ use crate::watch::is_remote;
 /// Marks an SQLite file as a library (`application_id`): "MVTL".
 const APPLICATION_ID: i64 = 0x4D56_544C;
 /// Version of the tables (`user_version`).
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page size in bytes: a row of embeddings would waste half of the default 4096.
@@ -116,6 +116,42 @@ CREATE TABLE instances (
     path BLOB NOT NULL,
     PRIMARY KEY (uid, content)
 ) STRICT, WITHOUT ROWID;
+",
+    "
+-- Every version of every review. The last of a content, prompt set and reviewer with state 0 is in force; 1 is undone and can be
+-- redone, 2 can not any more. revision grows with every change; path is that of the image when it was reviewed; labels is a
+-- JSON array, or NULL if there is no decision.
+CREATE TABLE reviews (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    revision INTEGER NOT NULL UNIQUE,
+    hash TEXT NOT NULL,
+    prompts TEXT NOT NULL,
+    reviewer TEXT NOT NULL,
+    path BLOB NOT NULL,
+    at TEXT NOT NULL,
+    labels TEXT,
+    note TEXT NOT NULL,
+    flagged INTEGER NOT NULL,
+    blind INTEGER NOT NULL,
+    state INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX reviews_by_content ON reviews (hash, prompts, reviewer, state);
+CREATE INDEX reviews_by_reviewer ON reviews (reviewer, state);
+-- Images that were drawn at random for a reviewer to label.
+CREATE TABLE samples (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash TEXT NOT NULL,
+    prompts TEXT NOT NULL,
+    reviewer TEXT NOT NULL,
+    at TEXT NOT NULL,
+    UNIQUE (hash, prompts, reviewer)
+) STRICT;
+ALTER TABLE audit ADD COLUMN reviewer TEXT;
+DROP VIEW audit_log;
+CREATE VIEW audit_log AS
+SELECT strftime('%Y-%m-%dT%H:%M:%SZ', at, 'unixepoch') AS at, event, hash, frame, decision, label, probability, error,
+    model, model_digest, prompts, prompts_digest, mode, device, reviewer, program
+FROM audit LEFT JOIN provenances ON provenances.id = audit.provenance;
 ",
 ];
 

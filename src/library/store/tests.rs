@@ -171,6 +171,19 @@ fn the_oldest_embeddings_are_removed_beyond_the_limit() {
     library.flush(LONG);
     let there = (0..25).filter(|n| library.embedding(&n.to_string(), 0, "m").is_some());
     assert_eq!(there.collect::<Vec<u32>>(), (15..25).collect::<Vec<_>>());
+    let review = Review {
+        content: "16".to_owned(),
+        labels: Some(Vec::new()),
+        ..Review::default()
+    };
+    let request = ReviewRequest::Store(Box::new(review));
+    library.review(&request).unwrap();
+    for n in 25..35 {
+        put(&library, &n.to_string(), 0, "m", n);
+    }
+    library.flush(LONG);
+    let kept = (0..25).filter(|n| library.embedding(&n.to_string(), 0, "m").is_some());
+    assert_eq!(kept.collect::<Vec<u32>>(), [16], "it was reviewed");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::schema::{self, LibraryError, journal_mode};
-use super::{ImageFacts, Library, lines, results, writer};
+use super::{ImageFacts, Library, lines, results, reviews, writer};
 
 /// The state of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -23,6 +23,8 @@ pub struct LibraryState {
     pub embeddings: i64,
     /// Results, each of a frame under a model and a prompt set.
     pub results: i64,
+    /// Reviews, one per image, prompt set and reviewer.
+    pub reviews: i64,
     /// Entries of the audit.
     pub audit: i64,
 }
@@ -65,6 +67,9 @@ impl Library {
             contents: count("contents")?,
             embeddings: count("embeddings")? + count("taken_over")?,
             results: count("results")?,
+            reviews: count(
+                "(SELECT 1 FROM reviews WHERE state = 0 GROUP BY hash, prompts, reviewer)",
+            )?,
             audit: count("audit")?,
         }))
     }
@@ -192,6 +197,7 @@ fn forget_content(change: &Transaction, id: i64) -> rusqlite::Result<Forgotten> 
     if let Some((hash, _)) = &content {
         results::audit_forgotten(change, hash)?;
         lines::forget(change, hash)?;
+        reviews::forget(change, hash)?;
     }
     let embeddings = change.execute("DELETE FROM embeddings WHERE content = ?1", [id])?;
     Ok(Forgotten {

@@ -23,7 +23,7 @@ const GATHER_TIME: Duration = Duration::from_millis(500);
 const MAX_GATHERED: usize = 2000;
 
 /// How long a write waits for other processes, longer than any of theirs takes but for `library vacuum` of a large file.
-const MAX_BUSY_TIME: Duration = Duration::from_secs(60);
+pub(super) const MAX_BUSY_TIME: Duration = Duration::from_secs(60);
 /// Maximum number of results: about 0.6 GB if each has four conditions. The oldest are removed.
 const MAX_RESULTS: i64 = 1_000_000;
 
@@ -177,9 +177,11 @@ impl LibraryWriter {
             )?;
         }
         if added {
-            // The oldest have the lowest numbers.
+            // The oldest have the lowest numbers. What people have reviewed is worth most, and little.
             change.execute(
-                "DELETE FROM embeddings WHERE id <= (SELECT max(id) FROM embeddings) - ?1",
+                "DELETE FROM embeddings WHERE id <= (SELECT max(id) FROM embeddings) - ?1
+                 AND NOT EXISTS (SELECT 1 FROM contents JOIN reviews USING (hash)
+                     WHERE contents.id = embeddings.content)",
                 [self.max_embeddings],
             )?;
         }
@@ -193,7 +195,7 @@ impl LibraryWriter {
 }
 
 /// Whether another process was writing.
-fn is_busy(error: &rusqlite::Error) -> bool {
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error_code();
     matches!(
         code,

@@ -1,5 +1,6 @@
 use super::*;
-use crate::library::{Failure, NOTICE};
+use crate::app::results::FileState;
+use crate::library::{Failure, NOTICE, Review};
 use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat};
 use crate::scoring::{Mode, Verdict};
 
@@ -58,9 +59,71 @@ fn passing(filter: &str) -> String {
     ];
     let terms = ParsedFilter::parse(filter);
     assert_eq!(terms.fault, None, "{filter}");
-    let passes = |state| terms.on_results.iter().all(|term| term.holds(state));
-    let passing = states.iter().filter(|(_, state)| passes(state));
+    let passes = |judged| terms.on_results.iter().all(|term| term.holds(judged));
+    let passing = states.iter().filter(|(_, state)| {
+        passes(Judged {
+            state,
+            reviews: None,
+        })
+    });
     passing.map(|(letter, _)| *letter).collect()
+}
+
+#[test]
+fn terms_choose_files_by_their_reviews() {
+    let state = state("pneumonia", 0.7, 0.95, Decision::Confident);
+    let blind = state.clone().blinded(true);
+    let review = |labels: Option<&[&str]>, note: &str, flagged| ImageReviews {
+        mine: Some(Review {
+            labels: labels.map(|labels| labels.iter().map(|label| (*label).to_owned()).collect()),
+            note: note.to_owned(),
+            flagged,
+            ..Review::default()
+        }),
+        ..ImageReviews::default()
+    };
+    let others = ImageReviews {
+        others: vec![Review {
+            labels: Some(vec!["tumor".to_owned()]),
+            ..Review::default()
+        }],
+        sampled: true,
+        ..ImageReviews::default()
+    };
+    let reviews = [
+        ('a', review(Some(&["pneumonia"]), "", false)),
+        ('d', review(Some(&["Tumor"]), "", false)),
+        ('0', review(Some(&[]), "", false)),
+        ('n', review(None, "look", false)),
+        ('f', review(None, "", true)),
+        ('o', others),
+    ];
+    for (filter, expected) in [
+        ("reviewed", "ad0"),
+        ("!reviewed", "nfo"),
+        ("flagged", "f"),
+        ("noted", "n"),
+        ("sampled", "o"),
+        ("disagrees", "d0"),
+        ("review:tum", "d"),
+        ("review:tumor label:pneu", "d"),
+    ] {
+        let terms = ParsedFilter::parse(filter);
+        assert_eq!((terms.fault, terms.words.as_str()), (None, ""), "{filter}");
+        let passing = |state| -> String {
+            let holds = |reviews| {
+                let reviews = Some(reviews);
+                let judged = Judged { state, reviews };
+                terms.on_results.iter().all(|term| term.holds(judged))
+            };
+            let passing = reviews.iter().filter(|(_, reviews)| holds(reviews));
+            passing.map(|(letter, _)| *letter).collect()
+        };
+        assert_eq!(passing(&state), expected, "{filter}");
+        let hidden = filter.contains("disagrees") || filter.contains("label");
+        let expected = if hidden { "" } else { expected };
+        assert_eq!(passing(&blind), expected, "blind: {filter}");
+    }
 }
 
 #[test]
@@ -127,7 +190,7 @@ fn a_term_that_is_wrong_is_explained() {
         ("urgncy>0.5", "did you mean `urgency`?"),
         (
             "date:2026",
-            "use one of `label`, `modality`, `decision`, `p`, `probability`, `urgency`",
+            "use one of `label`, `review`, `modality`, `decision`, `p`, `probability`, `urgency`",
         ),
         ("!lable:x", "did you mean `label`?"),
         ("p:0.5", "write p>0.5"),

@@ -1,0 +1,155 @@
+//! What reviewers say about images: the reviews of all images that the library knows, and what they mean beside a result.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::FileState;
+use crate::app::text;
+use crate::library::{Record, Review, ReviewChanges};
+use crate::scoring::{Decision, Mode};
+
+/// The least probability of a condition that is claimed where several may apply.
+const CLAIMED: f64 = 0.5;
+
+/// What reviewers say about an image under one prompt set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ImageReviews {
+    /// What the reviewer at the keyboard says.
+    pub mine: Option<Review>,
+    /// What others say, one review each.
+    pub others: Vec<Review>,
+    /// Whether the image was drawn at random for the reviewer to label.
+    pub sampled: bool,
+}
+
+impl ImageReviews {
+    /// Whether the reviewer has decided what the image shows.
+    pub fn is_decided(&self) -> bool {
+        self.labels().is_some()
+    }
+
+    /// What the reviewer says the image shows.
+    pub fn labels(&self) -> Option<&[String]> {
+        self.mine.as_ref()?.labels.as_deref()
+    }
+
+    /// Whether the reviewer has flagged the image.
+    pub fn is_flagged(&self) -> bool {
+        self.mine.as_ref().is_some_and(|review| review.flagged)
+    }
+
+    /// Whether the reviewer says the same as the result; `None` if either says nothing.
+    pub fn agrees(&self, record: &Record) -> Option<bool> {
+        let claim = claim(record)?;
+        let labels = self.labels()?;
+        let same = claim.len() == labels.len()
+            && claim
+                .iter()
+                .all(|label| labels.iter().any(|own| own == label));
+        Some(same)
+    }
+}
+
+/// Labels in words.
+pub(in crate::app) fn label_words(labels: &[String]) -> String {
+    match labels {
+        [] => "none of the conditions".to_owned(),
+        labels => text::safe_str(&labels.join(", ")),
+    }
+}
+
+/// The conditions that a result claims; `None` if it was rejected.
+pub fn claim(record: &Record) -> Option<Vec<&str>> {
+    let verdict = &record.verdict;
+    if verdict.decision == Decision::Rejected {
+        return None;
+    }
+    Some(match record.mode {
+        Mode::Single => vec![&verdict.label],
+        Mode::Multi => {
+            let scores = verdict.scores.iter();
+            let claimed = scores.filter(|score| score.probability >= CLAIMED);
+            claimed.map(|score| score.condition.as_str()).collect()
+        }
+    })
+}
+
+/// The state of a file with the reviews of the image.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged<'a> {
+    /// The state.
+    pub state: &'a FileState,
+    /// The reviews, if there are any.
+    pub reviews: Option<&'a ImageReviews>,
+}
+
+impl Judged<'_> {
+    /// Whether the reviewer says the same as the result; `None` if either says nothing, or the result is hidden.
+    pub fn agrees(self) -> Option<bool> {
+        self.reviews?.agrees(self.state.record()?)
+    }
+}
+
+/// The reviews of all images.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reviews {
+    reviewer: String,
+    /// By content, then by prompt set.
+    images: HashMap<String, HashMap<String, Arc<ImageReviews>>>,
+}
+
+impl Reviews {
+    /// No reviews yet.
+    pub fn new(reviewer: String) -> Self {
+        Self {
+            reviewer,
+            images: HashMap::new(),
+        }
+    }
+
+    /// The reviewer at the keyboard.
+    pub fn reviewer(&self) -> &str {
+        &self.reviewer
+    }
+
+    /// The reviews of the image that a result is of, under its prompt set.
+    pub(super) fn of(&self, record: &Record) -> Option<Arc<ImageReviews>> {
+        self.images
+            .get(&record.content)?
+            .get(&record.prompts)
+            .cloned()
+    }
+
+    /// Applies changes. Returns the contents that they concern.
+    pub(super) fn apply(&mut self, changes: ReviewChanges) -> HashSet<String> {
+        let mut contents = HashSet::new();
+        for sample in changes.samples {
+            if sample.reviewer == self.reviewer {
+                self.image(&sample.content, &sample.prompts).sampled = true;
+                contents.insert(sample.content);
+            }
+        }
+        for review in changes.reviews {
+            contents.insert(review.content.clone());
+            let is_own = review.reviewer == self.reviewer;
+            let image = self.image(&review.content, &review.prompts);
+            if is_own {
+                image.mine = Some(review).filter(|review| !review.is_empty());
+                continue;
+            }
+            image
+                .others
+                .retain(|other| other.reviewer != review.reviewer);
+            if !review.is_empty() {
+                image.others.push(review);
+                image.others.sort_by(|a, b| a.reviewer.cmp(&b.reviewer));
+            }
+        }
+        contents
+    }
+
+    fn image(&mut self, content: &str, prompts: &str) -> &mut ImageReviews {
+        let sets = self.images.entry(content.to_owned()).or_default();
+        Arc::make_mut(sets.entry(prompts.to_owned()).or_default())
+    }
+}

@@ -1,0 +1,222 @@
+//! `reviews`: what was reviewed, how far reviewers agree, and the import of labels as reviews.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::eval::labels::{self, LabelNames};
+use super::library::{existing, unusable};
+use super::{CommandSetup, Fault, exit, print, shown};
+use crate::app::{category, claimed_category};
+use crate::cli::{ReviewsAction, ReviewsArgs};
+use crate::library::{FileIdentity, Library, Record, ResultSelection, Review};
+use crate::media::clean;
+use crate::scoring::agreement::Agreement;
+
+/// The model among the raters.
+const MODEL: &str = "model";
+
+/// The reviews of one reviewer under one prompt set.
+#[derive(Debug, Serialize)]
+struct ReviewerReport {
+    prompts: String,
+    reviewer: String,
+    /// Images that the reviewer has decided on.
+    reviewed: usize,
+    flagged: usize,
+    /// Those decided without sight of results.
+    blind: usize,
+    /// The agreement with the model's newest results, then with other reviewers by name.
+    agreements: Vec<RaterAgreement>,
+}
+
+#[derive(Debug, Serialize)]
+struct RaterAgreement {
+    with: String,
+    share: Option<f64>,
+    kappa: Option<f64>,
+    #[serde(flatten)]
+    agreement: Agreement,
+}
+
+impl RaterAgreement {
+    fn new(with: &str, cases: impl Iterator<Item = (String, String)>) -> Self {
+        let agreement = Agreement::of(cases);
+        Self {
+            with: with.to_owned(),
+            share: agreement.share(),
+            kappa: agreement.kappa(),
+            agreement,
+        }
+    }
+}
+
+/// Carries the command out; returns the exit code. `is_named`: the user has said who the reviewer is.
+pub fn run(arguments: &ReviewsArgs, setup: &CommandSetup, is_named: bool) -> Result<u8, Fault> {
+    match &arguments.action {
+        Some(ReviewsAction::Import { labels, map }) if is_named => import(labels, map, setup),
+        Some(ReviewsAction::Import { .. }) => Err(Fault::usage(
+            "say whose labels these are with --reviewer NAME, such as `truth`",
+        )),
+        None => report(arguments.json, setup),
+    }
+}
+
+fn report(json: bool, setup: &CommandSetup) -> Result<u8, Fault> {
+    let library = existing(setup)?;
+    let mut reviews = library.reviews().map_err(unusable(&library))?;
+    reviews.retain(|review| !review.is_empty());
+    let sets: BTreeSet<&str> = reviews.iter().map(|review| &*review.prompts).collect();
+    let mut reports = Vec::new();
+    for prompts in sets {
+        let claims = claims(&library, prompts)?;
+        let of_set = reviews.iter().filter(|review| review.prompts == prompts);
+        reports.extend(reports_of_set(
+            prompts,
+            &of_set.collect::<Vec<_>>(),
+            &claims,
+        ));
+    }
+    if json {
+        print::json(&reports)?;
+        return Ok(exit::OK);
+    }
+    if reports.is_empty() {
+        print::message("nothing is reviewed yet; in the interface, the key `,` reviews an image");
+    }
+    for report in reports {
+        print::line(format_args!(
+            "{}, prompts {}: {} reviewed, {} of them blind; {} flagged",
+            clean(&report.reviewer),
+            clean(&report.prompts),
+            report.reviewed,
+            report.blind,
+            report.flagged
+        ))?;
+        for RaterAgreement {
+            with, agreement, ..
+        } in report.agreements
+        {
+            print::line(format_args!("  with {}: {agreement}", clean(&with)))?;
+        }
+    }
+    Ok(exit::OK)
+}
+
+/// The categories that the newest results under a prompt set claim, by content.
+fn claims(library: &Library, prompts: &str) -> Result<HashMap<String, String>, Fault> {
+    let selection = ResultSelection {
+        prompts: Some(prompts.to_owned()),
+        ..ResultSelection::default()
+    };
+    let mut claims = HashMap::new();
+    let read = library.stored_results(&selection, &mut |_, record: Record| {
+        // The aggregate comes after all frames; without one, the first frame stands for the file.
+        if record.aggregate.is_some() || !claims.contains_key(&record.content) {
+            let claimed = claimed_category(&record);
+            claims.insert(record.content, claimed);
+        }
+        true
+    });
+    read.map_err(unusable(library))?;
+    Ok(claims)
+}
+
+fn reports_of_set(
+    prompts: &str,
+    reviews: &[&Review],
+    claims: &HashMap<String, String>,
+) -> Vec<ReviewerReport> {
+    // What each reviewer says, by content.
+    let mut decided: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
+    for review in reviews {
+        let own = decided.entry(&review.reviewer).or_default();
+        if let Some(labels) = &review.labels {
+            own.insert(&review.content, category(labels));
+        }
+    }
+    let reports = decided.iter().map(|(reviewer, own)| {
+        let with_model = own.iter().filter_map(|(content, label)| {
+            let claimed = claims.get(*content)?;
+            Some((label.clone(), claimed.clone()))
+        });
+        let mut agreements = vec![RaterAgreement::new(MODEL, with_model)];
+        for (other, theirs) in decided.iter().filter(|(other, _)| *other != reviewer) {
+            let both = own.iter().filter_map(|(content, label)| {
+                let their = theirs.get(content)?;
+                Some((label.clone(), their.clone()))
+            });
+            agreements.push(RaterAgreement::new(other, both));
+        }
+        let mine = || reviews.iter().filter(|review| review.reviewer == *reviewer);
+        let is_blind = |review: &&&Review| review.blind && review.labels.is_some();
+        ReviewerReport {
+            prompts: prompts.to_owned(),
+            reviewer: (*reviewer).to_owned(),
+            reviewed: own.len(),
+            flagged: mine().filter(|review| review.flagged).count(),
+            blind: mine().filter(is_blind).count(),
+            agreements,
+        }
+    });
+    reports.collect()
+}
+
+fn import(path: &Path, map: &[(String, String)], setup: &CommandSetup) -> Result<u8, Fault> {
+    let library = setup
+        .library()
+        .ok_or_else(|| Fault::usage("there is no library to import into: --library is `none`"))?;
+    let prompts = setup.load_prompts()?;
+    let [set] = prompts.sets() else {
+        return Err(Fault::usage(
+            "labels are those of one prompt set; name it with --prompts",
+        ));
+    };
+    let names = LabelNames::new(set, map)?;
+    let mut reviews = Vec::new();
+    let mut failures = 0_usize;
+    for file in labels::read(path, &names)? {
+        let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
+        match content(&library, &absolute) {
+            Ok(content) => reviews.push(Review {
+                content,
+                prompts: set.name.clone(),
+                reviewer: setup.reviewer.name.clone(),
+                path: absolute,
+                labels: Some(vec![set.conditions[file.label].name.clone()]),
+                ..Review::default()
+            }),
+            Err(error) => {
+                failures += 1;
+                print::message(format_args!("{}: {error}", shown(&file.path)));
+            }
+        }
+    }
+    let stored = library
+        .import_reviews(&reviews)
+        .map_err(unusable(&library))?;
+    print::line(format_args!(
+        "{} labels imported as reviews of {}, {} were known",
+        stored,
+        clean(&setup.reviewer.name),
+        reviews.len() - stored
+    ))?;
+    Ok(if failures == 0 {
+        exit::OK
+    } else {
+        exit::SOME_FAILED
+    })
+}
+
+/// The content of a file, which is read only if the library does not know it.
+fn content(library: &Library, path: &Path) -> std::io::Result<String> {
+    let known = FileIdentity::of(path).and_then(|identity| library.content(path, identity));
+    if let Some(content) = known {
+        return Ok(content.hash);
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path)?)?;
+    Ok(format!("blake3:{}", hasher.finalize().to_hex()))
+}

@@ -1,0 +1,436 @@
+//! Reviews: what people say about images, with every earlier version, so that each step can be undone.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rand::seq::IndexedRandom;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+
+use super::results::PROGRAM;
+use super::writer::{MAX_BUSY_TIME, is_busy};
+use super::{Library, LibraryError, schema};
+use crate::library::now;
+
+/// What a person says about an image under a prompt set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Review {
+    /// `blake3:<hex>` of the image's content.
+    pub content: String,
+    /// The name of the prompt set whose conditions the labels are.
+    pub prompts: String,
+    /// The reviewer's name.
+    pub reviewer: String,
+    /// The path of the image when it was reviewed.
+    pub path: PathBuf,
+    /// When it was reviewed: RFC 3339, UTC, whole seconds; set by the library.
+    pub at: String,
+    /// The conditions that the image shows; none if it shows none of them; `None` if that is not decided.
+    pub labels: Option<Vec<String>>,
+    /// A note; may be empty.
+    pub note: String,
+    /// Whether the image deserves attention.
+    pub flagged: bool,
+    /// Whether it was decided without sight of results and of the reviews of others.
+    pub blind: bool,
+}
+
+impl Review {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_none() && self.note.is_empty() && !self.flagged
+    }
+}
+
+/// An image that was drawn at random for a reviewer to label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SampledImage {
+    /// `blake3:<hex>` of the image's content.
+    pub content: String,
+    /// The name of the prompt set.
+    pub prompts: String,
+    /// The reviewer's name.
+    pub reviewer: String,
+}
+
+/// Something to be done to the reviews.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReviewRequest {
+    /// Store a review instead of the one of the same content, prompt set and reviewer.
+    Store(Box<Review>),
+    /// Undo the reviewer's last change of an image below the folder.
+    Undo {
+        /// The reviewer's name.
+        reviewer: String,
+        /// The folder.
+        root: PathBuf,
+    },
+    /// Redo the change of an image below the folder that the reviewer has undone last, unless there was another change since.
+    Redo {
+        /// The reviewer's name.
+        reviewer: String,
+        /// The folder.
+        root: PathBuf,
+    },
+    /// Draw images at random.
+    Sample {
+        /// The reviewer's name.
+        reviewer: String,
+        /// The images to draw from: content and prompt set of each.
+        images: Vec<(String, String)>,
+        /// How many to draw; fewer if there are no more.
+        count: usize,
+    },
+}
+
+/// What a request has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReviewOutcome {
+    /// The review in force now; empty if there is none any more.
+    Review(Box<Review>),
+    /// There is nothing to undo or redo.
+    Nothing,
+    /// The images drawn.
+    Sampled(Vec<SampledImage>),
+}
+
+/// A position in the changes of the reviews.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReviewPosition {
+    revision: i64,
+    sample: i64,
+}
+
+/// Changes of the reviews, by this process or others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReviewChanges {
+    /// Reviews in force now; those that are empty were undone.
+    pub reviews: Vec<Review>,
+    /// Images drawn.
+    pub samples: Vec<SampledImage>,
+}
+
+impl ReviewChanges {
+    /// Whether nothing has changed.
+    pub fn is_empty(&self) -> bool {
+        self.reviews.is_empty() && self.samples.is_empty()
+    }
+}
+
+/// The state of a version: in force unless a later version of the same review is.
+const IN_FORCE: i64 = 0;
+/// It was undone, and can be redone.
+const UNDONE: i64 = 1;
+/// It was undone, and another change has followed.
+const DROPPED: i64 = 2;
+
+const COLUMNS: &str = "hash, prompts, reviewer, path, at, labels, note, flagged, blind";
+
+impl Library {
+    /// Carries out a request, and waits until the disk has it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the library cannot be used, or another process holds it for over a minute.
+    pub fn review(&self, request: &ReviewRequest) -> Result<ReviewOutcome, LibraryError> {
+        // Makes and migrates the file, and sets a damaged one aside.
+        self.open();
+        let mut connection = schema::connect(self.file())?;
+        // What a person has decided survives a power failure, too.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let until = Instant::now() + MAX_BUSY_TIME;
+        loop {
+            match carry_out(&mut connection, request) {
+                Err(error) if is_busy(&error) && Instant::now() < until => {}
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    /// Stores reviews all at once, or none of them. Those that say what is in force already change nothing. Returns how many were stored.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the library cannot be used.
+    pub fn import_reviews(&self, reviews: &[Review]) -> Result<usize, LibraryError> {
+        self.open();
+        let mut connection = schema::connect(self.file())?;
+        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut stored = 0;
+        for review in reviews {
+            let Review {
+                content,
+                prompts,
+                reviewer,
+                path,
+                ..
+            } = review.clone();
+            let before = in_force(&change, content, prompts, reviewer, path)?;
+            if before.labels != review.labels {
+                let (note, flagged) = (before.note, before.flagged);
+                store(
+                    &change,
+                    &Review {
+                        note,
+                        flagged,
+                        ..review.clone()
+                    },
+                )?;
+                stored += 1;
+            }
+        }
+        change.commit()?;
+        Ok(stored)
+    }
+
+    /// The changes after a position, and the position after them; from the default position, all reviews. `None` if the library
+    /// cannot be read. Costs some microseconds if nothing has changed.
+    pub fn review_changes(&self, since: ReviewPosition) -> Option<(ReviewChanges, ReviewPosition)> {
+        self.open()?
+            .query(|reader| Ok(Some(changes(reader, since)?)))
+    }
+
+    /// All reviews in force, by path and reviewer.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is not a library, or damaged.
+    pub fn reviews(&self) -> Result<Vec<Review>, LibraryError> {
+        let (all, _) = changes(&self.connection()?, ReviewPosition::default())?;
+        let mut reviews = all.reviews;
+        reviews.sort_by(|a, b| (&a.path, &a.reviewer).cmp(&(&b.path, &b.reviewer)));
+        Ok(reviews)
+    }
+}
+
+fn carry_out(
+    connection: &mut Connection,
+    request: &ReviewRequest,
+) -> rusqlite::Result<ReviewOutcome> {
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let outcome = match request {
+        ReviewRequest::Store(review) => store(&change, review)?,
+        ReviewRequest::Undo { reviewer, root } => {
+            let versions =
+                "SELECT id, path FROM reviews WHERE reviewer = ?1 AND state = ?2 ORDER BY id DESC";
+            turn(&change, versions, (reviewer, root), (IN_FORCE, UNDONE))?
+        }
+        ReviewRequest::Redo { reviewer, root } => {
+            let versions =
+                "SELECT id, path FROM reviews WHERE reviewer = ?1 AND state = ?2 ORDER BY id";
+            turn(&change, versions, (reviewer, root), (UNDONE, IN_FORCE))?
+        }
+        ReviewRequest::Sample {
+            reviewer,
+            images,
+            count,
+        } => draw(&change, reviewer, images, *count)?,
+    };
+    change.commit()?;
+    Ok(outcome)
+}
+
+fn store(change: &Transaction, review: &Review) -> rusqlite::Result<ReviewOutcome> {
+    // What was undone cannot be redone any more: it was about another state.
+    change.execute(
+        "UPDATE reviews SET state = ?2 WHERE reviewer = ?1 AND state = ?3",
+        params![review.reviewer, DROPPED, UNDONE],
+    )?;
+    let review = Review {
+        at: now(),
+        ..review.clone()
+    };
+    let sql = format!(
+        "INSERT INTO reviews (revision, {COLUMNS})
+         VALUES ((SELECT ifnull(max(revision), 0) + 1 FROM reviews), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+    );
+    change.execute(
+        &sql,
+        params![
+            review.content,
+            review.prompts,
+            review.reviewer,
+            review.path.as_os_str().as_bytes(),
+            review.at,
+            review
+                .labels
+                .as_ref()
+                .map(|labels| serde_json::json!(labels).to_string()),
+            review.note,
+            review.flagged,
+            review.blind
+        ],
+    )?;
+    audit(change, "reviewed", &review)?;
+    Ok(ReviewOutcome::Review(Box::new(review)))
+}
+
+/// Undoes or redoes the first of the versions that is below the folder.
+fn turn(
+    change: &Transaction,
+    versions: &str,
+    (reviewer, root): (&str, &Path),
+    (from, to): (i64, i64),
+) -> rusqlite::Result<ReviewOutcome> {
+    let mut statement = change.prepare(versions)?;
+    let mut rows = statement.query(params![reviewer, from])?;
+    let id: i64 = loop {
+        let Some(row) = rows.next()? else {
+            return Ok(ReviewOutcome::Nothing);
+        };
+        if path(row, 1)?.starts_with(root) {
+            break row.get(0)?;
+        }
+    };
+    let sql = "UPDATE reviews SET state = ?2, revision = (SELECT max(revision) + 1 FROM reviews)
+        WHERE id = ?1 RETURNING hash, prompts, path";
+    let (hash, prompts, path) = change.query_row(sql, params![id, to], |row| {
+        Ok((row.get(0)?, row.get(1)?, path(row, 2)?))
+    })?;
+    let review = in_force(change, hash, prompts, reviewer.to_owned(), path)?;
+    let event = if to == UNDONE { "undone" } else { "redone" };
+    audit(change, event, &review)?;
+    Ok(ReviewOutcome::Review(Box::new(review)))
+}
+
+fn draw(
+    change: &Transaction,
+    reviewer: &str,
+    images: &[(String, String)],
+    count: usize,
+) -> rusqlite::Result<ReviewOutcome> {
+    let mut insert = change.prepare_cached(
+        "INSERT INTO samples (hash, prompts, reviewer, at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO NOTHING",
+    )?;
+    let at = now();
+    let mut drawn = Vec::new();
+    for (content, prompts) in images.choose_multiple(&mut rand::rng(), count) {
+        insert.execute(params![content, prompts, reviewer, at])?;
+        drawn.push(SampledImage {
+            content: content.clone(),
+            prompts: prompts.clone(),
+            reviewer: reviewer.to_owned(),
+        });
+    }
+    Ok(ReviewOutcome::Sampled(drawn))
+}
+
+fn changes(
+    reader: &Connection,
+    since: ReviewPosition,
+) -> rusqlite::Result<(ReviewChanges, ReviewPosition)> {
+    let newest = |column: &str, table: &str| {
+        let sql = format!("SELECT ifnull(max({column}), 0) FROM {table}");
+        reader
+            .prepare_cached(&sql)?
+            .query_row([], |row| row.get::<_, i64>(0))
+    };
+    let position = ReviewPosition {
+        revision: newest("revision", "reviews")?,
+        sample: newest("id", "samples")?,
+    };
+    let mut found = ReviewChanges::default();
+    if position.revision > since.revision {
+        let sql = "SELECT hash, prompts, reviewer, path FROM reviews
+            WHERE revision > ?1 AND revision <= ?2 GROUP BY hash, prompts, reviewer";
+        let mut statement = reader.prepare_cached(sql)?;
+        let changed = statement.query_map([since.revision, position.revision], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, path(row, 3)?))
+        })?;
+        for key in changed {
+            let (hash, prompts, reviewer, path) = key?;
+            let review = in_force(reader, hash, prompts, reviewer, path)?;
+            found.reviews.push(review);
+        }
+    }
+    if position.sample > since.sample {
+        let sql = "SELECT hash, prompts, reviewer FROM samples WHERE id > ?1 AND id <= ?2";
+        let mut statement = reader.prepare_cached(sql)?;
+        let drawn = statement.query_map([since.sample, position.sample], |row| {
+            Ok(SampledImage {
+                content: row.get(0)?,
+                prompts: row.get(1)?,
+                reviewer: row.get(2)?,
+            })
+        })?;
+        found.samples = drawn.collect::<Result<_, _>>()?;
+    }
+    Ok((found, position))
+}
+
+/// The review in force; empty if there is none.
+fn in_force(
+    connection: &Connection,
+    content: String,
+    prompts: String,
+    reviewer: String,
+    path: PathBuf,
+) -> rusqlite::Result<Review> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM reviews WHERE hash = ?1 AND prompts = ?2 AND reviewer = ?3 AND state = ?4
+         ORDER BY id DESC LIMIT 1"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let key = params![content, prompts, reviewer, IN_FORCE];
+    let found = statement.query_row(key, review).optional()?;
+    Ok(found.unwrap_or_else(|| Review {
+        content,
+        prompts,
+        reviewer,
+        path,
+        ..Review::default()
+    }))
+}
+
+fn review(row: &Row) -> rusqlite::Result<Review> {
+    let labels: Option<String> = row.get(5)?;
+    let labels = labels
+        .map(|labels| serde_json::from_str(&labels))
+        .transpose();
+    Ok(Review {
+        content: row.get(0)?,
+        prompts: row.get(1)?,
+        reviewer: row.get(2)?,
+        path: path(row, 3)?,
+        at: row.get(4)?,
+        labels: labels.map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Text, error.into())
+        })?,
+        note: row.get(6)?,
+        flagged: row.get(7)?,
+        blind: row.get(8)?,
+    })
+}
+
+fn path(row: &Row, column: usize) -> rusqlite::Result<PathBuf> {
+    Ok(PathBuf::from(OsString::from_vec(row.get(column)?)))
+}
+
+/// Adds a change of a review to the audit.
+fn audit(change: &Transaction, event: &str, review: &Review) -> rusqlite::Result<()> {
+    let mut statement = change.prepare_cached(
+        "INSERT INTO audit (at, event, program, hash, label, reviewer)
+         VALUES (unixepoch(), ?1, ?2, ?3, ?4, ?5)",
+    )?;
+    let labels = review.labels.as_ref().map(|labels| labels.join("; "));
+    statement.execute(params![
+        event,
+        PROGRAM,
+        review.content,
+        labels,
+        review.reviewer
+    ])?;
+    Ok(())
+}
+
+/// Removes the reviews of a content, with their history.
+pub(super) fn forget(change: &Transaction, hash: &str) -> rusqlite::Result<()> {
+    change.execute("DELETE FROM reviews WHERE hash = ?1", [hash])?;
+    change.execute("DELETE FROM samples WHERE hash = ?1", [hash])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
