@@ -37,7 +37,7 @@ pub(super) fn thin_bar(share: f64, width: usize) -> String {
     };
     let halves = (share * 2.0 * width as f64).round() as usize;
     let mut bar = "━".repeat(halves / 2);
-    if halves % 2 > 0 {
+    if !halves.is_multiple_of(2) {
         bar.push('╸');
     }
     bar.extend(std::iter::repeat_n(' ', width - halves.div_ceil(2)));

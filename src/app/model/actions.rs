@@ -558,6 +558,7 @@ impl Model {
         let rows = self.folder().rows();
         let results = rows.filter_map(|row| match self.results.get(&row.path)? {
             FileState::Done(records) => Some((row.path.clone(), Arc::clone(records))),
+            // What is hidden from a blind reader stays so.
             FileState::Blind(_) | FileState::Queued | FileState::Failed(_) => None,
         });
         let results: Vec<_> = results.collect();
