@@ -80,7 +80,7 @@ fn a_query_ranks_the_list_by_similarity_which_is_the_number_shown_until_escape()
     answer(&mut program, request.generation, &similarities);
     assert_eq!(names(&program), "b.png c.png a.png d.png");
     let figures: Vec<String> = rows(&program).into_iter().map(|(_, last)| last).collect();
-    assert_eq!(figures, ["0.31", "0.20", "-.04", "–"]);
+    assert_eq!(figures, ["0.31", "0.20", "-.04", "rejected"]);
     let screen = program.screen(100, 24);
     assert!(screen.contains("↓ like “hazy lungs"), "{screen}");
     assert!(
