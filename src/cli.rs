@@ -15,7 +15,7 @@ use crate::encoder::{Fit, Precision};
 use crate::engine::FrameSelection;
 use crate::library::export::ResultFormat;
 use crate::scoring::Mode;
-pub use export::{ExportArgs, ExportFormat, ReportScope};
+pub use export::{ExportArgs, ExportFormat, ExportSubject, ReportScope};
 pub use help::{command, suggestion};
 pub use search::SearchArgs;
 

@@ -22,9 +22,9 @@ pub use aggregate::AggregateRecord;
 pub use stable::{RequestProgress, StableSeries};
 pub use store::{
     AuditEvent, FileIdentity, FileWithResult, Forgotten, ImageContent, ImageFacts, Library,
-    LibraryError, LibraryState, LineKey, NoticeReporter, OutputId, OutputLog, ResultSelection,
-    Review, ReviewChanges, ReviewOutcome, ReviewPosition, ReviewRequest, SampledImage,
-    StoredMeasurement,
+    LibraryError, LibraryState, LineKey, MeasuredFile, NoticeReporter, OutputId, OutputLog,
+    ResultSelection, Review, ReviewChanges, ReviewOutcome, ReviewPosition, ReviewRequest,
+    SampledImage, StoredMeasurement,
 };
 
 /// The notice in every result.

@@ -10,6 +10,9 @@ pub struct ExportArgs {
     /// Files, and folders with all below them [default: all that the library knows]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// What to export
+    #[arg(long, value_enum, default_value_t)]
+    pub what: ExportSubject,
     /// Format [default: by the extension of --output, else jsonl]
     #[arg(long)]
     pub format: Option<ExportFormat>,
@@ -33,6 +36,18 @@ pub struct ExportArgs {
     /// Print the JSON schema of a line instead: of `export`, and also of `classify` and `watch`
     #[arg(long, exclusive = true)]
     pub schema: bool,
+}
+
+/// What `export` writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportSubject {
+    /// Results of models.
+    #[default]
+    Results,
+    /// What reviewers say, one row per image, prompt set and reviewer.
+    Reviews,
+    /// Lengths, angles and regions measured on images.
+    Measurements,
 }
 
 /// Formats of `export`.

@@ -1,5 +1,6 @@
 //! `export`: writes results from the library.
 
+mod facts;
 mod filter;
 mod reports;
 
@@ -18,8 +19,8 @@ use super::print::{self, closed_pipe};
 use super::progress::ProgressLine;
 use super::{CommandSetup, Fault, exit, on_signals, run, shown};
 use crate::app::results::reviews::Reviews;
-use crate::cli::{ExportArgs, ExportFormat, GlobalArgs, ReportScope};
-use crate::library::export::{RESULT_SCHEMA, TableFormat, TableWriter};
+use crate::cli::{ExportArgs, ExportFormat, ExportSubject, GlobalArgs, ReportScope};
+use crate::library::export::{FactKind, RESULT_SCHEMA, TableFormat, TableWriter};
 use crate::library::{AuditEvent, Library, OutputLog, ResultSelection, ReviewPosition};
 use filter::ResultFilter;
 use reports::ReportExport;
@@ -38,9 +39,9 @@ struct Export {
     format: TableFormat,
 }
 
-/// How many results were written, and whether a signal stopped that.
+/// How many rows were written, and whether a signal stopped that.
 struct Exported {
-    results: u64,
+    rows: u64,
     is_interrupted: bool,
 }
 
@@ -77,49 +78,56 @@ impl Export {
         read.map_err(unusable(&self.library))?;
         writer.finish()?;
         Ok(Exported {
-            results,
+            rows: results,
             is_interrupted: stopped.load(Ordering::Relaxed),
         })
     }
+}
 
-    fn write_stdout(&self) -> Result<Exported, Fault> {
-        if self.format == TableFormat::Parquet {
-            if io::stdout().is_terminal() {
-                return Err(Fault::usage(
-                    "Parquet is not for a terminal; give a file by --output",
-                ));
-            }
-            return self.write(BufWriter::new(io::stdout())).or_else(of_stdout);
-        }
-        self.write(BufWriter::new(print::stdout()))
-            .or_else(of_stdout)
-    }
+/// Where a table is written to.
+type TableOutput<'a> = Box<dyn Write + Send + 'a>;
 
-    /// Writes a new file, and gives it the name when it is complete.
-    fn write_file(&self, file: &Path) -> Result<Exported, Fault> {
-        let fault = |error: io::Error| Fault::usage(format!("{}: {error}", shown(file)));
-        let folder = match file.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        let written = tempfile::Builder::new()
-            .prefix(".medivision-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder);
-        let written: NamedTempFile = written.map_err(fault)?;
-        let exported = match self.write(BufWriter::new(written.as_file())) {
-            Ok(exported) => exported,
-            Err(ExportError::Output(error)) => return Err(fault(error)),
-            Err(ExportError::Other(fault)) => return Err(fault),
-        };
-        if !exported.is_interrupted {
-            written.as_file().sync_all().map_err(fault)?;
-            written.persist(file).map_err(|error| fault(error.error))?;
-            let results = exported.results;
-            print::message(format_args!("{results} results in {}", shown(file)));
+/// Writes a table to a file or to stdout. `what`: what its rows are.
+fn write_table(
+    file: Option<&Path>,
+    format: TableFormat,
+    what: &str,
+    write: impl FnOnce(TableOutput) -> Result<Exported, ExportError>,
+) -> Result<Exported, Fault> {
+    let Some(file) = file else {
+        if format != TableFormat::Parquet {
+            return write(Box::new(BufWriter::new(print::stdout()))).or_else(of_stdout);
         }
-        Ok(exported)
+        if io::stdout().is_terminal() {
+            return Err(Fault::usage(
+                "Parquet is not for a terminal; give a file by --output",
+            ));
+        }
+        return write(Box::new(BufWriter::new(io::stdout()))).or_else(of_stdout);
+    };
+    // A new file gets the name when it is complete.
+    let fault = |error: io::Error| Fault::usage(format!("{}: {error}", shown(file)));
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let written = tempfile::Builder::new()
+        .prefix(".medivision-")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder);
+    let written: NamedTempFile = written.map_err(fault)?;
+    let exported = match write(Box::new(BufWriter::new(written.as_file()))) {
+        Ok(exported) => exported,
+        Err(ExportError::Output(error)) => return Err(fault(error)),
+        Err(ExportError::Other(fault)) => return Err(fault),
+    };
+    if !exported.is_interrupted {
+        written.as_file().sync_all().map_err(fault)?;
+        written.persist(file).map_err(|error| fault(error.error))?;
+        let rows = exported.rows;
+        print::message(format_args!("{rows} {what} in {}", shown(file)));
     }
+    Ok(exported)
 }
 
 /// Why an export failed.
@@ -144,7 +152,7 @@ impl From<Fault> for ExportError {
 fn of_stdout(error: ExportError) -> Result<Exported, Fault> {
     match error {
         ExportError::Output(error) => closed_pipe(error).map(|()| Exported {
-            results: 0,
+            rows: 0,
             is_interrupted: false,
         }),
         ExportError::Other(fault) => Err(fault),
@@ -196,6 +204,19 @@ fn run_reports(
     Ok(done.code())
 }
 
+/// The format of a table: as named, else by the extension of the file.
+fn table_format(arguments: &ExportArgs) -> TableFormat {
+    match arguments.format {
+        Some(ExportFormat::Csv) => TableFormat::Csv,
+        Some(ExportFormat::Parquet) => TableFormat::Parquet,
+        Some(ExportFormat::Jsonl | ExportFormat::Sr) => TableFormat::Jsonl,
+        None => {
+            let output = arguments.output.as_deref();
+            output.map(TableFormat::of_file).unwrap_or_default()
+        }
+    }
+}
+
 /// Exports results; returns the exit code.
 pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     if arguments.schema {
@@ -204,11 +225,6 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
     }
     let filter = ResultFilter::parse(&arguments.filter)?;
     let library = existing(setup)?;
-    let mut reviews = Reviews::new(setup.reviewer.name.clone());
-    if let Some((all, _)) = library.review_changes(ReviewPosition::default()) {
-        reviews.apply(all);
-    }
-    let filter = filter.with_reviews(reviews);
     let absolute = |path: &PathBuf| {
         std::path::absolute(path).map_err(|error| Fault::usage(format!("{}: {error}", shown(path))))
     };
@@ -221,17 +237,24 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
         all: arguments.all,
         by_study: arguments.per == Some(ReportScope::Study),
     };
+    let kind = match arguments.what {
+        ExportSubject::Results => None,
+        ExportSubject::Reviews => Some(FactKind::Reviews),
+        ExportSubject::Measurements => Some(FactKind::Measurements),
+    };
+    if let Some(kind) = kind {
+        return facts::run(arguments, &library, &selection, kind);
+    }
+    let mut reviews = Reviews::new(setup.reviewer.name.clone());
+    if let Some((all, _)) = library.review_changes(ReviewPosition::default()) {
+        reviews.apply(all);
+    }
+    let filter = filter.with_reviews(reviews);
     let format = match arguments.format {
         Some(ExportFormat::Sr) => {
             return run_reports(arguments, &library, &selection, &filter, setup);
         }
-        Some(ExportFormat::Jsonl) => TableFormat::Jsonl,
-        Some(ExportFormat::Csv) => TableFormat::Csv,
-        Some(ExportFormat::Parquet) => TableFormat::Parquet,
-        None => {
-            let output = arguments.output.as_deref();
-            output.map(TableFormat::of_file).unwrap_or_default()
-        }
+        _ => table_format(arguments),
     };
     if arguments.per.is_some() {
         return Err(Fault::usage("--per is for --format sr"));
@@ -242,15 +265,13 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
         filter,
         format,
     };
-    let exported = match &arguments.output {
-        Some(file) => export.write_file(file)?,
-        None => export.write_stdout()?,
-    };
+    let output = arguments.output.as_deref();
+    let exported = write_table(output, format, "results", |out| export.write(out))?;
     run::flush(Some(&library), run::LIBRARY_TIMEOUT);
     if exported.is_interrupted {
         return Ok(exit::INTERRUPTED);
     }
-    if exported.results == 0 {
+    if exported.rows == 0 {
         print::message(NO_RESULTS);
     }
     Ok(exit::OK)

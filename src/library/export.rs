@@ -1,6 +1,7 @@
 //! Output formats of results, one line each: JSON, CSV (RFC 4180), or a table for people. The table is written by hand because
 //! its lines appear as results arrive, whereas table libraries (`comfy-table`) need all rows first.
 
+mod facts;
 mod parquet;
 pub mod report;
 mod table;
@@ -17,6 +18,7 @@ use crate::library::json;
 use crate::media::{clean, padded};
 use crate::prompts::Prompts;
 use crate::scoring::{Decision, Score, Verdict};
+pub use facts::{FactKind, FactWriter};
 pub use parquet::ParquetWriter;
 pub use table::{TableFormat, TableWriter};
 pub use written::WrittenLines;

@@ -30,7 +30,7 @@ use crate::prompts::ImageTraits;
 pub use identity::FileIdentity;
 pub(in crate::library) use lines::content_part;
 pub use lines::{LineKey, OutputId, OutputLog};
-pub use measurements::StoredMeasurement;
+pub use measurements::{MeasuredFile, StoredMeasurement};
 pub use notices::NoticeReporter;
 use notices::Notices;
 pub use results::{AuditEvent, FileWithResult};

@@ -95,3 +95,119 @@ fn labels_are_imported_once_and_compared_with_results_and_other_reviewers() {
     let state = text(&run(&["library", "check"]));
     assert!(state.contains(&format!("{} reviews", count + 1)), "{state}");
 }
+
+#[test]
+fn reviews_are_exported_as_tables_of_their_own() {
+    let home = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| run(home.path(), arguments);
+    run(&["demo", "d", "--write-only", "--count", "6", "--seed", "5"]);
+    run(&["classify", "d", "--model", "demo"]);
+    run(&["reviews", "import", "d", "--reviewer", "Ana, Dr."]);
+    let labels = fs::read_to_string(home.path().join("d/truth.csv")).expect("labels");
+    let exported = lines(&run(&["export", "--what", "reviews"]));
+    assert_eq!(exported.len(), labels.lines().count() - 1);
+    for review in &exported {
+        let path = review["path"].as_str().expect("a path");
+        let line = labels.lines().skip(1).find(|line| {
+            let name = line.split(',').next().unwrap_or_default();
+            path.ends_with(&format!("/d/{name}"))
+        });
+        let label = line.and_then(|line| line.split(',').nth(1));
+        assert_eq!(review["labels"], serde_json::json!([label]));
+        assert_eq!(review["reviewer"], "Ana, Dr.");
+        assert_eq!(
+            (&review["blind"], &review["sampled"]),
+            (&false.into(), &false.into())
+        );
+        assert!(
+            review["content"]
+                .as_str()
+                .is_some_and(|hash| hash.starts_with("blake3:"))
+        );
+    }
+    let csv = run(&["export", "d", "--what", "reviews", "--format", "csv"]);
+    let csv = text(&csv);
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let header = reader.headers().expect("a header").clone();
+    assert_eq!(
+        header.iter().take(4).collect::<Vec<_>>(),
+        ["path", "content", "prompts", "reviewer"]
+    );
+    let rows: Vec<_> = reader.records().map(|row| row.expect("a row")).collect();
+    assert_eq!(rows.len(), exported.len());
+    assert!(
+        rows.iter()
+            .all(|row| &row[3] == "Ana, Dr." && &row[7] == "false")
+    );
+    let none = run(&["export", "elsewhere", "--what", "reviews"]);
+    assert_eq!((none.status.code(), text(&none).as_str()), (Some(0), ""));
+    for refused in [
+        &["--filter", "reviewed"][..],
+        &["--all"],
+        &["--format", "sr", "--output", "o"],
+    ] {
+        let output = run(&[&["export", "--what", "reviews"], refused].concat());
+        assert_eq!(output.status.code(), Some(2), "{refused:?}");
+        assert!(
+            stderr(&output).contains("does not apply to reviews"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn measurements_are_exported_with_their_files() {
+    let home = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| run(home.path(), arguments);
+    run(&["demo", "d", "--write-only", "--count", "2", "--seed", "5"]);
+    run(&["classify", "d", "--model", "demo"]);
+    let none = run(&["export", "--what", "measurements"]);
+    assert_eq!((none.status.code(), text(&none).as_str()), (Some(0), ""));
+    let library = home
+        .path()
+        .join(".local/share/medivision-tui/library.sqlite3");
+    let library = rusqlite::Connection::open(library).expect("a library");
+    // As the interface stores an ellipse on a CT.
+    let insert = r#"INSERT INTO measurements (key, content, frame, kind, points, measured, unit, author, at)
+        SELECT 'k', min(content), 2, 'ellipse', '[[0.5,1.5],[20.5,11.5]]',
+        '{"area":{"value":157.1,"unit":"millimetres"},"statistics":{"pixels":12,"mean":-3.5,"deviation":0.25,"min":-9.0,"max":7.0}}',
+        'HU', 'ana', '2026-01-31T10:00:00Z' FROM files"#;
+    library.execute(insert, []).expect("inserted");
+    let [line] = &lines(&run(&["export", "d", "--what", "measurements"]))[..] else {
+        panic!("one measurement");
+    };
+    assert_eq!(
+        (&line["kind"], &line["unit"], &line["frame"]),
+        (&"ellipse".into(), &"HU".into(), &2.into())
+    );
+    assert_eq!(line["area"]["value"], 157.1);
+    assert_eq!(
+        line["points"],
+        serde_json::json!([[0.5, 1.5], [20.5, 11.5]])
+    );
+    let csv = text(&run(&[
+        "export",
+        "--what",
+        "measurements",
+        "--format",
+        "csv",
+    ]));
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let row: std::collections::HashMap<String, String> =
+        reader.deserialize().next().expect("a row").expect("a row");
+    for (column, value) in [
+        ("kind", "ellipse"),
+        ("area", "157.1"),
+        ("area_unit", "millimetres"),
+        ("pixels", "12"),
+        ("mean", "-3.5"),
+        ("deviation", "0.25"),
+        ("length", ""),
+        ("points", "[[0.5,1.5],[20.5,11.5]]"),
+        ("author", "ana"),
+    ] {
+        assert_eq!(row[column], value, "{column}");
+    }
+    assert_eq!(row["path"], line["path"]);
+}

@@ -18,27 +18,49 @@ use crate::library::{OutputLog, Record};
 /// Rows that are held in memory and written together: about 50 MB.
 const GROUP_ROWS: usize = 50_000;
 
+/// The type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ColumnType {
+    Text,
+    Integer,
+    Number,
+    Flag,
+}
+
+impl ColumnType {
+    fn of_result(column: &str) -> Self {
+        match column {
+            "frame" | "width" | "height" | "frames" => Self::Integer,
+            "probability" => Self::Number,
+            _ => Self::Text,
+        }
+    }
+
+    fn physical(self) -> PhysicalType {
+        match self {
+            Self::Text => PhysicalType::BYTE_ARRAY,
+            Self::Integer => PhysicalType::INT32,
+            Self::Number => PhysicalType::DOUBLE,
+            Self::Flag => PhysicalType::BOOLEAN,
+        }
+    }
+}
+
 /// The values of a column; `None` is null.
 enum ColumnValues {
     Text(Vec<Option<ByteArray>>),
     Integer(Vec<Option<i32>>),
     Number(Vec<Option<f64>>),
+    Flag(Vec<Option<bool>>),
 }
 
 impl ColumnValues {
-    fn of(column: &str) -> Self {
-        match column {
-            "frame" | "width" | "height" | "frames" => Self::Integer(Vec::new()),
-            "probability" => Self::Number(Vec::new()),
-            _ => Self::Text(Vec::new()),
-        }
-    }
-
-    fn physical_type(&self) -> PhysicalType {
-        match self {
-            Self::Text(_) => PhysicalType::BYTE_ARRAY,
-            Self::Integer(_) => PhysicalType::INT32,
-            Self::Number(_) => PhysicalType::DOUBLE,
+    fn new(of: ColumnType) -> Self {
+        match of {
+            ColumnType::Text => Self::Text(Vec::new()),
+            ColumnType::Integer => Self::Integer(Vec::new()),
+            ColumnType::Number => Self::Number(Vec::new()),
+            ColumnType::Flag => Self::Flag(Vec::new()),
         }
     }
 
@@ -52,6 +74,7 @@ impl ColumnValues {
                 values.push(value.and_then(|value| i32::try_from(value).ok()));
             }
             Self::Number(values) => values.push(value.and_then(Value::as_f64)),
+            Self::Flag(values) => values.push(value.and_then(Value::as_bool)),
         }
     }
 
@@ -76,79 +99,64 @@ impl ColumnValues {
                 let (levels, values) = split(values);
                 writer.write_batch(&values, Some(&levels), None)?;
             }
+            (Self::Flag(values), ColumnWriter::BoolColumnWriter(writer)) => {
+                let (levels, values) = split(values);
+                writer.write_batch(&values, Some(&levels), None)?;
+            }
             _ => return Err(ParquetError::General("a column of another type".into())),
         }
         Ok(())
     }
 }
 
-/// Writes results to a Parquet file.
-pub struct ParquetWriter<W: Write + Send> {
+/// Writes rows of typed columns to a Parquet file.
+pub(super) struct ParquetTable<W: Write + Send> {
     writer: SerializedFileWriter<W>,
-    /// The columns of results, then one per condition.
     columns: Vec<ColumnValues>,
-    conditions: Vec<String>,
     rows: usize,
-    /// Tells the library what was written.
-    log: Option<OutputLog>,
 }
 
-impl<W: Write + Send> ParquetWriter<W> {
-    /// A writer to `out` with the columns of a CSV, among them one for each of these conditions.
-    /// Tells `log` of each of them.
-    pub fn new(out: W, conditions: Vec<String>, log: Option<OutputLog>) -> io::Result<Self> {
-        let columns = result_columns().map(ColumnValues::of);
-        let numbers = conditions.iter().map(|_| ColumnValues::Number(Vec::new()));
-        let columns: Vec<ColumnValues> = columns.chain(numbers).collect();
-        let names = result_columns().map(ToOwned::to_owned);
-        let names = names.chain(conditions.iter().map(|name| format!("p:{name}")));
-        let fields = names.zip(&columns).map(|(name, values)| {
-            let physical = values.physical_type();
-            let logical = (physical == PhysicalType::BYTE_ARRAY).then_some(LogicalType::String);
-            Type::primitive_type_builder(&name, physical)
+impl<W: Write + Send> ParquetTable<W> {
+    /// A writer to `out` with columns of these names and types.
+    pub(super) fn new(out: W, name: &str, columns: &[(String, ColumnType)]) -> io::Result<Self> {
+        let fields = columns.iter().map(|(name, of)| {
+            let logical = (*of == ColumnType::Text).then_some(LogicalType::String);
+            Type::primitive_type_builder(name, of.physical())
                 .with_repetition(Repetition::OPTIONAL)
                 .with_logical_type(logical)
                 .build()
                 .map(Arc::new)
         });
         let fields = fields.collect::<Result<_, _>>().map_err(io_error)?;
-        let schema = Type::group_type_builder("results").with_fields(fields);
+        let schema = Type::group_type_builder(name).with_fields(fields);
         let schema = schema.build().map_err(io_error)?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_created_by(concat!("medivision-tui ", env!("CARGO_PKG_VERSION")).to_owned())
             .build();
+        let columns = columns.iter().map(|(_, of)| ColumnValues::new(*of));
         Ok(Self {
             writer: SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties))
                 .map_err(io_error)?,
-            columns,
-            conditions,
+            columns: columns.collect(),
             rows: 0,
-            log,
         })
     }
 
-    /// Adds a result.
-    pub fn write(&mut self, record: Record) -> io::Result<()> {
-        let cells = serde_json::to_value(&record)?;
-        let scores = &record.verdict.scores;
-        let values = result_columns().map(|column| cells.get(column).cloned());
-        let probabilities = self.conditions.iter().map(|condition| {
-            let score = scores.iter().find(|score| score.condition == *condition);
-            score.map(|score| score.probability.into())
-        });
-        let values = values.chain(probabilities);
+    /// Adds a row, with a value or none for each column. Returns whether all rows so far are written.
+    pub(super) fn write<'a>(
+        &mut self,
+        values: impl IntoIterator<Item = Option<&'a Value>>,
+    ) -> io::Result<bool> {
         for (column, value) in self.columns.iter_mut().zip(values) {
-            column.push(value.as_ref());
-        }
-        if let Some(log) = &mut self.log {
-            log.add(None, &Ok(record));
+            column.push(value);
         }
         self.rows += 1;
-        if self.rows >= GROUP_ROWS {
+        let is_full = self.rows >= GROUP_ROWS;
+        if is_full {
             self.write_group()?;
         }
-        Ok(())
+        Ok(is_full)
     }
 
     fn write_group(&mut self) -> io::Result<()> {
@@ -162,18 +170,71 @@ impl<W: Write + Send> ParquetWriter<W> {
             column.close().map_err(io_error)?;
         }
         group.close().map_err(io_error)?;
+        Ok(())
+    }
+
+    /// Writes the rest; the file is complete then.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        if self.rows > 0 {
+            self.write_group()?;
+        }
+        self.writer.close().map(drop).map_err(io_error)
+    }
+}
+
+/// Writes results to a Parquet file.
+pub struct ParquetWriter<W: Write + Send> {
+    /// The columns of results, then one per condition.
+    table: ParquetTable<W>,
+    conditions: Vec<String>,
+    /// Tells the library what was written.
+    log: Option<OutputLog>,
+}
+
+impl<W: Write + Send> ParquetWriter<W> {
+    /// A writer to `out` with the columns of a CSV, among them one for each of these conditions.
+    /// Tells `log` of each of them.
+    pub fn new(out: W, conditions: Vec<String>, log: Option<OutputLog>) -> io::Result<Self> {
+        let columns = result_columns().map(|name| (name.to_owned(), ColumnType::of_result(name)));
+        let numbers = conditions
+            .iter()
+            .map(|name| (format!("p:{name}"), ColumnType::Number));
+        let columns: Vec<_> = columns.chain(numbers).collect();
+        Ok(Self {
+            table: ParquetTable::new(out, "results", &columns)?,
+            conditions,
+            log,
+        })
+    }
+
+    /// Adds a result.
+    pub fn write(&mut self, record: Record) -> io::Result<()> {
+        let cells = serde_json::to_value(&record)?;
+        let scores = &record.verdict.scores;
+        let probabilities = self.conditions.iter().map(|condition| {
+            let score = scores.iter().find(|score| score.condition == *condition);
+            score.map(|score| Value::from(score.probability))
+        });
+        let probabilities: Vec<Option<Value>> = probabilities.collect();
+        let values = result_columns().map(|column| cells.get(column));
+        let values = values.chain(probabilities.iter().map(Option::as_ref));
+        let is_written = self.table.write(values)?;
         if let Some(log) = &mut self.log {
-            log.flushed();
+            log.add(None, &Ok(record));
+            if is_written {
+                log.flushed();
+            }
         }
         Ok(())
     }
 
     /// Writes the rest; the file is complete then.
-    pub fn finish(mut self) -> io::Result<()> {
-        if self.rows > 0 {
-            self.write_group()?;
+    pub fn finish(self) -> io::Result<()> {
+        self.table.finish()?;
+        if let Some(mut log) = self.log {
+            log.flushed();
         }
-        self.writer.close().map(drop).map_err(io_error)
+        Ok(())
     }
 }
 

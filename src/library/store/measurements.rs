@@ -1,12 +1,15 @@
 //! Measurements on images, kept by content, so that they are found again under any name of the file.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rusqlite::{Transaction, params};
 use serde::Serialize;
 
 use super::writer::{Ids, WriteRequest};
-use super::{ImageContent, Library};
+use super::{ImageContent, Library, LibraryError};
 use crate::media::measure::{Figure, FigureKind, Measured};
 
 /// A measurement as the library holds it.
@@ -29,6 +32,9 @@ pub struct StoredMeasurement {
     /// When: RFC 3339, UTC, whole seconds.
     pub at: String,
 }
+
+/// A file, its content (`blake3:<hex>`), and a measurement on it.
+pub type MeasuredFile = (PathBuf, String, StoredMeasurement);
 
 /// The table, from its migration on.
 pub(super) const TABLE: &str = "
@@ -68,6 +74,33 @@ impl Library {
             })
         };
         read().unwrap_or_default()
+    }
+
+    /// All measurements on files, with the files and their contents: by path, then in the order in which they were made.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is not a library, or damaged.
+    pub fn all_measurements(&self) -> Result<Vec<MeasuredFile>, LibraryError> {
+        let connection = self.connection()?;
+        let mut statement = connection.prepare(
+            "SELECT key, frame, kind, points, measured, unit, author, at, files.path, contents.hash FROM measurements
+             JOIN contents ON contents.id = measurements.content
+             JOIN files ON files.content = measurements.content ORDER BY files.path, measurements.id",
+        )?;
+        let rows = statement.query_map([], |row| {
+            let path = PathBuf::from(OsString::from_vec(row.get(8)?));
+            Ok((path, row.get(9)?, from_row(row)))
+        })?;
+        let mut files = Vec::new();
+        for row in rows {
+            let (path, content, measurement) = row?;
+            match measurement {
+                Ok(measurement) => files.push((path, content, measurement)),
+                Err(error) => tracing::warn!("a measurement is unreadable: {error}"),
+            }
+        }
+        Ok(files)
     }
 
     /// Stores a measurement on a content, or its new state. Waits only if the disk is far behind.
