@@ -1,20 +1,22 @@
 //! The speed of single parts: preprocessing, tokenising, scoring, searching, drawing the list. `cargo bench --bench parts`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use medivision_tui::app::{self, Effect, Entry, EntryKind, Keymap, Msg, Stamp};
+use medivision_tui::app::{self, Effect, Entry, EntryKind, FoundFile, Keymap, Msg, Stamp};
 use medivision_tui::encoder::{Preprocess, Tokenizer};
+use medivision_tui::engine::{Event, RecalledFile};
 use medivision_tui::graphics::ImagePainter;
 use medivision_tui::library::search::EmbeddingMatrix;
-use medivision_tui::media::{Picture, Pixels};
+use medivision_tui::library::{FileIdentity, NOTICE, Record};
+use medivision_tui::media::{DicomOrigin, FileFormat, Picture, Pixels};
 use medivision_tui::prompts::Prompts;
 use medivision_tui::rules::Rules;
-use medivision_tui::scoring::{Logits, Mode, Scorer};
+use medivision_tui::scoring::{Decision, Logits, Mode, Score, Scorer, Verdict};
 use medivision_tui::ui;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -174,5 +176,175 @@ fn list(bench: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, prepare, tokenise, score, search, list);
+/// An image with its result, as the library gives it.
+fn recalled(root: &Path, n: usize) -> RecalledFile {
+    let share = n as f64 * 0.618 % 1.0;
+    let score = |condition: &str, probability| Score {
+        condition: condition.to_owned(),
+        probability,
+        max: None,
+        similarity: 0.2,
+    };
+    let label = ["pneumonia", "normal"][usize::from(share < 0.5)];
+    let record = Record {
+        path: String::new(),
+        path_bytes: None,
+        frame: Some(0),
+        aggregate: None,
+        verdict: Verdict {
+            label: label.to_owned(),
+            description: String::new(),
+            probability: share.max(1.0 - share),
+            decision: Decision::Confident,
+            reason: None,
+            urgency: share,
+            scores: vec![score("normal", 1.0 - share), score("pneumonia", share)],
+        },
+        content: format!("blake3:{n:064}"),
+        kind: FileFormat::Dicom,
+        width: 512,
+        height: 512,
+        frames: 1,
+        modality: Some("CR".to_owned()),
+        body_part: None,
+        model: "demo".to_owned(),
+        model_digest: String::new(),
+        prompts: "general".to_owned(),
+        prompts_digest: String::new(),
+        mode: Mode::Single,
+        device: "cpu".to_owned(),
+        at: String::new(),
+        notice: NOTICE,
+        origin: DicomOrigin::default(),
+        embedding: None,
+    };
+    RecalledFile {
+        path: root.join(format!("study-{n:06}.dcm")),
+        identity: FileIdentity {
+            size: 1,
+            modified: 1,
+            changed: 1,
+            inode: 1,
+        },
+        records: vec![record].into(),
+    }
+}
+
+/// Keys in a worklist of 100,000 images, most of them with a filter on: each with the frame drawn after it.
+fn review(bench: &mut Criterion) {
+    const COUNT: usize = 100_000;
+    let root = PathBuf::from("/incoming");
+    let (mut model, effects) = app::init(app::Setup {
+        root: root.clone(),
+        file: None,
+        keymap: Keymap::new(&BTreeMap::new()).expect("the default keys"),
+        theme: app::Theme::default(),
+        folder_state: app::FolderState::default(),
+        show_phi: false,
+        library: true,
+        rules: Rules::default(),
+        worklist: true,
+        review: app::ReviewSetup {
+            reviewer: "ana".to_owned(),
+            ..app::ReviewSetup::default()
+        },
+    });
+    let generation = effects.iter().find_map(|effect| match effect {
+        Effect::Scan { generation, .. } => Some(*generation),
+        _ => None,
+    });
+    app::update(
+        &mut model,
+        Msg::Resized {
+            cols: 120,
+            rows: 40,
+        },
+    );
+    let ready = Event::Ready {
+        model: "demo".to_owned(),
+        device: "cpu".to_owned(),
+        prompts: "general".to_owned(),
+        synthetic_only: false,
+        warnings: Vec::new(),
+    };
+    app::update(&mut model, Msg::Engine(ready));
+    let files: Vec<RecalledFile> = (0..COUNT).map(|n| recalled(&root, n)).collect();
+    let found = files.iter().map(|file| FoundFile {
+        path: file.path.clone(),
+        stamp: Stamp::from(file.identity),
+    });
+    let mut effects = app::update(
+        &mut model,
+        Msg::Scanned {
+            generation: generation.expect("a scan is asked for"),
+            files: found.collect(),
+            complete: true,
+        },
+    );
+    let mut files: HashMap<PathBuf, RecalledFile> = files
+        .into_iter()
+        .map(|file| (file.path.clone(), file))
+        .collect();
+    while let Some(paths) = effects.iter().find_map(|effect| match effect {
+        Effect::Recall(paths) => Some(paths.clone()),
+        _ => None,
+    }) {
+        let files = paths.iter().filter_map(|path| files.remove(path)).collect();
+        let missing = Vec::new();
+        effects = app::update(&mut model, Msg::Engine(Event::Recalled { files, missing }));
+    }
+    assert!(files.is_empty(), "all have results");
+    let mut screen = Terminal::new(TestBackend::new(120, 40)).expect("a screen");
+    let mut press = |model: &mut app::Model, keys: &str| {
+        for key in keys.chars() {
+            let code = match key {
+                '\n' => crossterm::event::KeyCode::Enter,
+                '\x08' => crossterm::event::KeyCode::Backspace,
+                key => crossterm::event::KeyCode::Char(key),
+            };
+            app::update(model, Msg::Key(code.into()));
+        }
+        screen
+            .draw(|frame| ui::view(model, frame, &ImagePainter::default()))
+            .expect("a frame");
+    };
+    let mut group = bench.benchmark_group("worklist of 100000");
+    group.sample_size(20);
+    let mut down = true;
+    let mut step = || {
+        down = !down;
+        ["j", "k"][usize::from(down)]
+    };
+    group.bench_function("a key", |b| b.iter(|| press(&mut model, step())));
+    group.bench_function("another order", |b| {
+        let mut by_name = false;
+        b.iter(|| {
+            by_name = !by_name;
+            press(&mut model, ["su", "sn"][usize::from(by_name)]);
+        });
+    });
+    press(&mut model, "su/p>0.6");
+    // Each sample goes on where the last one ended.
+    let mut is_typed = true;
+    group.bench_function("a letter of a filter of results", |b| {
+        b.iter(|| {
+            is_typed = !is_typed;
+            press(&mut model, ["\x08", "6"][usize::from(is_typed)]);
+        });
+    });
+    press(&mut model, if is_typed { "" } else { "6" });
+    press(&mut model, " !reviewed\n");
+    group.bench_function("a key with a filter", |b| {
+        b.iter(|| press(&mut model, step()));
+    });
+    group.bench_function("a decision with a filter", |b| {
+        b.iter(|| press(&mut model, ",,"));
+    });
+    group.bench_function("the agreement view, opened or closed", |b| {
+        b.iter(|| press(&mut model, ",c"));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, prepare, tokenise, score, search, list, review);
 criterion_main!(benches);
