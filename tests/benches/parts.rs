@@ -230,9 +230,8 @@ fn recalled(root: &Path, n: usize) -> RecalledFile {
     }
 }
 
-/// Keys in a worklist of 100,000 images, most of them with a filter on: each with the frame drawn after it.
-fn review(bench: &mut Criterion) {
-    const COUNT: usize = 100_000;
+/// A worklist of images that all have results.
+fn worklist(count: usize) -> app::Model {
     let root = PathBuf::from("/incoming");
     let (mut model, effects) = app::init(app::Setup {
         root: root.clone(),
@@ -268,7 +267,7 @@ fn review(bench: &mut Criterion) {
         warnings: Vec::new(),
     };
     app::update(&mut model, Msg::Engine(ready));
-    let files: Vec<RecalledFile> = (0..COUNT).map(|n| recalled(&root, n)).collect();
+    let files: Vec<RecalledFile> = (0..count).map(|n| recalled(&root, n)).collect();
     let found = files.iter().map(|file| FoundFile {
         path: file.path.clone(),
         stamp: Stamp::from(file.identity),
@@ -294,6 +293,12 @@ fn review(bench: &mut Criterion) {
         effects = app::update(&mut model, Msg::Engine(Event::Recalled { files, missing }));
     }
     assert!(files.is_empty(), "all have results");
+    model
+}
+
+/// Keys in a worklist of 100,000 images, most of them with a filter on: each with the frame drawn after it.
+fn review(bench: &mut Criterion) {
+    let mut model = worklist(100_000);
     let mut screen = Terminal::new(TestBackend::new(120, 40)).expect("a screen");
     let mut press = |model: &mut app::Model, keys: &str| {
         for key in keys.chars() {
