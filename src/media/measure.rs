@@ -101,13 +101,13 @@ pub struct Measured {
 }
 
 /// Width and height of a pixel, and their unit.
-struct Scale {
+struct PixelScale {
     across: f64,
     down: f64,
     unit: LengthUnit,
 }
 
-impl Scale {
+impl PixelScale {
     /// The scale that holds at all of the points.
     fn at(points: &[[f64; 2]], geometry: &Geometry) -> Self {
         let inside = |spacing: &Spacing| {
@@ -162,7 +162,7 @@ impl Figure {
 
     /// Length, angle or area, without the values within. Empty for a figure that is not complete.
     pub fn geometry(&self, geometry: &Geometry) -> Measured {
-        let scale = Scale::at(&self.points, geometry);
+        let scale = PixelScale::at(&self.points, geometry);
         let mut measured = Measured::default();
         match (self.kind, self.points.as_slice()) {
             (FigureKind::Length, [from, to]) => {

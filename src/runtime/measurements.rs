@@ -11,7 +11,7 @@ use crate::library::{self, FileIdentity, ImageContent, ImageFacts, Library, Stor
 use crate::media;
 
 /// Something to store.
-enum Request {
+enum MeasurementRequest {
     Keep(FoundFile, Box<Measurement>),
     Remove(MeasurementId),
     /// Everything before is handed to the library; then this sender is dropped.
@@ -21,7 +21,7 @@ enum Request {
 /// Stores measurements in the order of the requests. There are as many as a person makes, so none has to wait.
 pub(super) struct MeasurementWriter {
     library: Arc<Library>,
-    requests: Sender<Request>,
+    requests: Sender<MeasurementRequest>,
 }
 
 impl MeasurementWriter {
@@ -34,7 +34,7 @@ impl MeasurementWriter {
             let keys = Keys::new();
             for request in received {
                 match request {
-                    Request::Keep(file, measurement) => {
+                    MeasurementRequest::Keep(file, measurement) => {
                         if let Err(reason) = keep(&written, &keys, &file, *measurement) {
                             let name = file.path.display();
                             let text = format!("{name}: {reason}; its measurement is not stored");
@@ -44,8 +44,8 @@ impl MeasurementWriter {
                             });
                         }
                     }
-                    Request::Remove(id) => written.remove_measurement(keys.of(&id)),
-                    Request::Finish(done) => drop(done),
+                    MeasurementRequest::Remove(id) => written.remove_measurement(keys.of(&id)),
+                    MeasurementRequest::Finish(done) => drop(done),
                 }
             }
         });
@@ -55,8 +55,10 @@ impl MeasurementWriter {
     /// Stores or removes a measurement; other effects do nothing.
     pub(super) fn perform(&self, effect: Effect) {
         let request = match effect {
-            Effect::KeepMeasurement { file, measurement } => Request::Keep(file, measurement),
-            Effect::RemoveMeasurement(id) => Request::Remove(id),
+            Effect::KeepMeasurement { file, measurement } => {
+                MeasurementRequest::Keep(file, measurement)
+            }
+            Effect::RemoveMeasurement(id) => MeasurementRequest::Remove(id),
             _ => return,
         };
         // Fails only if the thread could not be started, which was reported.
@@ -82,7 +84,7 @@ impl MeasurementWriter {
     /// Waits at most `timeout` until everything is handed to the library.
     pub(super) fn finish(self, timeout: Duration) {
         let (done, wait) = bounded(0);
-        if self.requests.send(Request::Finish(done)).is_ok() {
+        if self.requests.send(MeasurementRequest::Finish(done)).is_ok() {
             let _ = wait.recv_timeout(timeout);
         }
     }

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::list::{Figure, flag, name_style, nothing};
+use super::list::{ListFigure, flag, name_style, nothing};
 use super::rules::row;
 use super::theme::Looks;
 use super::{Painter, notice, preview, rect};
@@ -146,7 +146,7 @@ fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static
         }
         (Some(_), Some(record)) => (
             safe_str(&record.verdict.label),
-            Figure::of(model, model.folder().similarity(file), record).text,
+            ListFigure::of(model, model.folder().similarity(file), record).text,
         ),
         (Some(FileState::Failed(failure)), _) => {
             let words = failure_words(failure.kind, failure.content);

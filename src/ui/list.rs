@@ -231,7 +231,7 @@ fn file_columns(
     let status = state.status();
     let word = match (state, state.record()) {
         (FileState::Done(_), Some(record)) => {
-            let figure = Figure::of(model, similarity, record);
+            let figure = ListFigure::of(model, similarity, record);
             return record_columns(record, &figure, status, columns, looks);
         }
         (FileState::Queued, _) if !matches!(model.engine(), EngineState::Failed(_)) => "queued",
@@ -242,14 +242,14 @@ fn file_columns(
 }
 
 /// The number of a result that a list shows: the one that files are sorted by, else the probability.
-pub(super) struct Figure {
+pub(super) struct ListFigure {
     /// Between 0 and 1, for a bar.
     share: f64,
     /// As it is written.
     pub(super) text: String,
 }
 
-impl Figure {
+impl ListFigure {
     /// `similarity`: that of the row, if files are ranked by similarity and it was compared.
     pub(super) fn of(model: &Model, similarity: Option<f32>, record: &Record) -> Self {
         if let Some(similarity) = similarity {
@@ -283,7 +283,7 @@ fn cosine(similarity: f32) -> String {
 /// Label, bar and number of a result.
 fn record_columns(
     record: &Record,
-    shown: &Figure,
+    shown: &ListFigure,
     status: FileStatus,
     columns: &ListColumns,
     looks: Looks,

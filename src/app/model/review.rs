@@ -402,6 +402,7 @@ impl Model {
         let found = self.folder().len();
         let words = match found {
             0 => "no review differs from its result".to_owned(),
+            1 => "one review differs from its result".to_owned(),
             n => format!("{n} reviews differ from their results, the most confident results first"),
         };
         self.say(Severity::Info, &words);
@@ -497,8 +498,9 @@ impl Model {
             samples,
         });
         let effects = self.show_in_worklist("sampled !reviewed", Key::Name);
+        let images = if drawn == 1 { "image" } else { "images" };
         let words =
-            format!("{drawn} images drawn at random; the filter shows those left to review");
+            format!("{drawn} {images} drawn at random; the filter shows those left to review");
         self.say(Severity::Info, &words);
         effects
     }

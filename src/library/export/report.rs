@@ -35,7 +35,7 @@ pub struct Observation {
     /// What was found.
     pub findings: Vec<Concept>,
     /// Statements without a number: what each is about, and what it says.
-    pub evaluations: Vec<(Concept, Statement)>,
+    pub evaluations: Vec<(Concept, ReportedStatement)>,
     /// Numbers.
     pub numbers: Vec<ReportedNumber>,
 }
@@ -51,7 +51,7 @@ pub enum Observer {
 
 /// A statement without a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Statement {
+pub enum ReportedStatement {
     /// By a concept.
     Coded(Concept),
     /// In words.
@@ -79,11 +79,11 @@ impl Observation {
         let decision = verdict.decision.name();
         let mut evaluations = vec![(
             Concept::private("decision", "Decision"),
-            Statement::Coded(Concept::private(decision, decision)),
+            ReportedStatement::Coded(Concept::private(decision, decision)),
         )];
         let reason = verdict.reason.iter().map(|reason| {
             let name = Concept::private("reason", "Reason for rejection");
-            (name, Statement::Text(reason.clone()))
+            (name, ReportedStatement::Text(reason.clone()))
         });
         evaluations.extend(reason);
         let scores = verdict.scores.iter().filter(|_| is_claimed);
@@ -131,21 +131,21 @@ impl Observation {
         if review.labels.as_ref().is_some_and(Vec::is_empty) {
             evaluations.push((
                 Concept::private("decision", "Decision"),
-                Statement::Text("none of the conditions".to_owned()),
+                ReportedStatement::Text("none of the conditions".to_owned()),
             ));
         }
         if !review.note.is_empty() {
             let name = Concept::private("note", "Note");
-            evaluations.push((name, Statement::Text(review.note.clone())));
+            evaluations.push((name, ReportedStatement::Text(review.note.clone())));
         }
         if review.flagged {
             let name = Concept::private("flag", "Flag");
-            evaluations.push((name, Statement::Text("flagged".to_owned())));
+            evaluations.push((name, ReportedStatement::Text("flagged".to_owned())));
         }
         if review.blind {
             let name = Concept::private("reading", "Reading");
             let words = "without sight of results";
-            evaluations.push((name, Statement::Text(words.to_owned())));
+            evaluations.push((name, ReportedStatement::Text(words.to_owned())));
         }
         let labels = review.labels.iter().flatten();
         Self {
@@ -210,10 +210,10 @@ impl Observation {
             self.evaluations
                 .iter()
                 .map(|(name, statement)| match statement {
-                    Statement::Coded(concept) => {
+                    ReportedStatement::Coded(concept) => {
                         ContentItem::code(Relation::Contains, name.clone(), concept.clone())
                     }
-                    Statement::Text(text) => {
+                    ReportedStatement::Text(text) => {
                         ContentItem::text(Relation::Contains, name.clone(), text)
                     }
                 }),
