@@ -60,7 +60,7 @@ pub use preview::{
     PixelValue, Preview, PreviewKey, Previewed, Quality, Reformat, RelatedContent, Scene,
     SeriesStack, VolumeView,
 };
-pub use prompt_sets::{NamedPromptSet, condition_orders};
+pub use prompt_sets::NamedPromptSet;
 
 /// The first model and the first effects: the folder is listed (unless the worklist is shown first), searched for images and
 /// watched.

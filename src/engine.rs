@@ -153,10 +153,12 @@ pub enum Event {
     Prompts {
         /// The prompt set's name.
         prompts: String,
+        /// Whether one condition applies, or each on its own.
+        mode: Mode,
         /// What the user should know, one sentence each.
         warnings: Vec<String>,
     },
-    /// [`Engine::use_prompts`] failed; the previous prompts stay in use.
+    /// [`Engine::use_prompts`] failed; the previous prompts and mode stay in use.
     PromptsFailed {
         /// What failed, why, and what to do.
         message: String,
@@ -304,10 +306,10 @@ impl Engine {
         }
     }
 
-    /// Changes the prompts. Answered by [`Event::Prompts`] or [`Event::PromptsFailed`], which follows all results under the
+    /// Changes the prompts and the mode. Answered by [`Event::Prompts`] or [`Event::PromptsFailed`], which follows all results under the
     /// previous prompts. A later call supersedes one that has not taken effect.
-    pub fn use_prompts(&self, prompts: Prompts) {
-        self.shared.request_prompts(prompts);
+    pub fn use_prompts(&self, prompts: Prompts, mode: Mode) {
+        self.shared.request_prompts(prompts, mode);
     }
 
     /// Scores files again from the embeddings in their records, in the order given. Answered by [`Event::Rescored`] in parts.

@@ -259,15 +259,19 @@ impl Services {
                 objects::directory(path, generation, Arc::clone(&self.send));
             }
             Effect::PromptSets => choices::prompt_sets(&self.choices, Arc::clone(&self.send)),
-            Effect::UsePrompts { prompts, revision } => {
-                self.settings.prompts = prompts.clone();
+            Effect::UsePrompts {
+                prompts,
+                mode,
+                revision,
+            } => {
+                (self.settings.prompts, self.settings.mode) = (prompts.clone(), mode);
                 if let Some(watch) = &self.prompt_files {
                     watch.set(prompts.clone(), revision);
                 }
                 if let Some((_, engine)) = &self.candidate {
-                    engine.use_prompts(prompts.clone());
+                    engine.use_prompts(prompts.clone(), mode);
                 }
-                self.engine.use_prompts(prompts);
+                self.engine.use_prompts(prompts, mode);
             }
             Effect::Models => choices::models(&self.choices, Arc::clone(&self.send)),
             Effect::Pull { id, serial } => {

@@ -243,6 +243,8 @@ fn play_to_the_end<F: Future<Output = ()>>(
         rules: Rules::default(),
         worklist: false,
         review: ReviewSetup::default(),
+        prompts: settings.prompts.clone(),
+        mode: Mode::Single,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
     services.set_choices(ChoiceSources {

@@ -11,6 +11,7 @@ use crate::engine::{ClassifiedFile, SimilarityRequest};
 use crate::jobs::JobCommand;
 use crate::library::{Record, Review, ReviewRequest};
 use crate::prompts::Prompts;
+use crate::scoring::Mode;
 
 /// An action requested by [`super::update`]. No effect blocks the loop.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +111,8 @@ pub enum Effect {
     UsePrompts {
         /// The prompts.
         prompts: Prompts,
+        /// Whether one condition applies, or each on its own.
+        mode: Mode,
         /// The number that messages about their files carry.
         revision: u64,
     },

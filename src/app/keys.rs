@@ -62,6 +62,7 @@ pub enum Action {
     ReviewRedo,
     ReviewClear,
     ReviewSample,
+    ReviewLabels,
     ReviewBlind,
     ReviewAgreement,
     ReviewErrors,
@@ -192,6 +193,7 @@ impl Action {
                 | Self::ReviewRedo
                 | Self::ReviewClear
                 | Self::ReviewSample
+                | Self::ReviewLabels
                 | Self::ReviewBlind
                 | Self::ReviewAgreement
                 | Self::ReviewErrors

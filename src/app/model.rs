@@ -48,7 +48,9 @@ use super::viewer::Viewer;
 use super::viewer::corners::Corners;
 use crate::config::Theme;
 use crate::media::Legend;
+use crate::prompts::Prompts;
 use crate::rules::Rules;
+use crate::scoring;
 use crate::view::panels::Panels;
 use files::PendingScan;
 use mouse::Mouse;
@@ -86,6 +88,10 @@ pub struct Setup {
     pub worklist: bool,
     /// How images are reviewed.
     pub review: ReviewSetup,
+    /// The prompts in use.
+    pub prompts: Prompts,
+    /// Whether one condition applies, or each on its own.
+    pub mode: scoring::Mode,
 }
 
 /// How images are reviewed.
@@ -95,8 +101,6 @@ pub struct ReviewSetup {
     pub reviewer: String,
     /// Whether the reviewer works without sight of results and of the reviews of others.
     pub blind: bool,
-    /// The conditions of the prompt sets in use, in their order.
-    pub conditions: Vec<(String, Vec<String>)>,
 }
 
 /// The state of the application.
@@ -173,7 +177,7 @@ impl Model {
             popups: Popups::default(),
             line: None,
             tags: TagBrowser::default(),
-            prompt_sets: PromptSets::new(setup.review.conditions),
+            prompt_sets: PromptSets::new(setup.prompts, setup.mode),
             models: ModelChooser::default(),
             rules: setup.rules,
             query: None,

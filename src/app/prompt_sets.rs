@@ -1,4 +1,4 @@
-//! The choice of a prompt set, by which all results are scored again.
+//! The choice of a prompt set and of the mode, by which all results are scored again.
 
 use std::collections::HashMap;
 
@@ -9,9 +9,10 @@ use super::status::EngineState;
 use super::text::safe_str;
 use crate::engine::ClassifiedFile;
 use crate::prompts::{PromptError, PromptSet, Prompts};
+use crate::scoring::Mode;
 
 /// The conditions of prompt sets, by the names of the sets, in their order.
-pub fn condition_orders(prompts: &Prompts) -> Vec<(String, Vec<String>)> {
+fn condition_orders(prompts: &Prompts) -> Vec<(String, Vec<String>)> {
     let sets = prompts.sets().iter();
     sets.map(|set| {
         let conditions = set.conditions.iter();
@@ -40,10 +41,14 @@ pub(crate) struct Rescoring {
 }
 
 /// The prompt sets that can be chosen, and the progress of scoring by a new one.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PromptSets {
     /// `None` until they were read.
     sets: Option<Vec<NamedPromptSet>>,
+    in_use: Prompts,
+    /// Prompts that the engine was asked to use, and has not answered.
+    requested: Option<Prompts>,
+    mode: Mode,
     rescoring: Option<Rescoring>,
     /// The number of the prompts that were put into use last; 0 for those of the start.
     revision: u64,
@@ -54,12 +59,46 @@ pub(crate) struct PromptSets {
 }
 
 impl PromptSets {
-    /// Begins with the conditions of the prompt sets in use, in their order.
-    pub(super) fn new(conditions: Vec<(String, Vec<String>)>) -> Self {
+    /// The prompts and the mode at the start.
+    pub(super) fn new(in_use: Prompts, mode: Mode) -> Self {
         Self {
-            orders: conditions.into_iter().collect(),
-            ..Self::default()
+            sets: None,
+            orders: condition_orders(&in_use).into_iter().collect(),
+            in_use,
+            requested: None,
+            mode,
+            rescoring: None,
+            revision: 0,
+            fault: None,
         }
+    }
+
+    /// Whether one condition applies, or each on its own.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Asks the engine for the other mode.
+    pub(super) fn switch_mode(&mut self) -> Effect {
+        let mode = match self.mode {
+            Mode::Single => Mode::Multi,
+            Mode::Multi => Mode::Single,
+        };
+        let prompts = self.requested.as_ref().unwrap_or(&self.in_use).clone();
+        self.request(prompts, mode)
+    }
+
+    /// Notes what the engine now uses.
+    pub(super) fn used(&mut self, mode: Mode) {
+        self.mode = mode;
+        if let Some(prompts) = self.requested.take() {
+            self.in_use = prompts;
+        }
+    }
+
+    /// Notes that the engine cannot use what it was asked for.
+    pub(super) fn refused(&mut self) {
+        self.requested = None;
     }
 
     /// The conditions of a set in their order, if it was in use.
@@ -77,12 +116,20 @@ impl PromptSets {
         self.fault.as_deref()
     }
 
-    /// Puts prompts into use.
+    /// Asks the engine for prompts in the mode in use.
     fn put_into_use(&mut self, prompts: Prompts) -> Effect {
+        self.request(prompts, self.mode)
+    }
+
+    fn request(&mut self, prompts: Prompts, mode: Mode) -> Effect {
         self.revision += 1;
         self.orders.extend(condition_orders(&prompts));
-        let revision = self.revision;
-        Effect::UsePrompts { prompts, revision }
+        self.requested = Some(prompts.clone());
+        Effect::UsePrompts {
+            prompts,
+            mode,
+            revision: self.revision,
+        }
     }
 
     /// Whether a message is about the prompts that were put into use last.

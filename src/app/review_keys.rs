@@ -6,7 +6,7 @@ use super::keys::Action;
 type LeaderEntry = (char, &'static str, Action);
 
 /// The keys, the most frequent first. Digits from 1 stand for conditions; `l` is left for what is learned.
-const ENTRIES: [LeaderEntry; 12] = [
+const ENTRIES: [LeaderEntry; 13] = [
     (',', "accept", Action::ReviewAccept),
     ('0', "none of them", Action::ReviewNone),
     ('n', "note", Action::ReviewNote),
@@ -16,6 +16,7 @@ const ENTRIES: [LeaderEntry; 12] = [
     ('r', "redo", Action::ReviewRedo),
     ('x', "clear", Action::ReviewClear),
     ('s', "random sample", Action::ReviewSample),
+    ('m', "one or several labels", Action::ReviewLabels),
     ('b', "blind", Action::ReviewBlind),
     ('c', "agreement", Action::ReviewAgreement),
     ('e', "disagreements", Action::ReviewErrors),

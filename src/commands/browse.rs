@@ -13,7 +13,7 @@ use signal_hook::iterator::Signals;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{CommandSetup, Fault, exit, shown};
-use crate::app::{self, Msg, ReviewSetup, Severity, condition_orders};
+use crate::app::{self, Msg, ReviewSetup, Severity};
 use crate::config::{Folders, Theme};
 use crate::engine::{self, FrameSelection, Settings};
 use crate::graphics::{self, Colours, Limits, Probed, Terminal};
@@ -80,8 +80,9 @@ pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<
         review: ReviewSetup {
             reviewer: setup.reviewer.name.clone(),
             blind: setup.reviewer.blind,
-            conditions: condition_orders(&settings.prompts),
         },
+        prompts: settings.prompts.clone(),
+        mode: settings.mode,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

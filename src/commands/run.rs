@@ -14,6 +14,7 @@ use crate::engine::{Engine, Event, Factory, Lane, Settings};
 use crate::jobs::{Ended, JobCommand, Jobs, Reason};
 use crate::library::Library;
 use crate::prompts::Prompts;
+use crate::scoring::Mode;
 
 /// How long an interrupted command waits for the current forward pass.
 pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -71,6 +72,7 @@ pub(super) trait BatchHandler<I, W> {
 pub(super) struct Run<'a, W> {
     pub(super) jobs: Jobs<W>,
     engine: Engine,
+    mode: Mode,
     messages: Receiver<RunMessage>,
     progress: &'a ProgressLine,
     library: Option<Arc<Library>>,
@@ -92,6 +94,7 @@ impl<'a, W> Run<'a, W> {
         Self {
             jobs: Jobs::default(),
             library,
+            mode: settings.mode,
             engine: Engine::start(factory, settings, sink(sender, RunMessage::Engine)),
             messages,
             progress,
@@ -129,7 +132,7 @@ impl<'a, W> Run<'a, W> {
 
     /// Changes the prompts; the files classified so far are scored again.
     pub(super) fn use_prompts(&self, prompts: Prompts) {
-        self.engine.use_prompts(prompts);
+        self.engine.use_prompts(prompts, self.mode);
     }
 
     /// Handles an event of the engine; returns the job that ended by it, if any.

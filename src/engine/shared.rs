@@ -12,6 +12,7 @@ use super::{Event, EventHandler, Job, Settings};
 use crate::encoder::Preprocess;
 use crate::library::{Outcome, Record};
 use crate::prompts::Prompts;
+use crate::scoring::Mode;
 
 /// What the decoding threads need to know of the model.
 pub(super) struct Preparation {
@@ -43,8 +44,8 @@ pub(super) struct EngineShared {
     pub(super) is_stopped: AtomicBool,
     /// The prompts in use, as the model has encoded them; `None` before the model is open.
     pub(super) scorers: RwLock<Option<Arc<Scorers>>>,
-    /// The prompts to use from the next batch on.
-    pub(super) next_prompts: Mutex<Option<Prompts>>,
+    /// The prompts and the mode to use from the next batch on.
+    pub(super) next_prompts: Mutex<Option<(Prompts, Mode)>>,
     /// The query to answer before the next batch.
     pub(super) next_comparison: Mutex<Option<SimilarityRequest>>,
 }
@@ -108,15 +109,15 @@ impl EngineShared {
         })
     }
 
-    /// Asks the engine thread to use other prompts, and wakes it.
-    pub(super) fn request_prompts(&self, prompts: Prompts) {
+    /// Asks the engine thread to use other prompts or another mode, and wakes it.
+    pub(super) fn request_prompts(&self, prompts: Prompts, mode: Mode) {
         let next = &self.next_prompts;
-        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(prompts);
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some((prompts, mode));
         self.prepared.wake();
     }
 
     /// Takes the prompts that were requested last, if any.
-    pub(super) fn requested_prompts(&self) -> Option<Prompts> {
+    pub(super) fn requested_prompts(&self) -> Option<(Prompts, Mode)> {
         let mut next = self
             .next_prompts
             .lock()

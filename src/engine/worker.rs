@@ -129,15 +129,16 @@ impl<'a> InferenceWorker<'a> {
 
     /// Uses the prompts that were requested last, if any.
     fn change_prompts(&mut self) {
-        let Some(prompts) = self.shared.requested_prompts() else {
+        let Some((prompts, mode)) = self.shared.requested_prompts() else {
             return;
         };
         let name = prompts.name().to_owned();
-        match Scorers::new(prompts, self.scorers.mode, self.encoder.as_mut()) {
+        match Scorers::new(prompts, mode, self.encoder.as_mut()) {
             Ok((scorers, warnings)) => {
                 self.scorers = Arc::new(scorers);
                 let event = Event::Prompts {
                     prompts: name,
+                    mode,
                     warnings,
                 };
                 let scorers = Arc::clone(&self.scorers);

@@ -2,6 +2,8 @@
 
 /// One to seven eighths of a cell.
 const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+/// One to eight eighths of a cell, from below.
+const UPRIGHT: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 /// Drawn in each cell of a bar without a value.
 const EMPTY: &str = "╌";
 
@@ -44,9 +46,41 @@ pub(super) fn thin_bar(share: f64, width: usize) -> String {
     bar
 }
 
+/// Upright bars of one cell for several shares, in exactly `width` cells; the last of more shares than cells are left out, and
+/// an ellipsis says so.
+pub(super) fn upright_bars(shares: impl ExactSizeIterator<Item = f64>, width: usize) -> String {
+    let (count, fits) = (shares.len(), shares.len() <= width);
+    let shown = if fits { count } else { width.saturating_sub(1) };
+    let mut bars: String = shares.take(shown).map(upright).collect();
+    if !fits && width > 0 {
+        bars.push('…');
+    }
+    bars.extend(std::iter::repeat_n(' ', width.saturating_sub(count)));
+    bars
+}
+
+/// The lowest block stands for zero, too, so that each share has its place.
+fn upright(share: f64) -> char {
+    let share = if share.is_finite() {
+        share.clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
+    UPRIGHT[(share * 7.0).round() as usize]
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{bar, thin_bar};
+    use super::{bar, thin_bar, upright_bars};
+
+    #[test]
+    fn upright_bars_have_a_place_for_each_share() {
+        let bars = |shares: &[f64], width| upright_bars(shares.iter().copied(), width);
+        assert_eq!(bars(&[0.0, 0.5, 1.0, f64::NAN], 6), "▁▅█▁  ");
+        assert_eq!(bars(&[1.0, 1.0, 1.0], 3), "███");
+        assert_eq!(bars(&[1.0, 1.0, 1.0], 2), "█…");
+        assert_eq!(bars(&[1.0], 0), "");
+    }
 
     #[test]
     fn a_thin_bar_grows_by_halves_and_keeps_its_width() {

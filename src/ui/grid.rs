@@ -4,6 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::bar::upright_bars;
 use super::list::{ListFigure, flag, name_style, nothing};
 use super::rules::row;
 use super::theme::Looks;
@@ -11,11 +12,15 @@ use super::{Painter, notice, preview, rect};
 use crate::app::browser::folder::{Row, RowKind};
 use crate::app::popup::{failure_words, kind_word};
 use crate::app::result_panel::whole_percent;
+use crate::app::results::reviews::label_shown;
 use crate::app::results::{FileState, FileStatus};
 use crate::app::studies::aggregate::Aggregate;
 use crate::app::text::{cut, cut_end, safe_str, width};
 use crate::app::{EntryKind, Model};
 use crate::view::Area;
+
+/// Maximum number of conditions whose bars a tile has room for.
+const MAX_TILE_BARS: usize = 6;
 
 /// Draws the tiles.
 pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame, painter: &dyn Painter) {
@@ -144,10 +149,19 @@ fn said(model: &Model, file: &Row, columns: usize, looks: Looks) -> Line<'static
         (Some(_), Some(_)) if status == Some(FileStatus::Rejected) => {
             ("rejected".to_owned(), "–".to_owned())
         }
-        (Some(_), Some(record)) => (
-            safe_str(&record.verdict.label),
-            ListFigure::of(model, model.folder().similarity(file), record).text,
-        ),
+        (Some(_), Some(record)) => {
+            let ListFigure {
+                conditions, text, ..
+            } = ListFigure::of(model, model.folder().similarity(file), record);
+            let figure = match conditions.len() {
+                1..=MAX_TILE_BARS => {
+                    let bars = upright_bars(conditions.iter().copied(), conditions.len());
+                    format!("{bars} {text}")
+                }
+                _ => text,
+            };
+            (label_shown(record), figure)
+        }
         (Some(FileState::Failed(failure)), _) => {
             let words = failure_words(failure.kind, failure.content);
             (words.to_owned(), String::new())

@@ -5,18 +5,20 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::bar::thin_bar;
+use super::bar::{thin_bar, upright_bars};
 use super::rules::row;
 use super::theme::Looks;
 use crate::app::browser::folder::{Row, RowKind};
 use crate::app::popup::failure_words;
 use crate::app::result_panel::whole_percent;
+use crate::app::results::reviews::label_shown;
 use crate::app::results::{FileState, FileStatus, Tally};
 use crate::app::status::EngineState;
 use crate::app::studies::aggregate::Aggregate;
 use crate::app::text::{cut_end, pad, safe_str, width, wrap};
 use crate::app::{EntryKind, Model};
 use crate::library::Record;
+use crate::scoring::Mode;
 use crate::view::panels::Panel;
 
 /// Columns for cursor, flag, symbol and a blank.
@@ -74,8 +76,13 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
         .map_or(0, longest_label);
     let room = usize::from(area.width).saturating_sub(LEFT + 1);
     let on_screen = model.folder().rows_from(model.folder().offset());
-    let on_screen = on_screen.take(usize::from(area.height));
-    let names = on_screen.map(|row| width(&row.shown)).max().unwrap_or(0);
+    let on_screen: Vec<&Row> = on_screen.take(usize::from(area.height)).collect();
+    let names = on_screen.iter().map(|row| width(&row.shown)).max();
+    let names = names.unwrap_or(0);
+    let several = on_screen
+        .iter()
+        .filter_map(|row| several_labels(model, row));
+    let labels = labels.max(several.max().unwrap_or(0));
     let columns = ListColumns::new(room, labels).with_room_for(names, room);
     let (offset, cursor) = (model.folder().offset(), model.folder().cursor());
     let rows = model
@@ -112,6 +119,12 @@ pub(super) fn nothing(words: &str, looks: Looks, area: Rect, frame: &mut Frame) 
             row(area, (top + i) as u16),
         );
     }
+}
+
+/// The width of the labels of a file that may have several; `None` for any other row.
+fn several_labels(model: &Model, row: &Row) -> Option<usize> {
+    let record = model.results().get(&row.path)?.record()?;
+    (record.mode == Mode::Multi).then(|| width(&label_shown(record)))
 }
 
 /// The width of the longest label below a folder, with room for the question mark of an uncertain one.
@@ -245,6 +258,8 @@ fn file_columns(
 pub(super) struct ListFigure {
     /// Between 0 and 1, for a bar.
     share: f64,
+    /// The probability of each condition in the order of the prompt set, where an image may have several labels; else empty.
+    pub(super) conditions: Vec<f64>,
     /// As it is written.
     pub(super) text: String,
 }
@@ -255,16 +270,24 @@ impl ListFigure {
         if let Some(similarity) = similarity {
             return Self {
                 share: f64::from(similarity).clamp(0.0, 1.0),
+                conditions: Vec::new(),
                 text: cosine(similarity),
             };
         }
         if model.folder().similarity_order().is_some() {
-            let (share, text) = (0.0, "–".to_owned());
-            return Self { share, text };
+            return Self {
+                share: 0.0,
+                conditions: Vec::new(),
+                text: "–".to_owned(),
+            };
         }
         let share = model.folder().options().sort.by.figure(&record.verdict);
         Self {
             share,
+            conditions: match record.mode {
+                Mode::Single => Vec::new(),
+                Mode::Multi => model.scores_in_order(record),
+            },
             text: whole_percent(share),
         }
     }
@@ -295,7 +318,7 @@ fn record_columns(
     let (style, mark) = looks.urgency(record.verdict.urgency);
     let mut spans = Vec::new();
     if columns.label > 0 {
-        let label = safe_str(&record.verdict.label);
+        let label = label_shown(record);
         let label = match status {
             // The symbol shows uncertainty, too: a label that just fits is not cut to make room for the question mark.
             FileStatus::Uncertain if width(&label) < columns.label => format!("{label}?"),
@@ -305,10 +328,12 @@ fn record_columns(
         spans.push(Span::styled(format!(" {label}{blanks}"), Looks::text()));
     }
     if columns.bar > 0 {
-        spans.push(Span::styled(
-            format!(" {}", thin_bar(shown.share, columns.bar)),
-            style,
-        ));
+        let bar = if shown.conditions.is_empty() {
+            thin_bar(shown.share, columns.bar)
+        } else {
+            upright_bars(shown.conditions.iter().copied(), columns.bar)
+        };
+        spans.push(Span::styled(format!(" {bar}"), style));
     }
     if columns.figure > 0 {
         let figure = format!(" {:>FIGURE$}{mark}", shown.text);

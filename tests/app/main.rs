@@ -18,6 +18,7 @@ mod related;
 mod review;
 mod scene;
 mod screens;
+mod several_labels;
 mod similar;
 mod tags;
 mod updates;

@@ -6,6 +6,7 @@ use medivision_tui::encoder::catalog;
 use medivision_tui::engine::{ClassifiedFile, Event, Lane};
 use medivision_tui::prompts::{self, PromptSet, Prompts};
 use medivision_tui::scoring::Decision;
+use medivision_tui::scoring::Mode;
 
 use crate::scene::{Program, file, key, path, record};
 use crate::screens::at_all_sizes;
@@ -117,6 +118,7 @@ fn a_set_that_is_wrong_is_not_used_and_the_list_stays() {
 fn switched(program: &mut Program) -> Vec<ClassifiedFile> {
     let effects = program.send(Msg::Engine(Event::Prompts {
         prompts: "ward".to_owned(),
+        mode: Mode::Single,
         warnings: Vec::new(),
     }));
     let known = effects.into_iter().find_map(|effect| match effect {
@@ -242,6 +244,7 @@ fn an_edited_prompt_set_is_used_at_once_and_those_on_screen_come_first() {
     assert!(used, "{effects:?}");
     let effects = program.send(Msg::Engine(Event::Prompts {
         prompts: "ward".to_owned(),
+        mode: Mode::Single,
         warnings: Vec::new(),
     }));
     let [Effect::Rescore(files)] = effects.as_slice() else {
@@ -264,6 +267,7 @@ fn an_invalid_prompt_file_is_shown_with_its_reason_until_it_is_right() {
     assert_eq!(chosen(&mut program, "Gk"), ["ward"]);
     program.send(Msg::Engine(Event::Prompts {
         prompts: "ward".to_owned(),
+        mode: Mode::Single,
         warnings: Vec::new(),
     }));
     let fault = "ward.toml:7: phrases: expected a list";

@@ -23,6 +23,7 @@ use medivision_tui::media::{
     Caption, DicomInfo, DicomOrigin, ErrorKind, FileContent, FileFormat, FrameOrder, Geometry,
     Histogram, ImageInfo, NamedWindow, Spacing, Voi, Warnings, Window, WindowSource,
 };
+use medivision_tui::prompts::{PromptSet, Prompts};
 use medivision_tui::rules::Rules;
 use medivision_tui::scoring::{Decision, Mode, Score, Verdict};
 use medivision_tui::ui;
@@ -37,6 +38,18 @@ use ratatui_image::{FontSize, Resize};
 pub const ROOT: &str = "/studies/march";
 
 /// A program under test, with all it has asked for so far.
+/// A prompt set with the conditions of [`record`], in another order than by score.
+fn prompts() -> Prompts {
+    let condition = |name: &str| {
+        format!("[[condition]]\nname = \"{name}\"\nphrases = [\"a picture of {name}\"]\n")
+    };
+    let conditions: String = ["normal", "pneumonia", "tumor", "fracture"]
+        .map(condition)
+        .concat();
+    let set = PromptSet::parse(&format!("name = \"general\"\n{conditions}"), "general.toml");
+    Prompts::only(set.expect("a prompt set"))
+}
+
 pub struct Program {
     pub model: Model,
     pub effects: Vec<Effect>,
@@ -97,13 +110,11 @@ impl Program {
 
     /// Started on a screen of 100 × 24 cells, with a library and a reviewer.
     pub fn reviewing(reviewer: &str, blind: bool) -> Self {
-        let conditions = ["normal", "pneumonia", "tumor", "fracture"].map(str::to_owned);
         let mut program = Self::begin_with(|setup| {
             setup.library = true;
             setup.review = ReviewSetup {
                 reviewer: reviewer.to_owned(),
                 blind,
-                conditions: vec![("general".to_owned(), conditions.to_vec())],
             };
         });
         program.send(Msg::Resized {
@@ -137,6 +148,8 @@ impl Program {
             rules: Rules::default(),
             worklist: false,
             review: ReviewSetup::default(),
+            prompts: prompts(),
+            mode: Mode::Single,
         };
         change(&mut setup);
         let (model, effects) = app::init(setup);

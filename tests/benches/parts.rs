@@ -130,6 +130,8 @@ fn list(bench: &mut Criterion) {
             rules: Rules::default(),
             worklist: false,
             review: app::ReviewSetup::default(),
+            prompts: Prompts::select("general", None).expect("a prompt set"),
+            mode: Mode::Single,
         });
         let listing = effects.iter().find_map(|effect| match effect {
             Effect::List { dir, generation } => Some((dir.clone(), *generation)),
@@ -247,6 +249,8 @@ fn worklist(count: usize) -> app::Model {
             reviewer: "ana".to_owned(),
             ..app::ReviewSetup::default()
         },
+        prompts: Prompts::select("general", None).expect("a prompt set"),
+        mode: Mode::Single,
     });
     let generation = effects.iter().find_map(|effect| match effect {
         Effect::Scan { generation, .. } => Some(*generation),

@@ -1,7 +1,7 @@
 //! The terms of a filter about results and reviews. Those about results are named as in the rules on results.
 
 use crate::app::results::FileStatus;
-use crate::app::results::reviews::{ImageReviews, Judged};
+use crate::app::results::reviews::{ImageReviews, Judged, claim};
 use crate::config::similar;
 use crate::library::Record;
 use crate::scoring::Decision;
@@ -80,6 +80,8 @@ enum Criterion {
     /// The text is in lower case.
     Text(TextTerm, String),
     Number(NumberTerm, Inequality, f64),
+    /// The probability of the conditions whose names match a text in lower case.
+    Condition(String, Inequality, f64),
 }
 
 /// A term about a result.
@@ -168,6 +170,9 @@ fn parse_part(part: &str) -> Result<Parsed, String> {
     else {
         return Ok(Parsed::Word);
     };
+    if let Some(rest) = rest.strip_prefix('(') {
+        return condition_term(name, rest);
+    }
     if let Some(value) = rest.strip_prefix(':') {
         return text_term(name, value);
     }
@@ -206,6 +211,35 @@ fn text_term(name: &str, value: &str) -> Result<Parsed, String> {
         ));
     }
     Ok(Parsed::Term(Criterion::Text(*term, value)))
+}
+
+/// `rest`: what follows the bracket in `p(tumor)>0.6`.
+fn condition_term(name: &str, rest: &str) -> Result<Parsed, String> {
+    let known = NUMBERS.iter().find(|(known, _)| *known == name);
+    if !matches!(known, Some((_, NumberTerm::Probability))) {
+        return Ok(Parsed::Word);
+    }
+    let Some((condition, rest)) = rest.split_once(')') else {
+        return Ok(Parsed::Unfinished);
+    };
+    let Some((sign, bound)) = SIGNS.iter().find(|(sign, _)| rest.starts_with(sign)) else {
+        return if rest.is_empty() {
+            Ok(Parsed::Unfinished)
+        } else {
+            Err(format!(
+                "compare with a number: write {name}({condition})>0.5"
+            ))
+        };
+    };
+    let term = number_term(name, sign, *bound, &rest[sign.len()..])?;
+    Ok(match term {
+        Parsed::Term(Criterion::Number(_, bound, number)) => Parsed::Term(Criterion::Condition(
+            condition.to_lowercase(),
+            bound,
+            number,
+        )),
+        other => other,
+    })
 }
 
 fn number_term(name: &str, sign: &str, bound: Inequality, value: &str) -> Result<Parsed, String> {
@@ -284,7 +318,16 @@ impl Criterion {
                 named.is_some_and(|(name, _)| name.starts_with(text.as_str()))
             }
             Self::Text(TextTerm::Label, text) => {
-                has_claim(record) && matches(&record.verdict.label, text)
+                let claimed = claim(record).unwrap_or_default();
+                has_claim(record)
+                    && (matches(&record.verdict.label, text)
+                        || claimed.iter().any(|label| matches(label, text)))
+            }
+            Self::Condition(text, bound, number) => {
+                let scores = record.verdict.scores.iter();
+                let named = scores.filter(|score| matches(&score.condition, text));
+                let highest = named.map(|score| score.probability).reduce(f64::max);
+                has_claim(record) && highest.is_some_and(|highest| bound.holds(highest, *number))
             }
             Self::Number(term, bound, number) => {
                 let value = match term {

@@ -113,6 +113,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 7] = [
             (Action::ReviewRedo, "redo a review"),
             (Action::ReviewClear, "clear the review"),
             (Action::ReviewSample, "random sample to label"),
+            (Action::ReviewLabels, "one label or several"),
             (Action::ReviewBlind, "hide results (blind)"),
             (Action::ReviewAgreement, "agreement, confusions"),
             (Action::ReviewErrors, "reviews that disagree"),

@@ -13,6 +13,7 @@ use crate::engine::{ClassifiedFile, Event, Lane};
 use crate::library::Outcome;
 use crate::prompts::Prompts;
 use crate::rules::RuleAction;
+use crate::scoring::Mode;
 
 impl Model {
     /// Handles an event of the engine with this serial number. An engine other than the one in use is heard only while its
@@ -80,10 +81,15 @@ impl Model {
                 ..
             } => return Vec::from_iter(self.apply_outcomes(generation, outcomes)),
             Event::Dropped { generation } => drop(self.results.jobs_mut().dropped(generation)),
-            Event::Prompts { prompts, warnings } => {
-                return Vec::from_iter(self.prompts_changed(&prompts, &warnings));
+            Event::Prompts {
+                prompts,
+                mode,
+                warnings,
+            } => return Vec::from_iter(self.prompts_changed(&prompts, mode, &warnings)),
+            Event::PromptsFailed { message } => {
+                self.prompt_sets.refused();
+                self.say(Severity::Error, &message);
             }
-            Event::PromptsFailed { message } => self.say(Severity::Error, &message),
             Event::Rescored { files, left } => self.rescored(files, left),
             Event::Recalled { files, missing } => self.recalled(files, missing),
             Event::Compared {
@@ -149,14 +155,23 @@ impl Model {
         Vec::from_iter(self.prompt_sets.edited(prompts, fault.as_deref()))
     }
 
-    /// Notes the prompts now in use. Returns the effect that scores all results again.
-    fn prompts_changed(&mut self, name: &str, warnings: &[String]) -> Option<Effect> {
+    /// Notes the prompts and the mode now in use. Returns the effect that scores all results again.
+    fn prompts_changed(&mut self, name: &str, mode: Mode, warnings: &[String]) -> Option<Effect> {
         if let EngineState::Ready { prompts, .. } = &mut self.engine {
             *prompts = text::safe_str(name);
         }
-        match warnings.first() {
-            Some(warning) => self.say(Severity::Info, warning),
-            None => self.say(Severity::Info, &format!("prompts: {name}")),
+        let changed = mode != self.prompt_sets.mode();
+        self.prompt_sets.used(mode);
+        match (warnings.first(), mode) {
+            (Some(warning), _) => self.say(Severity::Info, warning),
+            (None, Mode::Single) if changed => {
+                self.say(Severity::Info, "one label for each image");
+            }
+            (None, Mode::Multi) if changed => self.say(
+                Severity::Info,
+                "each condition by itself: an image may have several labels",
+            ),
+            (None, _) => self.say(Severity::Info, &format!("prompts: {name}")),
         }
         let mut files = self.results.classified();
         let on_screen = self.paths_on_screen();

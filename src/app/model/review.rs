@@ -93,6 +93,17 @@ impl Model {
         }
     }
 
+    /// The probabilities of a result in the order of its prompt set, where that is known; else the highest first.
+    pub(crate) fn scores_in_order(&self, record: &Record) -> Vec<f64> {
+        let scores = &record.verdict.scores;
+        let Some(order) = self.prompt_sets.order(&record.prompts) else {
+            return scores.iter().map(|score| score.probability).collect();
+        };
+        let of = |name: &String| scores.iter().find(|score| score.condition == *name);
+        let known = order.iter().filter_map(of);
+        known.map(|score| score.probability).collect()
+    }
+
     /// The conditions of a result in the order of its prompt set, as far as they have digits; by name where that order is not known.
     pub(crate) fn conditions(&self, record: &Record) -> Vec<String> {
         let scores = record.verdict.scores.iter();
@@ -117,6 +128,7 @@ impl Model {
             Action::ReviewNext => self.go_to_unreviewed(),
             Action::ReviewUndo | Action::ReviewRedo => return self.turn(action),
             Action::ReviewSample => self.open_line(Purpose::Sample),
+            Action::ReviewLabels => return self.switch_labels(),
             Action::ReviewBlind => self.toggle_blind(),
             Action::ReviewErrors => return self.list_disagreements(),
             Action::ReviewAgreement => self.toggle_agreement(),
@@ -199,6 +211,15 @@ impl Model {
         let words = format!("{name}: {words} · {reviewed} of {all} reviewed{rest}");
         self.say(Severity::Info, &words);
         effects
+    }
+
+    /// Switches between one label for each image and each condition by itself.
+    fn switch_labels(&mut self) -> Vec<Effect> {
+        if self.engine.has_failed() {
+            self.say(Severity::Error, "there is no model to score with");
+            return Vec::new();
+        }
+        vec![self.prompt_sets.switch_mode()]
     }
 
     fn toggle_flag(&mut self) -> Vec<Effect> {

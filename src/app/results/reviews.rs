@@ -58,6 +58,18 @@ pub(in crate::app) fn label_words(labels: &[String]) -> String {
     }
 }
 
+/// The label of a result, safe to show; the labels, where an image may have several.
+pub(crate) fn label_shown(record: &Record) -> String {
+    let claimed = match record.mode {
+        Mode::Single => Vec::new(),
+        Mode::Multi => claim(record).unwrap_or_default(),
+    };
+    if claimed.is_empty() {
+        return text::safe_str(&record.verdict.label);
+    }
+    text::safe_str(&claimed.join(", "))
+}
+
 /// The conditions that a result claims; `None` if it was rejected.
 pub fn claim(record: &Record) -> Option<Vec<&str>> {
     let verdict = &record.verdict;

@@ -1,0 +1,174 @@
+//! Images that may have several labels: the key that switches, the bars of all conditions, and filters.
+
+use medivision_tui::app::{Effect, Msg};
+use medivision_tui::engine::{Event, RecalledFile};
+use medivision_tui::library::{FileIdentity, Record};
+use medivision_tui::scoring::{Decision, Mode};
+
+use crate::scene::{Program, file, path, record};
+
+const IDENTITY: FileIdentity = FileIdentity {
+    size: 1,
+    modified: 1_000_000_000,
+    changed: 7,
+    inode: 7,
+};
+
+/// The mode that a key asks the engine for.
+fn requested(effects: &[Effect]) -> Option<Mode> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::UsePrompts { mode, .. } => Some(*mode),
+        _ => None,
+    })
+}
+
+fn used(program: &mut Program, mode: Mode) -> Vec<Effect> {
+    program.send(Msg::Engine(Event::Prompts {
+        prompts: "general".to_owned(),
+        mode,
+        warnings: Vec::new(),
+    }))
+}
+
+/// A result in which each condition stands for itself.
+fn separate(scores: [(&str, f64); 4]) -> Record {
+    let mut record = record(scores[0].0, scores[0].1, Decision::Confident).expect("a result");
+    record.mode = Mode::Multi;
+    record.prompts = "general".to_owned();
+    let template = record.verdict.scores[0].clone();
+    let scores = scores.map(|(name, probability)| {
+        let mut score = template.clone();
+        (score.condition, score.probability) = (name.to_owned(), probability);
+        score
+    });
+    record.verdict.scores = scores.to_vec();
+    record
+}
+
+fn program() -> Program {
+    let records = [
+        (
+            "a.png",
+            [
+                ("pneumonia", 0.9),
+                ("tumor", 0.7),
+                ("fracture", 0.1),
+                ("normal", 0.0),
+            ],
+        ),
+        (
+            "b.png",
+            [
+                ("normal", 0.8),
+                ("fracture", 0.4),
+                ("tumor", 0.1),
+                ("pneumonia", 0.0),
+            ],
+        ),
+    ];
+    let mut program = Program::reviewing("ana", false);
+    program.list(records.iter().map(|(name, _)| file(name)).collect());
+    program.ready(false);
+    let files = records.map(|(name, scores)| RecalledFile {
+        path: path(name),
+        identity: IDENTITY,
+        records: vec![separate(scores)].into(),
+    });
+    let (files, missing) = (files.to_vec(), Vec::new());
+    program.send(Msg::Engine(Event::Recalled { files, missing }));
+    program
+}
+
+#[test]
+fn a_key_switches_to_several_labels_and_back_and_all_results_are_scored_again() {
+    let mut program = program();
+    let effects = program.press(",m");
+    assert_eq!(requested(&effects), Some(Mode::Multi));
+    let effects = used(&mut program, Mode::Multi);
+    assert!(
+        matches!(effects.as_slice(), [Effect::Rescore(files)] if files.len() == 2),
+        "{effects:?}"
+    );
+    let screen = program.screen(100, 24);
+    assert!(screen.contains("several labels"), "{screen}");
+    assert_eq!(requested(&program.press(",m")), Some(Mode::Single));
+}
+
+#[test]
+fn a_prompt_set_that_cannot_have_several_labels_leaves_the_mode() {
+    let mut program = program();
+    program.press(",m");
+    program.send(Msg::Engine(Event::PromptsFailed {
+        message: "`tumor` has no `absent` phrases".to_owned(),
+    }));
+    let screen = program.screen(100, 24);
+    assert!(screen.contains("no `absent` phrases"), "{screen}");
+    assert_eq!(requested(&program.press(",m")), Some(Mode::Multi));
+}
+
+#[test]
+fn a_file_that_is_edited_is_used_in_the_mode_in_use() {
+    let mut program = program();
+    program.press(",m");
+    used(&mut program, Mode::Multi);
+    let set = medivision_tui::prompts::PromptSet::parse(
+        "name = \"general\"\n[[condition]]\nname = \"a\"\nphrases = [\"x\"]\n[[condition]]\nname = \"b\"\nphrases = [\"y\"]\n",
+        "general.toml",
+    );
+    let effects = program.send(Msg::PromptsEdited {
+        revision: 1,
+        prompts: set.map(medivision_tui::prompts::Prompts::only).ok(),
+        fault: None,
+    });
+    assert_eq!(requested(&effects), Some(Mode::Multi));
+}
+
+#[test]
+fn the_list_shows_all_labels_and_a_bar_of_each_condition_in_the_order_of_the_set() {
+    let program = program();
+    let screen = program.screen(160, 24);
+    let row = |name: &str| {
+        let found = screen
+            .lines()
+            .find(|line| line.contains(&format!("● {name}")));
+        found.unwrap_or_default().to_owned()
+    };
+    assert!(row("a.png").contains("pneumonia, tumor"), "{screen}");
+    // normal, pneumonia, tumor, fracture
+    assert!(row("a.png").contains("▁▇▆▂"), "{screen}");
+    assert!(row("b.png").contains("▇▁▂▄"), "{screen}");
+}
+
+#[test]
+fn tiles_show_a_bar_of_each_condition() {
+    let mut program = program();
+    program.press("vvv");
+    let grid = (0..4).find_map(|_| {
+        let screen = program.screen(100, 24);
+        program.press("v");
+        screen.contains("▁▇▆▂").then_some(screen)
+    });
+    assert!(grid.is_some());
+}
+
+#[test]
+fn filters_find_each_label_and_the_probability_of_a_condition() {
+    for (filter, shown, hidden) in [
+        ("label:tumor", "a.png", "b.png"),
+        ("p(fracture)>0.3", "b.png", "a.png"),
+        ("p(tum)>=0.7", "a.png", "b.png"),
+        ("!p(=tumor)>=0.7", "b.png", "a.png"),
+    ] {
+        let mut program = program();
+        program.press(&format!("/{filter}"));
+        let screen = program.screen(160, 24);
+        let list: String = screen
+            .lines()
+            .filter_map(|line| line.split('│').next())
+            .collect();
+        assert!(
+            list.contains(shown) && !list.contains(hidden),
+            "{filter}:\n{screen}"
+        );
+    }
+}
