@@ -28,6 +28,8 @@ use crate::engine::{Engine, Factory, Settings};
 use crate::graphics::{GraphicsSetup, Screen, preview};
 use crate::jobs::JobCommand;
 use crate::library::Record;
+use crate::prompts::Prompts;
+use crate::scoring::Mode;
 use crate::watch::{self, Watch};
 pub use choices::ChoiceSources;
 pub use folder_states::FolderStateStore;
@@ -263,16 +265,7 @@ impl Services {
                 prompts,
                 mode,
                 revision,
-            } => {
-                (self.settings.prompts, self.settings.mode) = (prompts.clone(), mode);
-                if let Some(watch) = &self.prompt_files {
-                    watch.set(prompts.clone(), revision);
-                }
-                if let Some((_, engine)) = &self.candidate {
-                    engine.use_prompts(prompts.clone(), mode);
-                }
-                self.engine.use_prompts(prompts, mode);
-            }
+            } => self.use_prompts(prompts, mode, revision),
             Effect::Models => choices::models(&self.choices, Arc::clone(&self.send)),
             Effect::Pull { id, serial } => {
                 self.pull = choices::pull(id, serial, self.choices.offline, Arc::clone(&self.send));
@@ -342,6 +335,18 @@ impl Services {
                 message: error.to_string(),
             })),
         }
+    }
+
+    /// Scores by these prompts from now on, also with a model that is being loaded.
+    fn use_prompts(&mut self, prompts: Prompts, mode: Mode, revision: u64) {
+        (self.settings.prompts, self.settings.mode) = (prompts.clone(), mode);
+        if let Some(watch) = &self.prompt_files {
+            watch.set(prompts.clone(), revision);
+        }
+        if let Some((_, engine)) = &self.candidate {
+            engine.use_prompts(prompts.clone(), mode);
+        }
+        self.engine.use_prompts(prompts, mode);
     }
 
     /// Starts an engine with another model, while the current engine continues to answer.
