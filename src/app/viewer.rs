@@ -153,12 +153,14 @@ impl Stillness {
 }
 
 impl Viewer {
-    /// Creates a viewer. `author`: who makes measurements.
-    pub(super) fn new(author: String) -> Self {
-        Self {
+    /// Creates a viewer. `author`: who makes measurements; `blind`: whether those of others are hidden.
+    pub(super) fn new(author: String, blind: bool) -> Self {
+        let mut viewer = Self {
             measurements: Measurements::new(author),
             ..Self::default()
-        }
+        };
+        viewer.set_blind(blind);
+        viewer
     }
 
     /// Follows the cursor to a row, and to the displayed file there. Within a series the view is kept; the series of a file is

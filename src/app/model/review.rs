@@ -511,6 +511,7 @@ impl Model {
         let blind = !self.results.is_blind();
         self.screen.close_overlay();
         self.results.set_blind(blind);
+        self.viewer.set_blind(blind);
         let needs_results = self.folder().options().sort.by.needs_results();
         if blind && needs_results {
             self.browser
