@@ -131,6 +131,7 @@ pub enum Action {
     Measurements,
     Remove,
     Reformat,
+    Planes,
     Slab,
     Histogram,
     Tags,

@@ -85,6 +85,8 @@ pub(crate) struct Viewer {
     measurements: Measurements,
     /// The plane across the stack that is shown instead of the file.
     reformat: Option<Reformat>,
+    /// How many of the images of the volume have been read, of how many.
+    volume_progress: Option<(usize, usize)>,
     film: Option<Film>,
     /// Chosen frames per second; `None` for the file's own rate.
     rate: Option<f64>,
@@ -109,6 +111,7 @@ impl Default for Viewer {
             pointer: None,
             measurements: Measurements::default(),
             reformat: None,
+            volume_progress: None,
             film: None,
             rate: None,
             frame_input: None,
@@ -249,6 +252,9 @@ impl Viewer {
             if wanted.for_series.is_some() {
                 resolve(wanted);
             }
+        }
+        if previewed.key.reformat.is_some() {
+            self.volume_progress = None;
         }
         let better = self.shown.as_ref().is_some_and(|shown| {
             shown.key.same_but_quality(&previewed.key) && shown.key.quality > previewed.key.quality
