@@ -520,7 +520,7 @@ impl Model {
         self.browser.folder.rerank_all(&self.results);
         let key = self.env.key(Action::Review);
         let words = if blind {
-            format!("blind: results and the reviews of others are hidden; {key} b shows them again")
+            format!("blind: results and what others say are hidden; {key} b shows them again")
         } else {
             "results and reviews are shown".to_owned()
         };
