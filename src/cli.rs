@@ -170,7 +170,7 @@ pub struct GlobalArgs {
     )]
     pub reviewer: Option<String>,
 
-    /// Review without sight of results and of the reviews of others
+    /// Review without sight of results, and of the reviews and measurements of others
     #[arg(
         long,
         global = true,

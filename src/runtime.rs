@@ -167,10 +167,13 @@ impl Services {
                 let previewed = Box::new(previewed);
                 drop(messages.send(Msg::SidePreviewed { side, previewed }));
             };
-            preview::PreviewWorker::start(graphics.output.clone(), sink)
+            preview::PreviewWorker::start(graphics.output.clone(), sink, |_, _| {})
         };
         self.sides = Some([side(0)?, side(1)?]);
-        self.preview = Some(preview::PreviewWorker::start(graphics.output, sink)?);
+        let reports = self.messages.clone();
+        let on_volume = move |done, all| drop(reports.send(Msg::VolumeProgress { done, all }));
+        let worker = preview::PreviewWorker::start(graphics.output, sink, on_volume)?;
+        self.preview = Some(worker);
         let _ = self.messages.send(Msg::Graphics(graphics.graphics));
         Ok(())
     }

@@ -132,6 +132,7 @@ pub enum Action {
     Measurements,
     Remove,
     Reformat,
+    Planes,
     Slab,
     Histogram,
     Tags,

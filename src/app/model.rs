@@ -167,7 +167,7 @@ impl Model {
             recall: RecallQueue::new(setup.library),
             scans: HashMap::new(),
             studies: StudyBrowser::new(layout.series),
-            viewer: Viewer::new(setup.review.reviewer),
+            viewer: Viewer::new(setup.review.reviewer, setup.review.blind),
             related: RelatedObjects::default(),
             screen: Screen::new(layout.grid, layout.list),
             mouse: Mouse::default(),

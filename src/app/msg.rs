@@ -155,6 +155,13 @@ pub enum Msg {
     // ── images ──────────────────────────────────────────────────────────────────────────────────────────────
     /// The answer to [`super::Effect::Preview`]. A request superseded by a later one may go unanswered.
     Previewed(Box<Previewed>),
+    /// A volume for a reformat is being read, which [`Msg::Previewed`] ends.
+    VolumeProgress {
+        /// Images read.
+        done: usize,
+        /// All images.
+        all: usize,
+    },
     /// The answer to [`super::Effect::PreviewSide`]. A request superseded by a later one may go unanswered.
     SidePreviewed {
         /// The side.

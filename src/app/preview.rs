@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use super::entry::{FoundFile, Stamp};
 pub use crate::config::Graphics;
 use crate::media::measure::{Figure, Measured};
-use crate::media::volume::{PlaneAxes, ReformatPlane, Slab};
+use crate::media::volume::{PlaneAxes, PlanePanel, ReformatPlane, Slab};
 use crate::media::{
     Caption, FrameOrder, Geometry, Histogram, ImageInfo, Legend, Letters, MediaError, NamedWindow,
     TargetFrame, Voi, Window,
@@ -58,8 +58,10 @@ pub struct Decorations {
 pub struct Reformat {
     /// The files of the series, or the file with frames.
     pub stack: Arc<[FoundFile]>,
-    /// The plane.
+    /// The plane; the one in focus if all are shown.
     pub plane: ReformatPlane,
+    /// Whether all three planes are shown side by side.
+    pub all_planes: bool,
     /// The voxel that the plane goes through: column and row of the images, and their number; `None` for the middle.
     pub at: Option<[u32; 3]>,
     /// Several planes shown as one.
@@ -77,6 +79,8 @@ pub struct VolumeView {
     pub at: [u32; 3],
     /// Thickness of what is shown in millimetres.
     pub thickness: f64,
+    /// The planes side by side, if all are shown.
+    pub panels: Option<[PlanePanel; 3]>,
 }
 
 /// A figure drawn over an image.

@@ -85,6 +85,8 @@ pub(crate) struct Viewer {
     measurements: Measurements,
     /// The plane across the stack that is shown instead of the file.
     reformat: Option<Reformat>,
+    /// How many of the images of the volume have been read, of how many.
+    volume_progress: Option<(usize, usize)>,
     film: Option<Film>,
     /// Chosen frames per second; `None` for the file's own rate.
     rate: Option<f64>,
@@ -109,6 +111,7 @@ impl Default for Viewer {
             pointer: None,
             measurements: Measurements::default(),
             reformat: None,
+            volume_progress: None,
             film: None,
             rate: None,
             frame_input: None,
@@ -153,12 +156,14 @@ impl Stillness {
 }
 
 impl Viewer {
-    /// Creates a viewer. `author`: who makes measurements.
-    pub(super) fn new(author: String) -> Self {
-        Self {
+    /// Creates a viewer. `author`: who makes measurements; `blind`: whether those of others are hidden.
+    pub(super) fn new(author: String, blind: bool) -> Self {
+        let mut viewer = Self {
             measurements: Measurements::new(author),
             ..Self::default()
-        }
+        };
+        viewer.set_blind(blind);
+        viewer
     }
 
     /// Follows the cursor to a row, and to the displayed file there. Within a series the view is kept; the series of a file is
@@ -247,6 +252,9 @@ impl Viewer {
             if wanted.for_series.is_some() {
                 resolve(wanted);
             }
+        }
+        if previewed.key.reformat.is_some() {
+            self.volume_progress = None;
         }
         let better = self.shown.as_ref().is_some_and(|shown| {
             shown.key.same_but_quality(&previewed.key) && shown.key.quality > previewed.key.quality

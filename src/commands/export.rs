@@ -17,7 +17,7 @@ use tempfile::NamedTempFile;
 use super::library::{existing, unusable};
 use super::print::{self, closed_pipe};
 use super::progress::ProgressLine;
-use super::{CommandSetup, Fault, exit, on_signals, run, shown};
+use super::{CommandSetup, Fault, Reviewer, exit, on_signals, run, shown};
 use crate::app::results::reviews::Reviews;
 use crate::cli::{ExportArgs, ExportFormat, ExportSubject, GlobalArgs, ReportScope};
 use crate::library::export::{FactKind, RESULT_SCHEMA, TableFormat, TableWriter};
@@ -194,6 +194,7 @@ fn run_reports(
         scope: arguments.per.unwrap_or(ReportScope::Instance),
         with_identity: setup.show_phi,
         folder,
+        only_of: only_of(setup),
     };
     let stopped = stopped_by_signal()?;
     let done = export.write(&stopped)?;
@@ -202,6 +203,12 @@ fn run_reports(
         print::message(NO_RESULTS);
     }
     Ok(done.code())
+}
+
+/// The reviewer whose reviews and measurements alone are exported: one who works blind.
+fn only_of(setup: &CommandSetup) -> Option<&str> {
+    let Reviewer { name, blind } = &setup.reviewer;
+    blind.then_some(name.as_str())
 }
 
 /// The format of a table: as named, else by the extension of the file.
@@ -243,7 +250,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
         ExportSubject::Measurements => Some(FactKind::Measurements),
     };
     if let Some(kind) = kind {
-        return facts::run(arguments, &library, &selection, kind);
+        return facts::run(arguments, &library, &selection, (kind, only_of(setup)));
     }
     let mut reviews = Reviews::new(setup.reviewer.name.clone());
     if let Some((all, _)) = library.review_changes(ReviewPosition::default()) {

@@ -82,7 +82,11 @@ impl RequestSlot {
     fn overtakes(&self, key: &PreviewKey) -> bool {
         match &*self.wanted() {
             PendingRequest::Nothing => false,
-            PendingRequest::Picture(next) => !next.same_file(key),
+            PendingRequest::Picture(next) => {
+                // A volume that is being read is given up when the reformat is left.
+                let is_left = key.reformat.is_some() && next.reformat.is_none();
+                is_left || !next.same_file(key)
+            }
             PendingRequest::Stop => true,
         }
     }
@@ -97,10 +101,12 @@ pub struct PreviewWorker {
 const NICENESS: i32 = 5;
 
 impl PreviewWorker {
-    /// Starts the thread, which passes each finished preview to `sink`.
+    /// Starts the thread, which passes each finished preview to `sink`, and to `on_volume` how many images of a volume that takes
+    /// long have been read, and of how many.
     pub fn start(
         output: Output,
         sink: impl Fn(Previewed) + Send + 'static,
+        on_volume: impl Fn(usize, usize) + Send + 'static,
     ) -> std::io::Result<Self> {
         let slot = Arc::new(RequestSlot {
             wanted: Mutex::new(PendingRequest::Nothing),
@@ -112,7 +118,7 @@ impl PreviewWorker {
             .name("preview".into())
             .spawn(move || {
                 let _ = rustix::process::nice(NICENESS);
-                let mut renderer = Renderer::new(output);
+                let mut renderer = Renderer::new(output).with_volume_progress(Box::new(on_volume));
                 while let Some(key) = requests.next_request() {
                     render(&mut renderer, key, &requests, &sink);
                     if let Some(files) = requests.nearby().take() {

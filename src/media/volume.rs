@@ -5,11 +5,13 @@
 //! farther apart than pixels. Nothing is interpolated.
 
 mod lattice;
+mod panels;
 
 use crate::budget::Reserved;
 use crate::grey::samples::Samples;
 use crate::{Frame, Geometry, Grey, GreyTransform, Modality, Spacing};
 pub use lattice::{Lattice, SlicePlace, VolumeError};
+pub use panels::PlanePanel;
 
 /// A plane of the patient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +25,15 @@ pub enum ReformatPlane {
 }
 
 impl ReformatPlane {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Axial => "axial",
+            Self::Sagittal => "sagittal",
+            Self::Coronal => "coronal",
+        }
+    }
+
     /// Directions to the right, down and into the image, in the patient's coordinates.
     fn directions(self) -> [[f64; 3]; 3] {
         let (left, back, feet) = ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, -1.0]);

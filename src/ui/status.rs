@@ -102,6 +102,7 @@ type StatusPart = (u8, Span<'static>);
 /// The parts for engine, queue and watch that fit.
 fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     let mut all = engine(model, looks);
+    all.extend(volume(model));
     all.extend(headers(model));
     all.extend(rescoring(model));
     all.extend(model_progress(model));
@@ -113,6 +114,13 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     }
     all.extend(watch(model, looks).map(|span| (2, span)));
     joined(all, room, looks)
+}
+
+/// How many images of a volume have been read.
+fn volume(model: &Model) -> Option<StatusPart> {
+    let (done, all) = model.viewer().volume_progress()?;
+    let words = format!("{} reading slices {done}/{all}", spinner(model));
+    Some((0, Span::styled(words, Looks::text())))
 }
 
 /// Joins parts with a separator; where there is no room for all, some are left out.
@@ -324,8 +332,12 @@ fn hints(model: &Model, room: usize) -> String {
         Mode::FullScreen | Mode::Panels(_) if model.viewer().pointer().is_some() => {
             pointer_hints(model.viewer().pointer())
         }
+        Mode::FullScreen | Mode::Panels(_) if model.viewer().volume_progress().is_some() => {
+            &[(Action::Back, "cancel")]
+        }
         Mode::FullScreen | Mode::Panels(_) if model.viewer().is_reformatting() => &[
             (Action::Reformat, "next plane"),
+            (Action::Planes, "three planes"),
             (Action::FrameNext, "page"),
             (Action::Slab, "slab"),
             (Action::CineFaster, "thicker"),

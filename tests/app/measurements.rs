@@ -221,3 +221,48 @@ fn what_the_library_has_is_drawn_and_can_be_changed() {
     let effects = program.send(key(KeyCode::Delete));
     assert!(effects.contains(&Effect::RemoveMeasurement(stored.id.clone())));
 }
+
+#[test]
+fn switching_to_blind_hides_what_others_measured_at_once_and_back() {
+    let mut program = ct();
+    let by = |author: &str, at: f64| Measurement {
+        id: MeasurementId::Stored(author.into()),
+        frame: 0,
+        figure: Figure {
+            kind: FigureKind::Length,
+            points: vec![[at, at], [at + 40.0, at]],
+        },
+        measured: Measured::default(),
+        unit: None,
+        author: Some(author.to_owned()),
+    };
+    let drawn = |program: &Program| figures(program).len();
+    // The reviewer's own one is made here.
+    program.press("M");
+    draw(&mut program, &["llll"]);
+    program.send(key(KeyCode::Esc));
+    program.send(Msg::Measurements {
+        file: here(),
+        all: vec![by("doe", 100.5), by("roe", 200.5)],
+    });
+    assert_eq!(drawn(&program), 3);
+    program.press("I");
+    let screen = program.screen(120, 40);
+    assert!(screen.contains("by doe"), "{screen}");
+    // A point of another's figure is held.
+    program.send(key(KeyCode::Enter));
+    let marked = program.wanted().expect("an image is wanted").marks;
+    assert!(marked.figures[0].is_selected && marked.cursor.is_some());
+    program.send(key(KeyCode::Esc));
+    program.press(",b");
+    assert_eq!(drawn(&program), 1, "the reviewer's own");
+    program.press("I");
+    let screen = program.screen(120, 40);
+    assert!(
+        !screen.contains("doe") && !screen.contains("roe"),
+        "{screen}"
+    );
+    program.send(key(KeyCode::Esc));
+    program.press(",b");
+    assert_eq!(drawn(&program), 3, "shown again");
+}

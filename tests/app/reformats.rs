@@ -101,6 +101,63 @@ fn a_click_moves_the_cross() {
 }
 
 #[test]
+fn three_planes_are_shown_side_by_side_and_one_of_them_is_in_focus() {
+    let mut program = reformatted("T");
+    let shown = reformat(&program).expect("a reformat");
+    assert!(shown.all_planes && shown.plane == ReformatPlane::Axial);
+    assert_eq!(at(&program), [256, 256, 30], "the middle");
+    program.press("jj");
+    assert_eq!(at(&program), [256, 256, 32], "j pages the one in focus");
+    let click = |program: &mut Program, column| {
+        let event = MouseEvent {
+            kind: MouseEventKind::Down(MouseButton::Left),
+            column,
+            row: 10,
+            modifiers: KeyModifiers::NONE,
+        };
+        let at = std::time::Duration::from_secs(1);
+        program.send(Msg::Mouse { event, at });
+        program.show_as(&Film::ct());
+    };
+    // The film is square, in the middle of a wide screen.
+    click(&mut program, 60);
+    let shown = reformat(&program).expect("a reformat");
+    assert_eq!(
+        shown.plane,
+        ReformatPlane::Sagittal,
+        "a click sets the focus"
+    );
+    let [x, y, z] = at(&program);
+    assert_eq!(x, 256, "the plane stays");
+    assert!(y != 256 && z > 32, "the cross is placed: {y} {z}");
+    program.press("k");
+    assert_eq!(at(&program), [255, y, z], "the sagittal plane is paged");
+    program.press("T");
+    let shown = reformat(&program).expect("a reformat");
+    assert!(!shown.all_planes && shown.plane == ReformatPlane::Sagittal);
+    program.send(key(KeyCode::Esc));
+    assert_eq!(reformat(&program), None);
+}
+
+#[test]
+fn a_volume_that_takes_long_tells_its_progress_and_can_be_given_up() {
+    let mut program = ct();
+    program.press("T");
+    program.send(Msg::VolumeProgress { done: 20, all: 60 });
+    let screen = program.screen(120, 40);
+    assert!(screen.contains("reading slices 20/60"), "{screen}");
+    assert!(screen.contains("Esc cancel"), "{screen}");
+    program.send(key(KeyCode::Esc));
+    assert_eq!(reformat(&program), None);
+    program.send(Msg::VolumeProgress { done: 21, all: 60 });
+    assert!(!program.screen(120, 40).contains("reading slices"));
+    program.press("T");
+    program.send(Msg::VolumeProgress { done: 60, all: 60 });
+    program.show_as(&Film::ct());
+    assert!(!program.screen(120, 40).contains("reading slices"), "shown");
+}
+
+#[test]
 fn a_slab_shows_the_brightest_or_darkest_values_of_a_chosen_thickness() {
     let mut program = reformatted("XY");
     let slab = |program: &Program| {

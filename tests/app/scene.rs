@@ -17,8 +17,9 @@ use medivision_tui::engine::{Event, Job};
 use medivision_tui::graphics::{ImagePainter, half_blocks};
 use medivision_tui::jobs::{JobCommand, retry};
 use medivision_tui::library::{Failure, NOTICE, Outcome, Record};
+use medivision_tui::media::PixelRect;
 use medivision_tui::media::measure::{Measured, RegionStatistics};
-use medivision_tui::media::volume::{PlaneAxes, ReformatPlane};
+use medivision_tui::media::volume::{PlaneAxes, PlanePanel, ReformatPlane};
 use medivision_tui::media::{
     Caption, DicomInfo, DicomOrigin, ErrorKind, FileContent, FileFormat, FrameOrder, Geometry,
     Histogram, ImageInfo, NamedWindow, Spacing, Voi, Warnings, Window, WindowSource,
@@ -744,23 +745,43 @@ fn measured(key: &PreviewKey, geometry: &Geometry) -> Vec<Measured> {
 /// The volume of a reformat: 60 sections of 512 × 512 pixels.
 fn volume(key: &PreviewKey) -> Option<VolumeView> {
     let reformat = key.reformat.as_ref()?;
-    let (through, across, down) = match reformat.plane {
-        ReformatPlane::Axial => (2, 0, 1),
-        ReformatPlane::Sagittal => (0, 1, 2),
-        ReformatPlane::Coronal => (1, 0, 2),
-    };
-    let axes = PlaneAxes {
-        through,
-        across,
-        down,
-        flipped: [false, down == 2],
+    let axes = |plane| {
+        let (through, across, down) = match plane {
+            ReformatPlane::Axial => (2, 0, 1),
+            ReformatPlane::Sagittal => (0, 1, 2),
+            ReformatPlane::Coronal => (1, 0, 2),
+        };
+        PlaneAxes {
+            through,
+            across,
+            down,
+            flipped: [false, down == 2],
+        }
     };
     let size = [512, 512, 60];
+    // As the film is 512 pixels wide and high: the planes side by side, with gaps.
+    let panel = |(plane, x)| PlanePanel {
+        plane,
+        axes: axes(plane),
+        area: PixelRect {
+            x,
+            y: 0,
+            width: 160,
+            height: 512,
+        },
+        edges: None,
+    };
+    let panels = [
+        (ReformatPlane::Axial, 0),
+        (ReformatPlane::Sagittal, 176),
+        (ReformatPlane::Coronal, 352),
+    ];
     Some(VolumeView {
         size,
-        axes,
+        axes: axes(reformat.plane),
         at: reformat.at.unwrap_or(size.map(|count| count / 2)),
         thickness: 5.0,
+        panels: reformat.all_planes.then(|| panels.map(panel)),
     })
 }
 

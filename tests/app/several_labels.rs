@@ -34,7 +34,7 @@ fn used(program: &mut Program, mode: Mode) -> Vec<Effect> {
 fn separate(scores: [(&str, f64); 4]) -> Record {
     let mut record = record(scores[0].0, scores[0].1, Decision::Confident).expect("a result");
     record.mode = Mode::Multi;
-    record.prompts = "general".to_owned();
+    "general".clone_into(&mut record.prompts);
     let template = record.verdict.scores[0].clone();
     let scores = scores.map(|(name, probability)| {
         let mut score = template.clone();

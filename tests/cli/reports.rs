@@ -69,6 +69,12 @@ fn tree(object: &InMemDicomObject) -> Vec<String> {
                 &items(item, tags::MEASURED_VALUE_SEQUENCE)[0],
                 tags::NUMERIC_VALUE,
             ),
+            "SCOORD" => {
+                let data = item.element(tags::GRAPHIC_DATA).expect("coordinates");
+                let data = data.to_multi_float32().expect("numbers");
+                format!("{} {data:?}", text(item, tags::GRAPHIC_TYPE))
+            }
+            "PNAME" => text(item, tags::PERSON_NAME),
             "IMAGE" => text(
                 &items(item, tags::REFERENCED_SOP_SEQUENCE)[0],
                 tags::REFERENCED_SOP_INSTANCE_UID,
@@ -186,6 +192,79 @@ fn a_review_is_the_observation_of_a_person_beside_that_of_the_program() {
         ),
         (1, 2, 1)
     );
+}
+
+#[test]
+fn measurements_are_numbers_of_a_person_with_the_coordinates_of_their_figures() {
+    let home = home();
+    let library = home
+        .path()
+        .join(".local/share/medivision-tui/library.sqlite3");
+    let library = rusqlite::Connection::open(library).expect("a library");
+    let mut insert = library
+        .prepare(
+            "INSERT INTO measurements (key, content, frame, kind, points, measured, unit, author, at)
+             SELECT ?1, content, 0, ?2, ?3, ?4, 'HU', ?5, '2026-01-31T10:00:00Z' FROM files WHERE path LIKE '%ct1.dcm'",
+        )
+        .expect("a statement");
+    for (key, kind, points, measured, author) in [
+        (
+            "a",
+            "length",
+            "[[0.5,1.5],[4.5,1.5]]",
+            r#"{"length":{"value":2.8,"unit":"millimetres"}}"#,
+            "Ana Ruiz",
+        ),
+        (
+            "b",
+            "ellipse",
+            "[[1.5,2.5],[5.5,12.5]]",
+            r#"{"area":{"value":31.4,"unit":"at_detector"},
+                "statistics":{"pixels":12,"mean":-3.5,"deviation":0.25,"min":-9.0,"max":7.0}}"#,
+            "bo",
+        ),
+    ] {
+        insert
+            .execute([key, kind, points, measured, author])
+            .expect("inserted");
+    }
+    let tree_of = |arguments: &[&str]| {
+        let all = [&["in/ct1.dcm", "--output", "out"], arguments].concat();
+        let output = export(home.path(), &all);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        tree(&reports(&home.path().join("out"))[0])
+    };
+    let all = tree_of(&["--show-phi"]);
+    for expected in [
+        "    HAS OBS CONTEXT TEXT Tracking Identifier = length 1 by Ana Ruiz",
+        "    HAS OBS CONTEXT PNAME Person Observer Name = Ana Ruiz",
+        "    CONTAINS NUM Length = 2.8",
+        "      INFERRED FROM SCOORD Source of Measurement = POLYLINE [0.5, 1.5, 4.5, 1.5]",
+        &format!("        SELECTED FROM IMAGE Source of Measurement = {INSTANCE}"),
+        "    HAS OBS CONTEXT PNAME Person Observer Name = bo",
+        // The longer axis first.
+        "    CONTAINS SCOORD Image Region = ELLIPSE [3.5, 2.5, 3.5, 12.5, 1.5, 7.5, 5.5, 7.5]",
+        &format!("      SELECTED FROM IMAGE Source Image = {INSTANCE}"),
+        "    CONTAINS NUM Area = 31.4",
+        "      HAS CONCEPT MOD CODE Measurement Method = at the detector, where what lies before it is magnified",
+        "    CONTAINS NUM Attenuation Coefficient = -3.5",
+        "      HAS CONCEPT MOD CODE Derivation = Mean",
+        "    CONTAINS NUM Attenuation Coefficient = 0.25",
+        "      HAS CONCEPT MOD CODE Derivation = Standard Deviation",
+    ] {
+        assert!(
+            all.iter().any(|line| line == expected),
+            "{expected}: {all:#?}"
+        );
+    }
+    let blind = tree_of(&["--blind", "--reviewer", "Ana Ruiz"]);
+    let says = |words: &str| blind.iter().any(|line| line.contains(words));
+    assert!(says("length 1 by Ana Ruiz") && !says("by bo"), "{blind:#?}");
+    assert!(!says(INSTANCE), "UIDs are replaced without --show-phi");
+    let rows = ["--what", "measurements", "--blind", "--reviewer", "bo"];
+    let rows = lines(&run(home.path(), &[&["export"], &rows[..]].concat()));
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0]["author"], "bo");
 }
 
 #[test]

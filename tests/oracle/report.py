@@ -4,13 +4,16 @@
                                                   PROGRAM: target/debug/medivision-tui)
 
 Classifies synthetic studies with the built-in model, writes a report per image and per study, with and without the patient's
-identity, and compares what highdicom reads with the JSON lines of the same results and with known labels, imported as reviews.
+identity, and compares what highdicom reads with the JSON lines of the same results, with known labels, imported as reviews, and with
+measurements, put into the library as the interface stores them.
 """
 
 import csv
 import json
 import os
 import pathlib
+import random
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -21,6 +24,14 @@ from pydicom.sr.codedict import codes
 
 program = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "target/debug/medivision-tui").resolve()
 SCORE = highdicom.sr.CodedConcept("score", "99MVTUI", "Score, not calibrated")
+
+UNITS = {"millimetres": ("mm", "mm2"), "at_detector": ("mm", "mm2"), "pixels": ("{pixels}", "{pixels}2")}
+STATISTICS = {
+    "mean": codes.SCT.Mean,
+    "deviation": codes.SCT.StandardDeviation,
+    "min": codes.SCT.Minimum,
+    "max": codes.SCT.Maximum,
+}
 
 
 def accepted_by_validators(file: pathlib.Path) -> None:
@@ -33,13 +44,84 @@ def accepted_by_validators(file: pathlib.Path) -> None:
     assert dumped.returncode == 0 and not faults, (file, faults)
 
 
+def measure_something(rng: random.Random, unit: str | None) -> list[tuple[str, list, dict, str | None]]:
+    """A figure of each kind, with values."""
+
+    def points(count: int) -> list[list[float]]:
+        return [[rng.randrange(100) + 0.5, rng.randrange(100) + 0.5] for _ in range(count)]
+
+    in_unit = rng.choice(list(UNITS))
+
+    def extent() -> dict:
+        return {"value": rng.uniform(0.1, 5000), "unit": in_unit}
+
+    def region() -> dict:
+        values = {name: rng.uniform(-1000, 3000) for name in STATISTICS}
+        return {"area": extent(), "statistics": {"pixels": rng.randrange(1, 5000), **values}}
+
+    return [
+        ("length", points(2), {"length": extent()}, None),
+        ("angle", points(3), {"degrees": rng.uniform(0, 180)}, None),
+        ("ellipse", [[10.5, 20.5], [50.5, rng.choice([40.5, 90.5])]], region(), unit),
+        ("polygon", points(rng.randrange(3, 9)), region(), unit),
+    ]
+
+
+def same_measurement(group, roi, known: dict, frames: int) -> None:
+    """Compares a group of a report with a measurement of the library. `roi`: the coordinates as highdicom reads them."""
+    assert group.tracking_identifier == f"{known['kind']} {known['number']} by {known['author']}", group.tracking_identifier
+    source = roi.ContentSequence[0].ReferencedSOPSequence[0]
+    # Frames count from 1, and an object of one frame is referred to as a whole.
+    frame = source.get("ReferencedFrameNumber")
+    assert frame == (known["frame"] + 1 if frames > 1 else None), (frame, known["frame"], frames)
+    points = known["points"]
+    kind = "POLYLINE"
+    if known["kind"] == "polygon":
+        points = [*points, points[0]]
+    if known["kind"] == "ellipse":
+        kind, ((left, top), (right, bottom)) = "ELLIPSE", points
+        across = [[left, (top + bottom) / 2], [right, (top + bottom) / 2]]
+        down = [[(left + right) / 2, top], [(left + right) / 2, bottom]]
+        points = across + down if right - left >= bottom - top else down + across
+    # PS3.3 C.18.6.1.1: the upper left corner of the first pixel is 0\\0, as in the library.
+    assert (roi.GraphicType, list(roi.GraphicData)) == (kind, [at for point in points for at in point]), (roi, points)
+    expected = []
+    if "length" in known:
+        expected.append((codes.SCT.Length, None, known["length"]["value"], UNITS[known["length"]["unit"]][0]))
+    if "degrees" in known:
+        expected.append((codes.SCT.Angle, None, known["degrees"], "deg"))
+    if "area" in known:
+        expected.append((codes.SCT.Area, None, known["area"]["value"], UNITS[known["area"]["unit"]][1]))
+    hounsfield = known["unit"] == "HU"
+    name = codes.DCM.AttenuationCoefficient if hounsfield else highdicom.sr.CodedConcept("pixel-value", "99MVTUI", "Pixel value")
+    unit = "[hnsf'U]" if hounsfield else "{%s}" % known["unit"] if known["unit"] else "1"
+    for key, derivation in STATISTICS.items():
+        if "statistics" in known:
+            expected.append((name, derivation, known["statistics"][key], unit))
+    numbers = group.get_measurements()
+    assert len(numbers) == len(expected), (len(numbers), expected)
+    for number, (name, derivation, value, unit) in zip(numbers, expected):
+        assert number.name == name and number.derivation == derivation, (number.name, name)
+        assert abs(number.value - value) <= 1e-9 * max(1, abs(value)) and number.unit.value == unit, (number.value, value, unit)
+        at_detector = any(known.get(of, {}).get("unit") == "at_detector" for of in ("length", "area"))
+        assert bool(number.method) == (at_detector and derivation is None)
+
+
 def compare(report: highdicom.sr.ComprehensiveSR, lines: dict[str, list[dict]], of_image: dict[str, str]) -> int:
     """Compares the groups of a report with the results; returns how many there are."""
     groups = report.content.get_image_measurement_groups()
     devices = report.content.get_observer_contexts(observer_type=codes.DCM.Device)
     assert [device.observer_identifying_attributes.name for device in devices] == ["medivision-tui"]
+    persons = 0
     for group in groups:
         image = group.source_images[0]
+        if group.tracking_identifier.split()[0] in ("length", "angle"):
+            path = of_image[image.referenced_sop_instance_uid]
+            (known,) = [of for of in measured[path] if group.tracking_identifier.startswith(f"{of['kind']} ")]
+            (roi,) = group.get_measurements()[0].referenced_coordinates
+            same_measurement(group, roi, known, lines[path][0]["frames"])
+            persons += 1
+            continue
         if group.tracking_identifier.startswith("review by truth"):
             name = pathlib.Path(of_image[image.referenced_sop_instance_uid]).relative_to(folder / "studies")
             assert group.finding_type.value == truth[str(name)], (name, group.finding_type.value)
@@ -56,7 +138,15 @@ def compare(report: highdicom.sr.ComprehensiveSR, lines: dict[str, list[dict]], 
         assert len(scores) == len(claimed), (len(scores), len(claimed))
         for item, score in zip(scores, claimed):
             assert abs(item.value - score["probability"]) < 1e-10, (item.value, score)
-    return len(groups)
+    regions = report.content.get_planar_roi_measurement_groups()
+    for group in regions:
+        roi = group.roi
+        path = of_image[roi.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID]
+        (known,) = [of for of in measured[path] if group.tracking_identifier.startswith(f"{of['kind']} ")]
+        same_measurement(group, roi, known, lines[path][0]["frames"])
+        persons += 1
+    compared.append(persons)
+    return len(groups) + len(regions) - persons
 
 
 with tempfile.TemporaryDirectory() as home:
@@ -82,6 +172,24 @@ with tempfile.TemporaryDirectory() as home:
     reviewed = []
     for line in map(json.loads, run("export").splitlines()):
         lines.setdefault(line["path"], []).append(line)
+    measured: dict[str, list[dict]] = {}
+    compared: list[int] = []
+    rng = random.Random(16)
+    library = sqlite3.connect(folder / ".local/share/medivision-tui/library.sqlite3")
+    for path, results in lines.items():
+        frame = results[0]["frames"] - 1
+        (content,) = library.execute("SELECT content FROM files WHERE path = ?", [path.encode()]).fetchone()
+        for number, (kind, points, values, unit) in enumerate(measure_something(rng, rng.choice(["HU", "BQML", None])), 1):
+            author = "Ana Ruiz"
+            row = [f"{path}-{number}", content, frame, kind, json.dumps(points), json.dumps(values), unit, author]
+            library.execute("INSERT INTO measurements (key, content, frame, kind, points, measured, unit, author, at) "
+                            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, '2026-01-31T10:00:00Z')", row)
+    library.commit()
+    library.close()
+    # What the library says of them.
+    for known in map(json.loads, run("export", "--what", "measurements").splitlines()):
+        of_path = measured.setdefault(known["path"], [])
+        of_path.append({**known, "number": len(of_path) + 1})
     groups = 0
     for scope in ("instance", "study"):
         for identity in (True, False):
@@ -100,7 +208,8 @@ with tempfile.TemporaryDirectory() as home:
     results = sum(map(len, lines.values()))
     assert len(set(reviewed)) == len(truth) and len(reviewed) == 2 * len(truth), (len(reviewed), len(truth))
     assert groups == 2 * (results + len(truth)), (groups, results, len(truth))
+    assert sum(compared) == 2 * 4 * len(lines), (compared, len(lines))
     version = subprocess.run(["dsrdump", "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0].strip("$ ")
-    print(f"{results} results of {len(lines)} images, in reports per image and per study, and {len(truth)} reviews of a "
-          f"person: the same to highdicom "
+    print(f"{results} results of {len(lines)} images, in reports per image and per study, and {len(truth)} reviews and {4 * len(lines)} "
+          f"measurements of a person: the same to highdicom "
           f"{highdicom.__version__}; accepted by dciodvfy and by {version}")

@@ -55,6 +55,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 7] = [
             (Action::Measurements, "list of measurements"),
             (Action::Remove, "remove measurement"),
             (Action::Reformat, "sagittal, coronal, axial"),
+            (Action::Planes, "three planes, or one"),
             (Action::Slab, "slab: bright, dark, off"),
             (Action::Histogram, "histogram"),
         ],
@@ -232,13 +233,14 @@ pub struct PaletteEntry {
 }
 
 /// Names under which other viewers and editors know an action.
-const SYNONYMS: [(Action, &str); 30] = [
+const SYNONYMS: [(Action, &str); 31] = [
     (Action::Ruler, "ruler length caliper"),
     (Action::MeasureAngle, "cobb"),
     (Action::MeasureEllipse, "roi mean area circle oval"),
     (Action::MeasurePolygon, "roi mean area freehand"),
     (Action::Remove, "delete"),
     (Action::Reformat, "mpr reformat plane"),
+    (Action::Planes, "mpr orthogonal cross"),
     (Action::Slab, "mip minip projection thickness"),
     (Action::Probe, "hounsfield hu"),
     (Action::ZoomActual, "100%"),

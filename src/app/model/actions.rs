@@ -81,7 +81,8 @@ impl Model {
             }
             Action::Related => return self.choose_related(),
             Action::Measurements => self.list_measurements(),
-            Action::Reformat => return self.reformat(),
+            Action::Reformat => return self.reformat(false),
+            Action::Planes => return self.reformat(true),
             Action::Whole => {
                 if self.view() != Mode::Grid {
                     self.screen.set_full(!self.screen.is_full());
@@ -235,8 +236,8 @@ impl Model {
         Vec::from_iter(search)
     }
 
-    /// Shows the next plane across the stack of the image: the files of its series, or its frames.
-    fn reformat(&mut self) -> Vec<Effect> {
+    /// Shows the next plane across the stack of the image, or all of them: the stack is the files of its series, or its frames.
+    fn reformat(&mut self, all_planes: bool) -> Vec<Effect> {
         let is_seen = self.panels().preview.is_some() && self.viewer.image().is_some();
         let Some(file) = self.file_in_sight().filter(|_| is_seen) else {
             return Vec::new();
@@ -256,6 +257,10 @@ impl Model {
                 return Vec::new();
             }
         };
+        if all_planes {
+            self.viewer.toggle_planes(stack);
+            return Vec::new();
+        }
         let requests = self.viewer.next_plane(stack);
         self.carry_out(requests)
     }

@@ -532,6 +532,7 @@ impl Model {
         let blind = !self.results.is_blind();
         self.screen.close_overlay();
         self.results.set_blind(blind);
+        self.viewer.set_blind(blind);
         let needs_results = self.folder().options().sort.by.needs_results();
         if blind && needs_results {
             self.browser
@@ -540,7 +541,7 @@ impl Model {
         self.browser.folder.rerank_all(&self.results);
         let key = self.env.key(Action::Review);
         let words = if blind {
-            format!("blind: results and the reviews of others are hidden; {key} b shows them again")
+            format!("blind: results and what others say are hidden; {key} b shows them again")
         } else {
             "results and reviews are shown".to_owned()
         };

@@ -38,10 +38,8 @@ impl Model {
             Msg::Tick(now) => self.tick(now),
             Msg::Report { severity, text } => self.say(severity, &text),
             Msg::Previewed(previewed) => return self.viewer.take_preview(*previewed),
-            Msg::Measurements { file, all } => {
-                let blind = self.results.is_blind();
-                self.viewer.measurements_read(&file, all, blind);
-            }
+            Msg::VolumeProgress { done, all } => self.viewer.note_volume_progress(done, all),
+            Msg::Measurements { file, all } => self.viewer.measurements_read(&file, all),
             Msg::SidePreviewed { side, previewed } => {
                 if let Some(comparison) = self.screen.comparison_mut() {
                     comparison.take_preview(side, *previewed);

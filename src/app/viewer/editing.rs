@@ -321,14 +321,19 @@ impl Viewer {
         self.measurements.request(&file)
     }
 
-    /// Takes in the stored measurements of a file; only the user's own if `blind`.
-    pub(in crate::app) fn measurements_read(
-        &mut self,
-        file: &FoundFile,
-        all: Vec<Measurement>,
-        blind: bool,
-    ) {
-        self.measurements.stored(file, all, blind);
+    /// Takes in the stored measurements of a file.
+    pub(in crate::app) fn measurements_read(&mut self, file: &FoundFile, all: Vec<Measurement>) {
+        self.measurements.stored(file, all);
+    }
+
+    /// Hides the measurements of others from a reviewer who works blind, or shows them again. A point of one that is hidden is
+    /// let go.
+    pub(in crate::app) fn set_blind(&mut self, blind: bool) {
+        self.measurements.set_blind(blind);
+        let is_editing = self.pointer.as_ref().is_some_and(Pointer::is_editing);
+        if is_editing && self.measurements.selected().is_none() {
+            self.pointer = None;
+        }
     }
 
     /// The effects that store what still waits to be, at the end of the session.

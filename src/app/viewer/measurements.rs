@@ -49,6 +49,8 @@ pub(crate) struct Measurements {
     made: u64,
     /// The one that is selected.
     selected: Option<MeasurementId>,
+    /// Whether those of others are hidden, as they would bias a reviewer who works blind.
+    blind: bool,
 }
 
 impl Measurements {
@@ -77,9 +79,24 @@ impl Measurements {
         known
     }
 
-    /// The measurements of a file, in the order in which they were made.
+    /// The measurements of a file that may be seen, in the order in which they were made.
     pub(super) fn list(&self, file: &FoundFile) -> impl Iterator<Item = &Measurement> {
-        self.of(file).iter().map(|kept| &kept.measurement)
+        let all = self.of(file).iter().map(|kept| &kept.measurement);
+        all.filter(|measurement| !self.hides(measurement))
+    }
+
+    fn hides(&self, measurement: &Measurement) -> bool {
+        self.blind && measurement.author.as_ref() != Some(&self.author)
+    }
+
+    /// Hides the measurements of others, or shows them again. A hidden one is not selected any more.
+    pub(super) fn set_blind(&mut self, blind: bool) {
+        self.blind = blind;
+        let mut all = self.files.values().flat_map(|known| &known.all);
+        let selected = all.find(|kept| Some(&kept.measurement.id) == self.selected.as_ref());
+        if selected.is_some_and(|kept| self.hides(&kept.measurement)) {
+            self.selected = None;
+        }
     }
 
     /// The one that is selected.
@@ -233,16 +250,13 @@ impl Measurements {
         Some(Effect::Measurements(file.clone()))
     }
 
-    /// Takes in the measurements that the library has of a file; those of others would bias a reviewer who works blind.
-    pub(super) fn stored(&mut self, file: &FoundFile, stored: Vec<Measurement>, blind: bool) {
-        let own = self.author.clone();
-        let is_shown =
-            |measurement: &Measurement| !blind || measurement.author.as_ref() == Some(&own);
+    /// Takes in the measurements that the library has of a file.
+    pub(super) fn stored(&mut self, file: &FoundFile, stored: Vec<Measurement>) {
         let all = &mut self.of_mut(file).all;
         let known = |id: &MeasurementId| all.iter().any(|kept| kept.measurement.id == *id);
         let new: Vec<HeldMeasurement> = stored
             .into_iter()
-            .filter(|measurement| is_shown(measurement) && !known(&measurement.id))
+            .filter(|measurement| !known(&measurement.id))
             .map(|measurement| HeldMeasurement {
                 measurement,
                 waits: false,
@@ -346,10 +360,16 @@ mod tests {
             unit: None,
             author: Some(author.to_owned()),
         };
+        let mut measurements = Measurements::new("doe".to_owned());
+        measurements.stored(&file, vec![by("doe"), by("roe")]);
+        let others = MeasurementId::Stored("roe".into());
+        measurements.select(Some(others.clone()));
         for (blind, shown) in [(true, 1), (false, 2)] {
-            let mut measurements = Measurements::new("doe".to_owned());
-            measurements.stored(&file, vec![by("doe"), by("roe")], blind);
+            measurements.set_blind(blind);
             assert_eq!(measurements.list(&file).count(), shown);
+            assert_eq!(measurements.figures(&file, 0).len(), shown);
+            assert_eq!(measurements.get(&file, &others).is_some(), !blind);
+            assert_eq!(measurements.selected(), None);
         }
     }
 

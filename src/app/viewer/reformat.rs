@@ -4,7 +4,7 @@ use super::Viewer;
 use crate::app::entry::FoundFile;
 use crate::app::preview::{Reformat, VolumeView};
 use crate::app::request::Request;
-use crate::media::volume::{Projection, ReformatPlane, Slab};
+use crate::media::volume::{PlaneAxes, Projection, ReformatPlane, Slab};
 use crate::view::placement::Aim;
 
 /// Thicknesses of slabs that can be chosen, in millimetres.
@@ -34,15 +34,44 @@ impl Viewer {
             (Some(plane), Some(reformat)) => reformat.plane = plane,
             (None, _) => self.reformat = None,
             (Some(plane), None) => {
-                self.reformat = Some(Reformat {
-                    stack: stack.into(),
-                    plane,
-                    at: None,
-                    slab: None,
-                });
+                self.begin_reformat(stack, plane);
             }
         }
         Vec::new()
+    }
+
+    fn begin_reformat(&mut self, stack: Vec<FoundFile>, plane: ReformatPlane) {
+        self.volume_progress = None;
+        self.reformat = Some(Reformat {
+            stack: stack.into(),
+            plane,
+            all_planes: false,
+            at: None,
+            slab: None,
+        });
+    }
+
+    /// Shows the three planes side by side, or again the one in focus alone. `stack` as in [`Self::next_plane`].
+    pub(in crate::app) fn toggle_planes(&mut self, stack: Vec<FoundFile>) {
+        (self.film, self.pointer) = (None, None);
+        self.measurements.select(None);
+        self.view.aim = Aim::default();
+        if self.reformat.is_none() {
+            self.begin_reformat(stack, ReformatPlane::Axial);
+        }
+        if let Some(reformat) = &mut self.reformat {
+            reformat.all_planes = !reformat.all_planes;
+        }
+    }
+
+    /// Notes how many of the images of the volume have been read.
+    pub(in crate::app) fn note_volume_progress(&mut self, done: usize, all: usize) {
+        self.volume_progress = self.is_reformatting().then_some((done, all));
+    }
+
+    /// How many of the images of the volume have been read, while that lasts.
+    pub(crate) fn volume_progress(&self) -> Option<(usize, usize)> {
+        self.volume_progress.filter(|_| self.is_reformatting())
     }
 
     /// Shows the brightest values of a slab, then the darkest, then a single plane again.
@@ -85,7 +114,7 @@ impl Viewer {
         let Some(view) = self.volume_view() else {
             return self.reformat.is_some();
         };
-        let through = view.axes.through;
+        let through = self.axes_in_focus(&view).through;
         self.move_cross(view, through, |at, last| {
             // Towards the back, the right and the feet, as the planes lie one behind the other.
             (at as usize)
@@ -100,9 +129,27 @@ impl Viewer {
         let Some(view) = self.volume_view() else {
             return false;
         };
+        let (axes, (x, y)) = match view.panels {
+            None => (view.axes, (x, y)),
+            Some(panels) => {
+                let hit = panels.iter().find(|panel| panel.area.contains((x, y)));
+                // Between the panels lies nothing.
+                let Some(panel) = hit else { return true };
+                if let Some(reformat) = &mut self.reformat {
+                    reformat.plane = panel.plane;
+                }
+                let (axes, area) = (panel.axes, panel.area);
+                let voxel = |from: u32, pixels: u32, axis: usize| {
+                    let voxels = u64::from(view.size[axis]);
+                    (u64::from(from) * voxels / u64::from(pixels.max(1))) as u32
+                };
+                let x = voxel(x - area.x, area.width, axes.across);
+                (axes, (x, voxel(y - area.y, area.height, axes.down)))
+            }
+        };
         for (axis, seen, flipped) in [
-            (view.axes.across, x, view.axes.flipped[0]),
-            (view.axes.down, y, view.axes.flipped[1]),
+            (axes.across, x, axes.flipped[0]),
+            (axes.down, y, axes.flipped[1]),
         ] {
             self.move_cross(view, axis, |_, last| {
                 let seen = seen.min(last);
@@ -110,6 +157,14 @@ impl Viewer {
             });
         }
         true
+    }
+
+    /// The axes of the plane in focus.
+    fn axes_in_focus(&self, view: &VolumeView) -> PlaneAxes {
+        let plane = self.reformat.as_ref().map(|reformat| reformat.plane);
+        let panels = view.panels.iter().flatten();
+        let mut focused = panels.filter(|panel| Some(panel.plane) == plane);
+        focused.next().map_or(view.axes, |panel| panel.axes)
     }
 
     fn move_cross(&mut self, view: VolumeView, axis: usize, to: impl Fn(u32, u32) -> u32) {

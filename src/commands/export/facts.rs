@@ -11,12 +11,12 @@ use crate::cli::{ExportArgs, ExportFormat};
 use crate::library::export::{FactKind, FactWriter, TableFormat};
 use crate::library::{Library, ResultSelection, ReviewPosition};
 
-/// Writes all reviews or measurements of the selected files; returns the exit code.
+/// Writes the reviews or measurements of the selected files, of all authors or only of one; returns the exit code.
 pub(super) fn run(
     arguments: &ExportArgs,
     library: &Arc<Library>,
     selection: &ResultSelection,
-    kind: FactKind,
+    (kind, only_of): (FactKind, Option<&str>),
 ) -> Result<u8, Fault> {
     let given = [
         ("--filter", !arguments.filter.is_empty()),
@@ -39,8 +39,10 @@ pub(super) fn run(
     let output = arguments.output.as_deref();
     let exported = write_table(output, format, kind.name(), |out| {
         let rows = match kind {
-            FactKind::Reviews => write_reviews(out, format, library, selection)?,
-            FactKind::Measurements => write_measurements(out, format, library, selection)?,
+            FactKind::Reviews => write_reviews(out, format, library, (selection, only_of))?,
+            FactKind::Measurements => {
+                write_measurements(out, format, library, (selection, only_of))?
+            }
         };
         Ok(Exported {
             rows,
@@ -53,6 +55,10 @@ pub(super) fn run(
     Ok(exit::OK)
 }
 
+fn is_by(only_of: Option<&str>, author: &str) -> bool {
+    only_of.is_none_or(|only| only == author)
+}
+
 fn is_selected(selection: &ResultSelection, path: &Path) -> bool {
     let mut paths = selection.paths.iter();
     selection.paths.is_empty() || paths.any(|selected| path.starts_with(selected))
@@ -62,7 +68,7 @@ fn write_reviews(
     out: TableOutput,
     format: TableFormat,
     library: &Library,
-    selection: &ResultSelection,
+    (selection, only_of): (&ResultSelection, Option<&str>),
 ) -> Result<u64, ExportError> {
     let (changes, _) = library
         .review_changes(ReviewPosition::default())
@@ -75,7 +81,8 @@ fn write_reviews(
     let mut rows = 0;
     for review in library.reviews().map_err(unusable(library))? {
         let prompts = selection.prompts.as_ref();
-        let is_wanted = prompts.is_none_or(|name| *name == review.prompts);
+        let is_wanted =
+            prompts.is_none_or(|name| *name == review.prompts) && is_by(only_of, &review.reviewer);
         if is_wanted && !review.is_empty() && is_selected(selection, &review.path) {
             let key = (&*review.content, &*review.prompts, &*review.reviewer);
             writer.review(&review, sampled.contains(&key))?;
@@ -90,13 +97,13 @@ fn write_measurements(
     out: TableOutput,
     format: TableFormat,
     library: &Library,
-    selection: &ResultSelection,
+    (selection, only_of): (&ResultSelection, Option<&str>),
 ) -> Result<u64, ExportError> {
     let mut writer = FactWriter::new(out, format, FactKind::Measurements)?;
     let mut rows = 0;
     let measured = library.all_measurements().map_err(unusable(library))?;
     for (path, content, measurement) in measured {
-        if is_selected(selection, &path) {
+        if is_selected(selection, &path) && is_by(only_of, &measurement.author) {
             writer.measurement(&path, &content, &measurement)?;
             rows += 1;
         }

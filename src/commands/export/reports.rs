@@ -32,6 +32,8 @@ pub(super) struct ReportExport<'a> {
     /// Whether reports say who the patient is.
     pub(super) with_identity: bool,
     pub(super) folder: &'a Path,
+    /// The reviewer who alone has a say, if that reviewer works blind.
+    pub(super) only_of: Option<&'a str>,
 }
 
 /// What became of the images.
@@ -152,11 +154,21 @@ impl ReportExport<'_> {
                 "it has changed since it was classified; classify it again",
             ));
         }
+        let is_said = |author: &str| self.only_of.is_none_or(|only| author == only);
+        let reviews = self.filter.reviews().of_content(&results.content);
         let mut reviews: Vec<&Review> =
-            self.filter.reviews().of_content(&results.content).collect();
+            reviews.filter(|review| is_said(&review.reviewer)).collect();
         reviews.sort_by_key(|review| (&review.prompts, &review.reviewer));
         let said = results.records.iter().map(Observation::of_result);
         let said = said.chain(reviews.into_iter().map(Observation::of_review));
+        let frames = results.records.first().map_or(1, |record| record.frames);
+        let measured = self.library.measurements(&results.content);
+        let measured = measured
+            .iter()
+            .filter(|measurement| is_said(&measurement.author))
+            .zip(1..)
+            .map(|(measurement, number)| Observation::of_measurement(measurement, number, frames));
+        let said = said.chain(measured);
         Ok(ReportedImage {
             identity,
             observations: said.collect(),

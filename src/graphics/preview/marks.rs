@@ -11,6 +11,7 @@ use crate::app::viewer::facts;
 use crate::app::viewer::measurements::measured_words;
 use crate::app::{MarkedFigure, OverlayText, PreviewKey, Scene, VolumeView};
 use crate::media::measure::{Figure, FigureKind, Measured};
+use crate::media::volume::{PlanePanel, ReformatPlane};
 use crate::media::{Annotation, AnnotationShape};
 use crate::view::placement::Placement;
 
@@ -45,7 +46,21 @@ pub(super) fn draw(
     }
     let tick = (cell_w / 4.0).max(1.0);
     if let Some(view) = scene.volume.filter(|_| key.marks.overlays) {
-        canvas.planes(&view, &drawn.place, cell_w);
+        match view.panels {
+            None => canvas.planes(&view, &drawn.place, cell_w),
+            Some(panels) => {
+                for panel in panels {
+                    let area = [
+                        panel.area.x,
+                        panel.area.y,
+                        panel.area.width,
+                        panel.area.height,
+                    ];
+                    let at = panel.cross(view.at, view.size);
+                    canvas.planes_at(at, area.map(f64::from), &drawn.place, cell_w);
+                }
+            }
+        }
     }
     for [from, to] in key.marks.lines.iter() {
         let at = |point: &[f64; 2]| drawn.place.screen_at((point[0], point[1]));
@@ -62,14 +77,61 @@ pub(super) fn draw(
         );
     }
     if !key.is_cells() {
-        for label in figure_labels(drawn, key, scene, cell) {
+        for label in labels(drawn, key, scene, cell) {
             MarkCanvas::new(image, cell).write(&label, cell);
         }
     }
 }
 
+/// The texts over an image: what its figures measure, and which planes it shows.
+pub(super) fn labels(
+    drawn: &Drawn,
+    key: &PreviewKey,
+    scene: &Scene,
+    cell: (u16, u16),
+) -> Vec<OverlayText> {
+    let mut all = figure_labels(drawn, key, scene, cell);
+    let view = scene.volume.filter(|_| key.marks.overlays);
+    if let (Some(view), Some(reformat)) = (view, &key.reformat) {
+        all.extend(panel_labels(&view, reformat.plane, &drawn.place));
+    }
+    all
+}
+
+/// The names of planes side by side, the one in focus in brackets, and patient directions at the edges of each.
+fn panel_labels(view: &VolumeView, focus: ReformatPlane, place: &Placement) -> Vec<OverlayText> {
+    let (width, height) = (f64::from(place.width), f64::from(place.height));
+    let label = |text: String, at: (f64, f64)| {
+        let (x, y) = place.screen_at(at);
+        let is_visible = (0.0..width).contains(&x) && (0.0..height).contains(&y);
+        is_visible.then(|| OverlayText {
+            lines: vec![text],
+            at: (x / width, y / height),
+        })
+    };
+    let of_panel = |panel: &PlanePanel| {
+        let through = panel.axes.through;
+        let (at, count) = (view.at[through] + 1, view.size[through]);
+        let name = format!("{} {at}/{count}", panel.plane.name());
+        let name = if panel.plane == focus {
+            format!("[{name}]")
+        } else {
+            name
+        };
+        let area = panel.area;
+        let [x, y, w, h] = [area.x, area.y, area.width, area.height].map(f64::from);
+        let mut all = vec![label(name, (x, y))];
+        if let Some((left, top)) = panel.edges {
+            all.push(label(left.to_string(), (x, y + h / 2.0)));
+            all.push(label(top.to_string(), (x + w / 2.0, y)));
+        }
+        all.into_iter().flatten()
+    };
+    view.panels.iter().flatten().flat_map(of_panel).collect()
+}
+
 /// What the figures measure, beside each of them and within the image.
-pub(super) fn figure_labels(
+fn figure_labels(
     drawn: &Drawn,
     key: &PreviewKey,
     scene: &Scene,
@@ -238,9 +300,20 @@ impl MarkCanvas<'_> {
             seen(axes.across, axes.flipped[0]),
             seen(axes.down, axes.flipped[1]),
         );
-        let size = [axes.across, axes.down].map(|axis| f64::from(view.size[axis]));
+        let [width, height] = [axes.across, axes.down].map(|axis| f64::from(view.size[axis]));
+        self.planes_at((x, y), [0.0, 0.0, width, height], place, gap);
+    }
+
+    /// Draws lines through a point to the edges of an area, which is given by its left, top, width and height.
+    fn planes_at(
+        &mut self,
+        (x, y): (f64, f64),
+        [left, top, width, height]: [f64; 4],
+        place: &Placement,
+        gap: f64,
+    ) {
         let middle = place.screen_at((x, y));
-        for end in [(0.0, y), (size[0], y), (x, 0.0), (x, size[1])] {
+        for end in [(left, y), (left + width, y), (x, top), (x, top + height)] {
             let end = place.screen_at(end);
             let (dx, dy) = (end.0 - middle.0, end.1 - middle.1);
             let length = dx.hypot(dy);

@@ -12,7 +12,7 @@ use super::ranges::{Ranges, SampleStep};
 use super::related::{ComposedOverlays, OverlayComposer};
 use super::slide::{AssemblyObserver, Slide, SlideView, Slides};
 use super::store::{FileVersion, FrameStore};
-use super::volumes::Volumes;
+use super::volumes::{VolumeProgress, Volumes};
 use crate::app::{
     ImageView, MarkedFigure, PixelValue, Preview, PreviewKey, Quality, Reformat, RelatedContent,
     Scene, Stamp, VolumeView,
@@ -86,6 +86,13 @@ impl Renderer {
             ahead: Vec::new(),
             nearby: Vec::new(),
         }
+    }
+
+    /// Tells `on_volume` how many images of a volume that takes long have been read, and of how many.
+    #[must_use]
+    pub fn with_volume_progress(mut self, on_volume: VolumeProgress) -> Self {
+        self.volumes.set_progress(on_volume);
+        self
     }
 
     /// Renders a request; `None` if it was overtaken meanwhile.
@@ -202,8 +209,12 @@ impl Renderer {
         source: &ImageSource,
         overtaken: &dyn Fn() -> bool,
     ) -> Option<Result<Preview, MediaError>> {
+        let cell = self.drivers.grid(key.graphics, key.quality).cell;
+        let side = |cells: u16, cell: u16| u32::from(cells) * u32::from(cell);
+        let room = (side(key.cols, cell.width), side(key.rows, cell.height));
         let made = media::contain("preview", || {
-            self.volumes.reformat(reformat, source.info(), overtaken)
+            self.volumes
+                .reformat(reformat, source.info(), room, overtaken)
         });
         let (slide, view) = match made {
             Ok(made) => made?,
@@ -362,7 +373,7 @@ impl Renderer {
         if key.is_cells() {
             // The interface writes the texts over cells.
             let cell = self.drivers.grid(key.graphics, key.quality).drawn_cell();
-            let labels = marks::figure_labels(&drawn, key, &scene, cell);
+            let labels = marks::labels(&drawn, key, &scene, cell);
             scene.about.labels.extend(labels);
         }
         let image = draw::finish(

@@ -122,10 +122,8 @@ fn the_latest_request_wins() {
         .map(|n| png(folder.path(), &format!("{n}.png"), n))
         .collect();
     let (sender, previews) = crossbeam_channel::unbounded();
-    let worker = PreviewWorker::start(Output::default(), move |previewed| {
-        drop(sender.send(previewed));
-    })
-    .unwrap();
+    let sink = move |previewed| drop(sender.send(previewed));
+    let worker = PreviewWorker::start(Output::default(), sink, |_, _| {}).unwrap();
     for path in &paths {
         worker.request(key(path, 40, 20));
     }
@@ -670,27 +668,49 @@ fn a_reformat_is_made_of_the_files_of_a_stack() {
             .into()
     };
     let mut renderer = Renderer::new(Output::default());
-    let mut render = |stack, plane| {
+    let mut render = |stack, plane, all_planes| {
         let mut key = key(&file("ct1.dcm").path, 40, 20);
         let reformat = Reformat {
             stack,
             plane,
+            all_planes,
             at: None,
             slab: None,
         };
         (key.reformat, key.marks.overlays) = (Some(Arc::new(reformat)), true);
         renderer.render(&key, &never).expect("not overtaken")
     };
-    let all = stack(&["ct2.dcm", "ct1.dcm", "ct3.dcm"]);
-    let shown = render(all, ReformatPlane::Coronal).expect("a plane");
+    let all: Arc<[FoundFile]> = stack(&["ct2.dcm", "ct1.dcm", "ct3.dcm"]);
+    let shown = render(Arc::clone(&all), ReformatPlane::Coronal, false).expect("a plane");
     assert_eq!((shown.info.width, shown.info.height), (32, 3));
     assert_eq!(shown.scene.note.as_deref(), Some("coronal 17/32"));
     let letters = shown.scene.letters().expect("letters");
     assert_eq!((letters.left.as_str(), letters.top.as_str()), ("R", "H"));
     let view = shown.scene.volume.expect("a volume");
     assert_eq!((view.size, view.at), ([32, 32, 3], [16, 16, 1]));
+    let shown = render(all, ReformatPlane::Coronal, true).expect("three planes");
+    let view = shown.scene.volume.expect("a volume");
+    let panels = view.panels.expect("panels");
+    let area = panels[2].area;
+    // A voxel is 1 × 1 × 2.5 mm in this stack, a pixel 1 × 1 mm.
+    let spacing = shown.scene.geometry.spacing.expect("a spacing");
+    assert_eq!(
+        (spacing.rows_mm, spacing.columns_mm),
+        (0.7, 0.7),
+        "{panels:?}"
+    );
+    assert_eq!(
+        spacing.within,
+        Some(area),
+        "lengths hold in the panel in focus"
+    );
+    let labels = &shown.scene.about.labels;
+    let texts: Vec<_> = labels.iter().map(|label| label.lines[0].as_str()).collect();
+    for expected in ["axial 2/3", "sagittal 17/32", "[coronal 17/32]", "R", "H"] {
+        assert!(texts.contains(&expected), "{expected}: {texts:?}");
+    }
     let two = stack(&["ct1.dcm", "ct2.dcm"]);
-    let error = render(two, ReformatPlane::Sagittal).expect_err("two slices");
+    let error = render(two, ReformatPlane::Sagittal, false).expect_err("two slices");
     assert_eq!(error.kind, ErrorKind::Unsupported);
     assert!(error.message.contains("2 slices are too few"), "{error}");
 }

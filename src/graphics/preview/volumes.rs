@@ -1,6 +1,8 @@
 //! The volume last reformatted, and how it is put together from the files of a stack.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use super::slide::Slide;
 use crate::app::{FoundFile, Reformat, VolumeView, text};
@@ -10,6 +12,8 @@ use crate::media::{self, DecodeOptions, ErrorKind, Frame, ImageInfo, ImageSource
 
 /// The share of the decoding budget that a volume may take, so that other images can still be decoded.
 const MAX_BUDGET_SHARE: u64 = 2;
+/// Interval between two reports of progress, and time before the first.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The volume made of a stack.
 struct StackVolume {
@@ -34,9 +38,13 @@ impl Evict for VolumeCache {
     }
 }
 
+/// Is told how many images of a volume have been read, and of how many.
+pub type VolumeProgress = Box<dyn Fn(usize, usize) + Send>;
+
 /// Makes reformats.
 pub(super) struct Volumes {
     cache: Arc<VolumeCache>,
+    on_progress: VolumeProgress,
 }
 
 impl Default for Volumes {
@@ -44,7 +52,10 @@ impl Default for Volumes {
         let cache = Arc::new(VolumeCache::default());
         let weak: Weak<VolumeCache> = Arc::downgrade(&cache);
         budget::decoding().register(weak);
-        Self { cache }
+        Self {
+            cache,
+            on_progress: Box::new(|_, _| {}),
+        }
     }
 }
 
@@ -55,11 +66,18 @@ struct StackFrame {
 }
 
 impl Volumes {
-    /// The plane that is requested, and how it lies in its volume; `None` if it was overtaken meanwhile.
+    /// Tells `on_progress` how many images of a volume that takes long have been read.
+    pub(super) fn set_progress(&mut self, on_progress: VolumeProgress) {
+        self.on_progress = on_progress;
+    }
+
+    /// The plane or planes that are requested, for `room` screen pixels, and how they lie in their volume; `None` if they were
+    /// overtaken meanwhile.
     pub(super) fn reformat(
         &self,
         reformat: &Reformat,
         info: &ImageInfo,
+        room: (u32, u32),
         overtaken: &dyn Fn() -> bool,
     ) -> Result<Option<(Slide, VolumeView)>, MediaError> {
         let Some(volume) = self.volume(&reformat.stack, overtaken)? else {
@@ -69,8 +87,15 @@ impl Volumes {
         let (size, axes) = (lattice.size(), lattice.axes(reformat.plane));
         let at = reformat.at.unwrap_or(size.map(|count| count / 2));
         let at = [0, 1, 2].map(|axis| at[axis].min(size[axis] - 1));
-        let plane = volume.reformat(reformat.plane, at[axes.through], reformat.slab);
-        let (grey, geometry) = plane.ok_or_else(|| {
+        let plane = if reformat.all_planes {
+            volume
+                .side_by_side(reformat.plane, at, reformat.slab, room)
+                .map(|(grey, geometry, panels)| (grey, geometry, Some(panels)))
+        } else {
+            let plane = volume.reformat(reformat.plane, at[axes.through], reformat.slab);
+            plane.map(|(grey, geometry)| (grey, geometry, None))
+        };
+        let (grey, geometry, panels) = plane.ok_or_else(|| {
             MediaError::new(ErrorKind::Internal, "the plane lies outside the volume")
         })?;
         let info = ImageInfo {
@@ -80,7 +105,15 @@ impl Volumes {
             ..info.clone()
         };
         let place = (at[axes.through] + 1, size[axes.through]);
-        let note = note(reformat.plane, place, reformat.slab);
+        let note = if panels.is_some() {
+            // Each panel has a label of its own.
+            slab_words(reformat.slab).map_or_else(
+                || "three planes".to_owned(),
+                |slab| format!("three planes, {slab}"),
+            )
+        } else {
+            note(reformat.plane, place, reformat.slab)
+        };
         let thickness = reformat
             .slab
             .map_or(lattice.steps()[axes.through], |slab| slab.thickness_mm);
@@ -89,6 +122,7 @@ impl Volumes {
             axes,
             at,
             thickness,
+            panels,
         };
         Ok(Some((
             Slide::whole(Frame::Grey(grey), info, geometry, note),
@@ -111,10 +145,14 @@ impl Volumes {
         let refuse = |error: media::volume::VolumeError| {
             MediaError::new(ErrorKind::Unsupported, format!("no reformat: {error}"))
         };
+        let progress = ProgressReport::new(&self.on_progress);
         let (mut places, mut frames) = (Vec::new(), Vec::new());
         for file in stack.iter() {
             if overtaken() {
                 return Ok(None);
+            }
+            if stack.len() > 1 {
+                progress.report(0, stack.len());
             }
             let source = media::open(&file.path)?;
             for number in 0..source.info().frames {
@@ -151,6 +189,7 @@ impl Volumes {
             let bytes = frame.bytes() as u64;
             check_size(bytes, frames.len())?;
             slices.push(frame.keep(bytes));
+            progress.report(slices.len(), frames.len());
         }
         let volume = Arc::new(Volume::new(lattice, slices).map_err(refuse)?);
         *self.cache.lock() = Some(StackVolume {
@@ -158,6 +197,28 @@ impl Volumes {
             volume: Arc::clone(&volume),
         });
         Ok(Some(volume))
+    }
+}
+
+/// Reports progress at intervals, the first after one.
+struct ProgressReport<'a> {
+    on_progress: &'a VolumeProgress,
+    last: Cell<Instant>,
+}
+
+impl<'a> ProgressReport<'a> {
+    fn new(on_progress: &'a VolumeProgress) -> Self {
+        Self {
+            on_progress,
+            last: Cell::new(Instant::now()),
+        }
+    }
+
+    fn report(&self, done: usize, all: usize) {
+        if self.last.get().elapsed() >= PROGRESS_INTERVAL {
+            self.last.set(Instant::now());
+            (self.on_progress)(done, all);
+        }
     }
 }
 
@@ -195,17 +256,16 @@ fn place(file: &FoundFile, source: &ImageSource, number: u32) -> SlicePlace {
 
 /// `sagittal 257/512, brightest of 10 mm`.
 fn note(plane: ReformatPlane, (at, count): (u32, u32), slab: Option<Slab>) -> String {
-    let name = match plane {
-        ReformatPlane::Axial => "axial",
-        ReformatPlane::Sagittal => "sagittal",
-        ReformatPlane::Coronal => "coronal",
+    let slab = slab_words(slab).map_or_else(String::new, |words| format!(", {words}"));
+    format!("{} {at}/{count}{slab}", plane.name())
+}
+
+/// `brightest of 10 mm`.
+fn slab_words(slab: Option<Slab>) -> Option<String> {
+    let slab = slab?;
+    let which = match slab.projection {
+        Projection::Maximum => "brightest",
+        Projection::Minimum => "darkest",
     };
-    let slab = slab.map_or_else(String::new, |slab| {
-        let which = match slab.projection {
-            Projection::Maximum => "brightest",
-            Projection::Minimum => "darkest",
-        };
-        format!(", {which} of {} mm", slab.thickness_mm)
-    });
-    format!("{name} {at}/{count}{slab}")
+    Some(format!("{which} of {} mm", slab.thickness_mm))
 }

@@ -3,9 +3,11 @@
 mod codes;
 mod content;
 mod document;
+mod measured;
 
 use crate::library::{Record, Review, json};
 use crate::media::ObjectIdentity;
+use crate::media::measure::Figure;
 use crate::scoring::Decision;
 pub use content::Concept;
 use content::{ContentItem, Relation};
@@ -32,12 +34,16 @@ pub struct Observation {
     pub at: String,
     /// What tells it from others of the same image, in a few words.
     pub tracking: String,
+    /// What identifies it in all reports on the image.
+    pub key: String,
     /// What was found.
     pub findings: Vec<Concept>,
     /// Statements without a number: what each is about, and what it says.
     pub evaluations: Vec<(Concept, ReportedStatement)>,
     /// Numbers.
     pub numbers: Vec<ReportedNumber>,
+    /// What the numbers were measured with; `None` if they are about the whole image.
+    pub figure: Option<Figure>,
 }
 
 /// Who makes an [`Observation`].
@@ -63,8 +69,8 @@ pub enum ReportedStatement {
 pub struct ReportedNumber {
     /// What is measured.
     pub name: Concept,
-    /// The condition that it is about, if any.
-    pub condition: Option<Concept>,
+    /// What makes the name more exact: concepts and their values.
+    pub modifiers: Vec<(Concept, Concept)>,
     /// The value.
     pub value: f64,
     /// Its unit, a concept of UCUM.
@@ -90,7 +96,7 @@ impl Observation {
         // It is a probability only once it was calibrated.
         let numbers = scores.map(|score| ReportedNumber {
             name: Concept::private("score", "Score, not calibrated"),
-            condition: Some(Concept::condition(&score.condition)),
+            modifiers: vec![(codes::FINDING.into(), Concept::condition(&score.condition))],
             value: score.probability,
             unit: codes::NO_UNIT.into(),
         });
@@ -108,20 +114,23 @@ impl Observation {
             None => format!(", mean of {} frames", record.frames),
             Some(_) => String::new(),
         };
+        let tracking = format!(
+            "model {}, prompts {}{of_frame}",
+            record.model, record.prompts
+        );
         Self {
             observer: Observer::Program(parameters.into()),
             frame: record.frame.filter(|_| record.frames > 1),
             at: record.at.clone(),
-            tracking: format!(
-                "model {}, prompts {}{of_frame}",
-                record.model, record.prompts
-            ),
+            key: format!("{tracking}, {}", record.at),
+            tracking,
             findings: is_claimed
                 .then(|| Concept::condition(&verdict.label))
                 .into_iter()
                 .collect(),
             evaluations,
             numbers: numbers.collect(),
+            figure: None,
         }
     }
 
@@ -148,20 +157,23 @@ impl Observation {
             evaluations.push((name, ReportedStatement::Text(words.to_owned())));
         }
         let labels = review.labels.iter().flatten();
+        let tracking = format!("review by {}, prompts {}", review.reviewer, review.prompts);
         Self {
             observer: Observer::Person(review.reviewer.clone()),
             frame: None,
             at: review.at.clone(),
-            tracking: format!("review by {}, prompts {}", review.reviewer, review.prompts),
+            key: format!("{tracking}, {}", review.at),
+            tracking,
             findings: labels.map(|label| Concept::condition(label)).collect(),
             evaluations,
             numbers: Vec::new(),
+            figure: None,
         }
     }
 
-    /// The measurement group (TID 1501) of an image.
+    /// The measurement group of an image: TID 1410 where it is about a region, else TID 1501.
     fn group(&self, image: &ObjectIdentity, names: UidNames) -> ContentItem {
-        let tracking = names.derived("tracking", &[&image.instance, &self.tracking, &self.at]);
+        let tracking = names.derived("tracking", &[&image.instance, &self.key]);
         let mut items = vec![
             ContentItem::text(
                 Relation::Context,
@@ -199,13 +211,30 @@ impl Observation {
         items.extend(
             findings.map(|found| ContentItem::code(Relation::Contains, codes::FINDING, found)),
         );
-        items.push(ContentItem::image(
-            codes::SOURCE,
-            &image.sop_class,
-            &names.written(&image.instance),
-            self.frame,
-        ));
-        items.extend(self.numbers.iter().map(ReportedNumber::item));
+        let instance = names.written(&image.instance);
+        let source = |relation, name| {
+            ContentItem::image(relation, name, &image.sop_class, &instance, self.frame)
+        };
+        let region = self
+            .figure
+            .as_ref()
+            .filter(|figure| measured::is_region(figure));
+        let line = self
+            .figure
+            .as_ref()
+            .filter(|figure| !measured::is_region(figure));
+        items.push(match region {
+            Some(figure) => measured::coordinates(Relation::Contains, codes::REGION, figure)
+                .with_children(vec![source(Relation::Selected, codes::SOURCE_IMAGE)]),
+            None => source(Relation::Contains, codes::SOURCE),
+        });
+        let origin = || {
+            let figure = line?;
+            let coordinates = measured::coordinates(Relation::Inferred, codes::SOURCE, figure);
+            Some(coordinates.with_children(vec![source(Relation::Selected, codes::SOURCE)]))
+        };
+        let numbers = self.numbers.iter();
+        items.extend(numbers.map(|number| number.item(origin())));
         items.extend(
             self.evaluations
                 .iter()
@@ -219,17 +248,18 @@ impl Observation {
                 }),
         );
         ContentItem::container(Some(Relation::Contains), codes::MEASUREMENT_GROUP, items)
-            .by_template("1501")
+            .by_template(if region.is_some() { "1410" } else { "1501" })
             .observed_at(&self.at)
     }
 }
 
 impl ReportedNumber {
-    fn item(&self) -> ContentItem {
-        let number = ContentItem::number(self.name.clone(), self.value, self.unit.clone());
-        let condition = self.condition.iter().cloned();
-        let condition =
-            condition.map(|found| ContentItem::code(Relation::Modifier, codes::FINDING, found));
-        number.with_children(condition.collect())
+    /// `origin`: what it was measured with, if that belongs to the number alone.
+    fn item(&self, origin: Option<ContentItem>) -> ContentItem {
+        let modifiers = self.modifiers.iter().cloned();
+        let modifiers =
+            modifiers.map(|(name, value)| ContentItem::code(Relation::Modifier, name, value));
+        ContentItem::number(self.name.clone(), self.value, self.unit.clone())
+            .with_children(modifiers.chain(origin).collect())
     }
 }

@@ -24,9 +24,27 @@ pub(super) const ALGORITHM_PARAMETERS: StandardCode = ("111002", "DCM", "Algorit
 pub(super) const ALGORITHM_VERSION: StandardCode = ("111003", "DCM", "Algorithm Version");
 pub(super) const FINDING: StandardCode = ("121071", "DCM", "Finding");
 pub(super) const SOURCE: StandardCode = ("121112", "DCM", "Source of Measurement");
+pub(super) const SOURCE_IMAGE: StandardCode = ("121324", "DCM", "Source Image");
+pub(super) const REGION: StandardCode = ("111030", "DCM", "Image Region");
+pub(super) const DERIVATION: StandardCode = ("121401", "DCM", "Derivation");
+pub(super) const METHOD: StandardCode = ("370129005", "SCT", "Measurement Method");
+pub(super) const LENGTH: StandardCode = ("410668003", "SCT", "Length");
+pub(super) const ANGLE: StandardCode = ("1483009", "SCT", "Angle");
+pub(super) const AREA: StandardCode = ("42798000", "SCT", "Area");
+pub(super) const ATTENUATION: StandardCode = ("112031", "DCM", "Attenuation Coefficient");
+pub(super) const MEAN: StandardCode = ("373098007", "SCT", "Mean");
+pub(super) const DEVIATION: StandardCode = ("386136009", "SCT", "Standard Deviation");
+pub(super) const MINIMUM: StandardCode = ("255605001", "SCT", "Minimum");
+pub(super) const MAXIMUM: StandardCode = ("56851009", "SCT", "Maximum");
 pub(super) const EVALUATIONS: StandardCode = ("C0034375", "UMLS", "Qualitative Evaluations");
 pub(super) const COMMENT: StandardCode = ("121106", "DCM", "Comment");
 pub(super) const NO_UNIT: StandardCode = ("1", "UCUM", "no units");
+pub(super) const MILLIMETRE: StandardCode = ("mm", "UCUM", "millimeter");
+pub(super) const SQUARE_MILLIMETRE: StandardCode = ("mm2", "UCUM", "square millimeter");
+pub(super) const PIXEL: StandardCode = ("{pixels}", "UCUM", "pixels");
+pub(super) const SQUARE_PIXEL: StandardCode = ("{pixels}2", "UCUM", "square pixels");
+pub(super) const DEGREE: StandardCode = ("deg", "UCUM", "degree");
+pub(super) const HOUNSFIELD: StandardCode = ("[hnsf'U]", "UCUM", "Hounsfield unit");
 
 /// The designator of the concepts that are this program's own.
 pub(super) const OWN_SCHEME: &str = "99MVTUI";

@@ -80,6 +80,10 @@ pub(super) enum Relation {
     Context,
     /// It makes the name more exact.
     Modifier,
+    /// It is what a value was derived from.
+    Inferred,
+    /// It is what a region is part of.
+    Selected,
 }
 
 /// A node of the content tree.
@@ -95,6 +99,8 @@ impl ContentItem {
             Relation::Contains => "CONTAINS",
             Relation::Context => "HAS OBS CONTEXT",
             Relation::Modifier => "HAS CONCEPT MOD",
+            Relation::Inferred => "INFERRED FROM",
+            Relation::Selected => "SELECTED FROM",
         });
         let relation = relation.map(|name| text(tags::RELATIONSHIP_TYPE, VR::CS, name));
         let elements = [
@@ -155,6 +161,7 @@ impl ContentItem {
 
     /// A reference to an image, or to one of its frames, from 0.
     pub(super) fn image(
+        relation: Relation,
         name: impl Into<Concept>,
         sop_class: &str,
         instance: &str,
@@ -165,8 +172,23 @@ impl ContentItem {
             let number = (u64::from(frame) + 1).to_string();
             reference.put(text(tags::REFERENCED_FRAME_NUMBER, VR::IS, &number));
         }
-        Self::new(Some(Relation::Contains), "IMAGE", name)
+        Self::new(Some(relation), "IMAGE", name)
             .with(sequence(tags::REFERENCED_SOP_SEQUENCE, vec![reference]))
+    }
+
+    /// Spatial coordinates: points in pairs of column and row from the upper left corner of the first pixel, whose centre is
+    /// (0.5, 0.5), which is how the standard counts them in an image of one pixel matrix (PS3.3 C.18.6.1.1).
+    pub(super) fn coordinates(
+        relation: Relation,
+        name: impl Into<Concept>,
+        graphic_type: &str,
+        points: &[[f64; 2]],
+    ) -> Self {
+        let data: Vec<f32> = points.iter().flatten().map(|at| *at as f32).collect();
+        let data = PrimitiveValue::F32(data.into());
+        Self::new(Some(relation), "SCOORD", name)
+            .with(DataElement::new(tags::GRAPHIC_DATA, VR::FL, data))
+            .with(text(tags::GRAPHIC_TYPE, VR::CS, graphic_type))
     }
 
     #[must_use]
