@@ -25,6 +25,7 @@ pub(crate) mod mode;
 pub(crate) mod model;
 pub(crate) mod models;
 pub mod msg;
+mod places;
 pub(crate) mod popup;
 pub mod preview;
 pub(crate) mod prompt_sets;
@@ -41,6 +42,7 @@ pub(crate) mod studies;
 pub(crate) mod tags;
 pub mod text;
 pub(crate) mod tiles;
+mod transfers;
 pub mod viewer;
 
 pub use crate::config::Theme;
@@ -55,6 +57,7 @@ pub use mode::Mode;
 pub use model::{Model, ReviewSetup, Setup};
 pub use models::OfferedModel;
 pub use msg::{Msg, Severity};
+pub use places::{PlaceChange, Places, SavedView};
 pub use preview::{
     Decorations, EncodedImage, Graphics, ImageView, MarkedFigure, OverlaidObjects, OverlayText,
     PixelValue, Preview, PreviewKey, Previewed, Quality, Reformat, RelatedContent, Scene,
@@ -69,7 +72,8 @@ pub fn init(setup: Setup) -> (Model, Vec<Effect>) {
     let mut model = Model::new(setup);
     if worklist {
         model.open_worklist();
-        let effects = model.start_watch();
+        let mut effects = model.start_watch();
+        effects.push(Effect::Places(None));
         return (model, effects);
     }
     model.announce_filter();
@@ -78,6 +82,7 @@ pub fn init(setup: Setup) -> (Model, Vec<Effect>) {
         generation: model.folder().generation(),
     }];
     effects.extend(model.start_watch());
+    effects.push(Effect::Places(None));
     (model, effects)
 }
 

@@ -207,6 +207,12 @@ impl CommandSetup {
             })
         })?;
         let memory = value(&config, "memory", config.memory.as_ref(), config::bytes)?;
+        if let Some(name) = &global.reviewer
+            && !name.is_empty()
+            && name.trim().is_empty()
+        {
+            return Err(Fault::usage("--reviewer: the name is blank; give a name"));
+        }
         let level = value(&config, "log_level", config.log_level.as_ref(), level)?;
         let rules = Rules::new(&config).map_err(Fault::usage)?;
         for exec in rules.iter().filter_map(|rule| rule.exec.as_ref()) {

@@ -246,7 +246,7 @@ pub struct Folders {
     pub cache: PathBuf,
     /// Holds library.sqlite3.
     pub data: PathBuf,
-    /// Holds the log and folders/.
+    /// Holds the log, places.toml and folders/.
     pub state: PathBuf,
 }
 
@@ -270,6 +270,11 @@ impl Folders {
     /// The persisted state of folders.
     pub fn folder_states(&self) -> PathBuf {
         self.state.join("folders")
+    }
+
+    /// Saved views and bookmarks.
+    pub fn places(&self) -> PathBuf {
+        self.state.join("places.toml")
     }
 
     /// The library.

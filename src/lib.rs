@@ -7,7 +7,7 @@
 //! * shell: [`runtime`], [`commands`], [`graphics`] (and `main`, [`cli`])
 //! * presentation: [`ui`]: `&Model` in, cells out
 //! * application: [`app`]: pure state and its transitions
-//! * services: [`jobs`], which drives the engine; [`exec`]; [`watch`], [`library`], [`engine`]
+//! * services: [`jobs`], which drives the engine; [`exec`]; [`transfer`]; [`watch`], [`library`], [`engine`]
 //! * model: [`encoder`]: the only layer that uses libtorch
 //! * domain: [`config`], [`media`], [`paths`], [`view`], [`rules`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
 //!
@@ -32,6 +32,7 @@ pub mod prompts;
 pub mod rules;
 pub mod runtime;
 pub mod scoring;
+pub mod transfer;
 pub mod ui;
 pub mod view;
 pub mod watch;

@@ -8,8 +8,10 @@ mod folders;
 mod library_changes;
 mod measurements;
 mod objects;
+mod places;
 mod prompt_files;
 mod reviews;
+mod transfers;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender};
 use crossterm::event::{Event as Input, KeyEventKind};
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -38,6 +41,7 @@ use library_changes::LibraryWatch;
 use measurements::MeasurementWriter;
 use prompt_files::PromptWatch;
 use reviews::ReviewWriter;
+use transfers::TransferRequest;
 
 /// How long shutdown waits for the engine, and then for the disk. A forward pass that takes longer is left behind.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -71,8 +75,14 @@ pub struct Services {
     _library_changes: Option<LibraryWatch>,
     /// `None` without a library.
     reviews: Option<ReviewWriter>,
-    /// Tells exports to end.
+    /// Where saved views and bookmarks are stored; `None` disables that.
+    places: Option<PathBuf>,
+    /// Stops the transfer under way.
+    transfer: transfers::TransferStop,
+    /// Tells exports and transfers to end.
     is_ending: Arc<AtomicBool>,
+    /// Held by exports and transfers until they have ended; the receiver then disconnects.
+    at_work: (Sender<()>, Receiver<()>),
     /// The newest generation requested, by which older listings end early.
     listing: Arc<AtomicU64>,
     /// The same for headers.
@@ -123,7 +133,10 @@ impl Services {
             tiles: None,
             watch: None,
             prompt_files: None,
+            places: None,
+            transfer: transfers::TransferStop::default(),
             is_ending: Arc::default(),
+            at_work: crossbeam_channel::bounded(0),
             listing: Arc::default(),
             headers: Arc::default(),
             related: Arc::default(),
@@ -144,6 +157,11 @@ impl Services {
     pub fn persist_folders(&mut self, store: Option<FolderStateStore>) -> io::Result<()> {
         self.folder_states = store.map(FolderStateWriter::start).transpose()?;
         Ok(())
+    }
+
+    /// Stores saved views and bookmarks in `file`; `None` disables that.
+    pub fn persist_places(&mut self, file: Option<PathBuf>) {
+        self.places = file;
     }
 
     /// The sender for messages from elsewhere, such as signals.
@@ -190,6 +208,10 @@ impl Services {
         let ended = others
             .into_iter()
             .fold(ended, |all, engine| engine.shutdown(Duration::ZERO) && all);
+        let (held, at_work) = self.at_work;
+        drop(held);
+        // They remove what they have not completed.
+        let _ = at_work.recv_timeout(SHUTDOWN_TIMEOUT);
         if let Some(folder_states) = self.folder_states {
             folder_states.finish(SHUTDOWN_TIMEOUT);
         }
@@ -269,6 +291,23 @@ impl Services {
                 mode,
                 revision,
             } => self.use_prompts(prompts, mode, revision),
+            Effect::Places(change) => {
+                places::request(self.places.clone(), change, Arc::clone(&self.send));
+            }
+            Effect::Folders { typed, base } => {
+                transfers::folders(typed, base, Arc::clone(&self.send));
+            }
+            Effect::Transfer {
+                kind,
+                files,
+                folder,
+                base,
+            } => {
+                let folder = transfers::expanded(&folder, &base);
+                self.run_transfer(TransferRequest::Begin(kind, files, folder));
+            }
+            Effect::UndoTransfer(done) => self.run_transfer(TransferRequest::Undo(done)),
+            Effect::StopTransfer => self.transfer.stop(),
             Effect::Models => choices::models(&self.choices, Arc::clone(&self.send)),
             Effect::Pull { id, serial } => {
                 self.pull = choices::pull(id, serial, self.choices.offline, Arc::clone(&self.send));
@@ -324,10 +363,22 @@ impl Services {
         }
     }
 
+    fn run_transfer(&mut self, request: TransferRequest) {
+        let (is_ending, held) = (Arc::clone(&self.is_ending), self.at_work.0.clone());
+        self.transfer = transfers::run(request, is_ending, held, Arc::clone(&self.send));
+    }
+
     fn export(&self, file: String, results: Vec<(PathBuf, Arc<[Record]>)>) {
         let library = self.settings.library.clone();
         let stopped = Arc::clone(&self.is_ending);
-        exports::export(file, results, library, stopped, Arc::clone(&self.send));
+        let held = self.at_work.0.clone();
+        exports::export(
+            file,
+            results,
+            library,
+            (stopped, held),
+            Arc::clone(&self.send),
+        );
     }
 
     fn start_watch(&mut self, root: &Path) {

@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 7] = [
     ],
     &["encoder"],
     &["engine", "library", "watch"],
-    &["exec", "jobs"],
+    &["exec", "jobs", "transfer"],
     &["app"],
     &["ui"],
     &["cli", "commands", "graphics", "runtime", "main", "lib"],

@@ -1,5 +1,7 @@
 //! The real binary in a pseudo-terminal: what the user sees, and that the terminal is restored.
 
+#[path = "terminal/files.rs"]
+mod files;
 #[path = "terminal/graphics.rs"]
 mod graphics;
 #[path = "terminal/limited.rs"]

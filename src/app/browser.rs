@@ -224,6 +224,11 @@ impl Browser {
         Request::info(text)
     }
 
+    /// Removes the mark of a file.
+    pub(super) fn unmark(&mut self, path: &Path) {
+        self.marked.remove(path);
+    }
+
     /// Removes all marks.
     pub(super) fn clear_marks(&mut self) {
         self.marked.clear();

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::entry::{FoundFile, Stamp};
 use super::folder_state::FolderState;
 use super::measurement::{Measurement, MeasurementId};
+use super::places::PlaceChange;
 use super::preview::PreviewKey;
 use crate::engine::{ClassifiedFile, SimilarityRequest};
 use crate::jobs::JobCommand;
 use crate::library::{Record, Review, ReviewRequest};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
+use crate::transfer::{Transfer, TransferKind};
 
 /// An action requested by [`super::update`]. No effect blocks the loop.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,6 +133,30 @@ pub enum Effect {
         /// The files and their results, in this order.
         results: Vec<(PathBuf, Arc<[Record]>)>,
     },
+    /// Change saved views and bookmarks if a change is given, and read them. Answered by [`super::Msg::Places`].
+    Places(Option<PlaceChange>),
+    /// List the folders that a path which is being typed may lead to. Answered by [`super::Msg::Folders`].
+    Folders {
+        /// The path, as typed.
+        typed: String,
+        /// Where relative paths begin.
+        base: PathBuf,
+    },
+    /// Copy or move files into a folder. Answered by [`super::Msg::Report`]s of progress and by [`super::Msg::Transferred`].
+    Transfer {
+        /// Which of the two.
+        kind: TransferKind,
+        /// The files.
+        files: Vec<PathBuf>,
+        /// The folder, as typed.
+        folder: String,
+        /// Where relative paths begin.
+        base: PathBuf,
+    },
+    /// Take a copy or move back. Answered as [`Self::Transfer`] is.
+    UndoTransfer(Transfer),
+    /// End the copy or move under way. The part that is done is its answer.
+    StopTransfer,
     /// List the models that can be chosen. Answered by [`super::Msg::Models`].
     Models,
     /// Download a model from the hub. Answered by [`super::Msg::Pulling`] and finally [`super::Msg::Pulled`].

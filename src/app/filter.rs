@@ -1,11 +1,14 @@
 //! The filter of a list: words that names match, and terms about results.
 
+mod completion;
+mod dates;
 mod terms;
 
 use frizbee::{Config, Matcher};
 use serde::{Deserialize, Serialize};
 
 use super::results::reviews::Judged;
+pub use completion::{Completions, Vocabulary};
 use terms::{ParsedFilter, ResultTerm};
 
 /// What the rows of a list must satisfy.
@@ -13,7 +16,8 @@ use terms::{ParsedFilter, ResultTerm};
 /// Words are a fuzzy pattern for names: their letters in order, anything between them. Of several words each must match;
 /// `'word`, `^word`, `word$` and `!word` mean "as written", "at the start", "at the end" and "not". A lowercase letter matches
 /// an uppercase letter too. Terms such as `label:pneumonia`, `urgency>0.9` or `error` concern the result; `!` before a term
-/// negates it; `reviewed`, `flagged`, `disagrees` and `review:pneumonia` concern the review. Words and terms must all hold.
+/// negates it; `reviewed`, `flagged`, `disagrees` and `review:pneumonia` concern the review; `date:2026-11` and
+/// `date>2026-11-01` the time of the last change, by which the newest come first. Words and terms must all hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Filter {
@@ -65,6 +69,12 @@ impl Filter {
     pub fn compares_urgency(&self) -> bool {
         let terms = &self.terms.on_results;
         terms.iter().any(ResultTerm::is_about_urgency)
+    }
+
+    /// Whether a term compares the time of the last change.
+    pub fn compares_dates(&self) -> bool {
+        let terms = &self.terms.on_results;
+        terms.iter().any(ResultTerm::is_about_dates)
     }
 
     /// Whether each of the names passes, with the state of its file; `None` if all do. A row without a state, such as a folder,

@@ -145,6 +145,15 @@ pub enum Action {
     Activity,
     Failures,
     Export,
+    Files,
+    CopyTo,
+    MoveTo,
+    UndoFiles,
+    StopFiles,
+    SaveView,
+    Views,
+    Bookmark,
+    Bookmarks,
     Series,
     Patient,
     Help,
@@ -198,6 +207,22 @@ impl Action {
                 | Self::ReviewBlind
                 | Self::ReviewAgreement
                 | Self::ReviewErrors
+        )
+    }
+
+    /// Whether the action copies or moves files, or concerns saved views or bookmarks.
+    pub(super) fn is_about_files(self) -> bool {
+        matches!(
+            self,
+            Self::Files
+                | Self::CopyTo
+                | Self::MoveTo
+                | Self::UndoFiles
+                | Self::StopFiles
+                | Self::SaveView
+                | Self::Views
+                | Self::Bookmark
+                | Self::Bookmarks
         )
     }
 

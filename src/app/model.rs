@@ -7,8 +7,10 @@ mod follow;
 mod input;
 mod library;
 mod mouse;
+mod places;
 mod review;
 mod similar;
+mod transfers;
 mod update;
 
 use std::collections::{HashMap, HashSet};
@@ -29,6 +31,7 @@ use super::keys::{Action, Keymap};
 use super::line::Line;
 use super::mode::Mode;
 use super::models::ModelChooser;
+use super::places::Places;
 use super::popup::{Choice, PickerKind, Popup, PopupLine, Popups};
 use super::preview::{Preview, PreviewKey, Previewed};
 use super::prompt_sets::PromptSets;
@@ -44,6 +47,7 @@ use super::studies::StudyBrowser;
 use super::tags::TagBrowser;
 use super::text;
 use super::tiles::TileCache;
+use super::transfers::Transfers;
 use super::viewer::Viewer;
 use super::viewer::corners::Corners;
 use crate::config::Theme;
@@ -137,6 +141,9 @@ pub struct Model {
     /// First line of the result panel on screen.
     result_scroll: usize,
     leader: Leader,
+    /// Saved views and bookmarks.
+    places: Places,
+    transfers: Transfers,
 }
 
 impl Model {
@@ -183,6 +190,8 @@ impl Model {
             query: None,
             result_scroll: 0,
             leader: Leader::default(),
+            places: Places::default(),
+            transfers: Transfers::default(),
         }
     }
 
@@ -437,6 +446,8 @@ impl Model {
             PickerKind::Model => self.models.choices(&self.engine),
             PickerKind::Related => self.related.choices(&self.viewer, &self.env),
             PickerKind::Measurements => Some(self.viewer.measurement_choices()),
+            PickerKind::Views => Some(self.places.view_choices(&self.env)),
+            PickerKind::Bookmarks => Some(self.places.bookmark_choices(&self.env)),
             PickerKind::Failures => Some(failures::choices(&self.results, &self.env)),
         }
     }

@@ -14,6 +14,7 @@ use crate::engine;
 use crate::library::{FileWithResult, Review, ReviewChanges, ReviewOutcome, ReviewRequest};
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
 use crate::prompts::Prompts;
+use crate::transfer::Transfer;
 
 /// Something that happened. Sent to the runtime's queue; consumed by [`super::update`] only.
 ///
@@ -278,6 +279,26 @@ pub enum Msg {
         serial: u64,
         /// The event.
         event: engine::Event,
+    },
+
+    // ── places and files ──────────────────────────────────────────────────────────────────────────────────────
+    /// The answer to [`super::Effect::Places`]: saved views and bookmarks, or why they cannot be read or changed and what to do.
+    Places(Result<super::Places, String>),
+    /// The answer to [`super::Effect::Folders`].
+    Folders {
+        /// The path of the request.
+        typed: String,
+        /// Paths that begin with it, each of a folder.
+        found: Vec<String>,
+    },
+    /// The answer to [`super::Effect::Transfer`] and [`super::Effect::UndoTransfer`].
+    Transferred {
+        /// Whether it was taken back.
+        is_undo: bool,
+        /// What was done; or why nothing was.
+        outcome: Result<Transfer, String>,
+        /// The files that there are now, with their contents.
+        placed: Vec<Entry>,
     },
 
     // ── anything else ─────────────────────────────────────────────────────────────────────────────────────────

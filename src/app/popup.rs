@@ -114,8 +114,8 @@ pub(super) enum PopupOutcome {
     Pick(PickerKind, usize),
     /// The file in a row of the picker is to be classified again.
     Retry(usize),
-    /// The measurement in a row of the picker is to be removed.
-    Remove(usize),
+    /// The measurement, view or bookmark in a row of the picker is to be removed.
+    Remove(PickerKind, usize),
     /// All files of the picker are to be classified again.
     RetryAll,
     /// The opacity of related objects is to change.
@@ -276,7 +276,10 @@ impl Popups {
                 return match (kind, action) {
                     (PickerKind::Related, Action::ZoomIn) => PopupOutcome::Opacity { more: true },
                     (PickerKind::Related, Action::ZoomOut) => PopupOutcome::Opacity { more: false },
-                    (PickerKind::Measurements, Action::Remove) => PopupOutcome::Remove(chosen),
+                    (
+                        PickerKind::Measurements | PickerKind::Views | PickerKind::Bookmarks,
+                        Action::Remove,
+                    ) => PopupOutcome::Remove(kind, chosen),
                     (PickerKind::Failures, Action::Classify) => PopupOutcome::Retry(chosen),
                     (PickerKind::Failures, Action::ClassifyAll) => PopupOutcome::RetryAll,
                     _ => PopupOutcome::None,

@@ -62,6 +62,7 @@ impl KnownFile {
         Some(Judged {
             state: self.state.as_ref()?,
             reviews: self.reviews.as_deref(),
+            modified: self.stamp.modified,
         })
     }
 }

@@ -160,11 +160,14 @@ async fn interface(
         offline: setup.offline,
     });
     on_signals(services.messages())?;
+    let places = setup.folders.as_ref().map(Folders::places);
+    let places = places.filter(|_| store.is_some());
     // The first frame already shows the folder as it was left. From here on errors go to the log.
     if let Some(state) = store.as_ref().and_then(|store| store.load(&start.root)) {
         start.folder_state = state;
     }
     services.persist_folders(store)?;
+    services.persist_places(places);
     let mut interface = Loop::start(start, &mut screen)?;
     // The first frame is on screen before the terminal is probed.
     screen.flush();

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Sender;
+
 use super::folders::{MsgSender, spawn};
 use crate::app::{Msg, Severity};
 use crate::library::export::{TableFormat, TableWriter};
@@ -17,16 +19,17 @@ use crate::library::{AuditEvent, Library, OutputLog, Record};
 /// Interval between two reports of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Writes results to a new file, until `stopped`. Reports progress, and how it ended.
+/// Writes results to a new file, until `stopped`; `held` is dropped at the end. Reports progress, and how it ended.
 pub(super) fn export(
     file: String,
     results: Vec<(PathBuf, Arc<[Record]>)>,
     library: Option<Arc<Library>>,
-    stopped: Arc<AtomicBool>,
+    (stopped, held): (Arc<AtomicBool>, Sender<()>),
     send: MsgSender,
 ) {
     let answer = Arc::clone(&send);
     spawn("export", &answer, move || {
+        let _held = held;
         let file = expanded(&file);
         let report = |severity, text| {
             let _ = send(Msg::Report { severity, text });
@@ -48,6 +51,11 @@ pub(super) fn export(
                 Severity::Error,
                 format!("{shown} is there already; choose another name"),
             ),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let folder = file.parent().unwrap_or(&file).display();
+                let text = format!("there is no folder {folder}; create it, or choose another");
+                report(Severity::Error, text);
+            }
             Err(error) => report(Severity::Error, format!("{shown}: {error}")),
         }
     });

@@ -52,7 +52,7 @@ fn stamp_of_watch(stamp: watch::FileStamp) -> Stamp {
 }
 
 /// The entry at a path; `None` if it is gone meanwhile. A dangling link is a file with unknown metadata.
-fn entry(path: PathBuf) -> Option<Entry> {
+pub(super) fn entry(path: PathBuf) -> Option<Entry> {
     let Ok(metadata) = fs::metadata(&path) else {
         let metadata = fs::symlink_metadata(&path).ok()?;
         return Some(unknown(path, metadata.is_dir()));

@@ -18,6 +18,9 @@ const TYPED: usize = 12;
 /// Rows of the palette, including the line.
 const PALETTE_ROWS: u16 = 16;
 
+/// Columns for the candidates of a completion.
+const CANDIDATES: usize = 40;
+
 /// What may be typed in a query.
 const FIND_HINT: &str = "words or image names, + and - between them  ";
 
@@ -29,7 +32,8 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
     let Some(line) = model.line() else { return };
     match line.purpose() {
         Purpose::Filter => {
-            let hint = format!("{} of {}  ", model.folder().len(), model.folder().count());
+            let shown = format!("{} of {}  ", model.folder().len(), model.folder().count());
+            let hint = candidates(line, CANDIDATES).map_or(shown.clone(), |all| shown + &all);
             in_status(model, line, (" filter: ", &hint), looks, frame);
         }
         Purpose::Find | Purpose::Export => {
@@ -46,12 +50,53 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
             input(line, before, hint, looks, area, frame);
         }
         Purpose::Palette => palette(model, line, looks, frame),
+        Purpose::CopyTo | Purpose::MoveTo => {
+            let verb = if line.purpose() == Purpose::CopyTo {
+                "copy"
+            } else {
+                "move"
+            };
+            let count = model.files_to_transfer().len();
+            let files = if count == 1 { "file" } else { "files" };
+            let before = format!(" {verb} {count} {files} to: ");
+            let hint = candidates(line, CANDIDATES).unwrap_or("Tab completes  ".to_owned());
+            in_status(model, line, (&before, &hint), looks, frame);
+        }
+        Purpose::SaveView => {
+            let hint = candidates(line, CANDIDATES).unwrap_or_default();
+            in_status(model, line, (" save view as: ", &hint), looks, frame);
+        }
+        Purpose::View => in_status(model, line, (" view: ", ""), looks, frame),
+        Purpose::Bookmark => {
+            let words = (" bookmark this folder as (a letter): ", "");
+            in_status(model, line, words, looks, frame);
+        }
         Purpose::Note => in_status(model, line, (" note: ", ""), looks, frame),
         Purpose::Sample => {
             let words = (" images to draw at random: ", "");
             in_status(model, line, words, looks, frame);
         }
     }
+}
+
+/// The candidates of a completion, the one inserted in brackets and always among them; `None` while none are shown.
+fn candidates(line: &line::Line, columns: usize) -> Option<String> {
+    let (all, inserted) = line.candidates()?;
+    let mut text = String::new();
+    for (at, candidate) in all.iter().enumerate().skip(inserted.unwrap_or(0)) {
+        let name = safe_str(candidate.trim_end());
+        let name = if inserted == Some(at) {
+            format!("[{name}]  ")
+        } else {
+            format!("{name}  ")
+        };
+        if width(&text) + width(&name) > columns && !text.is_empty() {
+            text.push_str("…  ");
+            break;
+        }
+        text.push_str(&name);
+    }
+    Some(text)
 }
 
 /// Draws the line instead of the status line, with words before it and a hint at the end.
@@ -75,7 +120,8 @@ fn palette(model: &Model, typed: &line::Line, looks: Looks, frame: &mut Frame) {
     let page = usize::from(rows.saturating_sub(1));
     let first = (typed.chosen() + 1).saturating_sub(page);
     let area = popup::open("Commands", rows, first + page < offers.len(), looks, frame);
-    input(typed, ": ", "", looks, row(area, 0), frame);
+    let hint = candidates(typed, CANDIDATES).unwrap_or_default();
+    input(typed, ": ", &hint, looks, row(area, 0), frame);
     for (i, offer) in offers.iter().enumerate().skip(first).take(page) {
         let at = row(area, (i - first) as u16 + 1);
         let line = offered(offer, i == typed.chosen(), usize::from(at.width), looks);

@@ -305,6 +305,18 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Remove, "remove"),
             (Action::Back, "back"),
         ],
+        Mode::Picker
+            if matches!(
+                model.popups().picker(),
+                Some(PickerKind::Views | PickerKind::Bookmarks)
+            ) =>
+        {
+            &[
+                (Action::Enter, "open"),
+                (Action::Remove, "remove"),
+                (Action::Back, "back"),
+            ]
+        }
         Mode::Picker => &[(Action::Enter, "choose"), (Action::Back, "back")],
         Mode::Reading | Mode::Menu | Mode::Review => &[(Action::Back, "back")],
         _ if model.tags().panel().is_some() => &[
@@ -368,6 +380,16 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Help, "help"),
         ],
         _ if failed => &[(Action::Why, "why"), (Action::Help, "help")],
+        _ if model.folder().similarity_order().is_some() => &[
+            (Action::Back, "end ranking"),
+            (Action::Find, "find"),
+            (Action::Help, "help"),
+        ],
+        _ if !model.folder().options().filter.is_empty() => &[
+            (Action::Back, "clear filter"),
+            (Action::Search, "filter"),
+            (Action::Help, "help"),
+        ],
         _ if model.folder().is_worklist() => &[
             (Action::Back, "leave"),
             (Action::Search, "filter"),

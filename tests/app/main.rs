@@ -4,6 +4,7 @@ mod activity;
 mod arrivals;
 mod compare;
 mod exports;
+mod files;
 mod folder_states;
 mod grid;
 mod lists;

@@ -1,5 +1,6 @@
 //! The terms of a filter about results and reviews. Those about results are named as in the rules on results.
 
+use super::dates::{DateValue, TimeSpan};
 use crate::app::results::FileStatus;
 use crate::app::results::reviews::{ImageReviews, Judged, claim};
 use crate::config::similar;
@@ -7,27 +8,30 @@ use crate::library::Record;
 use crate::scoring::Decision;
 
 /// What is compared with a text: `label:pneumonia`.
-const TEXTS: [(&str, TextTerm); 4] = [
+pub(super) const TEXTS: [(&str, TextTerm); 5] = [
     ("label", TextTerm::Label),
     ("review", TextTerm::Review),
     ("modality", TextTerm::Modality),
     ("decision", TextTerm::Decision),
+    ("set", TextTerm::Set),
 ];
+/// The term about the time of the last change: `date:2026-11`, `date>2026-11-01`.
+pub(super) const DATE: &str = "date";
 /// What is compared with a number: `urgency>0.9`.
-const NUMBERS: [(&str, NumberTerm); 3] = [
+pub(super) const NUMBERS: [(&str, NumberTerm); 3] = [
     ("p", NumberTerm::Probability),
     ("probability", NumberTerm::Probability),
     ("urgency", NumberTerm::Urgency),
 ];
 /// What stands alone.
-const STATUSES: [(&str, FileStatus); 4] = [
+pub(super) const STATUSES: [(&str, FileStatus); 4] = [
     ("error", FileStatus::Failed),
     ("rejected", FileStatus::Rejected),
     ("uncertain", FileStatus::Uncertain),
     ("confident", FileStatus::Confident),
 ];
 /// What stands alone and concerns reviews.
-const REVIEWS: [(&str, ReviewTerm); 5] = [
+pub(super) const REVIEWS: [(&str, ReviewTerm); 5] = [
     ("reviewed", ReviewTerm::Reviewed),
     ("flagged", ReviewTerm::Flagged),
     ("noted", ReviewTerm::Noted),
@@ -43,21 +47,23 @@ const SIGNS: [(&str, Inequality); 4] = [
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TextTerm {
+pub(super) enum TextTerm {
     Label,
     Review,
     Modality,
     Decision,
+    /// The prompt set.
+    Set,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NumberTerm {
+pub(super) enum NumberTerm {
     Probability,
     Urgency,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Inequality {
+pub(super) enum Inequality {
     Above,
     AtLeast,
     Below,
@@ -65,7 +71,7 @@ enum Inequality {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ReviewTerm {
+pub(super) enum ReviewTerm {
     Reviewed,
     Flagged,
     Noted,
@@ -82,6 +88,8 @@ enum Criterion {
     Number(NumberTerm, Inequality, f64),
     /// The probability of the conditions whose names match a text in lower case.
     Condition(String, Inequality, f64),
+    /// Within a span of time, or before or after it.
+    Date(Option<Inequality>, TimeSpan),
 }
 
 /// A term about a result.
@@ -174,12 +182,26 @@ fn parse_part(part: &str) -> Result<Parsed, String> {
         return condition_term(name, rest);
     }
     if let Some(value) = rest.strip_prefix(':') {
+        if name == DATE {
+            return date_term(None, value);
+        }
         return text_term(name, value);
     }
     let sign = SIGNS.iter().find(|(sign, _)| rest.starts_with(sign));
     match sign {
+        Some((sign, bound)) if name == DATE => date_term(Some(*bound), &rest[sign.len()..]),
         Some((sign, bound)) => number_term(name, sign, *bound, &rest[sign.len()..]),
         None => Ok(Parsed::Word),
+    }
+}
+
+fn date_term(by: Option<Inequality>, value: &str) -> Result<Parsed, String> {
+    match DateValue::parse(value) {
+        DateValue::Unfinished => Ok(Parsed::Unfinished),
+        DateValue::Span(span) => Ok(Parsed::Term(Criterion::Date(by, span))),
+        DateValue::Wrong => Err(format!(
+            "`{value}` is not a day, month or year: write {DATE}:2026-11 or {DATE}>2026-11-01"
+        )),
     }
 }
 
@@ -269,12 +291,17 @@ fn number_term(name: &str, sign: &str, bound: Inequality, value: &str) -> Result
 fn unknown(name: &str) -> String {
     let texts = TEXTS.iter().map(|(name, _)| *name);
     let numbers = NUMBERS.iter().map(|(name, _)| *name);
-    let known: Vec<&str> = texts.chain(numbers).collect();
+    let known: Vec<&str> = texts.chain(numbers).chain([DATE]).collect();
     let advice = crate::config::advice(name, known);
     format!("unknown term `{name}`; {advice} (for a name with these signs write '{name}…)")
 }
 
 impl ResultTerm {
+    /// Whether the term compares the time of the last change.
+    pub(super) fn is_about_dates(&self) -> bool {
+        matches!(self.criterion, Criterion::Date(..))
+    }
+
     /// Whether the term compares the urgency.
     pub(super) fn is_about_urgency(&self) -> bool {
         matches!(self.criterion, Criterion::Number(NumberTerm::Urgency, ..))
@@ -288,10 +315,13 @@ impl ResultTerm {
 
 impl Criterion {
     fn holds(&self, judged: Judged) -> bool {
-        let Judged { state, reviews } = judged;
+        let Judged { state, reviews, .. } = judged;
         match self {
             Self::Status(status) => return state.status() == *status,
             Self::Review(term) => return term.holds(judged),
+            Self::Date(by, span) => {
+                return judged.modified.is_some_and(|time| span.holds(*by, time));
+            }
             Self::Text(TextTerm::Review, text) => {
                 let labels = reviews.and_then(ImageReviews::labels);
                 return match (labels, text.as_str()) {
@@ -308,7 +338,11 @@ impl Criterion {
             return false;
         };
         match self {
-            Self::Status(_) | Self::Review(_) | Self::Text(TextTerm::Review, _) => false,
+            Self::Status(_)
+            | Self::Review(_)
+            | Self::Date(..)
+            | Self::Text(TextTerm::Review, _) => false,
+            Self::Text(TextTerm::Set, text) => matches(&record.prompts, text),
             Self::Text(TextTerm::Modality, text) => {
                 let modality = record.modality.as_deref();
                 modality.is_some_and(|modality| modality.trim().to_lowercase() == *text)

@@ -3,7 +3,7 @@
 use super::{Action, Keymap, PRESETS};
 
 /// All actions with their descriptions, under the headings of the help and in its order.
-pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 7] = [
+pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
     (
         "Move",
         &[
@@ -121,6 +121,20 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 7] = [
         ],
     ),
     (
+        "Files",
+        &[
+            (Action::Files, "files and views: a menu"),
+            (Action::CopyTo, "copy to a folder"),
+            (Action::MoveTo, "move to a folder"),
+            (Action::UndoFiles, "undo a copy or move"),
+            (Action::StopFiles, "stop copying, moving"),
+            (Action::SaveView, "save filter and order"),
+            (Action::Views, "saved views"),
+            (Action::Bookmark, "bookmark this folder"),
+            (Action::Bookmarks, "bookmarks: a letter jumps"),
+        ],
+    ),
+    (
         "Screen",
         &[
             (Action::NextPanel, "next panel"),
@@ -233,7 +247,15 @@ pub struct PaletteEntry {
 }
 
 /// Names under which other viewers and editors know an action.
-const SYNONYMS: [(Action, &str); 31] = [
+const SYNONYMS: [(Action, &str); 39] = [
+    (Action::CopyTo, "cp duplicate paste"),
+    (Action::MoveTo, "mv rename cut paste"),
+    (Action::UndoFiles, "revert"),
+    (Action::StopFiles, "cancel abort"),
+    (Action::SaveView, "save-view preset query"),
+    (Action::Views, "view preset query"),
+    (Action::Bookmark, "mark set"),
+    (Action::Bookmarks, "jump goto go"),
     (Action::Ruler, "ruler length caliper"),
     (Action::MeasureAngle, "cobb"),
     (Action::MeasureEllipse, "roi mean area circle oval"),

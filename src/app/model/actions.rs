@@ -89,6 +89,7 @@ impl Model {
                 }
             }
             _ if action.is_review() => return self.act_on_review(action),
+            _ if action.is_about_files() => return self.act_on_places(action),
             _ if action.distance(1) != 0 => return self.move_cursor(action),
             _ if Key::chosen_by(action).is_some() => self.sort(action),
             _ => return self.act_on_image(action),

@@ -29,6 +29,15 @@ impl Model {
                 }
                 _ => None,
             },
+            Mode::Picker if self.popups.picker() == Some(PickerKind::Bookmarks) => match key.code {
+                KeyCode::Char(letter) if !has_modifier(key) => {
+                    if let Some(effects) = self.jump_to_letter(letter) {
+                        return effects;
+                    }
+                    None
+                }
+                _ => None,
+            },
             Mode::Picker | Mode::Reading | Mode::Tags => None,
             Mode::Agreement => match self.press_in_agreement(key) {
                 Some(effects) => return effects,
@@ -64,6 +73,9 @@ impl Model {
         let Some(line) = &mut self.line else {
             return Vec::new();
         };
+        if matches!(key.code, KeyCode::Tab | KeyCode::BackTab) {
+            return self.complete_line(key.code == KeyCode::Tab);
+        }
         let (stays, outcome) = line.press(key, &self.env.keymap);
         if !stays {
             self.line = None;
@@ -171,7 +183,11 @@ impl Model {
                 self.viewer.edit_chosen(chosen);
                 Vec::new()
             }
-            PopupOutcome::Remove(chosen) => {
+            PopupOutcome::Pick(PickerKind::Views, chosen) => self.open_chosen_view(chosen),
+            PopupOutcome::Pick(PickerKind::Bookmarks, chosen) => self.jump_to_chosen(chosen),
+            PopupOutcome::Remove(PickerKind::Views, chosen) => self.remove_view(chosen),
+            PopupOutcome::Remove(PickerKind::Bookmarks, chosen) => self.remove_bookmark(chosen),
+            PopupOutcome::Remove(_, chosen) => {
                 let effects = self.viewer.remove_chosen(chosen);
                 if self.viewer.measurement_choices().is_empty() {
                     self.popups.close_all();
@@ -306,4 +322,5 @@ fn opens_anywhere(action: Action) -> bool {
             | Action::Failures
             | Action::Worklist
     ) || action.is_review()
+        || action.is_about_files()
 }

@@ -19,6 +19,7 @@ use crate::app::sort::{Key, Sort};
 use crate::app::text;
 use crate::library::{Record, Review, ReviewChanges, ReviewOutcome, ReviewRequest};
 use crate::scoring::Mode;
+use crate::transfer::TransferKind;
 
 /// Images drawn unless the user says how many.
 const SAMPLE: &str = "40";
@@ -265,11 +266,16 @@ impl Model {
                 .similarity_order()
                 .unwrap_or_default()
                 .to_owned(),
-            Purpose::Palette | Purpose::Export => String::new(),
+            Purpose::CopyTo | Purpose::MoveTo => self.transfers.last_folder().to_owned(),
+            Purpose::Palette
+            | Purpose::Export
+            | Purpose::SaveView
+            | Purpose::View
+            | Purpose::Bookmark => String::new(),
         }
     }
 
-    /// Takes a line that was entered: a note, or the size of a sample.
+    /// Takes a line that was entered.
     pub(super) fn entered(&mut self, purpose: Purpose, text: &str) -> Vec<Effect> {
         match purpose {
             Purpose::Note => match self.review_in_sight() {
@@ -289,6 +295,11 @@ impl Model {
                     Vec::new()
                 }
             },
+            Purpose::CopyTo => self.transfer(TransferKind::Copy, text),
+            Purpose::MoveTo => self.transfer(TransferKind::Move, text),
+            Purpose::SaveView => self.save_view(text),
+            Purpose::View => self.open_view(text),
+            Purpose::Bookmark => self.set_bookmark(text),
             Purpose::Filter | Purpose::Palette | Purpose::Find | Purpose::Export => Vec::new(),
         }
     }

@@ -63,6 +63,13 @@ impl Model {
             } => {
                 return self.prompts_edited(revision, prompts, fault);
             }
+            Msg::Places(outcome) => self.places_read(outcome),
+            Msg::Folders { typed, found } => self.folders_found(&typed, found),
+            Msg::Transferred {
+                is_undo,
+                outcome,
+                placed,
+            } => return self.transferred(is_undo, outcome, placed),
             Msg::Models(offered) => {
                 let first = self.models.models_read(offered);
                 self.choices_read(first, PickerKind::Model);

@@ -1,4 +1,5 @@
-//! Menus, whose entries have letters of their own: the view menu (views, annotations and tools) and that of sort orders.
+//! Menus, whose entries have letters of their own: the view menu (views, annotations and tools), that of sort orders, and that
+//! of files and saved views.
 
 use super::PopupLine;
 use crate::app::keys::Action;
@@ -13,6 +14,8 @@ pub(crate) enum MenuKind {
     View,
     /// Sort orders.
     Sort,
+    /// What is done with files, and where to go.
+    Files,
 }
 
 const VIEWS: [MenuEntry; 17] = [
@@ -61,12 +64,24 @@ const ORDERS: [MenuEntry; 7] = [
     ('s', "size: the largest first", Action::SortSize),
 ];
 
+const FILES: [MenuEntry; 8] = [
+    ('c', "copy to a folder", Action::CopyTo),
+    ('m', "move to a folder", Action::MoveTo),
+    ('u', "undo the last copy or move", Action::UndoFiles),
+    ('x', "stop copying or moving", Action::StopFiles),
+    ('s', "save filter and order as a view", Action::SaveView),
+    ('v', "saved views", Action::Views),
+    ('b', "bookmark this folder", Action::Bookmark),
+    ('j', "jump to a bookmark", Action::Bookmarks),
+];
+
 impl MenuKind {
     /// The title in the frame.
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::View => "View",
             Self::Sort => "Sort by",
+            Self::Files => "Files and views",
         }
     }
 
@@ -75,6 +90,7 @@ impl MenuKind {
         match self {
             Self::View => Action::View,
             Self::Sort => Action::Sort,
+            Self::Files => Action::Files,
         }
     }
 
@@ -83,6 +99,7 @@ impl MenuKind {
         match self {
             Self::View => &VIEWS,
             Self::Sort => &ORDERS,
+            Self::Files => &FILES,
         }
     }
 

@@ -20,6 +20,10 @@ pub enum PickerKind {
     Measurements,
     /// A file that failed, to go to or to try again.
     Failures,
+    /// A saved view, to open or remove.
+    Views,
+    /// A bookmark, to go to or remove.
+    Bookmarks,
 }
 
 impl PickerKind {
@@ -31,6 +35,8 @@ impl PickerKind {
             Self::Related => Action::Related,
             Self::Measurements => Action::Measurements,
             Self::Failures => Action::Failures,
+            Self::Views => Action::Views,
+            Self::Bookmarks => Action::Bookmarks,
         }
     }
 
@@ -41,6 +47,8 @@ impl PickerKind {
             Self::Related => "Related objects",
             Self::Measurements => "Measurements",
             Self::Failures => "Files that failed",
+            Self::Views => "Saved views",
+            Self::Bookmarks => "Bookmarks",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::FileState;
 use crate::app::text;
@@ -93,6 +94,8 @@ pub struct Judged<'a> {
     pub state: &'a FileState,
     /// The reviews, if there are any.
     pub reviews: Option<&'a ImageReviews>,
+    /// When the file was changed last, where known.
+    pub modified: Option<SystemTime>,
 }
 
 impl Judged<'_> {

@@ -1,6 +1,7 @@
 //! Which results are exported: those that a filter of the list would show.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::super::Fault;
 use crate::app::Filter;
@@ -47,6 +48,13 @@ impl ResultFilter {
         &self.reviews
     }
 
+    /// When a file was changed last, if the filter asks for it; `None` if the file is gone.
+    fn modified(&self, path: &Path) -> Option<SystemTime> {
+        let is_needed = self.filter.compares_dates();
+        let found = is_needed.then(|| std::fs::metadata(path).ok()).flatten();
+        found?.modified().ok()
+    }
+
     /// Whether the result of a file passes. Words are looked for in the whole path.
     pub(super) fn admits(&self, path: &Path, record: &Record) -> bool {
         if self.filter.is_empty() {
@@ -57,6 +65,7 @@ impl ResultFilter {
         let judged = Judged {
             state: &state,
             reviews: reviews.as_deref(),
+            modified: self.modified(path),
         };
         self.filter.admits(&path.to_string_lossy(), Some(judged))
     }

@@ -1,9 +1,7 @@
 //! `--move-to`: moves a file after its lines are written. Nothing is ever overwritten, and a file whose content is not the one
 //! that was classified stays where it is.
 
-mod atomic;
-
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -12,15 +10,13 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::library::Outcome;
 use crate::scoring::Decision;
+use crate::transfer::{Rename, with_free_name};
 use crate::watch::FileStamp;
-use atomic::Rename;
 
 /// What stands for a result's label in the template.
 const LABEL: &str = "{label}";
 /// Maximum number of bytes of a label in a file name, of which most file systems allow 255.
 const MAX_LABEL_BYTES: usize = 200;
-/// Number of names that are tried for a file.
-const MAX_NAMES: usize = 100_000;
 
 /// Device and inode number of a folder, which are the same however it is reached.
 type FolderId = (u64, u64);
@@ -159,16 +155,11 @@ impl MoveTarget {
         }
         let name = file.path.file_name().unwrap_or_default();
         let mut rename = Rename::new(&file.path, &found);
-        for number in 0..MAX_NAMES {
-            let target = folder.join(numbered(name, number));
-            match rename.to(&target) {
-                Ok(true) => return Ok(Moved::To(target)),
-                Ok(false) => return Ok(Moved::Stays),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(io::Error::other("too many files have this name there"))
+        let named = with_free_name(folder, name, |target| rename.to(target, &mut |_| true));
+        Ok(match named? {
+            (target, true) => Moved::To(target),
+            (_, false) => Moved::Stays,
+        })
     }
 
     /// The folder for a file. It lies in that of the template, whatever label and name are.
@@ -251,24 +242,6 @@ fn safe_label(label: &str) -> String {
     } else {
         safe
     }
-}
-
-/// A name with a number before its extension; without one for 0. The last part of a UID is no extension.
-fn numbered(name: &OsStr, number: usize) -> OsString {
-    if number == 0 {
-        return name.to_owned();
-    }
-    let path = Path::new(name);
-    let has_letter = |part: &&OsStr| part.as_bytes().iter().any(u8::is_ascii_alphabetic);
-    let extension = path.extension().filter(has_letter);
-    let stem = extension.and(path.file_stem()).unwrap_or(name);
-    let mut numbered = stem.to_owned();
-    numbered.push(format!("-{number}"));
-    if let Some(extension) = extension {
-        numbered.push(".");
-        numbered.push(extension);
-    }
-    numbered
 }
 
 #[cfg(test)]

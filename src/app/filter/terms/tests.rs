@@ -1,3 +1,5 @@
+use std::time::{Duration, SystemTime};
+
 use super::*;
 use crate::app::results::FileState;
 use crate::library::{Failure, NOTICE, Review};
@@ -64,6 +66,7 @@ fn passing(filter: &str) -> String {
         passes(Judged {
             state,
             reviews: None,
+            modified: None,
         })
     });
     passing.map(|(letter, _)| *letter).collect()
@@ -113,7 +116,11 @@ fn terms_choose_files_by_their_reviews() {
         let passing = |state| -> String {
             let holds = |reviews| {
                 let reviews = Some(reviews);
-                let judged = Judged { state, reviews };
+                let judged = Judged {
+                    state,
+                    reviews,
+                    modified: None,
+                };
                 terms.on_results.iter().all(|term| term.holds(judged))
             };
             let passing = reviews.iter().filter(|(_, reviews)| holds(reviews));
@@ -189,9 +196,12 @@ fn a_term_that_is_wrong_is_explained() {
         ("lable:x", "unknown term `lable`; did you mean `label`?"),
         ("urgncy>0.5", "did you mean `urgency`?"),
         (
-            "date:2026",
-            "use one of `label`, `review`, `modality`, `decision`, `p`, `probability`, `urgency`",
+            "time:2026",
+            "use one of `label`, `review`, `modality`, `decision`, `set`, `p`, `probability`, `urgency`, `date`",
         ),
+        ("date:x", "write date:2026-11 or date>2026-11-01"),
+        ("date:2026-13", "`2026-13` is not a day, month or year"),
+        ("date>26-1-1", "is not a day, month or year"),
         ("!lable:x", "did you mean `label`?"),
         ("p:0.5", "write p>0.5"),
         ("label>x", "write label:x"),
@@ -207,4 +217,40 @@ fn a_term_that_is_wrong_is_explained() {
         let fault = ParsedFilter::parse(filter).fault.unwrap_or_default();
         assert!(fault.contains(expected), "{filter}: {fault}");
     }
+}
+
+#[test]
+fn dates_are_days_months_or_years_of_the_last_change() {
+    let state = state("pneumonia", 0.7, 0.95, Decision::Confident);
+    // 15 November 2026, about noon in any time zone's day or the next.
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_794_744_000);
+    let holds = |filter: &str, modified| {
+        let terms = ParsedFilter::parse(filter);
+        assert_eq!(terms.fault, None, "{filter}");
+        terms.on_results.iter().all(|term| {
+            term.holds(Judged {
+                state: &state,
+                reviews: None,
+                modified,
+            })
+        })
+    };
+    for (filter, expected) in [
+        ("date:2026", true),
+        ("date:2026-11", true),
+        ("date:2026-10", false),
+        ("!date:2025", true),
+        ("date>2026-11-10", true),
+        ("date<2026-11-20", true),
+        ("date>2026-11", false),
+        ("date>=2026-11", true),
+        ("date<=2026-11", true),
+        ("date<2026-11", false),
+        ("date>2026-10 date<2026-12", true),
+        ("date:2026-1", true),
+        ("date>", true),
+    ] {
+        assert_eq!(holds(filter, Some(time)), expected, "{filter}");
+    }
+    assert!(!holds("date:2026", None) && holds("!date:2026", None));
 }

@@ -1,7 +1,7 @@
-//! Renames without overwriting, also to another file system.
+//! Renames and copies without overwriting, also to another file system.
 
 use std::fs::{self, File, FileTimes, Metadata};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
@@ -9,9 +9,12 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
+/// Bytes copied between two questions whether to go on.
+const CHUNK_BYTES: u64 = 8 << 20;
+
 /// What tells a file from another, and from itself with another content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
+pub(super) struct Identity {
     device: u64,
     inode: u64,
     size: u64,
@@ -19,7 +22,7 @@ struct Identity {
 }
 
 impl Identity {
-    fn new(found: &Metadata) -> Self {
+    pub(super) fn new(found: &Metadata) -> Self {
         Self {
             device: found.dev(),
             inode: found.ino(),
@@ -28,13 +31,14 @@ impl Identity {
         }
     }
 
-    fn is_at(&self, path: &Path) -> bool {
+    /// Whether the file is at a path, with the same content. A link to it is another file.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
         fs::symlink_metadata(path).is_ok_and(|found| Self::new(&found) == *self)
     }
 }
 
-/// A file to be renamed to the first name that is free.
-pub(super) struct Rename<'a> {
+/// A file to be renamed or copied to the first name that is free.
+pub struct Rename<'a> {
     from: &'a Path,
     identity: Identity,
     /// The copy on another file system, once there is one.
@@ -42,8 +46,8 @@ pub(super) struct Rename<'a> {
 }
 
 impl<'a> Rename<'a> {
-    /// A rename of the file found at `from`.
-    pub(super) fn new(from: &'a Path, found: &Metadata) -> Self {
+    /// A rename of the file found at `from`, by its own metadata.
+    pub fn new(from: &'a Path, found: &Metadata) -> Self {
         Self {
             from,
             identity: Identity::new(found),
@@ -51,22 +55,39 @@ impl<'a> Rename<'a> {
         }
     }
 
-    /// Renames the file. False if another file is there by now, or another content; it then stays. If the new name is
-    /// taken, the error is [`ErrorKind::AlreadyExists`].
-    pub(super) fn to(&mut self, to: &Path) -> io::Result<bool> {
+    /// Renames the file; false if another file is there by now, or another content: it then stays. `proceed` is told the bytes
+    /// copied to another file system, a part at a time, and ends the copy when it returns false.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::AlreadyExists`] if the new name is taken; another name may be tried. [`ErrorKind::Interrupted`] if `proceed`
+    /// ended it.
+    pub fn to(&mut self, to: &Path, proceed: &mut dyn FnMut(u64) -> bool) -> io::Result<bool> {
         if self.copy.is_some() {
             return self.place_copy(to);
         }
         match rename_within(self.from, to) {
             Ok(()) => Ok(self.verify(to)),
             Err(error) if error.kind() == ErrorKind::CrossesDevices => {
-                if !self.copy_beside(to)? {
+                if !self.copy_beside(to, proceed)? {
                     return Ok(false);
                 }
                 self.place_copy(to)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Copies the file, which stays, with its times and mode. Result and errors are those of [`Self::to`].
+    pub fn copy_to(&mut self, to: &Path, proceed: &mut dyn FnMut(u64) -> bool) -> io::Result<bool> {
+        if self.copy.is_none() && !self.copy_beside(to, proceed)? {
+            return Ok(false);
+        }
+        let named = self.name_copy(to)?;
+        if named {
+            sync_folder_of(to)?;
+        }
+        Ok(named)
     }
 
     /// Whether it was this file that was renamed. Another one, put there in the last moment, is taken back.
@@ -76,7 +97,7 @@ impl<'a> Rename<'a> {
     }
 
     /// Copies the file to a temporary one in the folder of `to`. False if it changed meanwhile.
-    fn copy_beside(&mut self, to: &Path) -> io::Result<bool> {
+    fn copy_beside(&mut self, to: &Path, proceed: &mut dyn FnMut(u64) -> bool) -> io::Result<bool> {
         let folder = to.parent().unwrap_or(Path::new("/"));
         let mut source = File::open(self.from)?;
         let found = source.metadata()?;
@@ -88,7 +109,15 @@ impl<'a> Rename<'a> {
             .suffix(".part")
             .tempfile_in(folder)
             .map_err(|error| io::Error::from(error.kind()))?;
-        io::copy(&mut source, copy.as_file_mut())?;
+        loop {
+            let copied = io::copy(&mut (&mut source).take(CHUNK_BYTES), copy.as_file_mut())?;
+            if copied == 0 {
+                break;
+            }
+            if !proceed(copied) {
+                return Err(ErrorKind::Interrupted.into());
+            }
+        }
         // Only root may give files away; others keep theirs.
         let _ = fchown(copy.as_file(), Some(found.uid()), Some(found.gid()));
         let mode = fs::Permissions::from_mode(found.mode() & 0o777);
@@ -107,8 +136,8 @@ impl<'a> Rename<'a> {
         Ok(is_unchanged)
     }
 
-    /// Gives the copy its name, then removes the file.
-    fn place_copy(&mut self, to: &Path) -> io::Result<bool> {
+    /// Gives the copy its name; false if there is no copy.
+    fn name_copy(&mut self, to: &Path) -> io::Result<bool> {
         let Some(copy) = self.copy.take() else {
             return Ok(false);
         };
@@ -116,10 +145,16 @@ impl<'a> Rename<'a> {
             self.copy = Some(error.file);
             return Err(error.error);
         }
-        // The name must be on the disk before the other one is removed from it.
-        if let Some(folder) = to.parent() {
-            File::open(folder)?.sync_all()?;
+        Ok(true)
+    }
+
+    /// Gives the copy its name, then removes the file.
+    fn place_copy(&mut self, to: &Path) -> io::Result<bool> {
+        if !self.name_copy(to)? {
+            return Ok(false);
         }
+        // The name must be on the disk before the other one is removed from it.
+        sync_folder_of(to)?;
         if !self.identity.is_at(self.from) {
             fs::remove_file(to)?;
             return Ok(false);
@@ -130,6 +165,13 @@ impl<'a> Rename<'a> {
             return Err(error);
         }
         Ok(true)
+    }
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
     }
 }
 
@@ -172,6 +214,10 @@ mod tests {
         (dir, from)
     }
 
+    fn always(_: u64) -> bool {
+        true
+    }
+
     fn names(dir: &TempDir) -> Vec<String> {
         let entries = fs::read_dir(dir.path()).unwrap();
         let name =
@@ -188,10 +234,10 @@ mod tests {
         let (taken, free) = (dir.path().join("taken"), dir.path().join("to"));
         fs::write(&taken, "other").unwrap();
         let mut rename = Rename::new(&from, &found);
-        assert!(rename.copy_beside(&taken).unwrap());
-        let error = rename.to(&taken).unwrap_err();
+        assert!(rename.copy_beside(&taken, &mut always).unwrap());
+        let error = rename.to(&taken, &mut always).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        assert!(rename.to(&free).unwrap());
+        assert!(rename.to(&free, &mut always).unwrap());
         drop(rename);
         assert_eq!(names(&dir), ["taken", "to"]);
         assert_eq!(fs::read_to_string(&taken).unwrap(), "other");
@@ -206,9 +252,9 @@ mod tests {
         let (dir, from) = folder();
         let to = dir.path().join("to");
         let mut rename = Rename::new(&from, &fs::metadata(&from).unwrap());
-        assert!(rename.copy_beside(&to).unwrap());
+        assert!(rename.copy_beside(&to, &mut always).unwrap());
         fs::write(&from, "changed").unwrap();
-        assert!(!rename.to(&to).unwrap());
+        assert!(!rename.to(&to, &mut always).unwrap());
         drop(rename);
         assert_eq!(names(&dir), ["from"]);
         assert_eq!(fs::read_to_string(&from).unwrap(), "changed");
@@ -221,7 +267,7 @@ mod tests {
         let mut rename = Rename::new(&from, &fs::metadata(&from).unwrap());
         fs::write(dir.path().join("new"), "another").unwrap();
         fs::rename(dir.path().join("new"), &from).unwrap();
-        assert!(!rename.to(&to).unwrap());
+        assert!(!rename.to(&to, &mut always).unwrap());
         assert_eq!(names(&dir), ["from"]);
         assert_eq!(fs::read_to_string(&from).unwrap(), "another");
     }
