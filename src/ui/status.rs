@@ -385,9 +385,9 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Find, "find"),
             (Action::Help, "help"),
         ],
-        _ if !model.folder().options().filter.is_empty() => &[
+        _ if model.folder().is_worklist() && !model.folder().options().filter.is_empty() => &[
             (Action::Back, "clear filter"),
-            (Action::Search, "filter"),
+            (Action::Sort, "sort"),
             (Action::Help, "help"),
         ],
         _ if model.folder().is_worklist() => &[

@@ -60,7 +60,7 @@ fn the_marked_files_go_to_the_folder_typed_else_the_one_under_the_cursor() {
         placed: Vec::new(),
     });
     assert!(program.screen(100, 24).contains("is a file, not a folder"));
-    program.press("g j  :move-to x/y");
+    program.press("g  :move-to x/y");
     let effects = program.send(key(KeyCode::Enter));
     let (kind, files, folder) = transfer(&effects).expect("a move");
     assert_eq!((kind, folder.as_str()), (TransferKind::Move, "x/y"));

@@ -43,7 +43,8 @@ fn the_start_reads_searches_and_watches_the_folder() {
     let program = Program::bare();
     let root = std::path::PathBuf::from(ROOT);
     assert!(matches!(&program.effects[..], [
-        Effect::List { dir, .. }, Effect::Watch { root: watched }, Effect::Scan { root: scanned, .. }
+        Effect::List { dir, .. }, Effect::Watch { root: watched }, Effect::Scan { root: scanned, .. },
+        Effect::Places(None)
     ] if *dir == root && *watched == root && *scanned == root));
 }
 

@@ -123,7 +123,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
     (
         "Files",
         &[
-            (Action::Files, "files and views: a menu"),
+            (Action::Files, "files and views: menu"),
             (Action::CopyTo, "copy to a folder"),
             (Action::MoveTo, "move to a folder"),
             (Action::UndoFiles, "undo a copy or move"),
@@ -131,7 +131,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
             (Action::SaveView, "save filter and order"),
             (Action::Views, "saved views"),
             (Action::Bookmark, "bookmark this folder"),
-            (Action::Bookmarks, "bookmarks: a letter jumps"),
+            (Action::Bookmarks, "go to a bookmark"),
         ],
     ),
     (
