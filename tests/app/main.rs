@@ -3,6 +3,7 @@
 mod activity;
 mod arrivals;
 mod compare;
+mod contact_sheet;
 mod exports;
 mod folder_states;
 mod grid;
@@ -14,6 +15,7 @@ mod orders;
 mod pickers;
 mod recall;
 mod reformats;
+mod rejected;
 mod related;
 mod review;
 mod scene;
