@@ -9,6 +9,7 @@ pub(crate) mod activity;
 pub(crate) mod agreement;
 pub(crate) mod browser;
 pub(crate) mod compare;
+pub(crate) mod contact_sheet;
 mod context;
 pub mod effect;
 pub mod entry;
@@ -43,6 +44,7 @@ pub(crate) mod tags;
 pub mod text;
 pub(crate) mod tiles;
 mod transfers;
+pub(crate) mod urgency;
 pub mod viewer;
 
 pub use crate::config::Theme;

@@ -4,6 +4,7 @@ mod activity;
 mod agreement;
 mod bar;
 mod compare;
+mod contact_sheet;
 mod grid;
 mod histogram;
 mod list;

@@ -315,6 +315,36 @@ fn existing_files_are_classified_and_shown() {
 }
 
 #[test]
+fn a_folder_under_the_cursor_shows_its_images_and_their_number() {
+    let folder = folder(1);
+    let below = folder.path().join("below");
+    std::fs::create_dir_all(below.join("deeper")).expect("made");
+    for name in ["x.png", "y.png", "deeper/z.png"] {
+        picture(&below, name);
+    }
+    play(
+        folder.path(),
+        Some(Behaviour::Answer),
+        async |keys, seen| {
+            seen.shows("below/").await;
+            keys.letter('g');
+            seen.shows("3 images").await;
+            seen.shows("3, most urgent first").await;
+            seen.until("three images", |screen| {
+                !screen.contains('…') && screen.contains('▀')
+            })
+            .await;
+            keys.letter('j');
+            seen.until("the file's own image", |screen| {
+                !screen.contains("most urgent first") && screen.contains("9 × 7")
+            })
+            .await;
+            keys.letter('q');
+        },
+    );
+}
+
+#[test]
 fn an_arriving_file_is_classified_without_moving_the_cursor() {
     let folder = folder(2);
     let path = folder.path().to_owned();

@@ -22,7 +22,9 @@ use super::activity::ActivityLog;
 use super::browser::Browser;
 use super::browser::folder::{Folder, Listing, Row};
 use super::compare::Comparison;
+use super::contact_sheet::ContactSheet;
 use super::context::FileContext;
+use super::entry::FoundFile;
 use super::environment::Environment;
 use super::failures;
 use super::folder_state::{FolderState, ScreenLayout};
@@ -127,6 +129,7 @@ pub struct Model {
     screen: Screen,
     mouse: Mouse,
     grid: Grid,
+    contact_sheet: ContactSheet,
     tiles: TileCache,
     activity: ActivityLog,
     popups: Popups,
@@ -179,6 +182,7 @@ impl Model {
             screen: Screen::new(layout.grid, layout.list),
             mouse: Mouse::default(),
             grid: Grid::new(layout.tiles),
+            contact_sheet: ContactSheet::default(),
             tiles: TileCache::default(),
             activity: ActivityLog::default(),
             popups: Popups::default(),
@@ -213,6 +217,7 @@ impl Model {
             self.activity.is_untimed().then_some(REST_TICK),
             self.results.jobs().next_tick(self.env.now),
             ages.then_some(AGE_TICK),
+            self.contact_sheet.next_tick(self.results.revision()),
             self.viewer
                 .film_due()
                 .map(|due| due.saturating_sub(self.env.now)),
@@ -303,6 +308,10 @@ impl Model {
         &self.grid
     }
 
+    pub(crate) fn contact_sheet(&self) -> &ContactSheet {
+        &self.contact_sheet
+    }
+
     pub(crate) fn activity(&self) -> &ActivityLog {
         &self.activity
     }
@@ -373,7 +382,7 @@ impl Model {
         let env = &self.env;
         let (first, count) = match self.view() {
             Mode::Grid => (self.grid.first_row(env), self.grid.sheet(env).count()),
-            _ => (self.folder().offset(), usize::from(env.rows)),
+            _ => (self.folder().first_row(), usize::from(env.rows)),
         };
         let rows = self.folder().rows_from(first).take(count);
         let rows = rows.map(|row| row.path.clone());
@@ -501,6 +510,11 @@ impl Model {
     /// The image of a row's tile, or its error; `None` if it has not arrived or the tile has none.
     pub(crate) fn tile(&self, row: &Row) -> Option<&Previewed> {
         self.grid.tile(row, &self.tiles, self.files())
+    }
+
+    /// The image of a file on the contact sheet, or its error; `None` if it has not arrived.
+    pub(crate) fn contact_tile(&self, file: &FoundFile) -> Option<&Previewed> {
+        self.contact_sheet.tile(file, &self.tiles, &self.env)
     }
 
     /// Whether the tile of a row has an image, which may still be awaited.

@@ -14,6 +14,7 @@ use super::review_keys::{self, Leader};
 use super::status::EngineState;
 use super::studies::aggregate::Aggregate;
 use super::text;
+use super::urgency::UrgencyLevel;
 use crate::library::{NOTICE, Record};
 use crate::media::FileFormat;
 use crate::scoring::{Decision, Mode};
@@ -37,6 +38,17 @@ pub enum Detail {
         share: Option<f64>,
         /// The figure beside it.
         figure: String,
+    },
+    /// A number of images with a label: a bar of parts by the level of their urgency.
+    Label {
+        /// The label.
+        name: String,
+        /// The shares of all images: very urgent, urgent, others.
+        shares: [f64; 3],
+        /// The number.
+        count: usize,
+        /// The level of the image in the middle.
+        level: UrgencyLevel,
     },
     /// A name and its value.
     Fact(&'static str, String),
@@ -379,7 +391,8 @@ impl ResultPanel<'_> {
     /// The lines for a study, series, missing file or DICOMDIR; `None` for any other row.
     fn group(&self, row: &Row, width: usize) -> Option<Vec<Detail>> {
         match row.represents {
-            RowKind::Study(_) | RowKind::Series(..) => Some(self.group_details(row, width)),
+            RowKind::Study(_) => Some(self.study_details(row, width)),
+            RowKind::Series(..) => Some(self.group_details(row, width)),
             RowKind::Missing => {
                 let mut lines = vec![headline(Some(FileStatus::Failed), "missing", "")];
                 let words = "The DICOMDIR lists this file, but it is missing.";
@@ -400,6 +413,30 @@ impl ResultPanel<'_> {
             }
             RowKind::Entry => None,
         }
+    }
+
+    /// The images of a study, counted.
+    fn study_details(&self, row: &Row, width: usize) -> Vec<Detail> {
+        let members = self.files.studies.members(row, self.files.folder());
+        let results = self.files.results;
+        let mut sum = Tally::default();
+        for member in &members {
+            if let Some(state) = results.get(&member.path) {
+                let reviews = results.reviews_of(&member.path);
+                sum.add(state, reviews.is_some_and(|reviews| reviews.is_decided()));
+            }
+        }
+        let missing = members.iter().filter(|member| !member.present).count();
+        let mut lines = if sum.pictures == 0 {
+            vec![headline(None, "not classified", "")]
+        } else {
+            tally(&sum, width)
+        };
+        lines.push(Detail::Gap);
+        let facts = [("files", members.len()), ("missing", missing)];
+        let facts = facts.into_iter().filter(|(_, count)| *count > 0);
+        lines.extend(facts.map(|(name, count)| Detail::Fact(name, count.to_string())));
+        lines
     }
 
     fn group_details(&self, row: &Row, width: usize) -> Vec<Detail> {
@@ -538,21 +575,39 @@ fn tally(tally: &Tally, width: usize) -> Vec<Detail> {
         (FileStatus::Uncertain, "uncertain"),
         (FileStatus::Rejected, "rejected"),
         (FileStatus::Blind, "blind"),
-        (FileStatus::Queued, "queued"),
+        (FileStatus::Queued, "not classified yet"),
         (FileStatus::Failed, "failed"),
     ];
-    let counts: Vec<String> = named
-        .iter()
-        .filter(|(status, _)| tally.count(*status) > 0)
-        .map(|(status, word)| format!("{} {word}", tally.count(*status)))
+    let counts = named.map(|(status, word)| (tally.count(status), word));
+    let words: Vec<String> = counts
+        .into_iter()
+        .chain([(tally.reviewed, "reviewed")])
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    lines.extend(wrapped(&counts.join(", "), width, Detail::Aside));
+    lines.extend(wrapped(&words.join(", "), width, Detail::Aside));
+    let levels = tally.levels();
+    let urgent = [
+        (levels.count(UrgencyLevel::VeryUrgent), "▲ very urgent"),
+        (levels.count(UrgencyLevel::Urgent), "△ urgent"),
+    ];
+    let urgent = urgent.iter().filter(|(count, _)| *count > 0);
+    let urgent: Vec<String> = urgent
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    lines.extend(wrapped(&urgent.join(", "), width, Detail::Text));
     let mut labels: Vec<_> = tally.labels.iter().collect();
-    labels.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-    lines.extend(labels.into_iter().map(|(label, count)| Detail::Bar {
+    labels.sort_by(|a, b| b.1.total().cmp(&a.1.total()).then(a.0.cmp(b.0)));
+    let levels = [
+        UrgencyLevel::VeryUrgent,
+        UrgencyLevel::Urgent,
+        UrgencyLevel::Normal,
+    ];
+    lines.extend(labels.into_iter().map(|(label, counts)| Detail::Label {
         name: text::safe_str(label),
-        share: Some(*count as f64 / tally.pictures as f64),
-        figure: count.to_string(),
+        shares: levels.map(|level| counts.count(level) as f64 / tally.pictures as f64),
+        count: counts.total(),
+        level: counts.median(),
     }));
     lines
 }

@@ -17,6 +17,7 @@ use crate::paths;
 use reviews::{ImageReviews, Judged, Reviews};
 pub use state::{FileState, FileStatus};
 pub use tally::Tally;
+pub(crate) use tally::accepted;
 
 /// Whether a file is known to be an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub struct Results {
     reviews: Reviews,
     /// Whether the reviewer works without sight of results.
     blind: bool,
+    /// Changes with every state.
+    revision: u64,
 }
 
 /// What an answer of the engine changed.
@@ -112,6 +115,11 @@ impl Results {
     /// The content of a file that its state is about.
     pub fn stamp(&self, path: &Path) -> Option<Stamp> {
         self.files.get(path).map(|known| known.stamp)
+    }
+
+    /// A number that changes whenever the state of a file does.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Notes that all images under a folder are known.
@@ -361,9 +369,16 @@ impl Results {
 
     /// The images below a folder, at any depth, with their contents; in no order.
     pub fn images_below(&self, dir: &Path) -> impl Iterator<Item = (&Path, Stamp)> {
+        // Most paths differ in their bytes already, which are compared faster than components.
+        let may_be_below = |path: &Path| {
+            let (path, dir) = (path.as_os_str(), dir.as_os_str());
+            path.as_encoded_bytes().starts_with(dir.as_encoded_bytes())
+        };
         let files = self.files.iter().filter(move |(path, known)| {
             let status = known.state.as_ref().map(FileState::status);
-            status.is_some_and(|status| status != FileStatus::NotAnImage) && path.starts_with(dir)
+            may_be_below(path)
+                && status.is_some_and(|status| status != FileStatus::NotAnImage)
+                && path.starts_with(dir)
         });
         files.map(|(path, known)| (path.as_path(), known.stamp))
     }
@@ -411,6 +426,7 @@ impl Results {
 
     fn forget_one(&mut self, path: &Path) -> Option<KnownFile> {
         let known = self.files.remove(path)?;
+        self.revision += 1;
         self.tallies_without(path, &known);
         Some(known)
     }
@@ -432,6 +448,7 @@ impl Results {
 
     /// Adds a file that is not known; its verdict is hidden from a reviewer who works blind.
     fn insert(&mut self, path: PathBuf, mut known: KnownFile) {
+        self.revision += 1;
         known.state = known.state.map(|state| state.blinded(self.blind));
         let subject = known.state.as_ref().and_then(FileState::subject);
         known.reviews = subject.and_then(|record| self.reviews.of(record));

@@ -66,11 +66,20 @@ pub struct Sort {
     pub reversed: bool,
 }
 
-/// The rank of a file by a sort key other than its name; the smaller comes first. Files without a time or result come last in
-/// either direction.
+/// Whether a file has a rank, and why it has none. Those without come last in either direction, the rejected together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    #[default]
+    Ranked,
+    /// Without a time or a result.
+    Missing,
+    Rejected,
+}
+
+/// The rank of a file by a sort key other than its name; the smaller comes first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rank {
-    missing: bool,
+    standing: Standing,
     label: Option<String>,
     number: f64,
 }
@@ -89,11 +98,14 @@ impl Rank {
                 number(-age.map_or(0.0, |age| age.as_secs_f64()))
             }),
             Key::Size => number(-(stamp.size as f64)),
-            _ => results
-                .get(path)
-                .and_then(FileState::record)
-                .filter(|record| record.verdict.decision != Decision::Rejected)
-                .map_or(Self::missing(), |record| Self::of_record(by, record)),
+            _ => match results.get(path).and_then(FileState::record) {
+                Some(record) if record.verdict.decision == Decision::Rejected => Self {
+                    standing: Standing::Rejected,
+                    ..Self::default()
+                },
+                Some(record) => Self::of_record(by, record),
+                None => Self::missing(),
+            },
         }
     }
 
@@ -105,7 +117,7 @@ impl Rank {
             _ => -verdict.probability,
         };
         Self {
-            missing: false,
+            standing: Standing::Ranked,
             label: (by == Key::Label).then(|| verdict.label.clone()),
             number,
         }
@@ -119,14 +131,19 @@ impl Rank {
         })
     }
 
+    /// Whether the file has no rank because it was rejected.
+    pub(super) fn is_rejected(&self) -> bool {
+        self.standing == Standing::Rejected
+    }
+
     /// The number that the rank was made from, unless that is missing.
     pub(super) fn value(&self) -> Option<f64> {
-        (!self.missing).then_some(-self.number)
+        (self.standing == Standing::Ranked).then_some(-self.number)
     }
 
     fn missing() -> Self {
         Self {
-            missing: true,
+            standing: Standing::Missing,
             ..Self::default()
         }
     }
@@ -137,8 +154,8 @@ impl Rank {
             .label
             .cmp(&other.label)
             .then(self.number.total_cmp(&other.number));
-        self.missing
-            .cmp(&other.missing)
+        self.standing
+            .cmp(&other.standing)
             .then(if reversed { order.reverse() } else { order })
     }
 }

@@ -16,7 +16,7 @@ use crate::app::results::reviews::label_shown;
 use crate::app::results::{FileState, FileStatus};
 use crate::app::studies::aggregate::Aggregate;
 use crate::app::text::{cut, cut_end, safe_str, width};
-use crate::app::{EntryKind, Model};
+use crate::app::{EntryKind, Model, Previewed};
 use crate::view::Area;
 
 /// Maximum number of conditions whose bars a tile has room for.
@@ -50,20 +50,36 @@ fn inside(
     frame: &mut Frame,
     painter: &dyn Painter,
 ) {
+    let words = if model.has_tile(file) {
+        "…".to_owned()
+    } else {
+        about(model, file)
+    };
+    picture(model.tile(file), &words, looks, area, frame, painter);
+}
+
+/// Draws a small image, or why there is none; `words` until it arrives.
+pub(super) fn picture(
+    tile: Option<&Previewed>,
+    words: &str,
+    looks: Looks,
+    area: Area,
+    frame: &mut Frame,
+    painter: &dyn Painter,
+) {
     let area = rect(area, frame);
-    let words = match model.tile(file).map(|tile| &tile.outcome) {
+    let words = match tile.map(|tile| &tile.outcome) {
         Some(Ok(tile)) => {
             preview::darken(area, looks, frame);
             return preview::paint(&tile.image, area, frame, painter);
         }
-        Some(Err(error)) if error.content.is_image() => kind_word(error.kind).to_owned(),
+        Some(Err(error)) if error.content.is_image() => kind_word(error.kind),
         // The caption says what it is.
-        Some(Err(_)) => String::new(),
-        None if model.has_tile(file) => "…".to_owned(),
-        None => about(model, file),
+        Some(Err(_)) => "",
+        None => words,
     };
     let middle = row(area, area.height.saturating_sub(1) / 2);
-    let words = cut_end(&words, usize::from(area.width));
+    let words = cut_end(words, usize::from(area.width));
     frame.render_widget(Line::styled(words, looks.dim()).centered(), middle);
 }
 

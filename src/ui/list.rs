@@ -8,7 +8,9 @@ use ratatui::text::{Line, Span};
 use super::bar::{thin_bar, upright_bars};
 use super::rules::row;
 use super::theme::Looks;
+use crate::app::browser::folder::lines::ListLine;
 use crate::app::browser::folder::{Row, RowKind};
+use crate::app::keys::Action;
 use crate::app::popup::failure_words;
 use crate::app::result_panel::whole_percent;
 use crate::app::results::reviews::label_shown;
@@ -16,6 +18,7 @@ use crate::app::results::{FileState, FileStatus, Tally};
 use crate::app::status::EngineState;
 use crate::app::studies::aggregate::Aggregate;
 use crate::app::text::{cut_end, pad, safe_str, width, wrap};
+use crate::app::urgency::UrgencyLevel;
 use crate::app::{EntryKind, Model};
 use crate::library::Record;
 use crate::scoring::Mode;
@@ -75,7 +78,7 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
         .tally(model.folder().dir())
         .map_or(0, longest_label);
     let room = usize::from(area.width).saturating_sub(LEFT + 1);
-    let on_screen = model.folder().rows_from(model.folder().offset());
+    let on_screen = model.folder().rows_from(model.folder().first_row());
     let on_screen: Vec<&Row> = on_screen.take(usize::from(area.height)).collect();
     let names = on_screen.iter().map(|row| width(&row.shown)).max();
     let names = names.unwrap_or(0);
@@ -84,22 +87,41 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
         .filter_map(|row| several_labels(model, row));
     let labels = labels.max(several.max().unwrap_or(0));
     let columns = ListColumns::new(room, labels).with_room_for(names, room);
-    let (offset, cursor) = (model.folder().offset(), model.folder().cursor());
-    let rows = model
-        .folder()
-        .rows_from(offset)
-        .take(usize::from(area.height));
-    for (line, file) in rows.enumerate() {
-        let spans = spans(
-            model,
-            file,
-            offset + line == cursor,
-            &columns,
-            usize::from(area.width),
-            looks,
-        );
-        frame.render_widget(Line::from(spans), row(area, line as u16));
+    let folder = model.folder();
+    let mut rows = folder.rows_from(folder.first_row());
+    for line in 0..area.height {
+        let shown = match folder.line(folder.offset() + usize::from(line)) {
+            Some(ListLine::Row(at)) => {
+                let Some(file) = rows.next() else { return };
+                Line::from(spans(model, (at, file), &columns, area.width, looks))
+            }
+            Some(ListLine::Banner) => banner(model, usize::from(area.width), looks),
+            None => return,
+        };
+        frame.render_widget(shown, row(area, line));
     }
+}
+
+/// Says why images were rejected and what to do, as fully as there is room.
+fn banner(model: &Model, columns: usize, looks: Looks) -> Line<'static> {
+    let rejected = model.folder().banner().map_or(0, |banner| banner.images);
+    let images = match rejected {
+        1 => "1 image is".to_owned(),
+        n => format!("{n} images are"),
+    };
+    let why = format!("{images} not what this model is for");
+    let variants = match model.env().keymap.key(Action::Model) {
+        Some(key) => [
+            format!("{why}: press {key} to choose a model"),
+            format!("{rejected} not for this model: {key} chooses one"),
+            format!("{rejected} rejected: {key} for models"),
+        ],
+        None => [why, format!("{rejected} rejected"), String::new()],
+    };
+    let room = columns.saturating_sub(2);
+    let fits = variants.iter().find(|words| width(words) <= room);
+    let words = fits.map_or_else(|| format!("{rejected} rejected"), Clone::clone);
+    Line::styled(format!(" {}", cut_end(&words, room)), looks.doubt())
 }
 
 /// Draws words in the middle of an empty list: the first line, and the others as far as they fit completely.
@@ -139,12 +161,13 @@ fn longest_label(tally: &Tally) -> usize {
 
 fn spans(
     model: &Model,
-    file: &Row,
-    under_cursor: bool,
+    (at, file): (usize, &Row),
     columns: &ListColumns,
-    width: usize,
+    width: u16,
     looks: Looks,
 ) -> Vec<Span<'static>> {
+    let under_cursor = at == model.folder().cursor();
+    let width = usize::from(width);
     let state = model.results().get(&file.path);
     let status = state.map(FileState::status);
     let cursor = match (under_cursor, model.screen().focus() == Panel::List) {
@@ -178,6 +201,11 @@ fn spans(
                 model.results(),
             );
             group_columns(&sum, columns, looks)
+        }
+        (_, Some(_))
+            if status == Some(FileStatus::Rejected) && model.folder().is_below_banner(at) =>
+        {
+            Vec::new()
         }
         // A folder has a state where it cannot be read.
         (_, Some(state)) => {
@@ -315,7 +343,7 @@ fn record_columns(
     if status == FileStatus::Rejected {
         return words("rejected", columns, looks.dim());
     }
-    let (style, mark) = looks.urgency(record.verdict.urgency);
+    let (style, mark) = looks.urgency(UrgencyLevel::of(record.verdict.urgency));
     let mut spans = Vec::new();
     if columns.label > 0 {
         let label = label_shown(record);

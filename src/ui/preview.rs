@@ -9,7 +9,7 @@ use ratatui::widgets::Clear;
 
 use super::rules::row;
 use super::theme::Looks;
-use super::{Painter, histogram, rect};
+use super::{Painter, contact_sheet, histogram, rect};
 use crate::app::text::{cut_end, safe, safe_str, width, wrap};
 use crate::app::viewer::Viewer;
 use crate::app::viewer::corners::Corners;
@@ -30,6 +30,9 @@ pub(super) fn draw(
     frame: &mut Frame,
     painter: &dyn Painter,
 ) {
+    if !model.contact_sheet().is_empty() {
+        return contact_sheet::draw(model, looks, frame, painter);
+    }
     let file = model.file_in_sight();
     let path = file.as_ref().map(|file| file.path.as_path());
     draw_viewer(model, (model.viewer(), path), looks, area, frame, painter);

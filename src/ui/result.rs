@@ -10,6 +10,7 @@ use super::theme::Looks;
 use crate::app::Model;
 use crate::app::result_panel::{Detail, notice};
 use crate::app::text::{cut, cut_end, pad, width};
+use crate::app::urgency::UrgencyLevel;
 
 /// Maximum columns of a name beside a bar.
 const NAME: usize = 24;
@@ -63,11 +64,32 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
 /// Columns for the names beside bars: those of the longest name, as far as bars and figures keep their room.
 pub(super) fn name_width(details: &[Detail], columns: usize) -> usize {
     let names = details.iter().filter_map(|detail| match detail {
-        Detail::Bar { name, .. } => Some(width(name)),
+        Detail::Bar { name, .. } | Detail::Label { name, .. } => Some(width(name)),
         _ => None,
     });
     let longest = names.max().unwrap_or(0).min(NAME).min(columns / 2);
     longest.min(columns.saturating_sub(FIGURE + 2))
+}
+
+/// A bar in parts, in the styles of the levels of urgency, the highest first. The parts end at whole cells.
+fn parts(bar: &str, shares: [f64; 3], looks: Looks) -> [Span<'static>; 3] {
+    let cells: Vec<char> = bar.chars().collect();
+    let mut sum = 0.0;
+    let ends = shares.map(|share| {
+        sum += share;
+        (sum * cells.len() as f64).round() as usize
+    });
+    let bounds = [0, ends[0], ends[1], cells.len()];
+    let levels = [
+        UrgencyLevel::VeryUrgent,
+        UrgencyLevel::Urgent,
+        UrgencyLevel::Normal,
+    ];
+    [0, 1, 2].map(|part| {
+        let end = bounds[part + 1].min(cells.len());
+        let text: String = cells[bounds[part].min(end)..end].iter().collect();
+        Span::styled(text, looks.urgency(levels[part]).0)
+    })
 }
 
 pub(super) fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) -> Line<'static> {
@@ -113,6 +135,24 @@ pub(super) fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) 
                 Span::styled(format!("{gap}{} ", bar(*share, room)), style),
                 Span::raw(format!("{figure:>FIGURE$}")),
             ])
+        }
+        Detail::Label {
+            name,
+            shares,
+            count,
+            level,
+        } => {
+            let gap = if names > 0 { " " } else { "" };
+            let room = columns.saturating_sub(names + gap.len() + 1 + FIGURE);
+            let drawn = bar(Some(shares.iter().sum()), room);
+            let mut spans = vec![Span::raw(format!("{}{gap}", pad(name, names)))];
+            spans.extend(parts(&drawn, *shares, looks));
+            let (style, mark) = looks.urgency(*level);
+            spans.push(Span::styled(
+                format!("{:>width$}{mark}", count, width = FIGURE),
+                style,
+            ));
+            Line::from(spans)
         }
         Detail::Fact(name, value) => {
             let label = format!("{name:<10}");

@@ -176,10 +176,8 @@ fn preview_title(model: &Model) -> (String, String) {
     let Some(shown) = model.viewer().shown() else {
         let folder = current
             .is_some_and(|row| row.kind == EntryKind::Folder && row.represents == RowKind::Entry);
-        return (
-            if folder { format!("{name}/") } else { name },
-            String::new(),
-        );
+        let name = if folder { format!("{name}/") } else { name };
+        return (name, model.contact_sheet().title());
     };
     if model
         .file_in_sight()

@@ -243,18 +243,15 @@ fn failures(model: &Model, looks: Looks) -> Option<StatusPart> {
         .then(|| (2, Span::styled(format!("{failed} failed"), looks.wrong())))
 }
 
-/// The number of images that were rejected, once nothing is queued, and what helps where the model is not for such images.
+/// The number of images that were rejected, once nothing is queued, unless the list says so.
 fn rejections(model: &Model) -> Option<StatusPart> {
     let results = model.results();
     let rejected = results.count(FileStatus::Rejected);
-    if rejected == 0 || results.queued_count() > 0 {
+    let in_list = model.folder().banner().is_some() && matches!(model.view(), Mode::Panels(_));
+    if rejected == 0 || results.queued_count() > 0 || in_list {
         return None;
     }
-    let key = model.env().keymap.key(Action::Model);
-    let words = match key.filter(|_| model.engine().is_synthetic_only()) {
-        Some(key) => format!("{rejected} rejected: {key} chooses a model for them"),
-        None => format!("{rejected} rejected"),
-    };
+    let words = format!("{rejected} rejected");
     Some((3, Span::styled(words, Looks::text())))
 }
 

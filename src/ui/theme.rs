@@ -7,6 +7,7 @@ use ratatui::text::Span;
 use crate::app::Theme;
 use crate::app::results::FileStatus;
 use crate::app::results::reviews::Judged;
+use crate::app::urgency::UrgencyLevel;
 
 const BLUE: Color = Color::Indexed(33);
 const ORANGE: Color = Color::Indexed(172);
@@ -17,11 +18,6 @@ const LINE: Color = Color::Indexed(240);
 /// radiograph.
 const GROUND: Color = Color::Indexed(16);
 const ON_GROUND: Color = Color::Indexed(252);
-
-/// The urgency from which a result is more likely abnormal than not.
-const URGENT: f64 = 0.5;
-/// The urgency from which a result stands out most.
-const VERY_URGENT: f64 = 0.9;
 
 /// The same for a light background, where the others are too pale for fine strokes.
 const ON_LIGHT: [(Color, Color); 5] = [
@@ -148,13 +144,11 @@ impl Looks {
 
     /// How a result is drawn by its urgency, so that what is likely abnormal stands out and what is normal recedes: the style of bar
     /// and figure, and a symbol that says the same without colour.
-    pub(super) fn urgency(self, urgency: f64) -> (Style, &'static str) {
-        if urgency >= VERY_URGENT {
-            (self.doubt().add_modifier(Modifier::BOLD), "▲")
-        } else if urgency >= URGENT {
-            (self.coloured(BLUE), "△")
-        } else {
-            (self.dim(), " ")
+    pub(super) fn urgency(self, level: UrgencyLevel) -> (Style, &'static str) {
+        match level {
+            UrgencyLevel::VeryUrgent => (self.doubt().add_modifier(Modifier::BOLD), "▲"),
+            UrgencyLevel::Urgent => (self.coloured(BLUE), "△"),
+            UrgencyLevel::Normal => (self.dim(), " "),
         }
     }
 

@@ -12,6 +12,8 @@ pub const DEFAULT_SIZE: usize = 1;
 pub const CAPTION: u16 = 2;
 /// Columns of a tile that are not its image's: the cursor on the left, a blank on the right.
 const AROUND: u16 = 2;
+/// So many tiles of a contact sheet may be larger than the smallest.
+const MANY: usize = 8;
 /// From so many rows on one is kept for the notice.
 const NOTICE_ROWS: u16 = 12;
 
@@ -26,6 +28,8 @@ pub struct Sheet {
     pub rows: usize,
     /// Columns and rows of a tile.
     tile: (u16, u16),
+    /// Rows of a tile below its image.
+    caption: u16,
     /// What results are not for, below all tiles.
     pub notice: Option<Area>,
 }
@@ -38,18 +42,39 @@ impl Sheet {
         let height = area.height - u16::from(noticed);
         // Cells are about twice as high as wide: an image as high as wide.
         let least = (width - AROUND) / 2 + CAPTION;
-        let columns = (area.width / width).max(1);
-        let rows = (height / least).max(1);
         Self {
-            origin: (area.x, area.y),
-            columns: usize::from(columns),
-            rows: usize::from(rows),
-            tile: (area.width / columns, height / rows),
             notice: noticed.then_some(Area {
                 y: area.y + height,
                 height: 1,
                 ..area
             }),
+            ..Self::filled(Area { height, ..area }, (width, least), CAPTION)
+        }
+    }
+
+    /// Fills the area of an image with small tiles, whose captions have one row: the smallest if there is room for few.
+    pub fn contact(area: Area) -> Self {
+        let width = WIDTHS[DEFAULT_SIZE];
+        let sheet = Self::filled(area, (width, (width - AROUND) / 2 + 1), 1);
+        if sheet.count() >= MANY {
+            sheet
+        } else {
+            // Flatter than images are high: rather two rows of them than one.
+            Self::filled(area, (WIDTHS[0], WIDTHS[0] * 5 / 12), 1)
+        }
+    }
+
+    /// Fills an area with tiles of at least so many columns and rows.
+    fn filled(area: Area, (width, height): (u16, u16), caption: u16) -> Self {
+        let columns = (area.width / width).max(1);
+        let rows = (area.height / height).max(1);
+        Self {
+            origin: (area.x, area.y),
+            columns: usize::from(columns),
+            rows: usize::from(rows),
+            tile: (area.width / columns, area.height / rows),
+            caption,
+            notice: None,
         }
     }
 
@@ -77,7 +102,7 @@ impl Sheet {
             x: tile.x + 1,
             y: tile.y,
             width: tile.width.saturating_sub(AROUND),
-            height: tile.height.saturating_sub(CAPTION),
+            height: tile.height.saturating_sub(self.caption),
         }
     }
 }
@@ -92,14 +117,14 @@ mod tests {
             .step_by(13)
             .flat_map(|w| (1..70).step_by(5).map(move |h| (w, h)))
         {
-            for size in 0..WIDTHS.len() {
-                let area = Area {
-                    x: 0,
-                    y: 1,
-                    width,
-                    height,
-                };
-                let sheet = Sheet::new(area, size);
+            let area = Area {
+                x: 0,
+                y: 1,
+                width,
+                height,
+            };
+            let sheets = (0..WIDTHS.len()).map(|size| Sheet::new(area, size));
+            for sheet in sheets.chain([Sheet::contact(area)]) {
                 let mut taken = std::collections::HashSet::new();
                 for slot in 0..sheet.count() {
                     let tile = sheet.tile(slot);
@@ -126,5 +151,7 @@ mod tests {
         assert_eq!(Sheet::new(area(80, 22), DEFAULT_SIZE).count(), 8);
         assert!(Sheet::new(area(120, 38), DEFAULT_SIZE).count() >= 18);
         assert!(Sheet::new(area(200, 58), DEFAULT_SIZE).count() >= 50);
+        assert_eq!(Sheet::contact(area(37, 11)).count(), 6);
+        assert_eq!(Sheet::contact(area(69, 47)).count(), 15);
     }
 }

@@ -3,6 +3,7 @@
 mod activity;
 mod arrivals;
 mod compare;
+mod contact_sheet;
 mod exports;
 mod files;
 mod folder_states;
@@ -15,6 +16,7 @@ mod orders;
 mod pickers;
 mod recall;
 mod reformats;
+mod rejected;
 mod related;
 mod review;
 mod scene;

@@ -26,6 +26,8 @@ fn header(study: u32, series: u32, number: i64, z: f64) -> DicomHeader {
             String::new()
         },
         modality: "CT".to_owned(),
+        body_part: "CHEST".to_owned(),
+        slice_thickness: Some(if series == 2 { 1.25 } else { 5.0 }),
         instance: Some(number),
         position: Some([0.0, 0.0, z]),
         orientation: Some([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]),
@@ -131,13 +133,13 @@ fn headers_are_read_with_progress_and_only_once() {
         read: headers()[2..].to_vec(),
         complete: true,
     });
-    assert!(program.screen(120, 40).contains("CT 2 ••• (3)"));
+    assert!(program.screen(120, 40).contains("CT 2 (3) CHEST axial"));
     program.press("vs");
     assert!(!program.screen(120, 40).contains("CT 2"));
     program.effects.clear();
     program.press("vs");
     assert_eq!(files(&program), None, "all headers are known");
-    assert!(program.screen(120, 40).contains("CT 2 ••• (3)"));
+    assert!(program.screen(120, 40).contains("CT 2 (3) CHEST axial"));
     // A new file of a series is read alone, and joins it.
     program.send(Msg::Appeared {
         entry: file("6.dcm"),
@@ -150,11 +152,11 @@ fn headers_are_read_with_progress_and_only_once() {
         read: vec![(found("6.dcm"), Some(header(1, 2, 4, 15.0)))],
         complete: true,
     });
-    assert!(program.screen(120, 40).contains("CT 2 ••• (4)"));
+    assert!(program.screen(120, 40).contains("CT 2 (4) CHEST axial"));
     program.send(Msg::Removed {
         path: path("1.dcm"),
     });
-    assert!(program.screen(120, 40).contains("CT 2 ••• (3)"));
+    assert!(program.screen(120, 40).contains("CT 2 (3) CHEST axial"));
 }
 
 #[test]
@@ -180,7 +182,7 @@ fn files_that_come_while_headers_are_read_are_read_afterwards() {
         read: vec![(found("6.dcm"), Some(header(1, 2, 4, 15.0)))],
         complete: true,
     });
-    assert!(program.screen(80, 24).contains("CT 2 ••• (4)"));
+    assert!(program.screen(80, 24).contains("CT 2 (4) CHEST"));
     assert_eq!(asked(&program), after, "all is known now");
 }
 
@@ -365,7 +367,7 @@ fn out_of_a_series_the_cursor_is_on_it() {
     let mut program = Program::new(80, 24);
     by_series(&mut program);
     program.press("gjjl");
-    assert!(program.screen(80, 24).contains("› CT 2 •••"));
+    assert!(program.screen(80, 24).contains("› CT 2 CHEST axial"));
     program.press("h");
     program.list(
         ["1.dcm", "2.dcm", "3.dcm", "4.dcm", "5.dcm"]

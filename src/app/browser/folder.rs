@@ -1,6 +1,9 @@
 //! The folder on screen: its rows in order, a cursor that stays on its file whatever changes around it, and the scroll
 //! position.
 
+mod banner;
+pub(crate) mod lines;
+mod row;
 mod similarity;
 mod worklist;
 
@@ -9,87 +12,14 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::app::entry::{Entry, EntryKind, FoundFile, Stamp};
+use crate::app::entry::{Entry, EntryKind, Stamp};
 use crate::app::folder_state::ListOptions;
 use crate::app::results::Results;
 use crate::app::sort::{Key, Rank, Sort, natural};
-use crate::app::text;
+pub use banner::RejectedBanner;
+pub use row::{Row, RowKind};
+use row::{by_name, merge, name_bytes};
 use similarity::SimilarityOrder;
-
-/// A row of the list.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// Absolute.
-    pub path: PathBuf,
-    /// The name, safe to show.
-    pub shown: String,
-    /// Folder or file.
-    pub kind: EntryKind,
-    /// The content of the file, as last reported.
-    pub stamp: Stamp,
-    /// What the row represents.
-    pub represents: RowKind,
-    /// Its place in the folder's order.
-    rank: Rank,
-}
-
-/// What a row of the list represents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowKind {
-    /// The file or folder at its path.
-    Entry,
-    /// A study, by its index. No file has its path.
-    Study(usize),
-    /// A series, by the indices of its study and its own. No file has its path.
-    Series(usize, usize),
-    /// A file that a DICOMDIR refers to and that does not exist.
-    Missing,
-}
-
-impl Row {
-    fn new(entry: Entry, rank: Rank) -> Self {
-        let shown = entry.path.file_name().map_or_else(String::new, text::safe);
-        Self {
-            path: entry.path,
-            shown,
-            kind: entry.kind,
-            stamp: entry.stamp,
-            represents: RowKind::Entry,
-            rank,
-        }
-    }
-
-    /// A row for a study, a series or a file of a series, which the folder's order does not move.
-    pub(in crate::app) fn in_group(
-        path: PathBuf,
-        shown: String,
-        kind: EntryKind,
-        stamp: Stamp,
-        represents: RowKind,
-    ) -> Self {
-        Self {
-            path,
-            shown,
-            kind,
-            stamp,
-            represents,
-            rank: Rank::default(),
-        }
-    }
-
-    /// The file or folder of the row, with its content.
-    pub(in crate::app) fn found(&self) -> FoundFile {
-        FoundFile {
-            path: self.path.clone(),
-            stamp: self.stamp,
-        }
-    }
-
-    /// Whether its name begins with a dot.
-    fn hidden(&self) -> bool {
-        name_bytes(&self.path).starts_with(b".")
-    }
-}
 
 /// The state of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,8 +52,10 @@ pub struct Folder {
     chosen: bool,
     /// Index into `visible`.
     cursor: usize,
-    /// First row on screen, index into `visible`.
+    /// First line on screen. Lines are rows, with the banner above one of them.
     offset: usize,
+    /// What is said above the rejected images.
+    banner: Option<RejectedBanner>,
     /// The cursor stays on its file. Until then (while the listing comes in and no key has moved it) it waits at the first row,
     /// or at `wish` once that has been listed.
     pinned: bool,
@@ -137,9 +69,6 @@ pub struct Folder {
     /// The similarities by which the files are ranked, instead of the order chosen.
     similar: Option<SimilarityOrder>,
 }
-
-/// Rows kept visible above and below the cursor.
-const SCROLL_MARGIN: usize = 2;
 
 impl Folder {
     /// A folder before its listing. The cursor goes to `wish` once that has been listed.
@@ -155,6 +84,7 @@ impl Folder {
             chosen: false,
             cursor: 0,
             offset: 0,
+            banner: None,
             pinned: false,
             wish,
             gone: HashSet::new(),
@@ -556,27 +486,6 @@ impl Folder {
         self.go_to(self.cursor.saturating_add_signed(rows));
     }
 
-    /// Scrolls by rows; the cursor moves along where it would leave the screen.
-    pub fn scroll_by(&mut self, rows: isize, height: usize) {
-        let last = self.len().saturating_sub(1);
-        let end = self.len().saturating_sub(height);
-        self.offset = self.offset.saturating_add_signed(rows).min(end);
-        let margin = SCROLL_MARGIN.min(height.saturating_sub(1) / 2);
-        let above = if self.offset == 0 { 0 } else { margin };
-        let below = if self.offset == end { 0 } else { margin };
-        let lowest = (self.offset + height).saturating_sub(1 + below).min(last);
-        self.go_to(self.cursor.clamp((self.offset + above).min(lowest), lowest));
-    }
-
-    /// Scrolls as little as possible to show the cursor with some rows around it.
-    pub fn fit(&mut self, height: usize) {
-        let margin = SCROLL_MARGIN.min(height.saturating_sub(1) / 2);
-        let lowest = (self.cursor + margin + 1).saturating_sub(height);
-        let highest = self.cursor.saturating_sub(margin);
-        let end = self.len().saturating_sub(height);
-        self.offset = self.offset.clamp(lowest.min(highest), highest).min(end);
-    }
-
     /// The row under the cursor.
     pub fn current(&self) -> Option<&Row> {
         self.rows_from(self.cursor).next()
@@ -591,11 +500,6 @@ impl Folder {
     /// The position of the cursor, from 0.
     pub fn cursor(&self) -> usize {
         self.cursor
-    }
-
-    /// The first row on screen, from 0.
-    pub fn offset(&self) -> usize {
-        self.offset
     }
 
     /// The number of rows shown.
@@ -635,32 +539,6 @@ impl Folder {
     pub fn rows(&self) -> impl DoubleEndedIterator<Item = &Row> {
         self.rows_from(0)
     }
-}
-
-/// Merges two sorted lists; of equal rows, the left one's is kept.
-fn merge(left: Vec<Arc<Row>>, right: Vec<Arc<Row>>) -> Vec<Arc<Row>> {
-    let mut merged = Vec::with_capacity(left.len() + right.len());
-    let mut right = right.into_iter().peekable();
-    for row in left {
-        while let Some(first) = right.next_if(|next| by_name(next, &row) == Ordering::Less) {
-            merged.push(first);
-        }
-        right.next_if(|next| by_name(next, &row) == Ordering::Equal);
-        merged.push(row);
-    }
-    merged.extend(right);
-    merged
-}
-
-/// Compares two rows: folders first, then by name.
-fn by_name(a: &Row, b: &Row) -> Ordering {
-    a.kind
-        .cmp(&b.kind)
-        .then_with(|| natural(name_bytes(&a.path), name_bytes(&b.path)))
-}
-
-fn name_bytes(path: &Path) -> &[u8] {
-    path.file_name().map_or(b"", |name| name.as_encoded_bytes())
 }
 
 #[cfg(test)]

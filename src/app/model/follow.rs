@@ -16,6 +16,7 @@ impl Model {
         let panels = self.panels();
         let rows = panels.list.map_or(1, |area| usize::from(area.height));
         self.browser.folder.settle(&self.results);
+        self.browser.folder.follow_rejections(&self.results);
         self.browser.folder.fit(rows);
         self.tags.follow(&self.env);
         if self.browser.follow_cursor() {
@@ -45,11 +46,16 @@ impl Model {
     /// The effect that requests small images, if the wanted ones have changed.
     fn follow_tiles(&mut self) -> Option<Effect> {
         let mut grid: Grid = self.grid;
-        let wanted = match self.view() {
-            Mode::Grid => grid.follow(self.files()),
-            _ => Vec::new(),
+        let mut contact_sheet = std::mem::take(&mut self.contact_sheet);
+        let area = match self.view() {
+            Mode::FullScreen | Mode::Panels(_) => self.panels().preview,
+            _ => None,
         };
-        self.grid = grid;
+        let mut wanted = contact_sheet.follow(self.files(), area);
+        if self.view() == Mode::Grid {
+            wanted = grid.follow(self.files());
+        }
+        (self.grid, self.contact_sheet) = (grid, contact_sheet);
         self.tiles.follow(wanted)
     }
 

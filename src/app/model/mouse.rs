@@ -1,11 +1,13 @@
 //! The mouse: a click selects, or places the pointer on the image; a second one opens; the wheel scrolls what lies under it.
 //! Dragging moves the line between list and image, pans the image, or changes its window.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::Model;
+use crate::app::browser::folder::lines::ListLine;
 use crate::app::context::FileContext;
 use crate::app::effect::Effect;
 use crate::app::keys::Action;
@@ -187,6 +189,12 @@ impl Model {
             let drag = self.viewer.begin_pan(&context);
             self.mouse.drag = drag.map(|drag| Drag::Image(drag, at));
         }
+        if again
+            && panels.preview.is_some_and(|area| area.contains(at))
+            && let Some(path) = self.contact_sheet.file_at(at).map(Path::to_owned)
+        {
+            return self.show_file(&path);
+        }
         // The focus decides what is folded away: what was clicked stays where it is.
         let stays = |model: &Self, panel| model.screen.panels_with(panel, &model.env) == panels;
         for (panel, area) in [
@@ -206,10 +214,10 @@ impl Model {
         if stays(self, Panel::List) {
             self.screen.set_focus(Panel::List);
         }
-        let row = self.folder().offset() + usize::from(at.1 - area.y);
-        if row >= self.folder().len() {
+        let line = self.folder().offset() + usize::from(at.1 - area.y);
+        let Some(ListLine::Row(row)) = self.folder().line(line) else {
             return Vec::new();
-        }
+        };
         self.browser.folder.go_to(row);
         if again { self.enter_row() } else { Vec::new() }
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{FileState, FileStatus};
+use crate::app::urgency::{LevelCounts, UrgencyLevel};
+use crate::library::Record;
 use crate::scoring::Decision;
 
 /// The images below a folder, counted.
@@ -13,7 +15,7 @@ pub struct Tally {
     /// By status.
     pub statuses: BTreeMap<FileStatus, usize>,
     /// By label, without rejected images.
-    pub labels: BTreeMap<String, usize>,
+    pub labels: BTreeMap<String, LevelCounts>,
     /// Images that the reviewer has decided on.
     pub reviewed: usize,
 }
@@ -24,41 +26,57 @@ impl Tally {
         self.statuses.get(&status).copied().unwrap_or(0)
     }
 
-    pub(super) fn add(&mut self, state: &FileState, is_reviewed: bool) {
+    /// The images that are not rejected, by the level of their urgency.
+    pub fn levels(&self) -> LevelCounts {
+        let mut sum = LevelCounts::default();
+        self.labels.values().for_each(|counts| sum.merge(*counts));
+        sum
+    }
+
+    pub(in crate::app) fn add(&mut self, state: &FileState, is_reviewed: bool) {
         self.pictures += 1;
         self.reviewed += usize::from(is_reviewed);
         *self.statuses.entry(state.status()).or_default() += 1;
-        if let Some(label) = claim(state) {
-            *self.labels.entry(label.to_owned()).or_default() += 1;
+        if let Some((label, level)) = claim(state) {
+            match self.labels.get_mut(label) {
+                Some(counts) => counts.add(level),
+                None => self.labels.entry(label.to_owned()).or_default().add(level),
+            }
         }
     }
 
     pub(super) fn subtract(&mut self, state: &FileState, was_reviewed: bool) {
         self.pictures = self.pictures.saturating_sub(1);
         self.reviewed = self.reviewed.saturating_sub(usize::from(was_reviewed));
-        subtract_one(&mut self.statuses, &state.status());
-        if let Some(label) = claim(state) {
-            subtract_one(&mut self.labels, label);
+        subtract_one(&mut self.statuses, state.status());
+        if let Some((label, level)) = claim(state)
+            && let Some(counts) = self.labels.get_mut(label)
+        {
+            counts.subtract(level);
+            if counts.total() == 0 {
+                self.labels.remove(label);
+            }
         }
     }
 }
 
-fn subtract_one<K: Ord + std::borrow::Borrow<Q>, Q: Ord + ?Sized>(
-    counts: &mut BTreeMap<K, usize>,
-    key: &Q,
-) {
-    if let Some(count) = counts.get_mut(key) {
+fn subtract_one(counts: &mut BTreeMap<FileStatus, usize>, key: FileStatus) {
+    if let Some(count) = counts.get_mut(&key) {
         *count -= 1;
         if *count == 0 {
-            counts.remove(key);
+            counts.remove(&key);
         }
     }
 }
 
-/// The label, unless the image was rejected.
-fn claim(state: &FileState) -> Option<&str> {
-    let record = state
-        .record()
-        .filter(|r| r.verdict.decision != Decision::Rejected)?;
-    Some(&record.verdict.label)
+/// The result, unless there is none to be seen or the image was rejected.
+pub(crate) fn accepted(state: &FileState) -> Option<&Record> {
+    let record = state.record();
+    record.filter(|record| record.verdict.decision != Decision::Rejected)
+}
+
+/// The label and its urgency.
+fn claim(state: &FileState) -> Option<(&str, UrgencyLevel)> {
+    let verdict = &accepted(state)?.verdict;
+    Some((&verdict.label, UrgencyLevel::of(verdict.urgency)))
 }

@@ -1,3 +1,4 @@
+use super::lines::ListLine;
 use super::*;
 use crate::app::filter::Filter;
 use proptest::prelude::*;
@@ -208,6 +209,28 @@ proptest! {
         parts.fit(8);
         prop_assert_eq!(names(&parts), names(&whole));
         prop_assert_eq!(parts.current(), whole.current());
+    }
+
+    #[test]
+    fn with_a_banner_every_row_has_a_line_and_the_cursor_is_in_sight(count in 1..30usize, at in 0..30usize, height in 1..12usize, moves in prop::collection::vec(-9..9isize, 0..20)) {
+        let all: Vec<String> = (0..count).map(|i| i.to_string()).collect();
+        let mut folder = folder(&all.iter().map(String::as_str).collect::<Vec<_>>());
+        let at = at.min(count - 1);
+        folder.banner = Some(RejectedBanner { at, images: count - at, is_head: true });
+        let lines: Vec<ListLine> = (0..count + 3).map_while(|line| folder.line(line)).collect();
+        let mut expected: Vec<ListLine> = (0..count).map(ListLine::Row).collect();
+        expected.insert(at, ListLine::Banner);
+        prop_assert_eq!(lines, expected);
+        for (n, rows) in moves.into_iter().enumerate() {
+            if n % 2 == 0 {
+                folder.go_by(rows);
+            } else {
+                folder.scroll_by(rows, height);
+            }
+            folder.fit(height);
+            let mut screen = (0..height).map(|line| folder.line(folder.offset() + line));
+            prop_assert!(screen.any(|line| line == Some(ListLine::Row(folder.cursor()))));
+        }
     }
 
     #[test]

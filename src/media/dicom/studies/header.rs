@@ -51,6 +51,11 @@ pub(crate) fn from_set(set: &DataSet, charset: Charset) -> DicomHeader {
         let bytes = set.bytes(tag).unwrap_or_default();
         values::format_value(&bytes, vr, charset).text
     };
+    let code_of = |tag: Tag| {
+        let written = Some(text(tag, VR::CS));
+        let code = written.filter(|written| code(written).is_some());
+        code.unwrap_or_default()
+    };
     DicomHeader {
         patient_name: text(tags::PATIENT_NAME, VR::PN),
         patient_id: text(tags::PATIENT_ID, VR::LO),
@@ -60,9 +65,9 @@ pub(crate) fn from_set(set: &DataSet, charset: Charset) -> DicomHeader {
         series: text(tags::SERIES_INSTANCE_UID, VR::UI),
         series_number: set.first(tags::SERIES_NUMBER).and_then(|n| n.parse().ok()),
         series_description: text(tags::SERIES_DESCRIPTION, VR::LO),
-        modality: Some(text(tags::MODALITY, VR::CS))
-            .filter(|modality| code(modality).is_some())
-            .unwrap_or_default(),
+        modality: code_of(tags::MODALITY),
+        body_part: code_of(tags::BODY_PART_EXAMINED),
+        slice_thickness: set.decimal(tags::SLICE_THICKNESS),
         instance: set
             .first(tags::INSTANCE_NUMBER)
             .and_then(|n| n.parse().ok()),
@@ -96,6 +101,8 @@ mod tests {
             text(0x0008, 0x0020, VR::DA, "20260131"),
             text(0x0008, 0x0060, VR::CS, "MR"),
             octets(0x0009, 0x1010, private),
+            text(0x0018, 0x0015, VR::CS, "CHEST"),
+            text(0x0018, 0x0050, VR::DS, "1.25"),
             text(0x0010, 0x0010, VR::PN, "Müller^Jörg"),
             text(0x0020, 0x000e, VR::UI, "1.2.3"),
             text(0x0020, 0x0011, VR::IS, " 7"),
@@ -126,6 +133,8 @@ mod tests {
                     ("1.2.3", Some(7))
                 );
                 assert_eq!(header.instance, Some(12));
+                assert_eq!(header.body_part, "CHEST");
+                assert_eq!(header.slice_thickness, Some(1.25));
                 assert_eq!(header.position, Some([-1.5, 2.0, 30.25]));
                 assert_eq!(header.orientation, Some([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]));
             }

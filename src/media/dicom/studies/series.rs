@@ -35,6 +35,10 @@ pub struct DicomHeader {
     pub series_description: String,
     /// Modality (0008,0060).
     pub modality: String,
+    /// Body Part Examined (0018,0015), unless it is not a code.
+    pub body_part: String,
+    /// Slice Thickness (0018,0050) in millimetres.
+    pub slice_thickness: Option<f64>,
     /// Instance Number (0020,0013).
     pub instance: Option<i64>,
     /// Image Position (Patient) (0020,0032): x, y, z of the first pixel in millimetres.
