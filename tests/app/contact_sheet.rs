@@ -1,17 +1,25 @@
 //! What is seen of a folder or study under the cursor: counts, and the images most worth looking at.
 
 use medivision_tui::app::{Effect, Graphics, Msg, Quality};
+use medivision_tui::engine::Event;
 use medivision_tui::media::ErrorKind;
 use medivision_tui::scoring::Decision;
 
 use crate::scene::{Program, failure, file, folder, path, record};
 
+const NAMES: [&str; 6] = ["ct/a", "ct/b", "ct/deep/c", "ct/d", "ct/e", "ct/f"];
+
 /// A folder `ct` of four images with results, one that failed and one that waits, above a file of its own.
 fn over_a_folder(program: &mut Program) {
-    let names = ["ct/a", "ct/b", "ct/deep/c", "ct/d", "ct/e", "ct/f"];
     program.list(vec![folder("ct"), file("x.dcm")]);
-    program.scan(&names);
+    program.scan(&NAMES);
     program.ready(false);
+    // If there is a library, it knows none of them.
+    let missing = NAMES.into_iter().chain(["x.dcm"]).map(path).collect();
+    program.send(Msg::Engine(Event::Recalled {
+        files: Vec::new(),
+        missing,
+    }));
     program.answer("ct/a", record("normal", 0.97, Decision::Confident));
     program.answer("ct/b", record("pneumonia", 0.6, Decision::Uncertain));
     program.answer("ct/deep/c", record("pneumonia", 0.95, Decision::Confident));
@@ -91,8 +99,9 @@ fn a_result_that_arrives_changes_the_sheet_within_a_second_or_so() {
 
 #[test]
 fn a_blind_reader_sees_neither_labels_nor_which_images_are_urgent() {
-    let mut program = Program::new(100, 24);
+    let mut program = Program::reviewing("anna", false);
     over_a_folder(&mut program);
+    assert_eq!(shown(&program), ["deep/c", "b", "a", "d", "f"]);
     program.press(",b");
     assert!(!program.screen(100, 24).contains("most urgent"));
     program.rest();
