@@ -271,43 +271,21 @@ impl Services {
                 .for_each(|command| self.carry_out(command)),
             Effect::Watch { root } => self.start_watch(&root),
             Effect::StopWatch => self.watch = None,
-            Effect::Tags { path, generation } => {
-                objects::tags(path, generation, Arc::clone(&self.send));
-            }
-            Effect::Headers { files, generation } => {
-                let latest = Arc::clone(&self.headers);
-                objects::headers(files, generation, latest, Arc::clone(&self.send));
-            }
-            Effect::Related { files, generation } => {
-                let latest = Arc::clone(&self.related);
-                objects::related(files, generation, latest, Arc::clone(&self.send));
-            }
-            Effect::Directory { path, generation } => {
-                objects::directory(path, generation, Arc::clone(&self.send));
-            }
+            Effect::Tags { .. }
+            | Effect::Headers { .. }
+            | Effect::Related { .. }
+            | Effect::Directory { .. } => self.read_objects(effect),
             Effect::PromptSets => choices::prompt_sets(&self.choices, Arc::clone(&self.send)),
             Effect::UsePrompts {
                 prompts,
                 mode,
                 revision,
             } => self.use_prompts(prompts, mode, revision),
-            Effect::Places(change) => {
-                places::request(self.places.clone(), change, Arc::clone(&self.send));
-            }
-            Effect::Folders { typed, base } => {
-                transfers::folders(typed, base, Arc::clone(&self.send));
-            }
-            Effect::Transfer {
-                kind,
-                files,
-                folder,
-                base,
-            } => {
-                let folder = transfers::expanded(&folder, &base);
-                self.run_transfer(TransferRequest::Begin(kind, files, folder));
-            }
-            Effect::UndoTransfer(done) => self.run_transfer(TransferRequest::Undo(done)),
-            Effect::StopTransfer => self.transfer.stop(),
+            Effect::Places(_)
+            | Effect::Folders { .. }
+            | Effect::Transfer { .. }
+            | Effect::UndoTransfer(_)
+            | Effect::StopTransfer => self.perform_on_files(effect),
             Effect::Models => choices::models(&self.choices, Arc::clone(&self.send)),
             Effect::Pull { id, serial } => {
                 self.pull = choices::pull(id, serial, self.choices.offline, Arc::clone(&self.send));
@@ -359,6 +337,51 @@ impl Services {
                 (Some(worker), None) => worker.cancel(),
                 (None, _) => {}
             },
+            _ => {}
+        }
+    }
+
+    /// Reads what is in files; other effects do nothing.
+    fn read_objects(&self, effect: Effect) {
+        match effect {
+            Effect::Tags { path, generation } => {
+                objects::tags(path, generation, Arc::clone(&self.send));
+            }
+            Effect::Headers { files, generation } => {
+                let latest = Arc::clone(&self.headers);
+                objects::headers(files, generation, latest, Arc::clone(&self.send));
+            }
+            Effect::Related { files, generation } => {
+                let latest = Arc::clone(&self.related);
+                objects::related(files, generation, latest, Arc::clone(&self.send));
+            }
+            Effect::Directory { path, generation } => {
+                objects::directory(path, generation, Arc::clone(&self.send));
+            }
+            _ => {}
+        }
+    }
+
+    /// Performs effects about places and files; others do nothing.
+    fn perform_on_files(&mut self, effect: Effect) {
+        match effect {
+            Effect::Places(change) => {
+                places::request(self.places.clone(), change, Arc::clone(&self.send));
+            }
+            Effect::Folders { typed, base } => {
+                transfers::folders(typed, base, Arc::clone(&self.send));
+            }
+            Effect::Transfer {
+                kind,
+                files,
+                folder,
+                base,
+            } => {
+                let folder = transfers::expanded(&folder, &base);
+                self.run_transfer(TransferRequest::Begin(kind, files, folder));
+            }
+            Effect::UndoTransfer(done) => self.run_transfer(TransferRequest::Undo(done)),
+            Effect::StopTransfer => self.transfer.stop(),
             _ => {}
         }
     }

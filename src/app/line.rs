@@ -300,7 +300,8 @@ impl Line {
                 | Purpose::View,
                 KeyMeaning::Edit | KeyMeaning::Move(_),
             )
-            | (Purpose::Bookmark, KeyMeaning::Move(_)) => (true, LineOutcome::None),
+            | (Purpose::Bookmark, KeyMeaning::Move(_))
+            | (Purpose::Find | Purpose::Export, KeyMeaning::Edit) => (true, LineOutcome::None),
             (
                 purpose @ (Purpose::Note
                 | Purpose::Sample
@@ -328,7 +329,6 @@ impl Line {
                 | Purpose::Bookmark,
                 KeyMeaning::Leave,
             ) => (false, LineOutcome::None),
-            (Purpose::Find | Purpose::Export, KeyMeaning::Edit) => (true, LineOutcome::None),
             (Purpose::Find | Purpose::Export, KeyMeaning::Move(rows)) => {
                 (true, LineOutcome::Move(rows))
             }

@@ -291,30 +291,7 @@ fn hints(model: &Model, room: usize) -> String {
         || model.prompt_sets().fault().is_some()
         || matches!(model.watch(), WatchState::Failed(_));
     let hints: &[(Action, &str)] = match model.mode() {
-        Mode::Picker if model.popups().picker() == Some(PickerKind::Failures) => &[
-            (Action::Enter, "show"),
-            (Action::Classify, "retry"),
-            (Action::ClassifyAll, "retry all"),
-            (Action::Back, "back"),
-        ],
-        Mode::Picker if model.popups().picker() == Some(PickerKind::Measurements) => &[
-            (Action::Enter, "edit"),
-            (Action::Remove, "remove"),
-            (Action::Back, "back"),
-        ],
-        Mode::Picker
-            if matches!(
-                model.popups().picker(),
-                Some(PickerKind::Views | PickerKind::Bookmarks)
-            ) =>
-        {
-            &[
-                (Action::Enter, "open"),
-                (Action::Remove, "remove"),
-                (Action::Back, "back"),
-            ]
-        }
-        Mode::Picker => &[(Action::Enter, "choose"), (Action::Back, "back")],
+        Mode::Picker => picker_hints(model.popups().picker()),
         Mode::Reading | Mode::Menu | Mode::Review => &[(Action::Back, "back")],
         _ if model.tags().panel().is_some() => &[
             (Action::Back, "back"),
@@ -377,22 +354,9 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Help, "help"),
         ],
         _ if failed => &[(Action::Why, "why"), (Action::Help, "help")],
-        _ if model.folder().similarity_order().is_some() => &[
-            (Action::Back, "end ranking"),
-            (Action::Find, "find"),
-            (Action::Help, "help"),
-        ],
-        _ if model.folder().is_worklist() && !model.folder().options().filter.is_empty() => &[
-            (Action::Back, "clear filter"),
-            (Action::Sort, "sort"),
-            (Action::Help, "help"),
-        ],
-        _ if model.folder().is_worklist() => &[
-            (Action::Back, "leave"),
-            (Action::Search, "filter"),
-            (Action::Sort, "sort"),
-            (Action::Help, "help"),
-        ],
+        _ if model.folder().is_worklist() || model.folder().similarity_order().is_some() => {
+            worklist_hints(model)
+        }
         _ if model.engine().is_synthetic_only() => &[
             (Action::Model, "real model"),
             (Action::Help, "help"),
@@ -411,6 +375,53 @@ fn hints(model: &Model, room: usize) -> String {
         }
     }
     text
+}
+
+/// The keys of a picker.
+fn picker_hints(kind: Option<PickerKind>) -> &'static [(Action, &'static str)] {
+    match kind {
+        Some(PickerKind::Failures) => &[
+            (Action::Enter, "show"),
+            (Action::Classify, "retry"),
+            (Action::ClassifyAll, "retry all"),
+            (Action::Back, "back"),
+        ],
+        Some(PickerKind::Measurements) => &[
+            (Action::Enter, "edit"),
+            (Action::Remove, "remove"),
+            (Action::Back, "back"),
+        ],
+        Some(PickerKind::Views | PickerKind::Bookmarks) => &[
+            (Action::Enter, "open"),
+            (Action::Remove, "remove"),
+            (Action::Back, "back"),
+        ],
+        _ => &[(Action::Enter, "choose"), (Action::Back, "back")],
+    }
+}
+
+/// The keys of the worklist, and of a list ranked by similarity: Esc undoes the last thing first.
+fn worklist_hints(model: &Model) -> &'static [(Action, &'static str)] {
+    if model.folder().similarity_order().is_some() {
+        &[
+            (Action::Back, "end ranking"),
+            (Action::Find, "find"),
+            (Action::Help, "help"),
+        ]
+    } else if !model.folder().options().filter.is_empty() {
+        &[
+            (Action::Back, "clear filter"),
+            (Action::Sort, "sort"),
+            (Action::Help, "help"),
+        ]
+    } else {
+        &[
+            (Action::Back, "leave"),
+            (Action::Search, "filter"),
+            (Action::Sort, "sort"),
+            (Action::Help, "help"),
+        ]
+    }
 }
 
 /// The keys of what the pointer is used for.

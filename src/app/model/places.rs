@@ -6,7 +6,7 @@ use crate::app::filter::{Completions, Filter, Vocabulary};
 use crate::app::group_path::base_of;
 use crate::app::keys::Action;
 use crate::app::line::Purpose;
-use crate::app::msg::Severity;
+use crate::app::msg::{Msg, Severity};
 use crate::app::places::{PlaceChange, Places, SavedView};
 use crate::app::popup::{MenuKind, PickerKind};
 use crate::app::sort::Sort;
@@ -40,8 +40,23 @@ impl Model {
         Vec::new()
     }
 
+    /// Handles messages about places and files.
+    pub(super) fn places_changed(&mut self, msg: Msg) -> Vec<Effect> {
+        match msg {
+            Msg::Places(outcome) => self.places_read(outcome),
+            Msg::Folders { typed, found } => self.folders_found(&typed, found),
+            Msg::Transferred {
+                is_undo,
+                outcome,
+                placed,
+            } => self.transferred(is_undo, outcome, placed),
+            _ => {}
+        }
+        Vec::new()
+    }
+
     /// Takes the views and bookmarks that are stored.
-    pub(super) fn places_read(&mut self, outcome: Result<Places, String>) {
+    fn places_read(&mut self, outcome: Result<Places, String>) {
         match outcome {
             Ok(places) => self.places = places,
             Err(message) => self.say(Severity::Error, &text::safe_str(&message)),
@@ -102,14 +117,12 @@ impl Model {
             .filter(|view| view.name.starts_with(name));
         let only = beginning.next().filter(|_| beginning.next().is_none());
         let found = self.places.view(name).or(only).cloned();
-        match found {
-            Some(view) => self.show_view(view),
-            None => {
-                let words = format!("there is no view “{}”", text::safe_str(name));
-                self.say(Severity::Error, &words);
-                Vec::new()
-            }
+        if let Some(view) = found {
+            return self.show_view(view);
         }
+        let words = format!("there is no view “{}”", text::safe_str(name));
+        self.say(Severity::Error, &words);
+        Vec::new()
     }
 
     fn show_view(&mut self, view: SavedView) -> Vec<Effect> {
@@ -239,7 +252,7 @@ impl Model {
     }
 
     /// Offers folders for a path that was typed, if it still is what is typed.
-    pub(super) fn folders_found(&mut self, typed: &str, found: Vec<String>) {
+    fn folders_found(&mut self, typed: &str, found: Vec<String>) {
         let Some(line) = &mut self.line else { return };
         let (purpose, start, now) = line.argument();
         if matches!(purpose, Purpose::CopyTo | Purpose::MoveTo) && now == typed {

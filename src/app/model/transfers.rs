@@ -90,13 +90,11 @@ impl Model {
         if self.says_transfer_runs() {
             return Vec::new();
         }
-        match self.transfers.undo() {
-            Some(last) => vec![Effect::UndoTransfer(last)],
-            None => {
-                self.say(Severity::Info, "there is no copy or move to undo");
-                Vec::new()
-            }
+        if let Some(last) = self.transfers.undo() {
+            return vec![Effect::UndoTransfer(last)];
         }
+        self.say(Severity::Info, "there is no copy or move to undo");
+        Vec::new()
     }
 
     /// Reports a transfer that has ended, and shows its files where they are now.
@@ -105,13 +103,13 @@ impl Model {
         is_undo: bool,
         outcome: Result<Transfer, String>,
         placed: Vec<Entry>,
-    ) -> Vec<Effect> {
+    ) {
         self.transfers.is_running = false;
         let done = match outcome {
             Ok(done) => done,
             Err(message) => {
                 self.say(Severity::Error, &text::safe_str(&message));
-                return Vec::new();
+                return;
             }
         };
         for file in &done.files {
@@ -134,7 +132,6 @@ impl Model {
         if !is_undo {
             self.transfers.push(done);
         }
-        Vec::new()
     }
 
     /// Whether the watch reports what happens to a file.
@@ -166,7 +163,7 @@ impl Model {
             Severity::Error
         } else {
             if !is_undo && count > 0 {
-                words.push_str(&format!("; {key} u undoes it"));
+                words = format!("{words}; {key} u undoes it");
             }
             Severity::Info
         };

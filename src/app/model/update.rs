@@ -63,13 +63,9 @@ impl Model {
             } => {
                 return self.prompts_edited(revision, prompts, fault);
             }
-            Msg::Places(outcome) => self.places_read(outcome),
-            Msg::Folders { typed, found } => self.folders_found(&typed, found),
-            Msg::Transferred {
-                is_undo,
-                outcome,
-                placed,
-            } => return self.transferred(is_undo, outcome, placed),
+            places @ (Msg::Places(_) | Msg::Folders { .. } | Msg::Transferred { .. }) => {
+                return self.places_changed(places);
+            }
             Msg::Models(offered) => {
                 let first = self.models.models_read(offered);
                 self.choices_read(first, PickerKind::Model);
@@ -92,6 +88,30 @@ impl Model {
                 generation,
                 outcome,
             } => self.tags.tags_read(generation, outcome, &self.env),
+            headers @ (Msg::Headers { .. } | Msg::Directory { .. }) => {
+                return self.headers_read(headers);
+            }
+            Msg::Related {
+                generation,
+                read,
+                complete,
+            } => self.related.objects_read((generation, complete), read),
+            files @ (Msg::Listed { .. }
+            | Msg::ListFailed { .. }
+            | Msg::Scanned { .. }
+            | Msg::Unreadable { .. }
+            | Msg::Appeared { .. }
+            | Msg::Modified { .. }
+            | Msg::Touched { .. }
+            | Msg::Removed { .. }
+            | Msg::Renamed { .. }) => return self.files_changed(files),
+        }
+        Vec::new()
+    }
+
+    /// Handles what was read to group files.
+    fn headers_read(&mut self, msg: Msg) -> Vec<Effect> {
+        match msg {
             Msg::Headers {
                 generation,
                 read,
@@ -115,20 +135,7 @@ impl Model {
                 &self.results,
                 &self.env,
             ),
-            Msg::Related {
-                generation,
-                read,
-                complete,
-            } => self.related.objects_read((generation, complete), read),
-            files @ (Msg::Listed { .. }
-            | Msg::ListFailed { .. }
-            | Msg::Scanned { .. }
-            | Msg::Unreadable { .. }
-            | Msg::Appeared { .. }
-            | Msg::Modified { .. }
-            | Msg::Touched { .. }
-            | Msg::Removed { .. }
-            | Msg::Renamed { .. }) => return self.files_changed(files),
+            _ => {}
         }
         Vec::new()
     }
