@@ -136,8 +136,8 @@ impl ContactSheet {
         self.is_ranked
     }
 
-    /// `12 of 4310, most urgent first`: what it shows of how many.
-    pub(crate) fn title(&self) -> String {
+    /// `12 of 4310, most urgent first`: what it shows of how many, and by which choice; without the choice if `short`.
+    pub(crate) fn title(&self, short: bool) -> String {
         let shown = self.files.len();
         let count = match self.images {
             0 => return String::new(),
@@ -145,6 +145,7 @@ impl ContactSheet {
             all => format!("{shown} of {all}"),
         };
         match (self.is_ranked, shown) {
+            _ if short => count,
             (true, 2..) => format!("{count}, most urgent first"),
             (false, 2..) if shown < self.images => format!("{count}, evenly spread"),
             _ => count,

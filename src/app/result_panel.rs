@@ -8,7 +8,7 @@ use super::context::FileContext;
 use super::entry::EntryKind;
 use super::keys::Action;
 use super::popup::failure_words;
-use super::results::reviews::label_words;
+use super::results::reviews::{ImageReviews, label_words};
 use super::results::{FileState, FileStatus, Tally};
 use super::review_keys::{self, Leader};
 use super::status::EngineState;
@@ -423,7 +423,7 @@ impl ResultPanel<'_> {
         for member in &members {
             if let Some(state) = results.get(&member.path) {
                 let reviews = results.reviews_of(&member.path);
-                sum.add(state, reviews.is_some_and(|reviews| reviews.is_decided()));
+                sum.add(state, reviews.is_some_and(ImageReviews::is_decided));
             }
         }
         let missing = members.iter().filter(|member| !member.present).count();

@@ -38,8 +38,10 @@ fn read(file: &Path) -> io::Result<Places> {
     match read_text(file, MAX_BYTES) {
         Ok(text) => toml::from_str(&text).map_err(|error| {
             let reason = error.message().to_owned();
-            let line = error.span().map(|span| text[..span.start].lines().count());
-            let line = line.map_or_else(String::new, |line| format!("line {}: ", line.max(1)));
+            let line = error
+                .span()
+                .map(|span| text[..span.start].matches('\n').count() + 1);
+            let line = line.map_or_else(String::new, |line| format!("line {line}: "));
             let words = format!("{line}{reason}; correct or remove the file");
             io::Error::new(ErrorKind::InvalidData, words)
         }),

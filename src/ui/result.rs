@@ -148,10 +148,7 @@ pub(super) fn line(detail: &Detail, names: usize, columns: usize, looks: Looks) 
             let mut spans = vec![Span::raw(format!("{}{gap}", pad(name, names)))];
             spans.extend(parts(&drawn, *shares, looks));
             let (style, mark) = looks.urgency(*level);
-            spans.push(Span::styled(
-                format!("{:>width$}{mark}", count, width = FIGURE),
-                style,
-            ));
+            spans.push(Span::styled(format!("{count:>FIGURE$}{mark}"), style));
             Line::from(spans)
         }
         Detail::Fact(name, value) => {

@@ -26,7 +26,7 @@ pub(super) fn draw(model: &Model, panels: &Panels, looks: Looks, frame: &mut Fra
         if panels.titled {
             let (left, right) = match panel {
                 Panel::List => list_title(model, usize::from(area.width)),
-                Panel::Preview => preview_title(model),
+                Panel::Preview => preview_title(model, usize::from(area.width)),
                 Panel::Result => (result_title(model, panels), String::new()),
             };
             title(
@@ -167,7 +167,7 @@ fn list_title(model: &Model, columns: usize) -> (String, String) {
 }
 
 /// The title of the image; while the one under the cursor is not there yet, it says so.
-fn preview_title(model: &Model) -> (String, String) {
+fn preview_title(model: &Model, columns: usize) -> (String, String) {
     let current = model.folder().current();
     let name = model
         .studies()
@@ -177,7 +177,12 @@ fn preview_title(model: &Model) -> (String, String) {
         let folder = current
             .is_some_and(|row| row.kind == EntryKind::Folder && row.represents == RowKind::Entry);
         let name = if folder { format!("{name}/") } else { name };
-        return (name, model.contact_sheet().title());
+        let room = columns.saturating_sub(4);
+        let titles = [false, true].map(|short| model.contact_sheet().title(short));
+        let right = titles
+            .into_iter()
+            .find(|title| fits_beside_name(title, room));
+        return (name, right.unwrap_or_default());
     };
     if model
         .file_in_sight()

@@ -692,11 +692,11 @@ fn a_reformat_is_made_of_the_files_of_a_stack() {
     let view = shown.scene.volume.expect("a volume");
     let panels = view.panels.expect("panels");
     let area = panels[2].area;
-    // A voxel is 1 × 1 × 2.5 mm in this stack, a pixel 1 × 1 mm.
+    // A voxel is 0.5 × 0.75 × 2.5 mm in this stack, so that a pixel is 0.5 mm in both directions.
     let spacing = shown.scene.geometry.spacing.expect("a spacing");
     assert_eq!(
         (spacing.rows_mm, spacing.columns_mm),
-        (0.7, 0.7),
+        (0.5, 0.5),
         "{panels:?}"
     );
     assert_eq!(

@@ -24,7 +24,7 @@ pub(super) fn coordinates(
     let mut points = figure.points.clone();
     let graphic_type = match (figure.kind, figure.points.as_slice()) {
         (FigureKind::Ellipse, [from, to]) => {
-            let middle = [(from[0] + to[0]) / 2.0, (from[1] + to[1]) / 2.0];
+            let middle = [f64::midpoint(from[0], to[0]), f64::midpoint(from[1], to[1])];
             let across = [[from[0], middle[1]], [to[0], middle[1]]];
             let down = [[middle[0], from[1]], [middle[0], to[1]]];
             let is_wide = (to[0] - from[0]).abs() >= (to[1] - from[1]).abs();
