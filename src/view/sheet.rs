@@ -12,8 +12,8 @@ pub const DEFAULT_SIZE: usize = 1;
 pub const CAPTION: u16 = 2;
 /// Columns of a tile that are not its image's: the cursor on the left, a blank on the right.
 const AROUND: u16 = 2;
-/// So many tiles of a contact sheet may be larger than the smallest.
-const MANY: usize = 8;
+/// Tiles of a contact sheet below which they are made smaller, so that more fit.
+const MIN_CONTACT_TILES: usize = 8;
 /// From so many rows on one is kept for the notice.
 const NOTICE_ROWS: u16 = 12;
 
@@ -56,7 +56,7 @@ impl Sheet {
     pub fn contact(area: Area) -> Self {
         let width = WIDTHS[DEFAULT_SIZE];
         let sheet = Self::filled(area, (width, (width - AROUND) / 2 + 1), 1);
-        if sheet.count() >= MANY {
+        if sheet.count() >= MIN_CONTACT_TILES {
             sheet
         } else {
             // Flatter than images are high: rather two rows of them than one.
