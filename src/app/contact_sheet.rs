@@ -34,8 +34,8 @@ pub(crate) struct ContactSheet {
 }
 
 /// An image to choose, with its urgency; `None` without a result.
-struct Candidate {
-    file: FoundFile,
+struct Candidate<'a> {
+    path: &'a Path,
     urgency: Option<f64>,
 }
 
@@ -69,12 +69,21 @@ impl ContactSheet {
     fn choose(&mut self, row: &Row, area: Area, context: FileContext<'_>) {
         let room = Sheet::contact(area).count();
         let candidates = candidates(row, context);
+        let (images, is_ranked) = (
+            candidates.len(),
+            candidates.iter().any(|image| image.urgency.is_some()),
+        );
+        let chosen = choose(candidates, room).into_iter();
+        let found = chosen.map(|path| FoundFile {
+            path: path.to_owned(),
+            stamp: context.stamp_in(row, path),
+        });
         *self = Self {
             row: Some(row.path.clone()),
             area,
-            images: candidates.len(),
-            is_ranked: candidates.iter().any(|image| image.urgency.is_some()),
-            files: choose(candidates, room),
+            files: found.collect(),
+            images,
+            is_ranked,
             is_blind: context.results.is_blind(),
             chosen: (context.results.revision(), context.env.now),
         };
@@ -162,14 +171,14 @@ pub(crate) fn has_sheet(row: &Row) -> bool {
     }
 }
 
-/// The images of a row, except those that cannot be read.
-fn candidates(row: &Row, context: FileContext<'_>) -> Vec<Candidate> {
+/// The images of a row, except those that cannot be read. There may be all that are known: none of them is copied.
+fn candidates<'a>(row: &Row, context: FileContext<'a>) -> Vec<Candidate<'a>> {
     let results = context.results;
-    let candidate = |file: FoundFile, state: Option<&FileState>| {
+    let candidate = |path: &'a Path, state: Option<&FileState>| {
         let status = state.map(FileState::status);
         let is_seen = !matches!(status, Some(FileStatus::Failed | FileStatus::NotAnImage));
         is_seen.then(|| Candidate {
-            file,
+            path,
             urgency: state
                 .and_then(accepted)
                 .map(|record| record.verdict.urgency),
@@ -177,23 +186,19 @@ fn candidates(row: &Row, context: FileContext<'_>) -> Vec<Candidate> {
     };
     if row.represents == RowKind::Entry {
         let images = results.images_below(&row.path);
-        let found = images.filter_map(|(path, stamp)| {
-            let path = path.to_owned();
-            let state = results.get(&path);
-            candidate(FoundFile { path, stamp }, state)
-        });
-        return found.collect();
+        return images
+            .filter_map(|(path, _, state)| candidate(path, Some(state)))
+            .collect();
     }
-    let files = context.studies.found_in(row, context.folder(), results);
-    let found = files.into_iter().filter_map(|file| {
-        let state = results.get(&file.path);
-        candidate(file, state)
-    });
-    found.collect()
+    let members = context.studies.members(row, context.folder());
+    let present = members.into_iter().filter(|member| member.present);
+    present
+        .filter_map(|member| candidate(&member.path, results.get(&member.path)))
+        .collect()
 }
 
 /// The `room` most urgent images, the most urgent first; without any result as many, evenly spread over the paths.
-fn choose(mut images: Vec<Candidate>, room: usize) -> Vec<FoundFile> {
+fn choose(mut images: Vec<Candidate<'_>>, room: usize) -> Vec<&Path> {
     let is_ranked = images.iter().any(|image| image.urgency.is_some());
     if is_ranked {
         if room < images.len() {
@@ -201,7 +206,7 @@ fn choose(mut images: Vec<Candidate>, room: usize) -> Vec<FoundFile> {
             images.truncate(room);
         }
         images.sort_unstable_by(most_urgent);
-        return images.into_iter().map(|image| image.file).collect();
+        return images.into_iter().map(|image| image.path).collect();
     }
     let count = images.len();
     let room = room.min(count);
@@ -209,22 +214,22 @@ fn choose(mut images: Vec<Candidate>, room: usize) -> Vec<FoundFile> {
     let wanted: Vec<usize> = (0..room).map(|n| n * (count - 1) / steps).collect();
     put_in_place(&mut images, &wanted, 0);
     let chosen = wanted.iter().filter_map(|at| images.get(*at));
-    chosen.map(|image| image.file.clone()).collect()
+    chosen.map(|image| image.path).collect()
 }
 
-fn most_urgent(a: &Candidate, b: &Candidate) -> Ordering {
-    let rank = |image: &Candidate| image.urgency.unwrap_or(-1.0);
+fn most_urgent(a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
+    let rank = |image: &Candidate<'_>| image.urgency.unwrap_or(-1.0);
     let ranks = rank(b).total_cmp(&rank(a));
     ranks.then_with(|| by_path(a, b))
 }
 
-fn by_path(a: &Candidate, b: &Candidate) -> Ordering {
-    a.file.path.as_os_str().cmp(b.file.path.as_os_str())
+fn by_path(a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
+    a.path.as_os_str().cmp(b.path.as_os_str())
 }
 
 /// Puts the images in place that sorting them by path would put at the indices `wanted`, which are sorted and counted from `first`
 /// on: in less time than sorting takes.
-fn put_in_place(images: &mut [Candidate], wanted: &[usize], first: usize) {
+fn put_in_place(images: &mut [Candidate<'_>], wanted: &[usize], first: usize) {
     let middle = wanted.len() / 2;
     let Some(at) = wanted.get(middle).map(|at| at - first) else {
         return;
@@ -237,24 +242,22 @@ fn put_in_place(images: &mut [Candidate], wanted: &[usize], first: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::entry::Stamp;
 
-    fn images(urgencies: &[Option<f64>]) -> Vec<Candidate> {
-        let image = |(n, urgency): (usize, &Option<f64>)| Candidate {
-            file: FoundFile {
-                path: PathBuf::from(format!("{n:02}")),
-                stamp: Stamp::default(),
-            },
+    const NAMES: [&str; 10] = ["00", "01", "02", "03", "04", "05", "06", "07", "08", "09"];
+
+    fn images(urgencies: &[Option<f64>]) -> Vec<Candidate<'static>> {
+        let image = |(name, urgency): (&'static &str, &Option<f64>)| Candidate {
+            path: Path::new(*name),
             urgency: *urgency,
         };
-        let mut images: Vec<Candidate> = urgencies.iter().enumerate().map(image).collect();
+        let mut images: Vec<Candidate<'_>> = NAMES.iter().zip(urgencies).map(image).collect();
         // They come in no order.
         images.rotate_left(urgencies.len() / 3);
         images
     }
 
-    fn names(files: &[FoundFile]) -> Vec<&str> {
-        files.iter().filter_map(|file| file.path.to_str()).collect()
+    fn names<'a>(paths: &[&'a Path]) -> Vec<&'a str> {
+        paths.iter().filter_map(|path| path.to_str()).collect()
     }
 
     #[test]

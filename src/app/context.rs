@@ -1,8 +1,10 @@
 //! The state of the application that file-related components read.
 
+use std::path::Path;
+
 use super::browser::Browser;
-use super::browser::folder::Folder;
-use super::entry::FoundFile;
+use super::browser::folder::{Folder, Row};
+use super::entry::{FoundFile, Stamp};
 use super::environment::Environment;
 use super::results::Results;
 use super::studies::StudyBrowser;
@@ -20,6 +22,16 @@ impl<'a> FileContext<'a> {
     /// The folder on screen.
     pub(crate) fn folder(self) -> &'a Folder {
         &self.browser.folder
+    }
+
+    /// The last known stamp of a file of a row.
+    pub(crate) fn stamp_in(self, row: &Row, path: &Path) -> Stamp {
+        let grouped = self
+            .studies
+            .stamp_in(row, path, self.folder(), self.results);
+        grouped
+            .or_else(|| self.results.stamp(path))
+            .unwrap_or_default()
     }
 
     /// The file under the cursor, or the displayed file of the series there.

@@ -367,20 +367,22 @@ impl Results {
         }
     }
 
-    /// The images below a folder, at any depth, with their contents; in no order.
-    pub fn images_below(&self, dir: &Path) -> impl Iterator<Item = (&Path, Stamp)> {
+    /// The images below a folder, at any depth, with their contents and states; in no order.
+    pub fn images_below(&self, dir: &Path) -> impl Iterator<Item = (&Path, Stamp, &FileState)> {
         // Most paths differ in their bytes already, which are compared faster than components.
         let may_be_below = |path: &Path| {
             let (path, dir) = (path.as_os_str(), dir.as_os_str());
             path.as_encoded_bytes().starts_with(dir.as_encoded_bytes())
         };
-        let files = self.files.iter().filter(move |(path, known)| {
-            let status = known.state.as_ref().map(FileState::status);
-            may_be_below(path)
-                && status.is_some_and(|status| status != FileStatus::NotAnImage)
-                && path.starts_with(dir)
-        });
-        files.map(|(path, known)| (path.as_path(), known.stamp))
+        let below = self
+            .files
+            .iter()
+            .filter(move |(path, _)| may_be_below(path) && path.starts_with(dir));
+        below.filter_map(|(path, known)| {
+            let state = known.state.as_ref()?;
+            let is_image = state.status() != FileStatus::NotAnImage;
+            is_image.then_some((path.as_path(), known.stamp, state))
+        })
     }
 
     /// The known files in a folder, but not in its subfolders; in no order.

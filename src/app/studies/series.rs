@@ -1,6 +1,6 @@
 //! The files of a study or series: scrolled as one stack, classified together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Base, Grouping, StudyBrowser, labels};
 use crate::app::browser::folder::{Folder, Row, RowKind};
@@ -70,7 +70,23 @@ impl StudyBrowser {
         all.iter().flat_map(|series| &series.members).collect()
     }
 
-    /// The same, as far as they are there, to be classified.
+    /// The last known stamp of a file of a row that is a study or series; `None` of any other row.
+    pub(in crate::app) fn stamp_in(
+        &self,
+        row: &Row,
+        path: &Path,
+        folder: &Folder,
+        results: &Results,
+    ) -> Option<Stamp> {
+        match row.represents {
+            RowKind::Study(_) | RowKind::Series(..) => {
+                Some(self.here(folder)?.stamp_of(path, results))
+            }
+            RowKind::Entry | RowKind::Missing => None,
+        }
+    }
+
+    /// The files of a row that is a study or series, as far as they are there, to be classified.
     pub(in crate::app) fn found_in(
         &self,
         row: &Row,
@@ -118,7 +134,7 @@ impl StudyBrowser {
     /// The files of the series that a file belongs to, as far as they are there, in order; `None` where nothing is grouped.
     pub(in crate::app) fn slices(
         &self,
-        path: &std::path::Path,
+        path: &Path,
         folder: &Folder,
         results: &Results,
     ) -> Option<Vec<Slice>> {

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
@@ -18,6 +18,8 @@ const APPLICATION_ID: i64 = 0x4D56_544C;
 const SCHEMA_VERSION: i64 = 4;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait before the journal is tried again.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// Page size in bytes: a row of embeddings would waste half of the default 4096.
 const PAGE_SIZE: i64 = 16_384;
 
@@ -245,7 +247,17 @@ pub(super) fn connect(file: &Path) -> Result<Connection, LibraryError> {
     let connection = Connection::open(file)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;
-    connection.pragma_update(None, "journal_mode", journal_mode(file))?;
+    let began = Instant::now();
+    // SQLite does not wait for a lock that it needs to change the journal: while the first process makes the library, or the
+    // last one leaves it, that fails at once.
+    while let Err(error) = connection.pragma_update(None, "journal_mode", journal_mode(file)) {
+        if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy)
+            || began.elapsed() >= BUSY_TIMEOUT
+        {
+            return Err(error.into());
+        }
+        std::thread::sleep(BUSY_PAUSE);
+    }
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)

@@ -310,6 +310,28 @@ fn several_processes_write_and_read_one_library_at_once() {
 }
 
 #[test]
+fn processes_that_make_a_library_at_the_same_moment_all_get_to_use_it() {
+    for round in 0..20 {
+        let (_home, path) = file();
+        let start = std::sync::Barrier::new(6);
+        let refused = std::thread::scope(|scope| {
+            let opened: Vec<_> = (0..6)
+                .map(|_| {
+                    scope.spawn(|| {
+                        start.wait();
+                        // It is closed at once: the last one that leaves changes the journal, too.
+                        schema::open(&path, &|_| {}).err()
+                    })
+                })
+                .collect();
+            let refused = opened.into_iter().filter_map(|one| one.join().unwrap());
+            refused.map(|error| error.to_string()).collect::<Vec<_>>()
+        });
+        assert!(refused.is_empty(), "round {round}: {refused:?}");
+    }
+}
+
+#[test]
 fn forgetting_a_file_forgets_its_content_under_every_name() {
     let (home, path) = file();
     let library = library(&path);

@@ -28,7 +28,7 @@ impl Folder {
         let mut list = Self::new(dir, generation, wish, options);
         (list.worklist, list.listing) = (true, Listing::Complete);
         let images = results.images_below(&list.dir);
-        let rows = images.map(|(path, stamp)| Arc::new(list.image_row(path, stamp, results)));
+        let rows = images.map(|(path, stamp, _)| Arc::new(list.image_row(path, stamp, results)));
         let mut rows: Vec<Arc<Row>> = rows.collect();
         rows.sort_unstable_by(|a, b| natural(list.name_of(&a.path), list.name_of(&b.path)));
         list.keep_cursor(|list| {
