@@ -25,9 +25,10 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
-use crate::app::{self, Effect, Model, Msg};
+use crate::app::{self, Effect, Model, Msg, Severity};
 use crate::encoder::ModelSource;
 use crate::engine::{Engine, Factory, Settings};
+use crate::exec::CommandLine;
 use crate::graphics::{GraphicsSetup, Screen, preview};
 use crate::jobs::JobCommand;
 use crate::library::Record;
@@ -311,6 +312,14 @@ impl Services {
             }
             Effect::Export { file, results } => self.export(file, results),
             Effect::Compare(request) => self.engine.compare(request),
+            Effect::OpenWith {
+                program,
+                path,
+                detached: true,
+            } => transfers::open(&program, path, Arc::clone(&self.send)),
+            Effect::OpenWith { program, path, .. } => {
+                return Some(ScreenEffect::Run(program, path));
+            }
             Effect::Bell => return Some(ScreenEffect::Bell),
             Effect::Copy(text) => return Some(ScreenEffect::Copy(text)),
             Effect::Suspend => return Some(ScreenEffect::Suspend),
@@ -456,6 +465,8 @@ enum ScreenEffect {
     Suspend,
     Resume,
     Redraw,
+    /// Run a program on a file, in the terminal.
+    Run(CommandLine, PathBuf),
     Quit,
 }
 
@@ -524,6 +535,15 @@ impl Loop {
                     ScreenEffect::Resume => {
                         if screen.resume()? {
                             self.handle(services, Msg::Resumed);
+                        }
+                    }
+                    ScreenEffect::Run(program, path) => {
+                        let outcome = screen.run(&mut program.command_for(&path));
+                        self.handle(services, Msg::Resumed);
+                        if let Err(error) = outcome {
+                            let text = transfers::not_started(&program, &error);
+                            let severity = Severity::Error;
+                            self.handle(services, Msg::Report { severity, text });
                         }
                     }
                     ScreenEffect::Redraw => {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -97,6 +98,10 @@ impl Screen for Cells {
 
     fn ring(&mut self) -> io::Result<()> {
         Ok(())
+    }
+
+    fn run(&mut self, command: &mut Command) -> io::Result<()> {
+        command.status().map(drop)
     }
 
     fn suspend(&mut self) -> io::Result<()> {

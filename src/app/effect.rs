@@ -9,6 +9,7 @@ use super::measurement::{Measurement, MeasurementId};
 use super::places::PlaceChange;
 use super::preview::PreviewKey;
 use crate::engine::{ClassifiedFile, SimilarityRequest};
+use crate::exec::CommandLine;
 use crate::jobs::JobCommand;
 use crate::library::{Record, Review, ReviewRequest};
 use crate::prompts::Prompts;
@@ -197,6 +198,16 @@ pub enum Effect {
     Bell,
     /// Copy text to the clipboard through the user's terminal (OSC 52), which does not confirm it.
     Copy(String),
+    /// Run a program on a file. Unless `detached`, it has the terminal until it ends, and [`super::Msg::Resumed`] follows. A
+    /// program that cannot be started is reported by [`super::Msg::Report`].
+    OpenWith {
+        /// The program and its arguments.
+        program: CommandLine,
+        /// The file.
+        path: PathBuf,
+        /// Whether it runs beside this program, without the terminal.
+        detached: bool,
+    },
     /// Watch a folder, recursively. Answered by [`super::Msg::Watching`] or [`super::Msg::WatchFailed`], then by a message for
     /// each change.
     Watch {

@@ -146,6 +146,7 @@ pub enum Action {
     Failures,
     Export,
     Files,
+    OpenWith,
     CopyTo,
     MoveTo,
     UndoFiles,
@@ -210,11 +211,12 @@ impl Action {
         )
     }
 
-    /// Whether the action copies or moves files, or concerns saved views or bookmarks.
+    /// Whether the action opens, copies or moves files, or concerns saved views or bookmarks.
     pub(super) fn is_about_files(self) -> bool {
         matches!(
             self,
             Self::Files
+                | Self::OpenWith
                 | Self::CopyTo
                 | Self::MoveTo
                 | Self::UndoFiles

@@ -11,10 +11,11 @@ use super::keys::{Action, Keymap, PaletteEntry};
 type ArgumentCommand = (&'static str, Purpose, Action);
 
 /// The commands of the palette that take what is typed after them.
-const COMMANDS: [ArgumentCommand; 6] = [
+const COMMANDS: [ArgumentCommand; 7] = [
     ("export", Purpose::Export, Action::Export),
     ("copy-to", Purpose::CopyTo, Action::CopyTo),
     ("move-to", Purpose::MoveTo, Action::MoveTo),
+    ("open-with", Purpose::OpenWith, Action::OpenWith),
     ("save-view", Purpose::SaveView, Action::SaveView),
     ("view", Purpose::View, Action::Views),
     ("bookmark", Purpose::Bookmark, Action::Bookmark),
@@ -39,6 +40,8 @@ pub enum Purpose {
     CopyTo,
     /// Names the folder that files are moved to.
     MoveTo,
+    /// The program, with arguments, that opens the file in sight.
+    OpenWith,
     /// Names the view that filter and order are saved as.
     SaveView,
     /// Names a saved view to open.
@@ -296,6 +299,7 @@ impl Line {
                 | Purpose::Sample
                 | Purpose::CopyTo
                 | Purpose::MoveTo
+                | Purpose::OpenWith
                 | Purpose::SaveView
                 | Purpose::View,
                 KeyMeaning::Edit | KeyMeaning::Move(_),
@@ -307,6 +311,7 @@ impl Line {
                 | Purpose::Sample
                 | Purpose::CopyTo
                 | Purpose::MoveTo
+                | Purpose::OpenWith
                 | Purpose::SaveView
                 | Purpose::View),
                 KeyMeaning::Accept,
@@ -324,6 +329,7 @@ impl Line {
                 | Purpose::Sample
                 | Purpose::CopyTo
                 | Purpose::MoveTo
+                | Purpose::OpenWith
                 | Purpose::SaveView
                 | Purpose::View
                 | Purpose::Bookmark,

@@ -7,6 +7,7 @@ mod follow;
 mod input;
 mod library;
 mod mouse;
+mod open_with;
 mod places;
 mod review;
 mod similar;
@@ -147,6 +148,8 @@ pub struct Model {
     /// Saved views and bookmarks.
     places: Places,
     transfers: Transfers,
+    /// The program typed last to open a file with.
+    last_program: String,
 }
 
 impl Model {
@@ -196,6 +199,7 @@ impl Model {
             leader: Leader::default(),
             places: Places::default(),
             transfers: Transfers::default(),
+            last_program: String::new(),
         }
     }
 

@@ -183,7 +183,7 @@ async fn interface(
         !(cfg!(debug_assertions) && std::env::var_os("MEDIVISION_TEST_PANIC").is_some()),
         "requested by a test"
     );
-    let input = graphics::input(keys, || end_within(FORCED_EXIT_TIMEOUT))?;
+    let input = graphics::input(keys, screen.gate(), || end_within(FORCED_EXIT_TIMEOUT))?;
     let result = interface
         .run(&mut services, received, &mut screen, input)
         .await;

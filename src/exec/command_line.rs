@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::process::Command;
 
 use crate::scoring::{Decision, Verdict};
 
@@ -56,6 +57,17 @@ impl CommandLine {
         arguments
             .map(|argument| replaced(argument, &values))
             .collect()
+    }
+
+    /// The program with its arguments for a file, which is the last of them if none contains `{path}`. There is no result.
+    pub fn command_for(&self, path: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        let values = [("{path}", path.as_os_str())];
+        command.args(self.arguments.iter().map(|text| replaced(text, &values)));
+        if !self.arguments.iter().any(|text| text.contains("{path}")) {
+            command.arg(path);
+        }
+        command
     }
 }
 
@@ -112,6 +124,22 @@ mod tests {
             arguments.iter().map(|a| a.as_bytes()).eq(expected),
             "{arguments:?}"
         );
+    }
+
+    #[test]
+    fn a_file_without_a_result_is_the_last_argument_unless_its_place_is_stated() {
+        let path = Path::new("/in/a b.dcm");
+        for (text, expected) in [
+            ("less", &["/in/a b.dcm"][..]),
+            ("vim -R '+set nu'", &["-R", "+set nu", "/in/a b.dcm"]),
+            (
+                "cp --from={path} {label}",
+                &["--from=/in/a b.dcm", "{label}"],
+            ),
+        ] {
+            let command = CommandLine::parse(text).unwrap().command_for(path);
+            assert!(command.get_args().eq(expected.iter().copied()), "{text}");
+        }
     }
 
     #[test]

@@ -11,19 +11,26 @@ use futures::{Stream, StreamExt, stream};
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::mpsc::unbounded_channel;
 
+use super::gate::InputGate;
 use super::probe::StrayReplies;
 use super::restore;
 use super::terminal::bounded_size;
 
 /// Starts reading the terminal. The stream yields the `early` keys (pressed while the terminal was probed), then all input.
-/// Once the terminal is gone, `on_hangup` is called and the stream yields an error.
+/// While `gate` is closed, nothing is read. Once the terminal is gone, `on_hangup` is called and the stream yields an error.
 pub fn input(
     early: Vec<KeyEvent>,
+    gate: InputGate,
     on_hangup: impl FnOnce() + Send + 'static,
 ) -> io::Result<impl Stream<Item = io::Result<Event>> + Unpin> {
     let (sender, mut events) = unbounded_channel();
     let hangup = sender.clone();
-    spawn("input", move || while sender.send(next_event()).is_ok() {})?;
+    spawn("input", move || {
+        gate.pass();
+        while sender.send(next_event()).is_ok() {
+            gate.pass();
+        }
+    })?;
     spawn("hangup", move || {
         if wait_for_hangup() {
             on_hangup();

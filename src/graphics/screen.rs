@@ -1,6 +1,7 @@
 //! The interface between the event loop and what it draws on.
 
 use std::io;
+use std::process::Command;
 
 use crate::app::Model;
 
@@ -21,6 +22,8 @@ pub trait Screen {
     fn ring(&mut self) -> io::Result<()>;
     /// Restores the terminal, stops the process, and reacquires the terminal when the process continues.
     fn suspend(&mut self) -> io::Result<()>;
+    /// Runs a program that has the terminal meanwhile, and reacquires it. An error if the program cannot be run.
+    fn run(&mut self, command: &mut Command) -> io::Result<()>;
     /// Reacquires the terminal after another process stopped this one. False if [`Screen::suspend`] has already done so.
     fn resume(&mut self) -> io::Result<bool>;
     /// Clears the screen, so that everything is drawn again.

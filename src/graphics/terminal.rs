@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,11 +12,12 @@ use ratatui::layout::Rect;
 use ratatui::{TerminalOptions, Viewport};
 
 use super::drivers::{ImagePainter, ImageStore};
+use super::gate::InputGate;
 use super::limits::{Colours, Limits};
 use super::pacing::Pacing;
 use super::probe::GraphicsSetup;
 use super::writer::{FrameBuffer, TerminalWriter};
-use super::{Route, Screen, reduce, restore, tmux, writer};
+use super::{Route, Screen, foreground, reduce, restore, tmux, writer};
 use crate::app::Model;
 use crate::ui;
 
@@ -45,6 +47,8 @@ pub struct Terminal {
     rang: Option<Instant>,
     /// How often the process stopped itself without [`Screen::resume`] having been called for it yet.
     own_stops: u32,
+    /// Closed while another program has the terminal.
+    gate: InputGate,
 }
 
 impl Terminal {
@@ -80,6 +84,7 @@ impl Terminal {
             mouse: false,
             rang: None,
             own_stops: 0,
+            gate: InputGate::default(),
         })
     }
 
@@ -94,6 +99,11 @@ impl Terminal {
     pub fn enable_mouse(&mut self) -> io::Result<()> {
         self.mouse = true;
         restore::enable_mouse()
+    }
+
+    /// What the thread that reads the terminal has to pass.
+    pub fn gate(&self) -> InputGate {
+        self.gate.clone()
     }
 
     /// Waits until everything drawn so far has been written. Needed before the terminal is queried.
@@ -115,6 +125,19 @@ impl Terminal {
         self.frames.write_all(b"\x1b[2J")?;
         let (cols, rows) = size();
         self.inner.resize(Rect::new(0, 0, cols, rows))
+    }
+
+    /// Restores the terminal for another program.
+    fn release(&mut self) {
+        self.writer.flush();
+        self.invalidate();
+        self.frames.send();
+        self.writer.flush();
+        restore::restore();
+    }
+
+    fn redirect_stderr(&self) -> io::Result<()> {
+        restore::redirect_stderr(self.log.as_deref().unwrap_or(Path::new("/dev/null")))
     }
 
     /// Acquires the terminal after another program had it.
@@ -181,16 +204,23 @@ impl Screen for Terminal {
     }
 
     fn suspend(&mut self) -> io::Result<()> {
-        self.writer.flush();
-        self.invalidate();
-        self.frames.send();
-        self.writer.flush();
-        restore::restore();
+        self.release();
         self.own_stops += 1;
-        // Returns after SIGCONT from the shell.
-        rustix::process::kill_current_process_group(rustix::process::Signal::STOP)?;
-        restore::redirect_stderr(self.log.as_deref().unwrap_or(Path::new("/dev/null")))?;
+        stop_this_job()?;
+        self.redirect_stderr()?;
         self.reacquire()
+    }
+
+    fn run(&mut self, command: &mut Command) -> io::Result<()> {
+        self.gate.close()?;
+        self.release();
+        // Other threads go on, and what they log does not belong on the program's screen.
+        let result = self
+            .redirect_stderr()
+            .and_then(|()| foreground::run(command));
+        let reacquired = self.reacquire();
+        self.gate.open();
+        reacquired.and(result.map(drop))
     }
 
     fn resume(&mut self) -> io::Result<bool> {
@@ -211,6 +241,12 @@ impl Screen for Terminal {
     fn size(&self) -> io::Result<(u16, u16)> {
         Ok(size())
     }
+}
+
+/// Stops the processes of this job; returns after SIGCONT from the shell.
+pub(super) fn stop_this_job() -> io::Result<()> {
+    rustix::process::kill_current_process_group(rustix::process::Signal::STOP)?;
+    Ok(())
 }
 
 /// The terminal's bounded size. Not crossterm's `size`, which runs other programs when the terminal is gone.

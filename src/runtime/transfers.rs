@@ -1,13 +1,17 @@
-//! Copies and moves files on a thread of its own, and offers folders to do so.
+//! Copies and moves files on a thread of its own, offers folders to do so, and opens files with other programs.
 
 use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::folders::{MsgSender, entry, spawn};
 use crate::app::{Msg, Severity};
+use crate::exec::CommandLine;
 use crate::transfer::{Transfer, TransferKind, TransferProgress, transfer, undo};
 
 /// Interval between two reports of progress.
@@ -88,6 +92,37 @@ pub(super) fn run<G: Send + 'static>(
         });
     });
     stop
+}
+
+/// Opens a file with a program that runs beside this one.
+pub(super) fn open(program: &CommandLine, path: PathBuf, send: MsgSender) {
+    let program = program.clone();
+    let answer = Arc::clone(&send);
+    spawn("open", &answer, move || {
+        let mut command = program.command_for(&path);
+        let command = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        // It may run for hours; waiting for it keeps it from staying as a zombie.
+        let text = match command.status() {
+            Ok(status) if status.success() => return,
+            Ok(status) => format!("{} ended with {status}", program.program()),
+            Err(error) => not_started(&program, &error),
+        };
+        let severity = Severity::Error;
+        send(Msg::Report { severity, text });
+    });
+}
+
+/// Says why a program did not run.
+pub(super) fn not_started(program: &CommandLine, error: &io::Error) -> String {
+    let name = program.program();
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no program {name}"),
+        _ => format!("{name} cannot be run: {error}"),
+    }
 }
 
 /// The path that was typed: `~/` is the home folder, and other relative paths begin at `base`.

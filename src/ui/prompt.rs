@@ -62,6 +62,10 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
             let hint = candidates(line, CANDIDATES).unwrap_or("Tab completes  ".to_owned());
             in_status(model, line, (&before, &hint), looks, frame);
         }
+        Purpose::OpenWith => {
+            let hint = "less, vim -R {path}, …; & at its end: in the background  ";
+            in_status(model, line, (" open with: ", hint), looks, frame);
+        }
         Purpose::SaveView => {
             let hint = candidates(line, CANDIDATES).unwrap_or_default();
             in_status(model, line, (" save view as: ", &hint), looks, frame);

@@ -271,7 +271,8 @@ fn worklist(count: usize) -> app::Model {
         warnings: Vec::new(),
     };
     app::update(&mut model, Msg::Engine(ready));
-    let files: Vec<RecalledFile> = (0..count).map(|n| recalled(&root, n)).collect();
+    let folder = root.join("all");
+    let files: Vec<RecalledFile> = (0..count).map(|n| recalled(&folder, n)).collect();
     let found = files.iter().map(|file| FoundFile {
         path: file.path.clone(),
         stamp: Stamp::from(file.identity),
@@ -298,6 +299,34 @@ fn worklist(count: usize) -> app::Model {
     }
     assert!(files.is_empty(), "all have results");
     model
+}
+
+/// Shows the root of a worklist instead, which contains two folders; returns the time by which the cursor has rested on the first.
+fn leave_worklist(model: &mut app::Model) -> Duration {
+    let key = Msg::Key(crossterm::event::KeyCode::Char('W').into());
+    let effects = app::update(model, key);
+    let listing = effects.iter().find_map(|effect| match effect {
+        Effect::List { dir, generation } => Some((dir.clone(), *generation)),
+        _ => None,
+    });
+    let (dir, generation) = listing.expect("a listing is asked for");
+    let entries = ["all", "none"].map(|name| Entry {
+        path: dir.join(name),
+        kind: EntryKind::Folder,
+        stamp: Stamp::default(),
+    });
+    app::update(
+        model,
+        Msg::Listed {
+            dir,
+            generation,
+            entries: entries.into(),
+            complete: true,
+        },
+    );
+    let now = Duration::from_secs(1);
+    app::update(model, Msg::Tick(now));
+    now
 }
 
 /// Keys in a worklist of 100,000 images, most of them with a filter on: each with the frame drawn after it.
@@ -332,6 +361,17 @@ fn review(bench: &mut Criterion) {
             press(&mut model, ["su", "sn"][usize::from(by_name)]);
         });
     });
+    // The folder above has a contact sheet of the most urgent of all images.
+    let mut now = leave_worklist(&mut model);
+    group.bench_function("a contact sheet", |b| {
+        b.iter(|| {
+            press(&mut model, "jk");
+            now += Duration::from_secs(2);
+            app::update(&mut model, Msg::Tick(now));
+            press(&mut model, "");
+        });
+    });
+    press(&mut model, "W");
     press(&mut model, "su/p>0.6");
     // Each sample goes on where the last one ended.
     let mut is_typed = true;

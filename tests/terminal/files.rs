@@ -1,6 +1,8 @@
-//! Files are moved by keys, and moved back.
+//! Files are moved by keys, and moved back; and they are opened with other programs.
 
 use std::fs;
+
+use rustix::process::Signal;
 
 use crate::session::{Kind, Session, is_classified, row};
 
@@ -23,6 +25,73 @@ fn a_file_is_moved_into_a_folder_and_back_and_its_result_with_it() {
     display.until("the result", |screen| is_classified(screen, "a.png"));
     assert_eq!(fs::read(folder.join("a.png")).expect("moved back"), before);
     assert!(!folder.join("done").exists());
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn a_program_that_opens_a_file_has_the_terminal_until_it_ends() {
+    let session = Session::start(Kind::Plain, &[]);
+    let display = &session.display;
+    display.until("a result", |screen| is_classified(screen, "a.png"));
+    // It is an ordinary terminal meanwhile: what is typed is echoed, and a line reaches the program when it is complete.
+    let program =
+        r#"sh -c 'echo "ready for ${1##*/}"; read word; echo "<$word>"; exit 3' sh {path}"#;
+    session.press(&format!("g;o{program}\r"));
+    display.shows("ready for a.png");
+    session.assert_restored();
+    session.press("jqq\r");
+    display.shows("<jqq>");
+    display.shows("exit status: 3; any key goes back");
+    session.press("q");
+    display.until("the list", |screen| {
+        screen.alternate_screen() && is_classified(screen, "c.png")
+    });
+    // The next one begins with the same command; a program that does not exist is named.
+    session.press(";o");
+    display.shows("exit 3' sh {path}");
+    session.press("\x15nowhere --at {path}\r");
+    display.shows("there is no program nowhere");
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn a_program_is_stopped_and_goes_on_as_one_job_with_this_one() {
+    let session = Session::start(Kind::Plain, &[]);
+    let display = &session.display;
+    display.until("a result", |screen| is_classified(screen, "a.png"));
+    session.press(";osh -c 'echo ready; read word; echo \"<$word>\"; sleep 1'\r");
+    display.shows("ready");
+    session.press("\x1a");
+    session.until_stopped();
+    session.signal(Signal::CONT);
+    session.press("go on\r");
+    display.shows("<go on>");
+    display.until("the list", |screen| {
+        screen.alternate_screen() && is_classified(screen, "c.png")
+    });
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn a_program_in_the_background_leaves_the_screen_alone() {
+    let session = Session::start(Kind::Plain, &[]);
+    let display = &session.display;
+    display.until("a result", |screen| is_classified(screen, "a.png"));
+    session.press("g;osh -c 'cp \"$0\" copy.png; echo seen; exit 1' &\r");
+    display.shows("sh ended with exit status: 1");
+    assert!(
+        !display
+            .parser
+            .lock()
+            .expect("whole")
+            .screen()
+            .contents()
+            .contains("seen")
+    );
+    assert!(session.home.path().join("copy.png").exists());
     session.press("q");
     assert_eq!(session.ended(), 0);
 }

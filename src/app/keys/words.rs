@@ -124,6 +124,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
         "Files",
         &[
             (Action::Files, "files and views: menu"),
+            (Action::OpenWith, "open with a program"),
             (Action::CopyTo, "copy to a folder"),
             (Action::MoveTo, "move to a folder"),
             (Action::UndoFiles, "undo a copy or move"),
@@ -247,7 +248,8 @@ pub struct PaletteEntry {
 }
 
 /// Names under which other viewers and editors know an action.
-const SYNONYMS: [(Action, &str); 39] = [
+const SYNONYMS: [(Action, &str); 40] = [
+    (Action::OpenWith, "run shell edit program external !"),
     (Action::CopyTo, "cp duplicate paste"),
     (Action::MoveTo, "mv rename cut paste"),
     (Action::UndoFiles, "revert"),

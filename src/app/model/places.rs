@@ -20,6 +20,7 @@ const MAX_SCANNED: usize = 20_000;
 impl Model {
     pub(super) fn act_on_places(&mut self, action: Action) -> Vec<Effect> {
         match action {
+            Action::OpenWith => self.begin_open_with(),
             Action::CopyTo => self.begin_transfer(Purpose::CopyTo),
             Action::MoveTo => self.begin_transfer(Purpose::MoveTo),
             Action::UndoFiles => return self.undo_transfer(),

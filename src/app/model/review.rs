@@ -266,6 +266,7 @@ impl Model {
                 .similarity_order()
                 .unwrap_or_default()
                 .to_owned(),
+            Purpose::OpenWith => self.last_program.clone(),
             Purpose::CopyTo | Purpose::MoveTo => self.transfers.last_folder().to_owned(),
             Purpose::Palette
             | Purpose::Export
@@ -297,6 +298,7 @@ impl Model {
             },
             Purpose::CopyTo => self.transfer(TransferKind::Copy, text),
             Purpose::MoveTo => self.transfer(TransferKind::Move, text),
+            Purpose::OpenWith => self.open_with(text),
             Purpose::SaveView => self.save_view(text),
             Purpose::View => self.open_view(text),
             Purpose::Bookmark => self.set_bookmark(text),

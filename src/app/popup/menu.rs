@@ -64,7 +64,8 @@ const ORDERS: [MenuEntry; 7] = [
     ('s', "size: the largest first", Action::SortSize),
 ];
 
-const FILES: [MenuEntry; 8] = [
+const FILES: [MenuEntry; 9] = [
+    ('o', "open with a program", Action::OpenWith),
     ('c', "copy to a folder", Action::CopyTo),
     ('m', "move to a folder", Action::MoveTo),
     ('u', "undo the last copy or move", Action::UndoFiles),
