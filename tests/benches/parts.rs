@@ -356,7 +356,7 @@ fn review(bench: &mut Criterion) {
         ["j", "k"][usize::from(down)]
     };
     group.bench_function("a key", |b| {
-        b.iter(|| press(&mut screen, &mut model, step()))
+        b.iter(|| press(&mut screen, &mut model, step()));
     });
     group.bench_function("another order", |b| {
         let mut by_name = false;
