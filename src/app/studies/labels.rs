@@ -1,12 +1,12 @@
 //! Labels of studies, series and their files. Values that identify the patient are masked unless shown.
 
-use crate::app::text::{self, MASK};
+use crate::app::text;
 use crate::media::{DicomHeader, Member, Series, Study};
 
 /// Smallest component of a normal along an axis of the patient by which a plane is named: about 25° of tilt.
 const MIN_ALONG: f64 = 0.9;
 
-/// `▾ 2026-01-31 Doe^Jane (4711) Thorax`; if masked, `▾ study 1 •••`.
+/// `▾ 2026-01-31 Doe^Jane (4711) Thorax`; if masked, `▾ study 1 CT SR (121)` with what is in it.
 pub(super) fn study(study: &Study, index: usize, folded: bool, show_phi: bool) -> String {
     let header = &study.header;
     let id = if header.patient_id.is_empty() {
@@ -18,12 +18,25 @@ pub(super) fn study(study: &Study, index: usize, folded: bool, show_phi: bool) -
     let parts = [&date, &header.patient_name, &id, &header.study_description];
     let mark = if folded { '▸' } else { '▾' };
     let details = joined(&parts);
-    let text = match (details.is_empty(), show_phi) {
-        (true, _) => format!("study {}", index + 1),
-        (false, true) => details,
-        (false, false) => format!("study {} {MASK}", index + 1),
+    let text = if show_phi && !details.is_empty() {
+        details
+    } else {
+        format!("study {} {}", index + 1, contents(study))
     };
     text::safe_str(&format!("{mark} {text}"))
+}
+
+/// `CT SR (121)`: modalities and number of files.
+fn contents(study: &Study) -> String {
+    let mut modalities: Vec<&str> = Vec::new();
+    for series in &study.series {
+        let modality = series.header.modality.as_str();
+        if !modalities.contains(&modality) {
+            modalities.push(modality);
+        }
+    }
+    let files: usize = study.series.iter().map(|series| series.members.len()).sum();
+    joined(&[joined(&modalities), format!("({files})")])
 }
 
 /// `  CT 3 (120) lung`: a series below its study, with the number of its files where it is seen in a narrow list, too.

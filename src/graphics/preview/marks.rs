@@ -164,7 +164,41 @@ fn figure_labels(
         })
     };
     let all = key.marks.figures.iter().zip(&scene.measured);
-    all.filter_map(label).collect()
+    let mut labels: Vec<OverlayText> = all.filter_map(label).collect();
+    set_apart(
+        &mut labels,
+        (letter.0 / width.max(1.0), letter.1 / height.max(1.0)),
+    );
+    labels
+}
+
+/// Moves each label down below those before it that it would cover, as far as there is room. `letter`: the size of a letter, in
+/// shares of the image.
+fn set_apart(labels: &mut [OverlayText], letter: (f64, f64)) {
+    // Left, top, right, bottom.
+    let area = |label: &OverlayText| {
+        let columns = label.lines.iter().map(|line| line.chars().count()).max();
+        let (left, top) = label.at;
+        let right = left + columns.unwrap_or_default() as f64 * letter.0;
+        (left, top, right, top + label.lines.len() as f64 * letter.1)
+    };
+    for at in 1..labels.len() {
+        let (before, rest) = labels.split_at_mut(at);
+        let (left, start, right, end) = area(&rest[0]);
+        let mut top = start;
+        // Each round moves it below one more label.
+        for _ in 0..before.len() {
+            let bottom = top + (end - start);
+            let covered = before.iter().map(area).find(|other| {
+                left < other.2 && other.0 < right && top < other.3 && other.1 < bottom
+            });
+            let Some((.., below)) = covered else { break };
+            top = below;
+        }
+        if top + (end - start) <= 1.0 {
+            rest[0].at.1 = top;
+        }
+    }
 }
 
 /// Draws the annotations of related objects on an image: lines are equally thin at any magnification, and `labels` are drawn
@@ -502,5 +536,28 @@ mod tests {
             assert!((12..=14).all(|y| (shade(3, y), shade(4, y), shade(5, y)) == (0, 255, 0)));
             assert_eq!(shade(32, 15), noise(32, 15).0[0]);
         }
+    }
+
+    #[test]
+    fn labels_that_would_cover_each_other_are_written_below_each_other() {
+        let label = |at: (f64, f64)| OverlayText {
+            lines: vec!["12 mm".to_owned(), "±3".to_owned()],
+            at,
+        };
+        let mut labels = [
+            label((0.1, 0.1)),
+            label((0.3, 0.15)),
+            label((0.12, 0.12)),
+            label((0.7, 0.1)),
+            label((0.1, 0.95)),
+            label((0.1, 0.96)),
+        ];
+        set_apart(&mut labels, (0.05, 0.1));
+        let tops = labels.iter().map(|label| (label.at.1 * 100.0).round());
+        // The third is below both before it; below the last but one there is no room.
+        assert_eq!(
+            tops.collect::<Vec<_>>(),
+            [10.0, 30.0, 50.0, 10.0, 95.0, 96.0]
+        );
     }
 }
