@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -148,6 +149,9 @@ fn fetch(model: &str, revision: Option<&str>, setup: &CommandSetup) -> Result<u8
     Ok(exit::OK)
 }
 
+/// A pause that is announced, lest the program seem to hang.
+const NOTABLE_PAUSE: Duration = Duration::from_secs(5);
+
 fn show(bar: &ProgressBar, step: PullProgress) {
     match step {
         PullProgress::Total(bytes) => {
@@ -160,6 +164,11 @@ fn show(bar: &ProgressBar, step: PullProgress) {
         PullProgress::Received(bytes) => bar.inc(bytes),
         PullProgress::Discarded(bytes) => bar.set_position(bar.position().saturating_sub(bytes)),
         PullProgress::File(name) => bar.set_message(crate::media::clean(name)),
+        PullProgress::Pausing(time) if time >= NOTABLE_PAUSE => {
+            let text = format!("the hub is busy; trying again in {} s", time.as_secs());
+            bar.suspend(|| print::message(text));
+        }
+        PullProgress::Pausing(_) => {}
         PullProgress::Waiting(name) => {
             let name = crate::media::clean(name);
             let text = format!("another program is downloading {name}; waiting for it");

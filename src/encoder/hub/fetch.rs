@@ -3,19 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::client::{HubClient, RemoteFile};
+use super::client::{HubClient, RemoteFile, RequestError};
 use super::hash::{self, Hasher};
+use super::retry::{self, MAX_IDLE_ATTEMPTS, ProgressCallback, retry};
 use super::{HubCache, HubError, MAIN, Snapshot};
 use crate::encoder::layout::{MAX_SETTINGS_BYTES, NeededFiles};
 
-/// Consecutive attempts without any new bytes before a download fails.
-const MAX_IDLE_ATTEMPTS: u32 = 5;
-/// The pause after the second of them; it doubles each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Bytes that are read, and reported, at a time.
 const CHUNK_BYTES: usize = 1 << 18;
 
@@ -45,10 +41,9 @@ pub enum PullProgress<'a> {
     Waiting(&'a str),
     /// The next file begins.
     File(&'a str),
+    /// The hub failed or asked to wait; the next attempt is made after this time.
+    Pausing(Duration),
 }
-
-/// Receives the progress; breaking interrupts the download.
-type ProgressCallback<'a> = &'a mut dyn FnMut(PullProgress) -> ControlFlow<()>;
 
 /// Downloads the files that a model needs and that are missing. Those already in the cache are hashed again.
 pub fn pull(options: &PullOptions, report: ProgressCallback) -> Result<Snapshot, HubError> {
@@ -65,8 +60,8 @@ pub fn pull(options: &PullOptions, report: ProgressCallback) -> Result<Snapshot,
         let found = options.cache.find(id, Some(revision));
         return found.ok_or_else(|| HubError::Offline(id.to_owned()));
     }
-    let client = HubClient::new(options.cache, id, revision);
-    let info = client.info()?;
+    let client = HubClient::new(options.cache, id, revision)?;
+    let info = retry(report, || client.info())?;
     let mut puller = Puller {
         cache: options.cache,
         id,
@@ -111,10 +106,12 @@ impl Puller<'_> {
     }
 
     fn report_step(&mut self, step: PullProgress) -> Result<(), HubError> {
-        match (self.report)(step) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(HubError::Interrupted),
-        }
+        retry::report_step(self.report, step)
+    }
+
+    /// The hash and size of a file on the hub.
+    fn head(&mut self, name: &str) -> Result<RemoteFile, HubError> {
+        retry(self.report, || self.client.head(self.commit, name))
     }
 
     /// Downloads the small files, then the weights that they name.
@@ -125,7 +122,7 @@ impl Puller<'_> {
         };
         let needs = NeededFiles::of(names).map_err(layout)?;
         for name in needs.settings() {
-            let remote = self.client.head(self.commit, name)?;
+            let remote = self.head(name)?;
             if remote.size > MAX_SETTINGS_BYTES {
                 let size = super::format_bytes(remote.size);
                 return Err(layout(format!(
@@ -144,7 +141,7 @@ impl Puller<'_> {
             })?;
         let mut remotes = Vec::new();
         for name in &weights {
-            remotes.push(self.client.head(self.commit, name)?);
+            remotes.push(self.head(name)?);
         }
         let total = remotes.iter().map(|remote| remote.size).sum();
         self.report_step(PullProgress::Total(total))?;
@@ -240,10 +237,11 @@ impl Puller<'_> {
         let path = self.partial(remote);
         let (mut idle, mut longest) = (0, fs::metadata(&path).map_or(0, |data| data.len()));
         loop {
-            let (mut part, reason) = match self.attempt(remote, &path)? {
-                (part, None) => (part, String::new()),
-                (part, Some(reason)) => (part, reason),
-            };
+            let (mut part, failure) = self.attempt(remote, &path)?;
+            let FailedTransfer {
+                reason,
+                retry_after,
+            } = failure.unwrap_or_default();
             if part.length == remote.size {
                 part.file
                     .sync_data()
@@ -262,12 +260,17 @@ impl Puller<'_> {
             // Bytes that are downloaded again after a restart from 0 are not progress.
             idle = if part.length > longest { 0 } else { idle + 1 };
             longest = longest.max(part.length);
+            let broken = |reason| HubError::Broken {
+                file: remote.name.clone(),
+                reason,
+            };
             if idle >= MAX_IDLE_ATTEMPTS {
-                let file = remote.name.clone();
-                return Err(HubError::Broken { file, reason });
+                return Err(broken(reason));
             }
-            if idle > 1 {
-                std::thread::sleep(FIRST_PAUSE * 2_u32.pow(idle - 2));
+            let time = retry::pause_after(idle, retry_after)
+                .map_err(|asked| broken(format!("{reason}, and {asked}")))?;
+            if !time.is_zero() {
+                retry::pause(self.report, time)?;
             }
         }
     }
@@ -277,18 +280,26 @@ impl Puller<'_> {
         &mut self,
         remote: &RemoteFile,
         path: &Path,
-    ) -> Result<(PartialFile, Option<String>), HubError> {
+    ) -> Result<(PartialFile, Option<FailedTransfer>), HubError> {
         let mut part = PartialFile::open(path, remote)?;
         self.report_step(PullProgress::Received(part.length))?;
         if part.length == remote.size {
             return Ok((part, None));
         }
-        let response = self.client.get(self.commit, &remote.name, part.length)?;
-        let (response, is_continued) = match response {
+        let (response, is_continued) = match self.client.get(self.commit, remote, part.length) {
             Ok(response) => response,
-            Err(reason) => {
+            Err(RequestError::Permanent(error)) => return Err(error),
+            Err(RequestError::Temporary {
+                reason,
+                retry_after,
+                ..
+            }) => {
                 self.report_step(PullProgress::Discarded(part.length))?;
-                return Ok((part, Some(reason)));
+                let failure = FailedTransfer {
+                    reason,
+                    retry_after,
+                };
+                return Ok((part, Some(failure)));
             }
         };
         if !is_continued && part.length > 0 {
@@ -312,8 +323,20 @@ impl Puller<'_> {
             }
         };
         self.report_step(PullProgress::Discarded(part.length))?;
-        Ok((part, Some(reason)))
+        let failure = FailedTransfer {
+            reason,
+            retry_after: None,
+        };
+        Ok((part, Some(failure)))
     }
+}
+
+/// Why a transfer ended early.
+#[derive(Default)]
+struct FailedTransfer {
+    reason: String,
+    /// How long the hub asks to wait.
+    retry_after: Option<Duration>,
 }
 
 /// A file that is being downloaded, with the hash of the bytes so far.
