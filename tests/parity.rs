@@ -15,13 +15,15 @@ use medivision_tui::media::{Picture, Pixels};
 use serde::Deserialize;
 
 /// The checkpoints in `tests/fixtures/parity`; the scripts describe them.
-const CHECKPOINTS: [&str; 8] = [
+const CHECKPOINTS: [&str; 10] = [
     "clip-early",
     "clip-late",
     "open-clip",
     "open-clip-bin",
     "biomedclip",
+    "trained",
     "siglip",
+    "siglip2",
     "openai",
     "chexzero",
 ];
@@ -582,6 +584,79 @@ fn a_malicious_pickle_is_refused_and_its_command_does_not_run() {
         "{error}"
     );
     assert!(!trace.exists(), "the command ran");
+}
+
+/// Copies a checkpoint of the fixtures without some files.
+fn copied_without(name: &str, left_out: &[&str]) -> tempfile::TempDir {
+    let to = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(fixtures().join(name)).unwrap().flatten() {
+        if !left_out.contains(&&*entry.file_name().to_string_lossy()) {
+            fs::copy(entry.path(), to.path().join(entry.file_name())).unwrap();
+        }
+    }
+    to
+}
+
+fn assert_tokens(encoder: &DualEncoder, golden: &Golden) {
+    for text in &golden.texts {
+        let found = encoder.tokenize(&text.text).unwrap().ids;
+        assert_eq!(found, text.ids, "{:?}", text.text);
+    }
+}
+
+#[test]
+fn a_sentencepiece_model_alone_gives_the_references_token_ids() {
+    let folder = copied_without("siglip", &["tokenizer.json"]);
+    assert_tokens(&open(folder.path()), &golden(folder.path()));
+    fs::remove_file(folder.path().join("spiece.model")).unwrap();
+    let error = refusal(&folder).to_string();
+    assert!(
+        error.contains("tokenizer.json") && error.contains("spiece.model"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_folder_with_one_file_of_weights_is_read_as_that_file() {
+    let golden = golden(&fixtures().join("openai"));
+    let mut encoder = checkpoint::open(&fixtures().join("openai"), EXACT).unwrap();
+    assert_tokens(&encoder, &golden);
+    let found = encoder.encode_texts(&texts(&golden)).unwrap();
+    for (found, expected) in found.iter().zip(&golden.texts) {
+        assert!(cosine(found, &expected.embedding) >= 0.9999);
+    }
+    let folder = copied_without("openai", &[]);
+    fs::copy(folder.path().join("model.pt"), folder.path().join("b.pt")).unwrap();
+    let error = refusal(&folder).to_string();
+    assert!(error.contains("b.pt, model.pt"), "{error}");
+}
+
+#[test]
+fn a_clip_model_with_another_familys_text_tower_or_its_own_code_is_refused_by_name() {
+    for (key, value, named) in [
+        (
+            "auto_map",
+            serde_json::json!({"AutoModel": "m.M"}),
+            "`auto_map`",
+        ),
+        (
+            "text_config",
+            serde_json::json!({"model_type": "bert"}),
+            "`bert`",
+        ),
+    ] {
+        let folder = copied_without("clip-early", &[]);
+        let path = folder.path().join("config.json");
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        config[key] = value;
+        fs::write(&path, config.to_string()).unwrap();
+        let error = refusal(&folder).to_string();
+        assert!(
+            error.contains(named) && error.contains("config.json"),
+            "{error}"
+        );
+    }
 }
 
 /// 16-bit precision must not change embeddings noticeably; its exact effect is measured elsewhere.

@@ -7,11 +7,11 @@ use serde::Deserialize;
 use super::clip::ClipConfig;
 use super::layout::{
     CONFIG, CheckpointLayout, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, WEIGHTS, is_index, parse, read,
-    shards,
+    shards, weights_file,
 };
 use super::open_clip::{self, OpenClipConfig};
 use super::siglip::SiglipConfig;
-use super::tokenize::Clean;
+use super::tokenize::{Clean, files};
 use super::towers::{ModelParts, Towers};
 use super::weights::{Backing, DeviceAndKind};
 use super::{
@@ -64,9 +64,10 @@ impl CheckpointReader<'_> {
 
     fn siglip(&mut self) -> Result<LoadedParts, EncoderError> {
         let config: SiglipConfig = self.parsed(CONFIG)?;
-        let json = self.file("tokenizer.json")?;
+        let settings = self.tokenizer_settings()?;
+        let json = settings.apply_marks(self.tokenizer_json()?)?;
         let tokenizer = Tokenizer::from_json(&json, config.context_length())?;
-        let pad = self.pad_token(&tokenizer)?.or(config.pad_token());
+        let pad = settings.pad(&tokenizer).or(config.pad_token());
         let preprocess = self.preprocessing()?;
         let pad = pad.ok_or_else(|| {
             EncoderError::Tokenizer(
@@ -74,7 +75,7 @@ impl CheckpointReader<'_> {
             )
         })?;
         let towers = config.build(self.weights()?, pad)?;
-        Ok((towers, tokenizer.cleaning(Clean::Canonical), preprocess))
+        Ok((towers, tokenizer.cleaning(settings.clean()), preprocess))
     }
 
     fn open_clip(&mut self) -> Result<LoadedParts, EncoderError> {
@@ -87,7 +88,7 @@ impl CheckpointReader<'_> {
         let preprocess = Preprocess::from_open_clip(&config.preprocess_cfg, side).map_err(fault)?;
         let context = config.context_length();
         let tokenizer = if config.has_own_tokenizer() {
-            let json = self.file("tokenizer.json")?;
+            let json = self.tokenizer_json()?;
             Tokenizer::from_json(&json, context)?.cleaning(Clean::Whitespace)
         } else {
             let tokenizer = self.clip_tokenizer(context, config.vocabulary())?;
@@ -102,22 +103,23 @@ impl CheckpointReader<'_> {
     /// CheXzero's preprocessing is used if the path contains `chexzero`, else OpenAI's. Likewise the tokenizer is the
     /// `tokenizer.json` beside it, else CLIP's own vocabulary.
     fn state_dict(&mut self) -> Result<LoadedParts, EncoderError> {
-        let weights = self.digested(Weights::open(self.path, self.target)?);
+        let file = weights_file(self.path)?;
+        let weights = self.digested(Weights::open(&file, self.target)?);
         let is_script = weights.is_script();
         let towers = open_clip::state_dict(weights)?;
         let side = towers.side();
-        let beside = self.path.with_file_name("preprocessor_config.json");
+        let beside = file.with_file_name("preprocessor_config.json");
         let preprocess = if beside.is_file() {
             let json = read(&beside)?;
             self.digest.update(&json);
             Preprocess::from_json(&json, &beside)?
-        } else if !is_script && is_chexzero(self.path) {
+        } else if !is_script && is_chexzero(&file) {
             self.digest.update(b"chexzero");
             Preprocess::chexzero(side)
         } else {
             Preprocess::open_ai(side)
         };
-        let beside = self.path.with_file_name("tokenizer.json");
+        let beside = file.with_file_name("tokenizer.json");
         let tokenizer = if beside.is_file() {
             let json = read(&beside)?;
             self.digest.update(&json);
@@ -162,34 +164,40 @@ impl CheckpointReader<'_> {
         Tokenizer::from_json(&self.file("tokenizer.json")?, context)
     }
 
-    /// The id of the padding token that `tokenizer_config.json` names.
-    fn pad_token(&mut self, tokenizer: &Tokenizer) -> Result<Option<u32>, EncoderError> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Token {
-            Text(String),
-            Object { content: String },
+    /// The tokenizer in `tokenizer.json`, or the same made from `vocab.txt` or `spiece.model`.
+    fn tokenizer_json(&mut self) -> Result<Vec<u8>, EncoderError> {
+        let has = |name: &str| self.path.join(name).is_file();
+        let fault = |name: &str| {
+            let path = self.path.join(name);
+            move |reason| EncoderError::File { path, reason }
+        };
+        if has("tokenizer.json") {
+            return self.file("tokenizer.json");
         }
-        #[derive(Deserialize)]
-        struct TokenizerConfig {
-            pad_token: Option<Token>,
-            tokenizer_class: Option<String>,
+        if has("vocab.txt") {
+            let mut settings = files::WordPieceConfig::default();
+            if has("tokenizer_config.json") {
+                settings = self.parsed("tokenizer_config.json")?;
+            }
+            let fault = fault("vocab.txt");
+            let vocabulary = self.file("vocab.txt")?;
+            return files::word_pieces(&vocabulary, &settings).map_err(fault);
         }
-        if !self.path.join("tokenizer_config.json").is_file() {
-            return Ok(None);
+        if has("spiece.model") {
+            let fault = fault("spiece.model");
+            let model = self.file("spiece.model")?;
+            return files::sentence_pieces(&model).map_err(fault);
         }
-        let keys: TokenizerConfig = self.parsed("tokenizer_config.json")?;
-        // SigLIP 2 cleans its texts differently.
-        if let Some(class) = keys
-            .tokenizer_class
-            .filter(|class| class.starts_with("Gemma"))
-        {
-            let text = format!("SigLIP with a {class} is not supported");
-            return Err(EncoderError::Tokenizer(text));
+        let reason = "not found, and neither is vocab.txt or spiece.model; copy it from where the model was published";
+        Err(fault("tokenizer.json")(reason.into()))
+    }
+
+    /// The keys of `tokenizer_config.json` that matter, if there is one.
+    fn tokenizer_settings(&mut self) -> Result<TokenizerSettings, EncoderError> {
+        if self.path.join("tokenizer_config.json").is_file() {
+            return self.parsed("tokenizer_config.json");
         }
-        Ok(keys.pad_token.and_then(|token| match token {
-            Token::Text(text) | Token::Object { content: text } => tokenizer.id(&text),
-        }))
+        Ok(TokenizerSettings::default())
     }
 
     fn preprocessing(&mut self) -> Result<Preprocess, EncoderError> {
@@ -233,12 +241,77 @@ impl CheckpointReader<'_> {
     }
 }
 
-/// Whether the name of the file or of its folder contains `chexzero`.
+/// The keys of `tokenizer_config.json` that matter to SigLIP.
+#[derive(Default, Deserialize)]
+struct TokenizerSettings {
+    pad_token: Option<SpecialToken>,
+    tokenizer_class: Option<String>,
+    /// Gemma's tokenizer adds begin and end tokens as these say, not as `tokenizer.json` says.
+    add_bos_token: Option<bool>,
+    add_eos_token: Option<bool>,
+    bos_token: Option<SpecialToken>,
+    eos_token: Option<SpecialToken>,
+}
+
+/// A token, or an object that describes it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SpecialToken {
+    Text(String),
+    Object { content: String },
+}
+
+impl SpecialToken {
+    fn text(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::Object { content: text } => text,
+        }
+    }
+}
+
+impl TokenizerSettings {
+    /// The id of the padding token, if it is named and in the vocabulary.
+    fn pad(&self, tokenizer: &Tokenizer) -> Option<u32> {
+        tokenizer.id(self.pad_token.as_ref()?.text())
+    }
+
+    /// Whether the tokenizer is that of SigLIP 2, which is Gemma's.
+    fn is_gemma(&self) -> bool {
+        let class = self.tokenizer_class.as_deref().unwrap_or_default();
+        class.starts_with("Gemma") || class.starts_with("Siglip2")
+    }
+
+    /// How texts are cleaned: SigLIP 2 was trained with punctuation.
+    fn clean(&self) -> Clean {
+        if self.is_gemma() {
+            Clean::LowerCase
+        } else {
+            Clean::Canonical
+        }
+    }
+
+    /// The `tokenizer.json` with the begin and end tokens that these settings demand, if they demand any.
+    fn apply_marks(&self, json: Vec<u8>) -> Result<Vec<u8>, EncoderError> {
+        if !self.is_gemma() || (self.add_bos_token.is_none() && self.add_eos_token.is_none()) {
+            return Ok(json);
+        }
+        let mark = |add: Option<bool>, token: &Option<SpecialToken>, usual: &str| {
+            let text = || token.as_ref().map_or(usual, SpecialToken::text).to_owned();
+            add.unwrap_or(false).then(text)
+        };
+        let first = mark(self.add_bos_token, &self.bos_token, "<bos>");
+        let last = mark(self.add_eos_token, &self.eos_token, "<eos>");
+        files::with_marks(&json, first, last).map_err(EncoderError::Tokenizer)
+    }
+}
+
+/// Whether the name of the file, of its folder, or of its repository in the hub's cache contains `chexzero`.
 fn is_chexzero(path: &Path) -> bool {
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let named = |part: &std::ffi::OsStr| part.to_string_lossy().to_lowercase().contains("chexzero");
-    path.file_name().is_some_and(named)
-        || path.parent().and_then(Path::file_name).is_some_and(named)
+    let folder = |path: &Path| path.parent().map(name).unwrap_or_default();
+    let resolved = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    [name(path), folder(path), name(&resolved), folder(&resolved)]
+        .iter()
+        .any(|name| name.to_lowercase().contains("chexzero"))
 }
 
 /// A checkpoint built into the binary.

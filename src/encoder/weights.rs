@@ -97,7 +97,18 @@ impl Weights {
         } else {
             weights.read_safetensors(bytes)?;
         }
+        weights.strip_prefix("module.");
         Ok(weights)
+    }
+
+    /// Removes a prefix that all names have, such as that of PyTorch's `DistributedDataParallel`.
+    fn strip_prefix(&mut self, prefix: &str) {
+        if self.tensors.keys().all(|name| name.starts_with(prefix)) {
+            let tensors = std::mem::take(&mut self.tensors).into_iter();
+            self.tensors = tensors
+                .map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor))
+                .collect();
+        }
     }
 
     fn read_safetensors(&mut self, bytes: &[u8]) -> Result<(), EncoderError> {
