@@ -68,6 +68,7 @@ struct GoldenPicture {
     height: u32,
     channels: u32,
     pattern: String,
+    #[serde(default)]
     prepared: String,
     #[serde(default)]
     embedding: Vec<f32>,
@@ -629,6 +630,46 @@ fn a_folder_with_one_file_of_weights_is_read_as_that_file() {
     fs::copy(folder.path().join("model.pt"), folder.path().join("b.pt")).unwrap();
     let error = refusal(&folder).to_string();
     assert!(error.contains("b.pt, model.pt"), "{error}");
+}
+
+/// Of such a model only the catalogue knows the architecture, and another repository has the tokenizer.
+#[test]
+fn a_model_that_the_catalogue_describes_equals_its_reference() {
+    let golden = golden(&fixtures().join("unimed"));
+    let assert_equal = |mut encoder: DualEncoder| {
+        assert_tokens(&encoder, &golden);
+        let found = encoder.encode_texts(&texts(&golden)).unwrap();
+        let written = found.iter().zip(golden.texts.iter().map(|t| &t.embedding));
+        let found = encoder.encode_images(&inputs(&encoder, &golden)).unwrap();
+        let pictures = found
+            .iter()
+            .zip(golden.pictures.iter().map(|p| &p.embedding));
+        for (found, expected) in written.chain(pictures) {
+            assert!(cosine(found, expected) >= 0.9999);
+        }
+    };
+    let name = "unimed-clip-vit-b16.pt";
+    assert_equal(checkpoint::open(&fixtures().join("unimed").join(name), EXACT).unwrap());
+    // In the hub's cache.
+    let cache = tempfile::tempdir().unwrap();
+    let snapshot = |id: &str| {
+        let model = cache.path().join(format!("models--{id}"));
+        fs::create_dir_all(model.join("refs")).unwrap();
+        fs::write(model.join("refs/main"), "c0").unwrap();
+        fs::create_dir_all(model.join("snapshots/c0")).unwrap();
+        model.join("snapshots/c0")
+    };
+    let model = snapshot("UzairK--unimed-clip-vit-b16");
+    fs::copy(fixtures().join("unimed").join(name), model.join(name)).unwrap();
+    let error = checkpoint::open(&model, EXACT).err().unwrap().to_string();
+    assert!(error.contains("pull the model again"), "{error}");
+    let tokenizer = snapshot("microsoft--BiomedNLP-BiomedBERT-base-uncased-abstract");
+    fs::copy(
+        fixtures().join("unimed/vocab.txt"),
+        tokenizer.join("vocab.txt"),
+    )
+    .unwrap();
+    assert_equal(checkpoint::open(&model, EXACT).unwrap());
 }
 
 #[test]

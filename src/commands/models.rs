@@ -55,11 +55,17 @@ fn list() -> Result<u8, Fault> {
 fn describe(entry: &CatalogEntry, there: bool) -> Result<(), Fault> {
     let gated = if entry.gated { ", gated" } else { "" };
     let there = if there { "   [in the cache]" } else { "" };
-    let size = hub::format_bytes(entry.megabytes * 1_000_000);
-    let licence = &entry.licence;
-    line(&entry.name, format!("{size}, {licence}{gated}{there}"))?;
+    let size = entry.size().map(hub::format_bytes);
+    let size = size.map_or_else(String::new, |size| format!("{size}, "));
+    let (name, licence) = (&entry.name, &entry.licence);
+    print::line(format_args!(
+        "{name:<18}{size}licence: {licence}{gated}{there}"
+    ))?;
     print::line(format_args!("    {}", entry.id))?;
     print::line(format_args!("    {}", entry.purpose))?;
+    if let Some(excludes) = &entry.excludes {
+        print::line(format_args!("    not for: {excludes}"))?;
+    }
     if let (Some(figure), Some(source)) = (&entry.figure, &entry.source) {
         print::line(format_args!("    published: {figure} ({source})"))?;
     }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::clip::ClipConfig;
+use super::hub::HubCache;
 use super::layout::{
-    CONFIG, CheckpointLayout, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, WEIGHTS, is_index, parse, read,
-    shards, weights_file,
+    CONFIG, CheckpointLayout, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, TOKENIZERS, WEIGHTS, is_index,
+    parse, read, shards, weights_file,
 };
 use super::open_clip::{self, OpenClipConfig};
 use super::siglip::SiglipConfig;
@@ -15,7 +16,8 @@ use super::tokenize::{Clean, files};
 use super::towers::{ModelParts, Towers};
 use super::weights::{Backing, DeviceAndKind};
 use super::{
-    DualEncoder, EncoderError, ModelOptions, Preprocess, Tokenizer, Weights, torch, vocabulary,
+    DualEncoder, EncoderError, ModelOptions, Preprocess, Tokenizer, Weights, catalog, torch,
+    vocabulary,
 };
 
 /// Opens a checkpoint: a folder with configuration, weights, tokenizer and preprocessing, or a file of weights.
@@ -65,7 +67,7 @@ impl CheckpointReader<'_> {
     fn siglip(&mut self) -> Result<LoadedParts, EncoderError> {
         let config: SiglipConfig = self.parsed(CONFIG)?;
         let settings = self.tokenizer_settings()?;
-        let json = settings.apply_marks(self.tokenizer_json()?)?;
+        let json = settings.apply_marks(self.tokenizer_json(self.path)?)?;
         let tokenizer = Tokenizer::from_json(&json, config.context_length())?;
         let pad = settings.pad(&tokenizer).or(config.pad_token());
         let preprocess = self.preprocessing()?;
@@ -88,7 +90,7 @@ impl CheckpointReader<'_> {
         let preprocess = Preprocess::from_open_clip(&config.preprocess_cfg, side).map_err(fault)?;
         let context = config.context_length();
         let tokenizer = if config.has_own_tokenizer() {
-            let json = self.tokenizer_json()?;
+            let json = self.tokenizer_json(self.path)?;
             Tokenizer::from_json(&json, context)?.cleaning(Clean::Whitespace)
         } else {
             let tokenizer = self.clip_tokenizer(context, config.vocabulary())?;
@@ -104,6 +106,11 @@ impl CheckpointReader<'_> {
     /// `tokenizer.json` beside it, else CLIP's own vocabulary.
     fn state_dict(&mut self) -> Result<LoadedParts, EncoderError> {
         let file = weights_file(self.path)?;
+        if let Some(entry) = catalog::find_by_file(&name(self.path), &file)
+            && let Some(architecture) = &entry.architecture
+        {
+            return self.described(&file, architecture, entry.tokenizer.as_deref());
+        }
         let weights = self.digested(Weights::open(&file, self.target)?);
         let is_script = weights.is_script();
         let towers = open_clip::state_dict(weights)?;
@@ -131,9 +138,59 @@ impl CheckpointReader<'_> {
         Ok((towers, tokenizer, preprocess))
     }
 
+    /// A file of weights whose architecture the catalogue knows, with open_clip's names. Its tokenizer lies beside it or in
+    /// another repository of the cache.
+    fn described(
+        &mut self,
+        file: &Path,
+        architecture: &str,
+        tokenizer: Option<&str>,
+    ) -> Result<LoadedParts, EncoderError> {
+        let fault = |reason: String| EncoderError::File {
+            path: file.to_owned(),
+            reason: format!("the catalogue's description of it: {reason}"),
+        };
+        let config: OpenClipConfig =
+            serde_json::from_str(architecture).map_err(|e| fault(e.to_string()))?;
+        self.digest.update(architecture.as_bytes());
+        let side = config.image_size().max(0) as usize;
+        let preprocess = Preprocess::from_open_clip(&config.preprocess_cfg, side).map_err(fault)?;
+        let beside = file.parent().unwrap_or(Path::new("")).to_owned();
+        let folder = match tokenizer {
+            Some(id) if !has_tokenizer(&beside) => self.tokenizer_folder(id)?,
+            _ => beside,
+        };
+        let json = self.tokenizer_json(&folder)?;
+        let tokenizer = Tokenizer::from_json(&json, config.context_length())?;
+        let mut weights = self.digested(Weights::open(file, self.target)?);
+        weights.rename_prefix("text_encoder.", "text.");
+        let towers = config.build(weights)?;
+        Ok((towers, tokenizer.cleaning(Clean::Whitespace), preprocess))
+    }
+
+    /// The snapshot of a repository that has a tokenizer, in the cache that contains the model, else in the user's.
+    fn tokenizer_folder(&self, id: &str) -> Result<PathBuf, EncoderError> {
+        let own = self.path.ancestors().nth(3).map(HubCache::at);
+        let caches = own.into_iter().chain(HubCache::of_user());
+        let mut found = caches.filter_map(|cache| cache.find(id, None));
+        let snapshot = found.find(|snapshot| has_tokenizer(&snapshot.folder));
+        let missing = || {
+            EncoderError::Tokenizer(format!(
+                "{} has none of its own; pull the model again, or put the vocab.txt of {id} beside the file",
+                name(self.path)
+            ))
+        };
+        Ok(snapshot.ok_or_else(missing)?.folder)
+    }
+
     /// Reads a file of the folder.
     fn file(&mut self, name: &str) -> Result<Vec<u8>, EncoderError> {
-        let content = read(&self.path.join(name))?;
+        self.digested_file(&self.path.join(name))
+    }
+
+    /// Reads and hashes a file beside the weights.
+    fn digested_file(&mut self, path: &Path) -> Result<Vec<u8>, EncoderError> {
+        let content = read(path)?;
         self.digest.update(&content);
         Ok(content)
     }
@@ -164,32 +221,27 @@ impl CheckpointReader<'_> {
         Tokenizer::from_json(&self.file("tokenizer.json")?, context)
     }
 
-    /// The tokenizer in `tokenizer.json`, or the same made from `vocab.txt` or `spiece.model`.
-    fn tokenizer_json(&mut self) -> Result<Vec<u8>, EncoderError> {
-        let has = |name: &str| self.path.join(name).is_file();
-        let fault = |name: &str| {
-            let path = self.path.join(name);
-            move |reason| EncoderError::File { path, reason }
-        };
-        if has("tokenizer.json") {
-            return self.file("tokenizer.json");
+    /// The tokenizer in a folder's `tokenizer.json`, or the same made from its `vocab.txt` or `spiece.model`.
+    fn tokenizer_json(&mut self, folder: &Path) -> Result<Vec<u8>, EncoderError> {
+        let found = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
+        let fault = |path: PathBuf| move |reason| EncoderError::File { path, reason };
+        if let Some(path) = found("tokenizer.json") {
+            return self.digested_file(&path);
         }
-        if has("vocab.txt") {
+        if let Some(path) = found("vocab.txt") {
             let mut settings = files::WordPieceConfig::default();
-            if has("tokenizer_config.json") {
-                settings = self.parsed("tokenizer_config.json")?;
+            if let Some(path) = found("tokenizer_config.json") {
+                settings = parse(&self.digested_file(&path)?, &path)?;
             }
-            let fault = fault("vocab.txt");
-            let vocabulary = self.file("vocab.txt")?;
-            return files::word_pieces(&vocabulary, &settings).map_err(fault);
+            let vocabulary = self.digested_file(&path)?;
+            return files::word_pieces(&vocabulary, &settings).map_err(fault(path));
         }
-        if has("spiece.model") {
-            let fault = fault("spiece.model");
-            let model = self.file("spiece.model")?;
-            return files::sentence_pieces(&model).map_err(fault);
+        if let Some(path) = found("spiece.model") {
+            let model = self.digested_file(&path)?;
+            return files::sentence_pieces(&model).map_err(fault(path));
         }
         let reason = "not found, and neither is vocab.txt or spiece.model; copy it from where the model was published";
-        Err(fault("tokenizer.json")(reason.into()))
+        Err(fault(folder.join("tokenizer.json"))(reason.into()))
     }
 
     /// The keys of `tokenizer_config.json` that matter, if there is one.
@@ -303,6 +355,10 @@ impl TokenizerSettings {
         let last = mark(self.add_eos_token, &self.eos_token, "<eos>");
         files::with_marks(&json, first, last).map_err(EncoderError::Tokenizer)
     }
+}
+
+fn has_tokenizer(folder: &Path) -> bool {
+    TOKENIZERS.iter().any(|name| folder.join(name).is_file())
 }
 
 /// Whether the name of the file, of its folder, or of its repository in the hub's cache contains `chexzero`.

@@ -23,6 +23,9 @@ pub(super) const WEIGHTS: [&str; 4] = [
 pub(super) const OPEN_CLIP_WEIGHTS: [&str; 2] =
     ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"];
 
+/// Files with a tokenizer, in order of preference.
+pub(super) const TOKENIZERS: [&str; 3] = ["tokenizer.json", "vocab.txt", "spiece.model"];
+
 /// The layout of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointLayout {
@@ -155,6 +158,14 @@ impl<'a> NeededFiles<'a> {
 
     fn has_configuration(&self) -> bool {
         self.names.contains(CONFIG) || self.names.contains(OPEN_CLIP_CONFIG)
+    }
+
+    /// The files of the tokenizer only, from a repository that need not have a supported model.
+    pub(super) fn of_tokenizer(names: &BTreeSet<String>) -> Result<Vec<&'static str>, String> {
+        let best = TOKENIZERS.into_iter().find(|name| names.contains(*name));
+        let best = best.ok_or_else(|| format!("it has none of {}", TOKENIZERS.join(", ")))?;
+        let settings = Some("tokenizer_config.json").filter(|name| names.contains(*name));
+        Ok([best].into_iter().chain(settings).collect())
     }
 
     /// The small files, including the index of sharded weights.

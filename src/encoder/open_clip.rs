@@ -418,7 +418,13 @@ impl OpenClipTextConfig {
     }
 
     fn head(&self, w: &mut Weights, width: i64) -> Result<ProjectionHead, EncoderError> {
-        match self.hf_proj_type.as_deref() {
+        let kind = match self.hf_proj_type.as_deref() {
+            // Only the catalogue says so, of a model that says nothing itself.
+            Some("by weights") if w.has("text.proj.weight") => Some("linear"),
+            Some("by weights") => Some("mlp"),
+            kind => kind,
+        };
+        match kind {
             None => Ok(ProjectionHead::None),
             Some("linear") => {
                 let (output, _) = matrix_shape(w, "text.proj.weight")?;

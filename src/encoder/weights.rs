@@ -82,6 +82,18 @@ impl Weights {
         })
     }
 
+    /// Replaces the beginning of names.
+    pub(super) fn rename_prefix(&mut self, from: &str, to: &str) {
+        let tensors = std::mem::take(&mut self.tensors).into_iter();
+        let renamed = |name: String| match name.strip_prefix(from) {
+            Some(rest) => format!("{to}{rest}"),
+            None => name,
+        };
+        self.tensors = tensors
+            .map(|(name, tensor)| (renamed(name), tensor))
+            .collect();
+    }
+
     /// Reads the tensors in `backing`, in either of the two formats.
     pub(super) fn read(backing: Backing, target: DeviceAndKind) -> Result<Self, EncoderError> {
         let mut weights = Self {

@@ -11,6 +11,8 @@ Environment and golden files as for `clip.py`. The layouts are those of the hub 
 * `trained`: what open_clip writes while it trains, with other things beside the state dictionary, whose names begin with
   `module.`; timm's own classifier as projection (`timm_proj: null`), padded pictures (`resize_mode: longest`), BERT's tokenizer
   as a `vocab.txt` only.
+* `unimed`: as UniMed-CLIP's, CLIP's ViT and BERT in one `.pt` file of a training run, BERT below `text_encoder.`; the
+  architecture is the catalogue's. Without the prepared pictures, which are large.
 * `siglip`: `SiglipModel`, a SentencePiece vocabulary, the pooling head, a bias. `spiece.model` is the same vocabulary in the older
   form.
 * `siglip2`: `SiglipModel` with Gemma's tokenizer, as SigLIP 2 of fixed sizes.
@@ -109,13 +111,15 @@ def simple_ids(reference, context):
 class Golden:
     """The reference's results for the texts and images."""
 
-    def __init__(self, folder, texts, ids, prepare, encode_texts, encode_images, scale, bias=None):
+    def __init__(self, folder, texts, ids, prepare, encode_texts, encode_images, scale, bias=None, keeps_prepared=True):
+        self.keeps_prepared = keeps_prepared
         self.folder, self.texts, self.ids, self.prepare = folder, texts, ids, prepare
         self.encode_texts, self.encode_images = encode_texts, encode_images
         self.scale, self.bias = float(torch.as_tensor(scale).detach()), bias
 
     @torch.no_grad()
     def write(self, pictures=PICTURES):
+        pictures = pictures if self.keeps_prepared else pictures[:3] + pictures[-1:]
         rows = [self.ids(text) for text in self.texts]
         texts = unit(self.encode_texts(self.texts))
         prepared = [self.prepare(picture(*spec[1:])) for spec in pictures]
@@ -136,7 +140,7 @@ class Golden:
                       for t, row, e in zip(self.texts, rows, texts, strict=True)],
             "pictures": [
                 described(*spec)
-                | {"prepared": base64.b64encode(crop.tobytes()).decode(), "embedding": numbers(e), "logits": numbers(l),
+                | {"prepared": base64.b64encode(crop.tobytes()).decode() if self.keeps_prepared else "", "embedding": numbers(e), "logits": numbers(l),
                    "probabilities": numbers(p)}
                 for spec, (crop, _), e, l, p in zip(pictures, prepared, images, logits, probabilities, strict=True)
             ],
@@ -318,6 +322,40 @@ def trained(folder, full=False):
     return Golden(
         folder, TEXTS + MORE_TEXTS[:2], ids, open_clip_prepare(size=side, **settings),
         lambda texts: model.text(tokenizer(texts, context_length=context)), model.visual, model.logit_scale.exp(),
+    )
+
+
+def unimed(folder, full=False):
+    dimension, context = 24, 256
+    tokenizer, words = word_pieces(folder, None)
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in sorted(vocabulary, key=vocabulary.get)))
+    bert = BertConfig(vocab_size=words, hidden_size=64, num_hidden_layers=1, num_attention_heads=1, intermediate_size=48,
+                      max_position_embeddings=context)
+    text = HFTextEncoder("bert", dimension, config=bert, pretrained=False, pooler_type="cls_last_hidden_state_pooler",
+                         proj_type="mlp")
+    text.transformer = BertModel(bert, add_pooling_layer=False)
+    vision = dict(image_size=224, layers=1, width=64, patch_size=16, mlp_ratio=0.75)
+    visual = CLIP(dimension, vision, dict(context_length=8, vocab_size=8, width=64, heads=1, layers=1), quick_gelu=True).visual
+    model = TwoTowers(visual, text).eval()
+    randomise(model, 12, 20.0)
+    weights = {name.replace("text.", "text_encoder.", 1) if name.startswith("text.") else name: tensor
+               for name, tensor in model.half().state_dict().items()}
+    weights["text_encoder.transformer.embeddings.position_ids"] = torch.arange(context)[None]
+    torch.save({"epoch": 1, "state_dict": {"module." + k: v for k, v in weights.items()}, "best": np.float64(0.5)},
+               folder / "unimed-clip-vit-b16.pt")
+    model.float()
+
+    def ids(text):
+        row = tokenizer([text], context_length=context)[0].tolist()
+        return [id for id in row if id != bert.pad_token_id]
+
+    return Golden(
+        folder, TEXTS[2:] + MORE_TEXTS[:2], ids, open_clip_prepare(size=224, **CLIP_STATISTICS),
+        lambda texts: model.text(tokenizer(texts, context_length=context)), model.visual, model.logit_scale.exp(),
+        keeps_prepared=False,
     )
 
 
@@ -517,7 +555,7 @@ def malicious(path):
 
 
 FAMILIES = {
-    "open-clip": plain_open_clip, "open-clip-bin": pickled_open_clip, "biomedclip": biomedclip, "trained": trained,
+    "open-clip": plain_open_clip, "open-clip-bin": pickled_open_clip, "biomedclip": biomedclip, "trained": trained, "unimed": unimed,
     "siglip": siglip, "siglip2": siglip2,
     "openai": open_ai, "chexzero": chexzero,
 }

@@ -10,6 +10,7 @@ use super::client::{HubClient, RemoteFile, RequestError};
 use super::hash::{self, Hasher};
 use super::retry::{self, MAX_IDLE_ATTEMPTS, ProgressCallback, retry};
 use super::{HubCache, HubError, MAIN, Snapshot};
+use crate::encoder::catalog;
 use crate::encoder::layout::{MAX_SETTINGS_BYTES, NeededFiles};
 
 /// Bytes that are read, and reported, at a time.
@@ -45,8 +46,33 @@ pub enum PullProgress<'a> {
     Pausing(Duration),
 }
 
-/// Downloads the files that a model needs and that are missing. Those already in the cache are hashed again.
+/// Downloads the files that a model needs and that are missing, its tokenizer included if the catalogue says that another
+/// repository has it. Files already in the cache are hashed again.
 pub fn pull(options: &PullOptions, report: ProgressCallback) -> Result<Snapshot, HubError> {
+    let entry = catalog::find(options.id);
+    if let Some(tokenizer) = entry.and_then(|entry| entry.tokenizer.as_deref()) {
+        let options = PullOptions {
+            id: tokenizer,
+            revision: None,
+            ..*options
+        };
+        pull_part(&options, RepositoryPart::Tokenizer, report)?;
+    }
+    pull_part(options, RepositoryPart::Model, report)
+}
+
+/// Which files of a repository are needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RepositoryPart {
+    Model,
+    Tokenizer,
+}
+
+fn pull_part(
+    options: &PullOptions,
+    part: RepositoryPart,
+    report: ProgressCallback,
+) -> Result<Snapshot, HubError> {
     let id = options.id;
     if !super::is_id(id) {
         return Err(HubError::InvalidId(id.to_owned()));
@@ -75,7 +101,13 @@ pub fn pull(options: &PullOptions, report: ProgressCallback) -> Result<Snapshot,
         .map(|file| file.rfilename.clone())
         .filter(|name| !name.contains('/'))
         .collect();
-    puller.pull_all(&names)?;
+    match part {
+        RepositoryPart::Model => puller.pull_all(&names)?,
+        RepositoryPart::Tokenizer => {
+            let files = NeededFiles::of_tokenizer(&names);
+            puller.pull_settings(files.map_err(|reason| puller.layout(reason))?)?;
+        }
+    }
     if revision != info.sha {
         let file = puller.model_folder().join("refs").join(revision);
         write_atomically(&file, info.sha.as_bytes())?;
@@ -114,31 +146,35 @@ impl Puller<'_> {
         retry(self.report, || self.client.head(self.commit, name))
     }
 
-    /// Downloads the small files, then the weights that they name.
-    fn pull_all(&mut self, names: &BTreeSet<String>) -> Result<(), HubError> {
-        let layout = |reason: String| HubError::Layout {
+    fn layout(&self, reason: String) -> HubError {
+        HubError::Layout {
             id: self.id.to_owned(),
             reason,
-        };
-        let needs = NeededFiles::of(names).map_err(layout)?;
-        for name in needs.settings() {
+        }
+    }
+
+    /// Downloads small files.
+    fn pull_settings(&mut self, names: Vec<&str>) -> Result<(), HubError> {
+        for name in names {
             let remote = self.head(name)?;
             if remote.size > MAX_SETTINGS_BYTES {
                 let size = super::format_bytes(remote.size);
-                return Err(layout(format!(
+                return Err(self.layout(format!(
                     "its {name} has {size}, far more than such a file needs"
                 )));
             }
             self.check_space(std::slice::from_ref(&remote))?;
             self.pull_file(&remote)?;
         }
-        let snapshot = self.snapshot_folder();
-        let weights = needs
-            .weights(&snapshot)
-            .map_err(|reason| HubError::Layout {
-                id: self.id.to_owned(),
-                reason,
-            })?;
+        Ok(())
+    }
+
+    /// Downloads the small files, then the weights that they name.
+    fn pull_all(&mut self, names: &BTreeSet<String>) -> Result<(), HubError> {
+        let needs = NeededFiles::of(names).map_err(|reason| self.layout(reason))?;
+        self.pull_settings(needs.settings().collect())?;
+        let weights = needs.weights(&self.snapshot_folder());
+        let weights = weights.map_err(|reason| self.layout(reason))?;
         let mut remotes = Vec::new();
         for name in &weights {
             remotes.push(self.head(name)?);
