@@ -34,6 +34,7 @@ const EXACT: ModelOptions = ModelOptions {
     precision: Precision::F32,
     fit: None,
     text_cache: None,
+    reference_records: None,
 };
 
 /// The folders of all checkpoints: the fixtures, and those that `MEDIVISION_PARITY` names.

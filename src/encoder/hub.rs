@@ -8,13 +8,16 @@ mod cache;
 mod client;
 mod fetch;
 mod hash;
+mod import;
 mod redirect;
 mod retry;
+mod source_tree;
 
 use std::path::PathBuf;
 
 pub use cache::{HubCache, Snapshot, is_offline_by_environment};
 pub use fetch::{PullOptions, PullProgress, pull};
+pub use import::import;
 
 /// The revision that is used if none is given.
 pub const MAIN: &str = "main";

@@ -1,7 +1,9 @@
 //! Downloading models, against a server that speaks the hub's protocol: what arrives, where it is stored, and what happens when
 //! the connection breaks, the token is missing or a file is damaged.
 
+mod import;
 mod picker;
+mod reference;
 mod server;
 mod session;
 
@@ -31,9 +33,14 @@ struct User {
 
 impl User {
     fn with_hub(behaviour: HubBehaviour) -> Self {
+        Self::with_hub_of(&fixture(), behaviour)
+    }
+
+    /// With a hub that has the files of a folder.
+    fn with_hub_of(folder: &Path, behaviour: HubBehaviour) -> Self {
         Self {
             home: tempfile::tempdir().unwrap(),
-            server: Server::start(&fixture(), behaviour),
+            server: Server::start(folder, behaviour),
         }
     }
 
@@ -139,6 +146,18 @@ fn a_pulled_model_is_found_by_its_id_without_network_access() {
     let output = user.run(&["models", "list"]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("    test/model"));
     assert_eq!(user.server.requests().len(), asked);
+}
+
+#[test]
+fn a_repository_with_one_file_of_weights_and_no_configuration_is_pulled() {
+    let folder = fixture().with_file_name("openai");
+    let user = User::with_hub_of(&folder, HubBehaviour::default());
+    assert_done(&user.pull());
+    let output = user.run(&["models", "info", ID]);
+    assert_done(&output);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("state dictionary"), "{text}");
+    assert_done(&user.run(&["models", "verify", ID]));
 }
 
 #[test]

@@ -142,7 +142,7 @@ pub fn pause() -> (Pause, Receiver<()>, Sender<()>) {
 fn is_large(name: &str) -> bool {
     Path::new(name)
         .extension()
-        .is_some_and(|e| e == "safetensors" || e == "bin")
+        .is_some_and(|e| e == "safetensors" || e == "bin" || e == "pt")
 }
 
 pub fn sha256(bytes: &[u8]) -> String {

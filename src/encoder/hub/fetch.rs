@@ -432,13 +432,13 @@ impl PartialFile {
     }
 }
 
-fn make_parent(path: &Path) -> Result<(), HubError> {
+pub(super) fn make_parent(path: &Path) -> Result<(), HubError> {
     let parent = path.parent().unwrap_or(path);
     fs::create_dir_all(parent).map_err(|e| HubError::file(parent, &e))
 }
 
 /// Writes a small file under another name, then renames it.
-fn write_atomically(path: &Path, content: &[u8]) -> Result<(), HubError> {
+pub(super) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), HubError> {
     make_parent(path)?;
     let partial = temporary_name(path);
     let done = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
@@ -446,7 +446,7 @@ fn write_atomically(path: &Path, content: &[u8]) -> Result<(), HubError> {
 }
 
 /// Links a snapshot's file to its blob; replaces whatever was there.
-fn link(path: &Path, blob: &str) -> Result<(), HubError> {
+pub(super) fn link(path: &Path, blob: &str) -> Result<(), HubError> {
     make_parent(path)?;
     let target = Path::new("../../blobs").join(blob);
     if fs::read_link(path).is_ok_and(|now| now == target) {
