@@ -405,7 +405,7 @@ def gemma_pieces(folder, size):
     saved.save(str(folder / "tokenizer.json"))
     fast.backend_tokenizer.post_processor = end
     settings = {"tokenizer_class": "GemmaTokenizer", "pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>",
-                "unk_token": "<unk>", "add_bos_token": False, "add_eos_token": True}
+                "unk_token": "<unk>", "add_bos_token": False, "add_eos_token": True, "padding_side": "right"}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
     fast.padding_side = "right"
     return fast, len(model["vocab"])
