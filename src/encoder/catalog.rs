@@ -74,6 +74,14 @@ pub fn id_of(text: &str) -> &str {
     find(text).map_or(text, |entry| &entry.id)
 }
 
+/// Whether a model of the catalogue has its tokenizer from this repository.
+pub(super) fn has_tokenizer_of_another(id: &str) -> bool {
+    let mut tokenizers = entries()
+        .iter()
+        .filter_map(|entry| entry.tokenizer.as_deref());
+    tokenizers.any(|tokenizer| tokenizer == id)
+}
+
 /// The entry of a file of weights, by the id of the model in the cache or by the file's name.
 pub(super) fn find_by_file(id: &str, file: &Path) -> Option<&'static CatalogEntry> {
     let stem = file.file_stem().and_then(OsStr::to_str);

@@ -37,7 +37,21 @@ pub fn import(cache: &HubCache, from: &Path, id: Option<&str>) -> Result<Vec<Sna
         tree: &tree,
         scratch: scratch.path(),
     };
-    models.iter().map(|model| importer.import(model)).collect()
+    let (mut imported, mut unusable) = (Vec::new(), None);
+    for model in &models {
+        match importer.import(model) {
+            Ok(snapshot) => imported.push(snapshot),
+            // The cache of another machine may also contain models of other programs.
+            Err(error @ HubError::Layout { .. }) => {
+                unusable.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match unusable {
+        Some(error) if imported.is_empty() => Err(error),
+        _ => Ok(imported),
+    }
 }
 
 /// A model in a source.
@@ -175,13 +189,22 @@ impl Importer<'_> {
             reason,
         };
         let names = self.tree.files_in(&model.folder);
-        let needs = NeededFiles::of(&names).map_err(layout)?;
         let staged = self.scratch.join(model.id.replace('/', "--"));
+        let needs = if catalog::has_tokenizer_of_another(&model.id) {
+            None
+        } else {
+            Some(NeededFiles::of(&names).map_err(layout)?)
+        };
+        let settings = match &needs {
+            Some(needs) => needs.settings().collect(),
+            None => NeededFiles::of_tokenizer(&names).map_err(layout)?,
+        };
         let mut stored = Vec::new();
-        for name in needs.settings() {
+        for name in settings {
             stored.push(self.store(model, &staged, name, Some(MAX_SETTINGS_BYTES))?);
         }
-        for name in needs.weights(&staged).map_err(layout)? {
+        let weights = needs.map_or(Ok(Vec::new()), |needs| needs.weights(&staged));
+        for name in weights.map_err(layout)? {
             if !names.contains(&name) {
                 return Err(layout(format!("{name} is missing")));
             }
