@@ -349,7 +349,14 @@ impl CommandSetup {
                 .folders
                 .as_ref()
                 .map(|folders| folders.cache.join("texts")),
+            reference_records: self.reference_records(),
         }
+    }
+
+    /// The folder that records which models were compared with their reference implementation.
+    pub fn reference_records(&self) -> Option<PathBuf> {
+        let folders = self.folders.as_ref();
+        folders.map(|folders| folders.state.join("reference"))
     }
 }
 

@@ -16,6 +16,7 @@ mod layout;
 mod open_clip;
 mod pickle;
 mod preprocess;
+mod reference;
 mod resample;
 mod siglip;
 mod similarity;
@@ -33,6 +34,7 @@ mod weights;
 
 pub use layout::CheckpointLayout;
 pub use preprocess::{Fit, PreparedImage, Preprocess};
+pub use reference::{ReferenceRecord, ReferenceRecords};
 pub use similarity::similarities;
 pub use source::ModelSource;
 pub use tokenize::{Tokenized, Tokenizer};
@@ -144,6 +146,8 @@ pub struct ModelOptions {
     pub fit: Option<Fit>,
     /// The folder that caches embeddings of texts; `None` disables the cache.
     pub text_cache: Option<PathBuf>,
+    /// The folder of [`ReferenceRecords`]; with `None`, nothing is said of checkpoints that were not compared.
+    pub reference_records: Option<PathBuf>,
 }
 
 /// Facts about a loaded model.

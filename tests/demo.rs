@@ -21,6 +21,7 @@ const CPU: ModelOptions = ModelOptions {
     precision: Precision::F32,
     fit: None,
     text_cache: None,
+    reference_records: None,
 };
 
 /// Seeds that the training did not use.

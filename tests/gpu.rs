@@ -21,6 +21,7 @@ fn open(device: Device, precision: Precision) -> DualEncoder {
         precision,
         fit: None,
         text_cache: None,
+        reference_records: None,
     };
     demo::open(options).expect("a GPU, and a libtorch with CUDA")
 }

@@ -15,13 +15,15 @@ use medivision_tui::media::{Picture, Pixels};
 use serde::Deserialize;
 
 /// The checkpoints in `tests/fixtures/parity`; the scripts describe them.
-const CHECKPOINTS: [&str; 8] = [
+const CHECKPOINTS: [&str; 10] = [
     "clip-early",
     "clip-late",
     "open-clip",
     "open-clip-bin",
     "biomedclip",
+    "trained",
     "siglip",
+    "siglip2",
     "openai",
     "chexzero",
 ];
@@ -32,6 +34,7 @@ const EXACT: ModelOptions = ModelOptions {
     precision: Precision::F32,
     fit: None,
     text_cache: None,
+    reference_records: None,
 };
 
 /// The folders of all checkpoints: the fixtures, and those that `MEDIVISION_PARITY` names.
@@ -66,6 +69,7 @@ struct GoldenPicture {
     height: u32,
     channels: u32,
     pattern: String,
+    #[serde(default)]
     prepared: String,
     #[serde(default)]
     embedding: Vec<f32>,
@@ -582,6 +586,119 @@ fn a_malicious_pickle_is_refused_and_its_command_does_not_run() {
         "{error}"
     );
     assert!(!trace.exists(), "the command ran");
+}
+
+/// Copies a checkpoint of the fixtures without some files.
+fn copied_without(name: &str, left_out: &[&str]) -> tempfile::TempDir {
+    let to = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(fixtures().join(name)).unwrap().flatten() {
+        if !left_out.contains(&&*entry.file_name().to_string_lossy()) {
+            fs::copy(entry.path(), to.path().join(entry.file_name())).unwrap();
+        }
+    }
+    to
+}
+
+fn assert_tokens(encoder: &DualEncoder, golden: &Golden) {
+    for text in &golden.texts {
+        let found = encoder.tokenize(&text.text).unwrap().ids;
+        assert_eq!(found, text.ids, "{:?}", text.text);
+    }
+}
+
+#[test]
+fn a_sentencepiece_model_alone_gives_the_references_token_ids() {
+    let folder = copied_without("siglip", &["tokenizer.json"]);
+    assert_tokens(&open(folder.path()), &golden(folder.path()));
+    fs::remove_file(folder.path().join("spiece.model")).unwrap();
+    let error = refusal(&folder).to_string();
+    assert!(
+        error.contains("tokenizer.json") && error.contains("spiece.model"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_folder_with_one_file_of_weights_is_read_as_that_file() {
+    let golden = golden(&fixtures().join("openai"));
+    let mut encoder = checkpoint::open(&fixtures().join("openai"), EXACT).unwrap();
+    assert_tokens(&encoder, &golden);
+    let found = encoder.encode_texts(&texts(&golden)).unwrap();
+    for (found, expected) in found.iter().zip(&golden.texts) {
+        assert!(cosine(found, &expected.embedding) >= 0.9999);
+    }
+    let folder = copied_without("openai", &[]);
+    fs::copy(folder.path().join("model.pt"), folder.path().join("b.pt")).unwrap();
+    let error = refusal(&folder).to_string();
+    assert!(error.contains("b.pt, model.pt"), "{error}");
+}
+
+/// Of such a model only the catalogue knows the architecture, and another repository has the tokenizer.
+#[test]
+fn a_model_that_the_catalogue_describes_equals_its_reference() {
+    let golden = golden(&fixtures().join("unimed"));
+    let assert_equal = |mut encoder: DualEncoder| {
+        assert_tokens(&encoder, &golden);
+        let found = encoder.encode_texts(&texts(&golden)).unwrap();
+        let written = found.iter().zip(golden.texts.iter().map(|t| &t.embedding));
+        let found = encoder.encode_images(&inputs(&encoder, &golden)).unwrap();
+        let pictures = found
+            .iter()
+            .zip(golden.pictures.iter().map(|p| &p.embedding));
+        for (found, expected) in written.chain(pictures) {
+            assert!(cosine(found, expected) >= 0.9999);
+        }
+    };
+    let name = "unimed-clip-vit-b16.pt";
+    assert_equal(checkpoint::open(&fixtures().join("unimed").join(name), EXACT).unwrap());
+    // In the hub's cache.
+    let cache = tempfile::tempdir().unwrap();
+    let snapshot = |id: &str| {
+        let model = cache.path().join(format!("models--{id}"));
+        fs::create_dir_all(model.join("refs")).unwrap();
+        fs::write(model.join("refs/main"), "c0").unwrap();
+        fs::create_dir_all(model.join("snapshots/c0")).unwrap();
+        model.join("snapshots/c0")
+    };
+    let model = snapshot("UzairK--unimed-clip-vit-b16");
+    fs::copy(fixtures().join("unimed").join(name), model.join(name)).unwrap();
+    let error = checkpoint::open(&model, EXACT).err().unwrap().to_string();
+    assert!(error.contains("pull the model again"), "{error}");
+    let tokenizer = snapshot("microsoft--BiomedNLP-BiomedBERT-base-uncased-abstract");
+    fs::copy(
+        fixtures().join("unimed/vocab.txt"),
+        tokenizer.join("vocab.txt"),
+    )
+    .unwrap();
+    assert_equal(checkpoint::open(&model, EXACT).unwrap());
+}
+
+#[test]
+fn a_clip_model_with_another_familys_text_tower_or_its_own_code_is_refused_by_name() {
+    for (key, value, named) in [
+        (
+            "auto_map",
+            serde_json::json!({"AutoModel": "m.M"}),
+            "`auto_map`",
+        ),
+        (
+            "text_config",
+            serde_json::json!({"model_type": "bert"}),
+            "`bert`",
+        ),
+    ] {
+        let folder = copied_without("clip-early", &[]);
+        let path = folder.path().join("config.json");
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        config[key] = value;
+        fs::write(&path, config.to_string()).unwrap();
+        let error = refusal(&folder).to_string();
+        assert!(
+            error.contains(named) && error.contains("config.json"),
+            "{error}"
+        );
+    }
 }
 
 /// 16-bit precision must not change embeddings noticeably; its exact effect is measured elsewhere.

@@ -118,13 +118,14 @@ impl ModelChooser {
         let is_loading = loading.is_some_and(|(_, loading)| loading.id == offered.id);
         let size = offered
             .entry
-            .map(|entry| format_bytes(entry.megabytes * 1_000_000));
+            .and_then(|entry| entry.size().map(format_bytes));
         let beside = match (pull, &size) {
             (Some(pull), _) => pull.progress(),
             _ if current => "in use".to_owned(),
             _ if is_loading => "loading …".to_owned(),
             _ if offered.id == DEMO => "built in".to_owned(),
             (_, Some(size)) if !offered.there => size.clone(),
+            (_, None) if !offered.there => "on the hub".to_owned(),
             _ => "in the cache".to_owned(),
         };
         let mut about = vec![match offered.entry {
@@ -142,6 +143,12 @@ impl ModelChooser {
                 ""
             };
             about.push(format!("{}; licence: {}{gated}.", entry.id, entry.licence));
+            about.extend(
+                entry
+                    .excludes
+                    .as_ref()
+                    .map(|text| format!("Not for: {text}")),
+            );
         }
         let step = match pull {
             Some(_) => "Enter stops the download and keeps the part received.".to_owned(),

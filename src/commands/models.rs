@@ -1,23 +1,37 @@
-//! `models`: lists the catalogue and the cache, describes models, pulls them from the hub, and verifies them.
+//! `models`: lists the catalogue and the cache, describes models, pulls them from the hub, imports and verifies them.
+
+mod reference;
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
 
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli::ModelsAction;
+use crate::config::DEMO;
 use crate::encoder::catalog::{self, CatalogEntry};
 use crate::encoder::hub::{self, HubCache, PullOptions, PullProgress, Snapshot};
-use crate::encoder::{CheckpointLayout, Encoder, ModelSource, checkpoint};
+use crate::encoder::{
+    CheckpointLayout, Encoder, ModelSource, ReferenceRecord, ReferenceRecords, checkpoint,
+};
 
 /// Runs the action; returns the exit code.
 pub fn run(action: &ModelsAction, setup: &CommandSetup) -> Result<u8, Fault> {
     match action {
-        ModelsAction::List => list(),
+        ModelsAction::List { json: false } => list(setup),
+        ModelsAction::List { json: true } => list_json(setup),
         ModelsAction::Info { subject } => info(subject, setup),
         ModelsAction::Pull { id, revision } => fetch(id, revision.as_deref(), setup),
-        ModelsAction::Verify { ids } => verify(ids),
+        ModelsAction::Import { from, id } => import(from, id.as_deref()),
+        ModelsAction::Verify {
+            ids,
+            reference: true,
+            python,
+        } => reference::verify(&reference_sources(ids)?, python, setup),
+        ModelsAction::Verify { ids, .. } => verify(ids),
     }
 }
 
@@ -26,39 +40,159 @@ fn cache() -> Result<HubCache, Fault> {
     cache.ok_or_else(|| Fault::unusable("there is no home folder; set HOME, or HF_HOME"))
 }
 
-fn list() -> Result<u8, Fault> {
-    let cache = cache()?;
-    let pulled = cache.models();
-    let is_there = |id: &str| pulled.iter().any(|snapshot| snapshot.id == id);
-    line(
-        "demo",
-        "built in; knows only synthetic phantoms, for trying the program",
-    )?;
-    for entry in catalog::entries() {
-        print::line("")?;
-        describe(entry, is_there(&entry.id))?;
+/// What `models list --json` says of a model.
+#[derive(Serialize)]
+struct ListedModel<'a> {
+    id: &'a str,
+    /// The entry in the catalogue.
+    catalogue: Option<&'a CatalogEntry>,
+    /// What the cache has of it.
+    cache: Option<CachedModel>,
+}
+
+#[derive(Serialize)]
+struct CachedModel {
+    commit: String,
+    folder: String,
+    /// Size of all files.
+    bytes: u64,
+    /// The comparison with the reference on this machine, if there was a successful one.
+    reference: Option<ReferenceRecord>,
+}
+
+impl CachedModel {
+    fn new(snapshot: &Snapshot, records: &[ReferenceRecord]) -> Self {
+        let files = snapshot.files().unwrap_or_default();
+        let sizes = files.iter().filter_map(|(_, blob)| blob.metadata().ok());
+        let is_of = |record: &&ReferenceRecord| {
+            record.model == snapshot.id && record.commit == snapshot.commit
+        };
+        Self {
+            commit: snapshot.commit.clone(),
+            folder: snapshot.folder.to_string_lossy().into_owned(),
+            bytes: sizes.map(|data| data.len()).sum(),
+            reference: records.iter().find(is_of).cloned(),
+        }
     }
+}
+
+fn reference_records(setup: &CommandSetup) -> Vec<ReferenceRecord> {
+    let folder = setup.reference_records();
+    folder.map_or_else(Vec::new, |folder| ReferenceRecords::at(&folder).all())
+}
+
+fn list_json(setup: &CommandSetup) -> Result<u8, Fault> {
+    let (pulled, records) = (cache()?.models(), reference_records(setup));
+    let cached = |id: &str| {
+        let snapshot = pulled.iter().find(|snapshot| snapshot.id == id)?;
+        Some(CachedModel::new(snapshot, &records))
+    };
+    let mut all = vec![ListedModel {
+        id: DEMO,
+        catalogue: None,
+        cache: None,
+    }];
+    all.extend(catalog::entries().iter().map(|entry| ListedModel {
+        id: &entry.id,
+        catalogue: Some(entry),
+        cache: cached(&entry.id),
+    }));
     let others = pulled
         .iter()
         .filter(|snapshot| catalog::find(&snapshot.id).is_none());
-    for (index, snapshot) in others.enumerate() {
-        if index == 0 {
-            print::line("")?;
-            print::line(format_args!("also in the cache ({}):", shown(cache.root())))?;
-        }
+    all.extend(others.map(|snapshot| ListedModel {
+        id: &snapshot.id,
+        catalogue: None,
+        cache: cached(&snapshot.id),
+    }));
+    print::json(&all)?;
+    Ok(exit::OK)
+}
+
+fn list(setup: &CommandSetup) -> Result<u8, Fault> {
+    let cache = cache()?;
+    let (pulled, records) = (cache.models(), reference_records(setup));
+    line(
+        DEMO,
+        "built in; knows only synthetic phantoms, for trying the program",
+    )?;
+    print::line("")?;
+    print::line(format_args!("in the cache ({}):", shown(cache.root())))?;
+    for snapshot in &pulled {
+        let cached = CachedModel::new(snapshot, &records);
+        let size = hub::format_bytes(cached.bytes);
+        let commit = snapshot.commit.get(..12).unwrap_or(&snapshot.commit);
+        let compared = if cached.reference.is_some() {
+            ", compared with its reference"
+        } else {
+            ""
+        };
         print::line(format_args!("    {}", snapshot.id))?;
+        print::line(format_args!("        {size}, commit {commit}{compared}"))?;
+    }
+    if pulled.is_empty() {
+        print::line("    nothing yet")?;
+    }
+    print::line("")?;
+    print::line("in the catalogue (`models pull NAME` downloads):")?;
+    for entry in catalog::entries() {
+        let is_there = pulled.iter().any(|snapshot| snapshot.id == entry.id);
+        print::line("")?;
+        describe(entry, is_there)?;
     }
     Ok(exit::OK)
+}
+
+/// Imports models that were brought by hand, and prints their folders.
+fn import(from: &Path, id: Option<&str>) -> Result<u8, Fault> {
+    let id = id.map(catalog::id_of);
+    let snapshots = hub::import(&cache()?, from, id).map_err(Fault::unusable)?;
+    for snapshot in &snapshots {
+        print::line(shown(&snapshot.folder))?;
+        let id = &snapshot.id;
+        print::message(format_args!(
+            "{id} is in the cache; `medivision-tui models info {id}` loads it"
+        ));
+    }
+    Ok(exit::OK)
+}
+
+/// The models to compare with their references: those named, else all in the cache.
+fn reference_sources(ids: &[String]) -> Result<Vec<ModelSource>, Fault> {
+    if ids.is_empty() {
+        let all = cache()?.models().into_iter();
+        return Ok(all
+            .map(|snapshot| ModelSource::Path(snapshot.folder))
+            .collect());
+    }
+    let sources = ids.iter().map(|text| match ModelSource::parse(text) {
+        ModelSource::Missing(id) => Err(not_pulled(&id)),
+        source => Ok(source),
+    });
+    sources.collect()
+}
+
+fn not_pulled(id: &str) -> Fault {
+    Fault::unusable(format!(
+        "{id} is not in the cache; download it with `medivision-tui models pull {id}`"
+    ))
 }
 
 fn describe(entry: &CatalogEntry, there: bool) -> Result<(), Fault> {
     let gated = if entry.gated { ", gated" } else { "" };
     let there = if there { "   [in the cache]" } else { "" };
-    let size = hub::format_bytes(entry.megabytes * 1_000_000);
+    let size = entry.size().map(hub::format_bytes);
+    let size = size.map_or_else(String::new, |size| format!("{size}, "));
     let licence = &entry.licence;
-    line(&entry.name, format!("{size}, {licence}{gated}{there}"))?;
+    let name = &entry.name;
+    print::line(format_args!(
+        "{name:<18}{size}licence: {licence}{gated}{there}"
+    ))?;
     print::line(format_args!("    {}", entry.id))?;
     print::line(format_args!("    {}", entry.purpose))?;
+    if let Some(excludes) = &entry.excludes {
+        print::line(format_args!("    not for: {excludes}"))?;
+    }
     if let (Some(figure), Some(source)) = (&entry.figure, &entry.source) {
         print::line(format_args!("    published: {figure} ({source})"))?;
     }
@@ -148,6 +282,9 @@ fn fetch(model: &str, revision: Option<&str>, setup: &CommandSetup) -> Result<u8
     Ok(exit::OK)
 }
 
+/// A pause that is announced, lest the program seem to hang.
+const NOTABLE_PAUSE: Duration = Duration::from_secs(5);
+
 fn show(bar: &ProgressBar, step: PullProgress) {
     match step {
         PullProgress::Total(bytes) => {
@@ -160,6 +297,11 @@ fn show(bar: &ProgressBar, step: PullProgress) {
         PullProgress::Received(bytes) => bar.inc(bytes),
         PullProgress::Discarded(bytes) => bar.set_position(bar.position().saturating_sub(bytes)),
         PullProgress::File(name) => bar.set_message(crate::media::clean(name)),
+        PullProgress::Pausing(time) if time >= NOTABLE_PAUSE => {
+            let text = format!("the hub is busy; trying again in {} s", time.as_secs());
+            bar.suspend(|| print::message(text));
+        }
+        PullProgress::Pausing(_) => {}
         PullProgress::Waiting(name) => {
             let name = crate::media::clean(name);
             let text = format!("another program is downloading {name}; waiting for it");
@@ -176,10 +318,7 @@ fn verify(ids: &[String]) -> Result<u8, Fault> {
         let find = |id: &String| {
             let id = catalog::id_of(id);
             let found = cache.find(id, None);
-            let hint = format!(
-                "{id} is not in the cache; download it with `medivision-tui models pull {id}`"
-            );
-            found.ok_or_else(|| Fault::unusable(hint))
+            found.ok_or_else(|| not_pulled(id))
         };
         ids.iter().map(find).collect::<Result<_, _>>()?
     };

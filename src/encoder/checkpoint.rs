@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::clip::ClipConfig;
+use super::hub::HubCache;
 use super::layout::{
-    CONFIG, CheckpointLayout, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, WEIGHTS, is_index, parse, read,
-    shards,
+    CONFIG, CheckpointLayout, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, TOKENIZERS, WEIGHTS, is_index,
+    parse, read, shards, weights_file,
 };
 use super::open_clip::{self, OpenClipConfig};
 use super::siglip::SiglipConfig;
-use super::tokenize::Clean;
+use super::tokenize::{Clean, files};
 use super::towers::{ModelParts, Towers};
 use super::weights::{Backing, DeviceAndKind};
 use super::{
-    DualEncoder, EncoderError, ModelOptions, Preprocess, Tokenizer, Weights, torch, vocabulary,
+    DualEncoder, EncoderError, ModelOptions, Preprocess, Tokenizer, Weights, catalog, torch,
+    vocabulary,
 };
 
 /// Opens a checkpoint: a folder with configuration, weights, tokenizer and preprocessing, or a file of weights.
@@ -64,9 +66,10 @@ impl CheckpointReader<'_> {
 
     fn siglip(&mut self) -> Result<LoadedParts, EncoderError> {
         let config: SiglipConfig = self.parsed(CONFIG)?;
-        let json = self.file("tokenizer.json")?;
+        let settings = self.tokenizer_settings()?;
+        let json = settings.apply_marks(self.tokenizer_json(self.path)?)?;
         let tokenizer = Tokenizer::from_json(&json, config.context_length())?;
-        let pad = self.pad_token(&tokenizer)?.or(config.pad_token());
+        let pad = settings.pad(&tokenizer).or(config.pad_token());
         let preprocess = self.preprocessing()?;
         let pad = pad.ok_or_else(|| {
             EncoderError::Tokenizer(
@@ -74,7 +77,7 @@ impl CheckpointReader<'_> {
             )
         })?;
         let towers = config.build(self.weights()?, pad)?;
-        Ok((towers, tokenizer.cleaning(Clean::Canonical), preprocess))
+        Ok((towers, tokenizer.cleaning(settings.clean()), preprocess))
     }
 
     fn open_clip(&mut self) -> Result<LoadedParts, EncoderError> {
@@ -87,7 +90,7 @@ impl CheckpointReader<'_> {
         let preprocess = Preprocess::from_open_clip(&config.preprocess_cfg, side).map_err(fault)?;
         let context = config.context_length();
         let tokenizer = if config.has_own_tokenizer() {
-            let json = self.file("tokenizer.json")?;
+            let json = self.tokenizer_json(self.path)?;
             Tokenizer::from_json(&json, context)?.cleaning(Clean::Whitespace)
         } else {
             let tokenizer = self.clip_tokenizer(context, config.vocabulary())?;
@@ -102,22 +105,28 @@ impl CheckpointReader<'_> {
     /// CheXzero's preprocessing is used if the path contains `chexzero`, else OpenAI's. Likewise the tokenizer is the
     /// `tokenizer.json` beside it, else CLIP's own vocabulary.
     fn state_dict(&mut self) -> Result<LoadedParts, EncoderError> {
-        let weights = self.digested(Weights::open(self.path, self.target)?);
+        let file = weights_file(self.path)?;
+        if let Some(entry) = catalog::find_by_file(&name(self.path), &file)
+            && let Some(architecture) = &entry.architecture
+        {
+            return self.described(&file, architecture, entry.tokenizer.as_deref());
+        }
+        let weights = self.digested(Weights::open(&file, self.target)?);
         let is_script = weights.is_script();
         let towers = open_clip::state_dict(weights)?;
         let side = towers.side();
-        let beside = self.path.with_file_name("preprocessor_config.json");
+        let beside = file.with_file_name("preprocessor_config.json");
         let preprocess = if beside.is_file() {
             let json = read(&beside)?;
             self.digest.update(&json);
             Preprocess::from_json(&json, &beside)?
-        } else if !is_script && is_chexzero(self.path) {
+        } else if !is_script && is_chexzero(&file) {
             self.digest.update(b"chexzero");
             Preprocess::chexzero(side)
         } else {
             Preprocess::open_ai(side)
         };
-        let beside = self.path.with_file_name("tokenizer.json");
+        let beside = file.with_file_name("tokenizer.json");
         let tokenizer = if beside.is_file() {
             let json = read(&beside)?;
             self.digest.update(&json);
@@ -129,9 +138,59 @@ impl CheckpointReader<'_> {
         Ok((towers, tokenizer, preprocess))
     }
 
+    /// A file of weights whose architecture the catalogue knows, with open_clip's names. Its tokenizer lies beside it or in
+    /// another repository of the cache.
+    fn described(
+        &mut self,
+        file: &Path,
+        architecture: &str,
+        tokenizer: Option<&str>,
+    ) -> Result<LoadedParts, EncoderError> {
+        let fault = |reason: String| EncoderError::File {
+            path: file.to_owned(),
+            reason: format!("the catalogue's description of it: {reason}"),
+        };
+        let config: OpenClipConfig =
+            serde_json::from_str(architecture).map_err(|e| fault(e.to_string()))?;
+        self.digest.update(architecture.as_bytes());
+        let side = config.image_size().max(0) as usize;
+        let preprocess = Preprocess::from_open_clip(&config.preprocess_cfg, side).map_err(fault)?;
+        let beside = file.parent().unwrap_or(Path::new("")).to_owned();
+        let folder = match tokenizer {
+            Some(id) if !has_tokenizer(&beside) => self.tokenizer_folder(id)?,
+            _ => beside,
+        };
+        let json = self.tokenizer_json(&folder)?;
+        let tokenizer = Tokenizer::from_json(&json, config.context_length())?;
+        let mut weights = self.digested(Weights::open(file, self.target)?);
+        weights.rename_prefix("text_encoder.", "text.");
+        let towers = config.build(weights)?;
+        Ok((towers, tokenizer.cleaning(Clean::Whitespace), preprocess))
+    }
+
+    /// The snapshot of a repository that has a tokenizer, in the cache that contains the model, else in the user's.
+    fn tokenizer_folder(&self, id: &str) -> Result<PathBuf, EncoderError> {
+        let own = self.path.ancestors().nth(3).map(HubCache::at);
+        let caches = own.into_iter().chain(HubCache::of_user());
+        let mut found = caches.filter_map(|cache| cache.find(id, None));
+        let snapshot = found.find(|snapshot| has_tokenizer(&snapshot.folder));
+        let missing = || {
+            EncoderError::Tokenizer(format!(
+                "{} has none of its own; pull the model again, or put the vocab.txt of {id} beside the file",
+                name(self.path)
+            ))
+        };
+        Ok(snapshot.ok_or_else(missing)?.folder)
+    }
+
     /// Reads a file of the folder.
     fn file(&mut self, name: &str) -> Result<Vec<u8>, EncoderError> {
-        let content = read(&self.path.join(name))?;
+        self.digested_file(&self.path.join(name))
+    }
+
+    /// Reads and hashes a file beside the weights.
+    fn digested_file(&mut self, path: &Path) -> Result<Vec<u8>, EncoderError> {
+        let content = read(path)?;
         self.digest.update(&content);
         Ok(content)
     }
@@ -162,34 +221,35 @@ impl CheckpointReader<'_> {
         Tokenizer::from_json(&self.file("tokenizer.json")?, context)
     }
 
-    /// The id of the padding token that `tokenizer_config.json` names.
-    fn pad_token(&mut self, tokenizer: &Tokenizer) -> Result<Option<u32>, EncoderError> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Token {
-            Text(String),
-            Object { content: String },
+    /// The tokenizer in a folder's `tokenizer.json`, or the same made from its `vocab.txt` or `spiece.model`.
+    fn tokenizer_json(&mut self, folder: &Path) -> Result<Vec<u8>, EncoderError> {
+        let found = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
+        let fault = |path: PathBuf| move |reason| EncoderError::File { path, reason };
+        if let Some(path) = found("tokenizer.json") {
+            return self.digested_file(&path);
         }
-        #[derive(Deserialize)]
-        struct TokenizerConfig {
-            pad_token: Option<Token>,
-            tokenizer_class: Option<String>,
+        if let Some(path) = found("vocab.txt") {
+            let mut settings = files::WordPieceConfig::default();
+            if let Some(path) = found("tokenizer_config.json") {
+                settings = parse(&self.digested_file(&path)?, &path)?;
+            }
+            let vocabulary = self.digested_file(&path)?;
+            return files::word_pieces(&vocabulary, &settings).map_err(fault(path));
         }
-        if !self.path.join("tokenizer_config.json").is_file() {
-            return Ok(None);
+        if let Some(path) = found("spiece.model") {
+            let model = self.digested_file(&path)?;
+            return files::sentence_pieces(&model).map_err(fault(path));
         }
-        let keys: TokenizerConfig = self.parsed("tokenizer_config.json")?;
-        // SigLIP 2 cleans its texts differently.
-        if let Some(class) = keys
-            .tokenizer_class
-            .filter(|class| class.starts_with("Gemma"))
-        {
-            let text = format!("SigLIP with a {class} is not supported");
-            return Err(EncoderError::Tokenizer(text));
+        let reason = "not found, and neither is vocab.txt or spiece.model; copy it from where the model was published";
+        Err(fault(folder.join("tokenizer.json"))(reason.into()))
+    }
+
+    /// The keys of `tokenizer_config.json` that matter, if there is one.
+    fn tokenizer_settings(&mut self) -> Result<TokenizerSettings, EncoderError> {
+        if self.path.join("tokenizer_config.json").is_file() {
+            return self.parsed("tokenizer_config.json");
         }
-        Ok(keys.pad_token.and_then(|token| match token {
-            Token::Text(text) | Token::Object { content: text } => tokenizer.id(&text),
-        }))
+        Ok(TokenizerSettings::default())
     }
 
     fn preprocessing(&mut self) -> Result<Preprocess, EncoderError> {
@@ -233,12 +293,81 @@ impl CheckpointReader<'_> {
     }
 }
 
-/// Whether the name of the file or of its folder contains `chexzero`.
+/// The keys of `tokenizer_config.json` that matter to SigLIP.
+#[derive(Default, Deserialize)]
+struct TokenizerSettings {
+    pad_token: Option<SpecialToken>,
+    tokenizer_class: Option<String>,
+    /// Gemma's tokenizer adds begin and end tokens as these say, not as `tokenizer.json` says.
+    add_bos_token: Option<bool>,
+    add_eos_token: Option<bool>,
+    bos_token: Option<SpecialToken>,
+    eos_token: Option<SpecialToken>,
+}
+
+/// A token, or an object that describes it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SpecialToken {
+    Text(String),
+    Object { content: String },
+}
+
+impl SpecialToken {
+    fn text(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::Object { content: text } => text,
+        }
+    }
+}
+
+impl TokenizerSettings {
+    /// The id of the padding token, if it is named and in the vocabulary.
+    fn pad(&self, tokenizer: &Tokenizer) -> Option<u32> {
+        tokenizer.id(self.pad_token.as_ref()?.text())
+    }
+
+    /// Whether the tokenizer is that of SigLIP 2, which is Gemma's.
+    fn is_gemma(&self) -> bool {
+        let class = self.tokenizer_class.as_deref().unwrap_or_default();
+        class.starts_with("Gemma") || class.starts_with("Siglip2")
+    }
+
+    /// How texts are cleaned: SigLIP 2 was trained with punctuation.
+    fn clean(&self) -> Clean {
+        if self.is_gemma() {
+            Clean::LowerCase
+        } else {
+            Clean::Canonical
+        }
+    }
+
+    /// The `tokenizer.json` with the begin and end tokens that these settings demand, if they demand any.
+    fn apply_marks(&self, json: Vec<u8>) -> Result<Vec<u8>, EncoderError> {
+        if !self.is_gemma() || (self.add_bos_token.is_none() && self.add_eos_token.is_none()) {
+            return Ok(json);
+        }
+        let mark = |add: Option<bool>, token: &Option<SpecialToken>, usual: &str| {
+            let text = || token.as_ref().map_or(usual, SpecialToken::text).to_owned();
+            add.unwrap_or(false).then(text)
+        };
+        let first = mark(self.add_bos_token, &self.bos_token, "<bos>");
+        let last = mark(self.add_eos_token, &self.eos_token, "<eos>");
+        files::with_marks(&json, first, last).map_err(EncoderError::Tokenizer)
+    }
+}
+
+fn has_tokenizer(folder: &Path) -> bool {
+    TOKENIZERS.iter().any(|name| folder.join(name).is_file())
+}
+
+/// Whether the name of the file, of its folder, or of its repository in the hub's cache contains `chexzero`.
 fn is_chexzero(path: &Path) -> bool {
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let named = |part: &std::ffi::OsStr| part.to_string_lossy().to_lowercase().contains("chexzero");
-    path.file_name().is_some_and(named)
-        || path.parent().and_then(Path::file_name).is_some_and(named)
+    let folder = |path: &Path| path.parent().map(name).unwrap_or_default();
+    let resolved = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    [name(path), folder(path), name(&resolved), folder(&resolved)]
+        .iter()
+        .any(|name| name.to_lowercase().contains("chexzero"))
 }
 
 /// A checkpoint built into the binary.

@@ -8,11 +8,16 @@ mod cache;
 mod client;
 mod fetch;
 mod hash;
+mod import;
+mod redirect;
+mod retry;
+mod source_tree;
 
 use std::path::PathBuf;
 
 pub use cache::{HubCache, Snapshot, is_offline_by_environment};
 pub use fetch::{PullOptions, PullProgress, pull};
+pub use import::import;
 
 /// The revision that is used if none is given.
 pub const MAIN: &str = "main";
@@ -106,6 +111,24 @@ pub enum HubError {
         /// The requested URL.
         url: String,
         /// Why.
+        reason: String,
+    },
+    /// `HF_ENDPOINT` is not a URL.
+    #[error(
+        "HF_ENDPOINT is `{endpoint}`, which is not an address: {reason}; set it to one like https://huggingface.co, or unset it"
+    )]
+    Endpoint {
+        /// Its value.
+        endpoint: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The hub failed, or asked to wait, in every attempt.
+    #[error("{url} failed repeatedly: {reason}; try again later")]
+    Busy {
+        /// The requested URL.
+        url: String,
+        /// The last reason.
         reason: String,
     },
     /// The hub answered with an error status that none of the above explains.

@@ -1,7 +1,7 @@
 //! The layout of a checkpoint, and the files that belong to it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -23,6 +23,9 @@ pub(super) const WEIGHTS: [&str; 4] = [
 pub(super) const OPEN_CLIP_WEIGHTS: [&str; 2] =
     ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"];
 
+/// Files with a tokenizer, in order of preference.
+pub(super) const TOKENIZERS: [&str; 3] = ["tokenizer.json", "vocab.txt", "spiece.model"];
+
 /// The layout of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointLayout {
@@ -32,7 +35,7 @@ pub enum CheckpointLayout {
     Siglip,
     /// open_clip.
     OpenClip,
-    /// One file with a state dictionary in OpenAI's format.
+    /// One file with a state dictionary in OpenAI's format, or a folder with one such file and no configuration.
     StateDict,
 }
 
@@ -57,7 +60,12 @@ impl CheckpointLayout {
             })?;
             return Ok(Self::StateDict);
         }
-        Self::of_folder(path, &|name| path.join(name).is_file())
+        let has = |name: &str| path.join(name).is_file();
+        if !has(CONFIG) && !has(OPEN_CLIP_CONFIG) {
+            weights_file(path)?;
+            return Ok(Self::StateDict);
+        }
+        Self::of_folder(path, &has)
     }
 
     /// As [`Self::of`], for a folder in which the weights may still be missing: `has` says which files the repository has.
@@ -68,21 +76,55 @@ impl CheckpointLayout {
         }
         let json = read(&path.join(CONFIG))?;
         let config: ModelTypeConfig = parse(&json, &path.join(CONFIG))?;
-        let found = match config.model_type.as_deref() {
-            Some("clip") | None => Some(Self::Clip),
-            Some("siglip") => Some(Self::Siglip),
-            Some(_) => None,
-        };
         let weights = WEIGHTS.iter().any(|name| has(name));
-        match (found, config.model_type) {
-            (Some(layout), _) if !open_clip || weights => Ok(layout),
-            (_, _) if open_clip => Ok(Self::OpenClip),
-            (_, model_type) => Err(EncoderError::Unsupported(format!(
-                "{}: models of the type `{}` are not supported; use a CLIP or SigLIP checkpoint",
+        match (config.layout(), open_clip) {
+            (Ok(layout), false) => Ok(layout),
+            (Ok(layout), true) if weights => Ok(layout),
+            (_, true) => Ok(Self::OpenClip),
+            (Err(reason), false) => Err(EncoderError::Unsupported(format!(
+                "{}: {reason}; use a CLIP or SigLIP checkpoint",
                 path.join(CONFIG).display(),
-                model_type.unwrap_or_default()
             ))),
         }
+    }
+}
+
+/// The file of weights at a path: the path itself, or the only such file in a folder.
+pub(super) fn weights_file(path: &Path) -> Result<PathBuf, EncoderError> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let fault = |reason: String| EncoderError::File {
+        path: path.to_owned(),
+        reason,
+    };
+    let entries = std::fs::read_dir(path).map_err(|e| fault(e.to_string()))?;
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let names = names.filter_map(|name| name.into_string().ok()).collect();
+    let name = only_weights(&names).map_err(fault)?;
+    Ok(path.join(name))
+}
+
+/// The only file of weights among the files of a repository without a configuration.
+fn only_weights(names: &BTreeSet<String>) -> Result<&str, String> {
+    let is_weights = |name: &&String| {
+        let extension = Path::new(name.as_str()).extension();
+        extension.is_some_and(|e| e == "pt" || e == "pth")
+    };
+    let found: Vec<&str> = names
+        .iter()
+        .filter(is_weights)
+        .map(String::as_str)
+        .collect();
+    match found[..] {
+        [one] => Ok(one),
+        [] => Err(format!(
+            "it has neither {CONFIG} nor {OPEN_CLIP_CONFIG} nor a .pt file"
+        )),
+        _ => Err(format!(
+            "it has neither {CONFIG} nor {OPEN_CLIP_CONFIG}, and several files of weights: {}; give one of them by its path",
+            found.join(", ")
+        )),
     }
 }
 
@@ -92,10 +134,12 @@ pub(super) struct NeededFiles<'a> {
 }
 
 /// All files except the weights.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 9] = [
     CONFIG,
     OPEN_CLIP_CONFIG,
     "tokenizer.json",
+    "vocab.txt",
+    "spiece.model",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "preprocessor_config.json",
@@ -105,21 +149,41 @@ const SETTINGS: [&str; 7] = [
 impl<'a> NeededFiles<'a> {
     /// Selects from the names of all files in a repository; an error says why no layout fits.
     pub(super) fn of(names: &'a BTreeSet<String>) -> Result<Self, String> {
-        if names.contains(CONFIG) || names.contains(OPEN_CLIP_CONFIG) {
-            return Ok(Self { names });
+        let needs = Self { names };
+        if !needs.has_configuration() {
+            only_weights(names)?;
         }
-        Err(format!("it has neither {CONFIG} nor {OPEN_CLIP_CONFIG}"))
+        Ok(needs)
+    }
+
+    fn has_configuration(&self) -> bool {
+        self.names.contains(CONFIG) || self.names.contains(OPEN_CLIP_CONFIG)
+    }
+
+    /// The files of the tokenizer only, from a repository that need not have a supported model.
+    pub(super) fn of_tokenizer(names: &BTreeSet<String>) -> Result<Vec<&'static str>, String> {
+        let best = TOKENIZERS.into_iter().find(|name| names.contains(*name));
+        let best = best.ok_or_else(|| format!("it has none of {}", TOKENIZERS.join(", ")))?;
+        let settings = Some("tokenizer_config.json").filter(|name| names.contains(*name));
+        Ok([best].into_iter().chain(settings).collect())
     }
 
     /// The small files, including the index of sharded weights.
     pub(super) fn settings(&self) -> impl Iterator<Item = &'static str> + '_ {
         let indices = WEIGHTS.into_iter().filter(|name| is_index(name));
         let all = SETTINGS.into_iter().chain(indices);
-        all.filter(|name| self.names.contains(*name))
+        // The older kinds of files are needed only if the newest is missing.
+        let is_spare = |name: &str| {
+            matches!(name, "vocab.txt" | "spiece.model") && self.names.contains("tokenizer.json")
+        };
+        all.filter(move |name| self.names.contains(*name) && !is_spare(name))
     }
 
     /// The files of weights; the small files must already be in `folder`.
     pub(super) fn weights(&self, folder: &Path) -> Result<Vec<String>, String> {
+        if !self.has_configuration() {
+            return Ok(vec![only_weights(self.names)?.to_owned()]);
+        }
         let has = |name: &str| self.names.contains(name);
         let wanted: &[&str] =
             match CheckpointLayout::of_folder(folder, &has).map_err(|e| e.to_string())? {
@@ -169,6 +233,123 @@ pub(super) fn shards(index: &Path) -> Result<Vec<String>, EncoderError> {
 #[derive(Deserialize)]
 struct ModelTypeConfig {
     model_type: Option<String>,
+    /// The repository's own code.
+    auto_map: Option<serde_json::Value>,
+    text_config: Option<TowerTypeConfig>,
+    vision_config: Option<TowerTypeConfig>,
+}
+
+/// The part of `text_config` or `vision_config` that names the architecture.
+#[derive(Default, Deserialize)]
+struct TowerTypeConfig {
+    model_type: Option<String>,
+    architectures: Option<Vec<String>>,
+    /// Only BERT has types of tokens.
+    type_vocab_size: Option<serde_json::Value>,
+}
+
+impl ModelTypeConfig {
+    /// The layout, or why there is none.
+    fn layout(self) -> Result<CheckpointLayout, String> {
+        let layout = match self.model_type.as_deref() {
+            Some("clip") | None => CheckpointLayout::Clip,
+            Some("siglip") => CheckpointLayout::Siglip,
+            Some(other) => return Err(format!("models of the type `{other}` are not supported")),
+        };
+        if self.auto_map.is_some_and(|map| !map.is_null()) {
+            let text = "the model needs code of its own (`auto_map`), which is not run";
+            return Err(text.into());
+        }
+        self.text_config.unwrap_or_default().check("text")?;
+        self.vision_config.unwrap_or_default().check("vision")?;
+        Ok(layout)
+    }
+}
+
+impl TowerTypeConfig {
+    /// Refuses a tower of another family, which would be read as CLIP's by the names of its numbers.
+    fn check(self, tower: &str) -> Result<(), String> {
+        let own = |name: &str| {
+            let rest = name
+                .strip_prefix("clip")
+                .or_else(|| name.strip_prefix("siglip"));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        };
+        let named = self.model_type.filter(|name| !own(name));
+        let architectures = self.architectures.into_iter().flatten();
+        let mut foreign = named.into_iter().chain(
+            architectures.filter(|name| !name.starts_with("CLIP") && !name.starts_with("Siglip")),
+        );
+        let bert = self.type_vocab_size.is_some_and(|size| !size.is_null());
+        match foreign.next() {
+            Some(name) => Err(format!(
+                "a {tower} tower of the type `{name}` is not supported"
+            )),
+            None if bert => Err(format!(
+                "a {tower} tower of the type `bert` is not supported"
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn towers_of_other_families_and_code_of_the_repositorys_own_are_refused_by_name() {
+        let layout = |json: &str| {
+            serde_json::from_str::<ModelTypeConfig>(json)
+                .unwrap()
+                .layout()
+        };
+        for json in [
+            "{}",
+            r#"{"model_type": "clip", "auto_map": null}"#,
+            r#"{"model_type": "clip", "text_config": {"model_type": "clip_text_model", "architectures": null}, "vision_config": {"model_type": "clip_vision_model"}}"#,
+            r#"{"model_type": "siglip", "text_config": {"model_type": "siglip_text_model"}}"#,
+        ] {
+            assert!(layout(json).is_ok(), "{json}");
+        }
+        for (json, named) in [
+            (r#"{"model_type": "chinese_clip"}"#, "`chinese_clip`"),
+            (
+                r#"{"model_type": "clip", "auto_map": {"AutoModel": "m.M"}}"#,
+                "`auto_map`",
+            ),
+            (
+                r#"{"model_type": "clip", "text_config": {"model_type": "bert"}}"#,
+                "text tower of the type `bert`",
+            ),
+            (
+                r#"{"text_config": {"architectures": ["BertModel"]}}"#,
+                "`BertModel`",
+            ),
+            (r#"{"text_config": {"type_vocab_size": 2}}"#, "`bert`"),
+            (
+                r#"{"vision_config": {"model_type": "swin"}}"#,
+                "vision tower of the type `swin`",
+            ),
+        ] {
+            let reason = layout(json).unwrap_err();
+            assert!(reason.contains(named), "{json}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_repository_without_configuration_may_have_one_file_of_weights() {
+        let names = |all: &[&str]| all.iter().map(|&name| name.to_owned()).collect();
+        let one = names(&["README.md", "weights.pt"]);
+        assert_eq!(only_weights(&one), Ok("weights.pt"));
+        assert_eq!(
+            NeededFiles::of(&one).unwrap().weights(Path::new("/")),
+            Ok(vec!["weights.pt".to_owned()])
+        );
+        let two = names(&["a.pt", "b.pth"]);
+        assert!(only_weights(&two).unwrap_err().contains("a.pt, b.pth"));
+        assert!(NeededFiles::of(&names(&["README.md"])).is_err());
+    }
 }
 
 /// Maximum size of a file beside the weights: a vocabulary of 256,000 tokens takes 35 MB.

@@ -41,6 +41,8 @@ struct OpenClipVisionConfig {
     head_width: Option<i64>,
     timm_model_name: Option<String>,
     timm_pool: Option<String>,
+    /// `null` and an empty text differ from leaving it out.
+    #[serde(default = "default_timm_projection")]
     timm_proj: Option<String>,
     #[serde(default)]
     timm_proj_bias: bool,
@@ -62,6 +64,12 @@ struct OpenClipTextConfig {
     hf_pooler_type: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
+}
+
+/// open_clip's default.
+#[allow(clippy::unnecessary_wraps, reason = "the shape that serde calls")]
+fn default_timm_projection() -> Option<String> {
+    Some("linear".into())
 }
 
 /// open_clip's default.
@@ -329,14 +337,19 @@ impl OpenClipVisionConfig {
         let side = self.image_size.unwrap_or(224);
         let tower = VisionTower::new(w, &tensor_names, block_names, &config, side, patch)?;
         match self.timm_proj.as_deref() {
-            None | Some("linear") => {
+            // timm's own classifier projects. Without pooling it would project each patch by itself.
+            None | Some("") if self.timm_pool.as_deref() == Some("token") => {
+                let (output, _) = matrix_shape(w, &at("head.weight"))?;
+                Ok(tower.projected_by(Linear::new(w, &at("head"), output, width)?))
+            }
+            Some("linear") => {
                 let (output, _) = matrix_shape(w, "visual.head.proj.weight")?;
                 let bias = self.timm_proj_bias.then_some("visual.head.proj.bias");
                 let layer = Linear::named(w, "visual.head.proj.weight", bias, output, width)?;
                 Ok(tower.projected_by(layer))
             }
-            Some("") => Ok(tower),
-            Some(_) => unsupported("timm_proj", self.timm_proj.as_ref()),
+            Some("none") => Ok(tower),
+            _ => unsupported("timm_proj", self.timm_proj.as_ref()),
         }
     }
 }
@@ -405,7 +418,13 @@ impl OpenClipTextConfig {
     }
 
     fn head(&self, w: &mut Weights, width: i64) -> Result<ProjectionHead, EncoderError> {
-        match self.hf_proj_type.as_deref() {
+        let kind = match self.hf_proj_type.as_deref() {
+            // Only the catalogue says so, of a model that says nothing itself.
+            Some("by weights") if w.has("text.proj.weight") => Some("linear"),
+            Some("by weights") => Some("mlp"),
+            kind => kind,
+        };
+        match kind {
             None => Ok(ProjectionHead::None),
             Some("linear") => {
                 let (output, _) = matrix_shape(w, "text.proj.weight")?;

@@ -2,8 +2,9 @@
 //!
 //! A pickle is a program for a stack machine that may call anything Python can import. This machine knows only the
 //! instructions that `torch.save` and TorchScript write. It builds dictionaries and calls nothing: the only "functions" it
-//! accepts are the few names that stand for a tensor. Anything else is an error that names it. Opcodes are those of Python's
-//! `pickletools`.
+//! accepts are the few names that stand for a tensor. Anything else is an error that names it, except beside the weights in a
+//! checkpoint of a training run (`{"epoch": …, "state_dict": …, "optimizer": …}`), where it is skipped. Opcodes are those of
+//! Python's `pickletools`.
 //!
 //! `pytorch-reader` 0.23.0-pre.1 does not replace this: it refuses the TorchScript archives that OpenAI publishes, and reads a
 //! pickle that calls `posix.system` as a model without tensors.
@@ -91,6 +92,8 @@ enum PickleObject {
     Tensor(TensorView),
     /// A TorchScript module and its attributes.
     Module(Vec<(PickleValue, PickleValue)>),
+    /// What would be an object of a class that is not known here, or the class itself. Nothing is done with it.
+    Foreign,
 }
 
 /// A name that a pickle may import.
@@ -118,7 +121,11 @@ impl PickleGlobal {
     }
 }
 
-/// Reads a pickle; returns its tensors with their dotted names, in the order of the file.
+/// The entry of a training run's checkpoint that holds the weights, in open_clip and PyTorch Lightning.
+const STATE_DICT: &str = "state_dict";
+
+/// Reads a pickle; returns its tensors with their dotted names, in the order of the file. If the dictionary has an entry
+/// `state_dict`, only that entry counts.
 pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, TensorView)>, PickleError> {
     let mut machine = Machine {
         bytes: pickle,
@@ -127,8 +134,14 @@ pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, TensorView)>, Pickle
         memo: HashMap::new(),
         nodes: Vec::new(),
         copied: 0,
+        foreign: None,
     };
     let top = machine.run()?;
+    let top = match (machine.state_dict(top), machine.foreign.take()) {
+        (Some(inner), _) => inner,
+        (None, None) => top,
+        (None, Some(name)) => return Err(PickleError::Foreign(name)),
+    };
     let mut found = CollectedTensors::default();
     machine.collect(top, "", 0, &mut found)?;
     Ok(found.tensors)
@@ -160,6 +173,8 @@ struct Machine<'a> {
     nodes: Vec<PickleObject>,
     /// Entries copied into modules so far.
     copied: usize,
+    /// The first import that is not known.
+    foreign: Option<String>,
 }
 
 type PickleResult<T> = Result<T, PickleError>;
@@ -346,10 +361,23 @@ impl<'a> Machine<'a> {
 
     fn global(&mut self) -> PickleResult<()> {
         let (module, name) = (self.line()?, self.line()?);
-        let global = PickleGlobal::parse(module, name).ok_or_else(|| {
-            PickleError::Foreign(crate::media::clean(&format!("{module}.{name}")))
-        })?;
-        self.push_object(PickleObject::Global(global))
+        if let Some(global) = PickleGlobal::parse(module, name) {
+            return self.push_object(PickleObject::Global(global));
+        }
+        let name = || crate::media::clean(&format!("{module}.{name}"));
+        self.foreign.get_or_insert_with(name);
+        self.push_object(PickleObject::Foreign)
+    }
+
+    /// The dictionary `state_dict` in a dictionary.
+    fn state_dict(&self, top: PickleValue) -> Option<PickleValue> {
+        let Some(PickleObject::Dict { entries, .. }) = self.object(top) else {
+            return None;
+        };
+        let is_wanted =
+            |key| matches!(self.object(key), Some(PickleObject::Text(key)) if key == STATE_DICT);
+        let (_, inner) = entries.iter().find(|&&(key, _)| is_wanted(key))?;
+        matches!(self.object(*inner), Some(PickleObject::Dict { .. })).then_some(*inner)
     }
 
     fn remember(&mut self, short: bool) -> PickleResult<()> {
@@ -406,8 +434,10 @@ impl<'a> Machine<'a> {
     /// Interprets the two calls that create a tensor and the one that creates a dictionary, without calling anything.
     fn reduce(&mut self) -> PickleResult<()> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
-        let Some(PickleObject::Global(global)) = self.object(callee) else {
-            return Err(self.damaged());
+        let global = match self.object(callee) {
+            Some(PickleObject::Global(global)) => global,
+            Some(PickleObject::Foreign) => return self.push_object(PickleObject::Foreign),
+            _ => return Err(self.damaged()),
         };
         let Some(PickleObject::Tuple(arguments)) = self.object(arguments) else {
             return Err(self.damaged());
@@ -471,13 +501,14 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// Creates a TorchScript module; nothing else may be created this way.
+    /// Creates a TorchScript module, or a placeholder.
     fn new_object(&mut self) -> PickleResult<()> {
         let (_arguments, class) = (self.pop()?, self.pop()?);
         match self.object(class) {
             Some(PickleObject::Global(PickleGlobal::Module)) => {
                 self.push_object(PickleObject::Module(Vec::new()))
             }
+            Some(PickleObject::Foreign) => self.push_object(PickleObject::Foreign),
             _ => Err(self.damaged()),
         }
     }
@@ -485,6 +516,9 @@ impl<'a> Machine<'a> {
     /// Sets the attributes of a module. Those of an `OrderedDict` (`_metadata`) are irrelevant and dropped.
     fn build(&mut self) -> PickleResult<()> {
         let (state, object) = (self.pop()?, self.top()?);
+        if let Some(PickleObject::Foreign) = self.object(object) {
+            return Ok(());
+        }
         let Some(PickleObject::Dict { entries, .. }) = self.object(state) else {
             return Err(self.damaged());
         };
@@ -522,6 +556,7 @@ impl<'a> Machine<'a> {
                 entries.extend(pairs.iter().map(|&[key, value]| (key, value)));
                 Ok(())
             }
+            Some(PickleObject::Foreign) => Ok(()),
             _ => Err(self.damaged()),
         }
     }
@@ -534,7 +569,7 @@ impl<'a> Machine<'a> {
             self.since_mark()?;
         }
         match self.object(self.top()?) {
-            Some(PickleObject::List) => Ok(()),
+            Some(PickleObject::List | PickleObject::Foreign) => Ok(()),
             _ => Err(self.damaged()),
         }
     }

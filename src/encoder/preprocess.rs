@@ -218,6 +218,7 @@ impl Preprocess {
             std: Option<[f32; 3]>,
             interpolation: Option<String>,
             resize_mode: Option<String>,
+            fill_color: Option<serde_json::Value>,
         }
         let keys: Option<OpenClipPreprocess> =
             serde_json::from_value(config.clone()).map_err(|e| e.to_string())?;
@@ -247,6 +248,11 @@ impl Preprocess {
         let fit = match keys.resize_mode.as_deref() {
             None | Some("shortest") => Fit::Crop,
             Some("squash") => Fit::Squash,
+            Some("longest") => match keys.fill_color {
+                None => Fit::Pad,
+                Some(colour) if colour == 0 || colour.is_null() => Fit::Pad,
+                Some(colour) => return Err(format!("fill_color = {colour} is not supported")),
+            },
             Some(other) => return Err(format!("resize_mode = {other} is not supported")),
         };
         let (mean, std) = (
@@ -398,9 +404,11 @@ impl Preprocess {
             Fit::Crop if w <= h => (self.shortest, (self.shortest * h / w).max(1)),
             Fit::Crop => ((self.shortest * w / h).max(1), self.shortest),
             Fit::Pad => {
-                let factor = (self.width as f64 / w as f64).min(self.height as f64 / h as f64);
-                let side =
-                    |n: usize, limit: usize| ((n as f64 * factor).round() as usize).clamp(1, limit);
+                // As open_clip, a half is rounded to even.
+                let ratio = (w as f64 / self.width as f64).max(h as f64 / self.height as f64);
+                let side = |n: usize, limit: usize| {
+                    ((n as f64 / ratio).round_ties_even() as usize).clamp(1, limit)
+                };
                 (side(w, self.width), side(h, self.height))
             }
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::hub::{self, HubCache};
-use super::{Encoder, EncoderError, ModelOptions, catalog, checkpoint, demo};
+use super::{Encoder, EncoderError, ModelOptions, ReferenceRecords, catalog, checkpoint, demo};
 use crate::config::DEMO;
 
 /// A model that has not been opened yet.
@@ -52,11 +52,21 @@ impl ModelSource {
         }
     }
 
-    /// Reads the model.
+    /// Reads the model. The first time that a model from the hub is used, a line in the log says what was not proved about it.
     pub fn open(&self, options: ModelOptions) -> Result<Box<dyn Encoder>, EncoderError> {
         match self {
             Self::Demo => Ok(Box::new(demo::open(options)?)),
-            Self::Path(path) if path.exists() => Ok(Box::new(checkpoint::open(path, options)?)),
+            Self::Path(path) if path.exists() => {
+                let records = options.reference_records.clone();
+                let encoder = checkpoint::open(path, options)?;
+                let is_published = hub::is_id(&encoder.card().id);
+                let records = records.filter(|_| is_published);
+                let records = records.map(|folder| ReferenceRecords::at(&folder));
+                if let Some(notice) = records.and_then(|records| records.notice(encoder.card())) {
+                    tracing::warn!("{notice}");
+                }
+                Ok(Box::new(encoder))
+            }
             Self::Path(path) => Err(EncoderError::Unsupported(format!(
                 "--model {}: not a file, a folder, or the name of a known model; see `medivision-tui models list`",
                 path.display()

@@ -1,5 +1,6 @@
-//! Tokenizers: `tokenizer.json` files, and CLIP's built-in vocabulary.
+//! Tokenizers: `tokenizer.json` files, older kinds of files, and CLIP's built-in vocabulary.
 
+pub(super) mod files;
 mod growth;
 
 use std::borrow::Cow;
@@ -25,6 +26,8 @@ pub(super) enum Clean {
     Lower,
     /// SigLIP's rule; see [`clean::canonical`].
     Canonical,
+    /// SigLIP 2's rule: lower case, nothing else.
+    LowerCase,
 }
 
 /// A text model's tokenizer.
@@ -92,6 +95,7 @@ impl Tokenizer {
             Clean::Whitespace => clean::whitespace(text).into(),
             Clean::Lower => clean::lower(text).into(),
             Clean::Canonical => clean::canonical(text).into(),
+            Clean::LowerCase => text.to_lowercase().into(),
         }
     }
 

@@ -82,6 +82,18 @@ impl Weights {
         })
     }
 
+    /// Replaces the beginning of names.
+    pub(super) fn rename_prefix(&mut self, from: &str, to: &str) {
+        let tensors = std::mem::take(&mut self.tensors).into_iter();
+        let renamed = |name: String| match name.strip_prefix(from) {
+            Some(rest) => format!("{to}{rest}"),
+            None => name,
+        };
+        self.tensors = tensors
+            .map(|(name, tensor)| (renamed(name), tensor))
+            .collect();
+    }
+
     /// Reads the tensors in `backing`, in either of the two formats.
     pub(super) fn read(backing: Backing, target: DeviceAndKind) -> Result<Self, EncoderError> {
         let mut weights = Self {
@@ -97,7 +109,18 @@ impl Weights {
         } else {
             weights.read_safetensors(bytes)?;
         }
+        weights.strip_prefix("module.");
         Ok(weights)
+    }
+
+    /// Removes a prefix that all names have, such as that of PyTorch's `DistributedDataParallel`.
+    fn strip_prefix(&mut self, prefix: &str) {
+        if self.tensors.keys().all(|name| name.starts_with(prefix)) {
+            let tensors = std::mem::take(&mut self.tensors).into_iter();
+            self.tensors = tensors
+                .map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor))
+                .collect();
+        }
     }
 
     fn read_safetensors(&mut self, bytes: &[u8]) -> Result<(), EncoderError> {

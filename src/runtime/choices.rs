@@ -129,7 +129,7 @@ impl DownloadProgress {
             PullProgress::Total(bytes) => self.size = Some(self.received + bytes),
             PullProgress::Received(bytes) => self.received += bytes,
             PullProgress::Discarded(bytes) => self.received = self.received.saturating_sub(bytes),
-            PullProgress::Waiting(_) | PullProgress::File(_) => {}
+            PullProgress::Waiting(_) | PullProgress::File(_) | PullProgress::Pausing(_) => {}
         }
         self.is_waiting = matches!(step, PullProgress::Waiting(_));
     }

@@ -1,7 +1,9 @@
 //! Downloading models, against a server that speaks the hub's protocol: what arrives, where it is stored, and what happens when
 //! the connection breaks, the token is missing or a file is damaged.
 
+mod import;
 mod picker;
+mod reference;
 mod server;
 mod session;
 
@@ -31,9 +33,14 @@ struct User {
 
 impl User {
     fn with_hub(behaviour: HubBehaviour) -> Self {
+        Self::with_hub_of(&fixture(), behaviour)
+    }
+
+    /// With a hub that has the files of a folder.
+    fn with_hub_of(folder: &Path, behaviour: HubBehaviour) -> Self {
         Self {
             home: tempfile::tempdir().unwrap(),
-            server: Server::start(&fixture(), behaviour),
+            server: Server::start(folder, behaviour),
         }
     }
 
@@ -142,6 +149,18 @@ fn a_pulled_model_is_found_by_its_id_without_network_access() {
 }
 
 #[test]
+fn a_repository_with_one_file_of_weights_and_no_configuration_is_pulled() {
+    let folder = fixture().with_file_name("openai");
+    let user = User::with_hub_of(&folder, HubBehaviour::default());
+    assert_done(&user.pull());
+    let output = user.run(&["models", "info", ID]);
+    assert_done(&output);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("state dictionary"), "{text}");
+    assert_done(&user.run(&["models", "verify", ID]));
+}
+
+#[test]
 fn an_intact_file_in_the_cache_is_not_downloaded_again() {
     let user = User::with_hub(HubBehaviour::default());
     assert_done(&user.pull());
@@ -195,10 +214,9 @@ fn a_download_without_progress_fails() {
         refuses_ranges: true,
         ..HubBehaviour::default()
     });
-    let size = weights().len() as u64 + 1000;
     let starting_anew = User::with_hub(HubBehaviour {
         ignores_ranges: true,
-        size: Some(size),
+        cuts: vec![1000; 9],
         ..HubBehaviour::default()
     });
     let (refused, endless) = std::thread::scope(|scope| {
@@ -209,8 +227,89 @@ fn a_download_without_progress_fails() {
     assert_refused(&refused, &[WEIGHTS, "failed", "416"]);
     assert_eq!(refusing.server.downloads().len(), 5);
     assert_refused(&endless, &[WEIGHTS, "failed"]);
-    // The first attempt brought the file, though not all of the bytes that were announced.
+    // The first attempt brought bytes; the later ones brought the same again.
     assert_eq!(starting_anew.server.downloads().len(), 6);
+}
+
+#[test]
+fn a_mirror_that_redirects_to_the_hub_is_followed_without_the_token() {
+    let user = User::with_hub(HubBehaviour {
+        is_mirror: true,
+        ..HubBehaviour::default()
+    });
+    let mut command = user.command(&["models", "pull", ID]);
+    assert_done(&command.env("HF_TOKEN", TOKEN).output().unwrap());
+    assert_eq!(fs::read(user.blob()).unwrap(), weights());
+    for request in user.server.requests() {
+        let is_mirror = request.host.starts_with("127.0.0.1");
+        assert_eq!(request.token.is_some(), is_mirror, "{request:?}");
+    }
+}
+
+#[test]
+fn an_endpoint_may_have_a_path_and_redirect_by_a_relative_location() {
+    for prefix in ["/mirrors/hf", ""] {
+        let user = User::with_hub(HubBehaviour {
+            prefix,
+            redirects_settings: true,
+            ..HubBehaviour::default()
+        });
+        assert_done(&user.pull());
+        assert_done(&user.run(&["models", "verify"]));
+        assert_done(&user.run(&["models", "info", ID]));
+    }
+}
+
+#[test]
+fn a_busy_hub_is_asked_again_after_the_time_it_names() {
+    let user = User::with_hub(HubBehaviour {
+        failures: vec![(503, None), (429, Some("1"))],
+        head_failures: vec![(500, None), (429, Some("0"))],
+        ..HubBehaviour::default()
+    });
+    let begun = std::time::Instant::now();
+    assert_done(&user.pull());
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(1));
+    let requests = user.server.requests();
+    let of_the_api = requests.iter().filter(|r| r.path.starts_with("/api/"));
+    assert_eq!(of_the_api.count(), 3);
+}
+
+#[test]
+fn a_hub_that_stays_busy_or_asks_for_an_hour_is_given_up_on() {
+    let user = User::with_hub(HubBehaviour {
+        failures: vec![(503, Some("0")); 5],
+        ..HubBehaviour::default()
+    });
+    assert_refused(&user.pull(), &["503", "try again later"]);
+    assert_eq!(user.server.requests().len(), 5);
+    let user = User::with_hub(HubBehaviour {
+        failures: vec![(429, Some("3600"))],
+        ..HubBehaviour::default()
+    });
+    assert_refused(&user.pull(), &["429", "60 minutes"]);
+    assert_eq!(user.server.requests().len(), 1);
+}
+
+#[test]
+fn the_size_of_a_file_is_never_that_of_a_redirect() {
+    let user = User::with_hub(HubBehaviour {
+        names_no_size: true,
+        ..HubBehaviour::default()
+    });
+    assert_done(&user.pull());
+    assert_eq!(fs::read(user.blob()).unwrap(), weights());
+}
+
+#[test]
+fn a_page_that_a_proxy_sends_instead_of_a_file_is_not_stored() {
+    let user = User::with_hub(HubBehaviour {
+        page: Some("<html>Please log in</html>"),
+        ..HubBehaviour::default()
+    });
+    assert_refused(&user.pull(), &[WEIGHTS, "26 bytes", "proxy"]);
+    assert_eq!(user.server.downloads().len(), 1);
+    assert_eq!(fs::metadata(user.partial()).unwrap().len(), 0);
 }
 
 #[test]
@@ -395,6 +494,44 @@ fn damage_in_the_cache_is_found_by_verify_and_repaired_by_pull() {
     );
     assert_done(&user.pull());
     assert_done(&user.run(&["models", "verify"]));
+}
+
+/// Newer clients keep each content once, in a store that models share: snapshot → blob → the store's file of another name.
+#[test]
+fn blobs_that_link_into_a_shared_store_are_verified_and_repaired_without_touching_the_store() {
+    let user = User::with_hub(HubBehaviour::default());
+    assert_done(&user.pull());
+    let store = user.model().parent().unwrap().join("blobs");
+    fs::create_dir(&store).unwrap();
+    let shared = store.join("f".repeat(64));
+    fs::rename(user.blob(), &shared).unwrap();
+    std::os::unix::fs::symlink(&shared, user.blob()).unwrap();
+    let output = user.run(&["models", "verify"]);
+    assert_done(&output);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let weights_line = text.lines().find(|line| line.ends_with(WEIGHTS));
+    assert!(weights_line.unwrap().starts_with("ok"), "{text}");
+    let mut bytes = weights();
+    bytes[0] ^= 1;
+    fs::write(&shared, &bytes).unwrap();
+    assert_eq!(user.run(&["models", "verify"]).status.code(), Some(1));
+    assert_done(&user.pull());
+    assert_done(&user.run(&["models", "verify"]));
+    assert_eq!(fs::read(&shared).unwrap(), bytes);
+    // A link that leads nowhere counts as damage, too.
+    fs::remove_file(user.blob()).unwrap();
+    std::os::unix::fs::symlink(store.join("gone"), user.blob()).unwrap();
+    assert_eq!(user.run(&["models", "verify"]).status.code(), Some(1));
+    assert_done(&user.pull());
+    assert_done(&user.run(&["models", "verify"]));
+}
+
+#[test]
+fn an_endpoint_that_is_no_address_is_named() {
+    let user = User::with_hub(HubBehaviour::default());
+    let mut command = user.command(&["models", "pull", ID]);
+    let output = command.env("HF_ENDPOINT", "huggingface.co").output();
+    assert_refused(&output.unwrap(), &["HF_ENDPOINT", "huggingface.co"]);
 }
 
 #[test]

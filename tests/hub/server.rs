@@ -42,6 +42,20 @@ pub struct HubBehaviour {
     pub refuses_ranges: bool,
     /// Announces this size for large files.
     pub size: Option<u64>,
+    /// Announces large files' hashes without their size.
+    pub names_no_size: bool,
+    /// Answers requests for large files' bodies with this text.
+    pub page: Option<&'static str>,
+    /// The path of the endpoint, such as `/hf`.
+    pub prefix: &'static str,
+    /// Redirects small files to a path of its own by a relative `Location`, as the hub does.
+    pub redirects_settings: bool,
+    /// Redirects all files from 127.0.0.1, the mirror, to localhost, the hub, and names nothing.
+    pub is_mirror: bool,
+    /// Answers requests to the API with these statuses and `Retry-After` headers first.
+    pub failures: Vec<(u16, Option<&'static str>)>,
+    /// The same for HEAD requests.
+    pub head_failures: Vec<(u16, Option<&'static str>)>,
     /// Announces this size for small files.
     pub settings_size: Option<u64>,
     /// Pauses in the middle of a large file until told to continue.
@@ -69,6 +83,7 @@ struct Hub {
     behaviour: Mutex<HubBehaviour>,
     requests: Arc<Mutex<Vec<Request>>>,
     port: u16,
+    prefix: &'static str,
 }
 
 impl Server {
@@ -83,7 +98,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(Mutex::new(Vec::new()));
+        let prefix = behaviour.prefix;
         let hub = Arc::new(Hub {
+            prefix,
             files,
             behaviour: Mutex::new(behaviour),
             requests: Arc::clone(&requests),
@@ -97,7 +114,7 @@ impl Server {
             }
         });
         Self {
-            endpoint: format!("http://127.0.0.1:{port}"),
+            endpoint: format!("http://127.0.0.1:{port}{prefix}"),
             requests,
         }
     }
@@ -125,7 +142,7 @@ pub fn pause() -> (Pause, Receiver<()>, Sender<()>) {
 fn is_large(name: &str) -> bool {
     Path::new(name)
         .extension()
-        .is_some_and(|e| e == "safetensors" || e == "bin")
+        .is_some_and(|e| e == "safetensors" || e == "bin" || e == "pt")
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
@@ -181,6 +198,30 @@ impl Hub {
         if let Some(name) = request.path.strip_prefix("/storage/") {
             return self.storage(stream, name, &request);
         }
+        let Some(path) = request.path.strip_prefix(self.prefix) else {
+            return send(stream, 404, &[], b"outside of the mirror", body);
+        };
+        {
+            let mut behaviour = self.behaviour.lock().unwrap();
+            let failures = if body && path.starts_with("/api/models/") {
+                Some(&mut behaviour.failures)
+            } else if !body {
+                Some(&mut behaviour.head_failures)
+            } else {
+                None
+            };
+            if let Some(failures) = failures.filter(|failures| !failures.is_empty()) {
+                let (status, wait) = failures.remove(0);
+                let wait = wait.map(|wait| format!("Retry-After: {wait}"));
+                let headers: Vec<_> = wait.into_iter().collect();
+                return send(stream, status, &headers, b"busy", body);
+            }
+        }
+        let is_mirror = self.behaviour.lock().unwrap().is_mirror;
+        if is_mirror && path.contains("/resolve/") && request.host.starts_with("127.0.0.1") {
+            let location = format!("Location: http://localhost:{}{}", self.port, request.path);
+            return send(stream, 308, &[location], b"moved", body);
+        }
         let gated = self.behaviour.lock().unwrap().gated;
         if gated && request.token.as_deref() != Some(TOKEN) {
             let code = if request.token.is_some() { 403 } else { 401 };
@@ -194,12 +235,15 @@ impl Hub {
         }
         let id = self.behaviour.lock().unwrap().id.unwrap_or(ID);
         let info = format!("/api/models/{id}/revision/");
-        if let Some(revision) = request.path.strip_prefix(&info) {
+        if let Some(revision) = path.strip_prefix(&info) {
             return self.info(stream, revision);
         }
+        if let Some(name) = path.strip_prefix("/api/resolve-cache/") {
+            let etag = format!("ETag: \"{}\"", git_blob(&self.files[name]));
+            return send(stream, 200, &[etag], &self.files[name], body);
+        }
         let files = format!("/{id}/resolve/{COMMIT}/");
-        match request
-            .path
+        match path
             .strip_prefix(&files)
             .and_then(|name| self.files.get_key_value(name))
         {
@@ -243,6 +287,16 @@ impl Hub {
         body: bool,
     ) -> std::io::Result<()> {
         let commit = format!("X-Repo-Commit: {COMMIT}");
+        if !is_large(name) && self.behaviour.lock().unwrap().redirects_settings {
+            let location = format!("Location: {}/api/resolve-cache/{name}", self.prefix);
+            return send(
+                stream,
+                307,
+                &[commit, location],
+                b"Temporary Redirect",
+                body,
+            );
+        }
         if !is_large(name) {
             let etag = format!("ETag: W/\"{}\"", git_blob(content));
             let mut headers = vec![commit, etag];
@@ -256,21 +310,28 @@ impl Hub {
         } else {
             sha256(content)
         };
-        let headers = [
+        let mut headers = vec![
             commit,
             format!("X-Linked-Etag: \"{hash}\""),
-            format!(
-                "X-Linked-Size: {}",
-                behaviour.size.unwrap_or(content.len() as u64)
-            ),
             // A different host for a client, though the same machine.
             format!("Location: http://localhost:{}/storage/{name}", self.port),
         ];
-        send(stream, 302, &headers, b"", body)
+        if !behaviour.names_no_size {
+            let size = behaviour.size.unwrap_or(content.len() as u64);
+            headers.push(format!("X-Linked-Size: {size}"));
+        }
+        send(stream, 302, &headers, b"Found. Redirecting", body)
     }
 
     fn storage(&self, mut stream: TcpStream, name: &str, request: &Request) -> std::io::Result<()> {
         let content = &self.files[name];
+        if request.method == "HEAD" {
+            return send(stream, 200, &[], content, false);
+        }
+        let page = self.behaviour.lock().unwrap().page;
+        if let Some(page) = page {
+            return send(stream, 200, &[], page.as_bytes(), true);
+        }
         if self.behaviour.lock().unwrap().refuses_ranges {
             return send(stream, 416, &[], b"", true);
         }

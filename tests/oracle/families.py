@@ -8,7 +8,14 @@ Environment and golden files as for `clip.py`. The layouts are those of the hub 
 * `open-clip`: `open_clip_config.json`, safetensors in f32, GELU.
 * `open-clip-bin`: a pickled state dictionary in bf16, QuickGELU, the text tower below `text.`, squashed pictures.
 * `biomedclip`: a pickled state dictionary in f16, timm's ViT and Hugging Face's BERT, as BiomedCLIP's.
-* `siglip`: `SiglipModel`, a SentencePiece vocabulary, the pooling head, a bias.
+* `trained`: what open_clip writes while it trains, with other things beside the state dictionary, whose names begin with
+  `module.`; timm's own classifier as projection (`timm_proj: null`), padded pictures (`resize_mode: longest`), BERT's tokenizer
+  as a `vocab.txt` only.
+* `unimed`: as UniMed-CLIP's, CLIP's ViT and BERT in one `.pt` file of a training run, BERT below `text_encoder.`; the
+  architecture is the catalogue's. Without the prepared pictures, which are large.
+* `siglip`: `SiglipModel`, a SentencePiece vocabulary, the pooling head, a bias. `spiece.model` is the same vocabulary in the older
+  form.
+* `siglip2`: `SiglipModel` with Gemma's tokenizer, as SigLIP 2 of fixed sizes.
 * `openai`: a TorchScript archive in f16, as OpenAI publishes its models.
 * `chexzero`: a plain state dictionary in f32, pixels of 0 to 255.
 
@@ -47,6 +54,7 @@ from tokenizers import Regex, normalizers, pre_tokenizers, processors
 from torch import nn
 from transformers import BertConfig, BertModel, CLIPTokenizer, SiglipConfig, SiglipModel, SiglipTokenizer
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.siglip2.tokenization_siglip2 import Siglip2Tokenizer
 
 from clip import CORPUS, LABELS, PICTURES, TEXTS, byte_pairs, described, numbers, picture, unit, unlike, write
 
@@ -103,13 +111,15 @@ def simple_ids(reference, context):
 class Golden:
     """The reference's results for the texts and images."""
 
-    def __init__(self, folder, texts, ids, prepare, encode_texts, encode_images, scale, bias=None):
+    def __init__(self, folder, texts, ids, prepare, encode_texts, encode_images, scale, bias=None, keeps_prepared=True):
+        self.keeps_prepared = keeps_prepared
         self.folder, self.texts, self.ids, self.prepare = folder, texts, ids, prepare
         self.encode_texts, self.encode_images = encode_texts, encode_images
         self.scale, self.bias = float(torch.as_tensor(scale).detach()), bias
 
     @torch.no_grad()
     def write(self, pictures=PICTURES):
+        pictures = pictures if self.keeps_prepared else pictures[:3] + pictures[-1:]
         rows = [self.ids(text) for text in self.texts]
         texts = unit(self.encode_texts(self.texts))
         prepared = [self.prepare(picture(*spec[1:])) for spec in pictures]
@@ -130,7 +140,7 @@ class Golden:
                       for t, row, e in zip(self.texts, rows, texts, strict=True)],
             "pictures": [
                 described(*spec)
-                | {"prepared": base64.b64encode(crop.tobytes()).decode(), "embedding": numbers(e), "logits": numbers(l),
+                | {"prepared": base64.b64encode(crop.tobytes()).decode() if self.keeps_prepared else "", "embedding": numbers(e), "logits": numbers(l),
                    "probabilities": numbers(p)}
                 for spec, (crop, _), e, l, p in zip(pictures, prepared, images, logits, probabilities, strict=True)
             ],
@@ -271,6 +281,84 @@ def biomedclip(folder, full=False):
     )
 
 
+def trained(folder, full=False):
+    """A checkpoint of open_clip's training loop."""
+    dimension, side, context = 24, 32, 40
+    tokenizer, words = word_pieces(folder, None)
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in sorted(vocabulary, key=vocabulary.get)))
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    bert = BertConfig(vocab_size=words, hidden_size=64, num_hidden_layers=1, num_attention_heads=1, intermediate_size=48,
+                      max_position_embeddings=48)
+    kinds = dict(pooler_type="cls_last_hidden_state_pooler", proj_type="linear")
+    text = HFTextEncoder("bert", dimension, config=bert, pretrained=False, **kinds)
+    text.transformer = BertModel(bert, add_pooling_layer=False)
+    visual = TimmModel("vit_tiny_patch16_224", dimension, image_size=224, pool="token", proj=None, pretrained=False)
+    assert not visual.head and visual.trunk.head.bias is not None
+    visual.trunk = timm.models.VisionTransformer(img_size=side, patch_size=8, embed_dim=64, depth=1, num_heads=1,
+                                                 mlp_ratio=0.75, num_classes=dimension, global_pool="token")
+    model = TwoTowers(visual, text).eval()
+    randomise(model, 9, 20.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    torch.save({
+        "epoch": 3, "name": "2026_01_31-model_ViT", "state_dict": {"module." + k: v for k, v in model.half().state_dict().items()},
+        "optimizer": optimizer.state_dict(), "best": np.float64(0.5), "args": argparse.Namespace(lr=1e-4, wd=[0.1]),
+    }, folder / "open_clip_pytorch_model.bin")
+    model.float()
+    settings = CLIP_STATISTICS | dict(resize_mode="longest")
+    config_file(folder, dict(
+        embed_dim=dimension,
+        vision_cfg=dict(timm_model_name="vit_tiny_patch16_224", timm_model_pretrained=False, timm_pool="token", timm_proj=None,
+                        image_size=side),
+        text_cfg=dict(hf_model_name="bert-base-uncased", hf_tokenizer_name="bert-base-uncased", hf_proj_type="linear",
+                      hf_pooler_type=kinds["pooler_type"], context_length=context),
+    ), settings)
+
+    def ids(text):
+        row = tokenizer([text], context_length=context)[0].tolist()
+        return [id for id in row if id != bert.pad_token_id]
+
+    return Golden(
+        folder, TEXTS + MORE_TEXTS[:2], ids, open_clip_prepare(size=side, **settings),
+        lambda texts: model.text(tokenizer(texts, context_length=context)), model.visual, model.logit_scale.exp(),
+    )
+
+
+def unimed(folder, full=False):
+    dimension, context = 24, 256
+    tokenizer, words = word_pieces(folder, None)
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in sorted(vocabulary, key=vocabulary.get)))
+    bert = BertConfig(vocab_size=words, hidden_size=64, num_hidden_layers=1, num_attention_heads=1, intermediate_size=48,
+                      max_position_embeddings=context)
+    text = HFTextEncoder("bert", dimension, config=bert, pretrained=False, pooler_type="cls_last_hidden_state_pooler",
+                         proj_type="mlp")
+    text.transformer = BertModel(bert, add_pooling_layer=False)
+    vision = dict(image_size=224, layers=1, width=64, patch_size=16, mlp_ratio=0.75)
+    visual = CLIP(dimension, vision, dict(context_length=8, vocab_size=8, width=64, heads=1, layers=1), quick_gelu=True).visual
+    model = TwoTowers(visual, text).eval()
+    randomise(model, 12, 20.0)
+    weights = {name.replace("text.", "text_encoder.", 1) if name.startswith("text.") else name: tensor
+               for name, tensor in model.half().state_dict().items()}
+    weights["text_encoder.transformer.embeddings.position_ids"] = torch.arange(context)[None]
+    torch.save({"epoch": 1, "state_dict": {"module." + k: v for k, v in weights.items()}, "best": np.float64(0.5)},
+               folder / "unimed-clip-vit-b16.pt")
+    model.float()
+
+    def ids(text):
+        row = tokenizer([text], context_length=context)[0].tolist()
+        return [id for id in row if id != bert.pad_token_id]
+
+    return Golden(
+        folder, TEXTS[2:] + MORE_TEXTS[:2], ids, open_clip_prepare(size=224, **CLIP_STATISTICS),
+        lambda texts: model.text(tokenizer(texts, context_length=context)), model.visual, model.logit_scale.exp(),
+        keeps_prepared=False,
+    )
+
+
 def sentence_pieces(folder, size):
     """SigLIP's tokenizer with a small vocabulary, and the same one as `tokenizer.json`, as in the hub's repositories."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -294,17 +382,43 @@ def sentence_pieces(folder, size):
     fast.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     fast.save(str(folder / "tokenizer.json"))
     slow.save_pretrained(folder)
-    (folder / "spiece.model").unlink()
     settings = {"tokenizer_class": "SiglipTokenizer", "pad_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>",
                 "do_lower_case": True, "model_max_length": slow.model_max_length}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
     return slow, model.get_piece_size()
 
 
-def siglip(folder, full=None):
-    tokenizer, words = sentence_pieces(folder, 200)
+def gemma_pieces(folder, size):
+    """SigLIP 2's tokenizer with a small vocabulary. Its `tokenizer.json` adds a begin token, its settings the end token."""
+    trained = tokenizers.Tokenizer(tokenizers.models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
+    trained.normalizer = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(" ", "\u2581")])
+    trained.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"] + [f"<0x{byte:02X}>" for byte in range(256)]
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=size, special_tokens=special, show_progress=False, max_token_length=12)
+    trained.train_from_iterator(CORPUS.splitlines(), trainer)
+    model = json.loads(trained.to_str())["model"]
+    fast = Siglip2Tokenizer(vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]])
+    end = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
+    begin = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 2)])
+    saved = tokenizers.Tokenizer.from_str(fast.backend_tokenizer.to_str())
+    saved.normalizer, saved.post_processor = normalizers.Replace(" ", "\u2581"), begin
+    saved.save(str(folder / "tokenizer.json"))
+    fast.backend_tokenizer.post_processor = end
+    settings = {"tokenizer_class": "GemmaTokenizer", "pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>",
+                "unk_token": "<unk>", "add_bos_token": False, "add_eos_token": True, "padding_side": "right"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    fast.padding_side = "right"
+    return fast, len(model["vocab"])
+
+
+def siglip2(folder, full=None):
+    return siglip(folder, full, gemma_pieces(folder, 420), TEXTS[2:])
+
+
+def siglip(folder, full=None, vocabulary=None, texts=None):
+    tokenizer, words = vocabulary or sentence_pieces(folder, 200)
     # A vocabulary of the corpus's has no foreign letters, and the two ways to spell them as unknown differ in count.
-    texts = [text for text in TEXTS if text.isascii()]
+    texts = texts or [text for text in TEXTS if text.isascii()]
     if full == "medsiglip":
         tower = dict(hidden_size=1152, intermediate_size=4304, num_hidden_layers=27, num_attention_heads=16)
         config = SiglipConfig(text_config=tower | dict(vocab_size=32000, projection_size=1152),
@@ -441,7 +555,8 @@ def malicious(path):
 
 
 FAMILIES = {
-    "open-clip": plain_open_clip, "open-clip-bin": pickled_open_clip, "biomedclip": biomedclip, "siglip": siglip,
+    "open-clip": plain_open_clip, "open-clip-bin": pickled_open_clip, "biomedclip": biomedclip, "trained": trained, "unimed": unimed,
+    "siglip": siglip, "siglip2": siglip2,
     "openai": open_ai, "chexzero": chexzero,
 }
 

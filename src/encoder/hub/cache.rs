@@ -1,6 +1,7 @@
 //! The hub's cache on disk.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::hash::Etag;
@@ -136,7 +137,8 @@ impl HubCache {
 }
 
 impl Snapshot {
-    /// The files' names and the blobs that they link to, sorted by name.
+    /// The files' names and the blobs that they link to, sorted by name. A blob may itself be a link into a store that several
+    /// models share, whose names are other hashes: the first link's target is the one that is named by the file's own hash.
     pub fn files(&self) -> Result<Vec<(String, PathBuf)>, HubError> {
         let mut found = Vec::new();
         let mut folders = vec![self.folder.clone()];
@@ -149,7 +151,8 @@ impl Snapshot {
                     continue;
                 }
                 let name = path.strip_prefix(&self.folder).unwrap_or(&path);
-                let target = path.canonicalize().map_err(|e| HubError::file(&path, &e))?;
+                let target =
+                    fs::read_link(&path).map_or_else(|_| path.clone(), |to| folder.join(to));
                 found.push((name.to_string_lossy().into_owned(), target));
             }
         }
@@ -157,7 +160,8 @@ impl Snapshot {
         Ok(found)
     }
 
-    /// Whether a blob's content matches the hash that is its name; `None` if its name is not a hash.
+    /// Whether a blob's content matches the hash that is its name, which it does not if it is missing; `None` if its name is
+    /// not a hash.
     pub fn is_intact(blob: &Path) -> Result<Option<bool>, HubError> {
         let name = blob
             .file_name()
@@ -165,7 +169,10 @@ impl Snapshot {
         let Some(etag) = name.and_then(|name| Etag::parse(&name)) else {
             return Ok(None);
         };
-        let found = etag.hash_file(blob).map_err(|e| HubError::file(blob, &e))?;
-        Ok(Some(found == etag.name()))
+        match etag.hash_file(blob) {
+            Ok(found) => Ok(Some(found == etag.name())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(false)),
+            Err(error) => Err(HubError::file(blob, &error)),
+        }
     }
 }

@@ -7,8 +7,10 @@ use serde::Deserialize;
 use ureq::http::{HeaderMap, Response};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
+use url::Url;
 
 use super::hash::Etag;
+use super::redirect::{redirect_target, retry_after};
 use super::{HubCache, HubError};
 
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
@@ -45,10 +47,57 @@ pub(super) struct RemoteFile {
     pub(super) size: u64,
 }
 
+/// Why a request failed.
+pub(super) enum RequestError {
+    /// It may succeed later.
+    Temporary {
+        /// The URL and what happened.
+        url: String,
+        reason: String,
+        /// How long the server asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// It will not.
+    Permanent(HubError),
+}
+
+impl From<HubError> for RequestError {
+    fn from(error: HubError) -> Self {
+        match error {
+            HubError::Unreachable { url, reason } => Self::Temporary {
+                url,
+                reason,
+                retry_after: None,
+            },
+            other => Self::Permanent(other),
+        }
+    }
+}
+
+/// What the responses to a chain of HEAD requests say of a file.
+#[derive(Default)]
+struct FileFacts {
+    etag: Option<Etag>,
+    size: Option<u64>,
+}
+
+impl FileFacts {
+    /// Adds what a response says. A redirect names the file's hash and size in the hub's own headers; its `ETag` and
+    /// `Content-Length` describe the redirect itself.
+    fn add(&mut self, response: &Response<Body>) {
+        let own = |name| header(response.headers(), name);
+        let last = |name| own(name).filter(|_| response.status().is_success());
+        let etag = || own("x-linked-etag").or_else(|| last("etag"));
+        let size = || own("x-linked-size").or_else(|| last("content-length"));
+        self.etag = self.etag.take().or_else(|| Etag::parse(etag()?));
+        self.size = self.size.or_else(|| size()?.parse().ok());
+    }
+}
+
 /// A client for one model at one revision.
 pub(super) struct HubClient {
     agent: Agent,
-    endpoint: String,
+    endpoint: Url,
     token: Option<String>,
     id: String,
     revision: String,
@@ -56,10 +105,19 @@ pub(super) struct HubClient {
 
 impl HubClient {
     /// The only place that creates a network client: code that must stay offline does not call it.
-    pub(super) fn new(cache: &HubCache, id: &str, revision: &str) -> Self {
+    pub(super) fn new(cache: &HubCache, id: &str, revision: &str) -> Result<Self, HubError> {
         let endpoint = std::env::var("HF_ENDPOINT")
             .ok()
-            .filter(|url| !url.is_empty());
+            .filter(|url| !url.is_empty())
+            .unwrap_or_else(|| DEFAULT_ENDPOINT.into());
+        let fault = |reason: String| HubError::Endpoint {
+            endpoint: endpoint.clone(),
+            reason,
+        };
+        let url = Url::parse(&endpoint).map_err(|e| fault(e.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(fault("neither http nor https".into()));
+        }
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::PlatformVerifier)
             .build();
@@ -73,193 +131,249 @@ impl HubClient {
             .user_agent(concat!("medivision-tui/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls)
             .build();
-        Self {
+        Ok(Self {
             agent: config.into(),
-            endpoint: endpoint
-                .unwrap_or_else(|| DEFAULT_ENDPOINT.into())
-                .trim_end_matches('/')
-                .to_owned(),
+            endpoint: url,
             token: cache.token(),
             id: id.to_owned(),
             revision: revision.to_owned(),
-        }
+        })
     }
 
-    /// The commit of the revision, and its files.
-    pub(super) fn info(&self) -> Result<RepositoryInfo, HubError> {
-        let revision = self.revision.replace('/', "%2F");
-        let url = format!(
-            "{}/api/models/{}/revision/{revision}",
-            self.endpoint, self.id
-        );
-        let mut response = self.send(&url, false, None, true)?;
+    /// The commit of the revision, and its files. A hub that cannot be reached at all is a permanent error: this is the first
+    /// request.
+    pub(super) fn info(&self) -> Result<RepositoryInfo, RequestError> {
+        let id = self.id.split('/');
+        let parts = ["api", "models"].into_iter().chain(id);
+        let url = self.url(parts.chain(["revision", &self.revision]));
+        let mut response = self
+            .send(url.clone(), None)
+            .map_err(RequestError::Permanent)?;
         let response = self.check_status(&url, &mut response)?;
         let mut text = String::new();
         let mut body = response.body_mut().as_reader().take(MAX_INFO_BYTES);
         let fault = |reason: String| HubError::Response {
-            url: url.clone(),
+            url: url.to_string(),
             reason,
         };
         body.read_to_string(&mut text)
             .map_err(|e| fault(e.to_string()))?;
         let info: RepositoryInfo = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
         let is_commit = info.sha.len() == 40 && info.sha.bytes().all(|b| b.is_ascii_hexdigit());
-        is_commit
-            .then_some(info)
-            .ok_or_else(|| fault("it names no commit".into()))
+        let named = is_commit.then_some(info);
+        Ok(named.ok_or_else(|| fault("it names no commit".into()))?)
     }
 
-    fn file_url(&self, commit: &str, name: &str) -> String {
-        let name = name
-            .replace('%', "%25")
-            .replace(' ', "%20")
-            .replace('?', "%3F")
-            .replace('#', "%23");
-        format!("{}/{}/resolve/{commit}/{name}", self.endpoint, self.id)
-    }
-
-    /// The hash and size of a file. The hub itself names them, so a redirect to its storage is not followed.
-    pub(super) fn head(&self, commit: &str, name: &str) -> Result<RemoteFile, HubError> {
-        let url = self.file_url(commit, name);
-        let mut response = self.send(&url, true, None, false)?;
-        if !response.status().is_redirection() {
-            self.check_status(&url, &mut response)?;
+    /// The URL of these path segments below the endpoint, which may have a path of its own.
+    fn url<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        let mut url = self.endpoint.clone();
+        // Only a URL that cannot be a base has no segments; http and https always can.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
         }
-        let fault = |reason: &str| HubError::Response {
-            url: url.clone(),
-            reason: reason.to_owned(),
-        };
-        let headers = response.headers();
-        let etag = header(headers, "x-linked-etag").or_else(|| header(headers, "etag"));
-        let size = header(headers, "x-linked-size").or_else(|| header(headers, "content-length"));
-        Ok(RemoteFile {
-            name: name.to_owned(),
-            etag: etag
-                .and_then(Etag::parse)
-                .ok_or_else(|| fault("it names no checksum"))?,
-            size: size
-                .and_then(|n| n.parse().ok())
-                .ok_or_else(|| fault("it names no size"))?,
-        })
+        url
     }
 
-    /// Requests a file's bytes from offset `from` on; true if the body starts there, false if it starts at 0. The inner errors
-    /// are temporary and worth another attempt.
+    fn file_url(&self, commit: &str, name: &str) -> Url {
+        let id = self.id.split('/');
+        self.url(id.chain(["resolve", commit, name]))
+    }
+
+    /// The hash and size of a file. The hub names both when it redirects to its storage, which is then not asked; a mirror may
+    /// redirect to the hub without naming them, which is followed.
+    pub(super) fn head(&self, commit: &str, name: &str) -> Result<RemoteFile, RequestError> {
+        let url = self.file_url(commit, name);
+        let (mut current, mut facts) = (url.clone(), FileFacts::default());
+        for _ in 0..MAX_REDIRECTS {
+            let mut response = self.request(&current, true, None)?;
+            facts.add(&response);
+            if let (Some(etag), Some(size)) = (&facts.etag, facts.size) {
+                return Ok(RemoteFile {
+                    name: name.to_owned(),
+                    etag: etag.clone(),
+                    size,
+                });
+            }
+            if let Some(next) = redirect_target(&current, &response)? {
+                current = next;
+                continue;
+            }
+            self.check_status(&current, &mut response)?;
+            let what = facts
+                .etag
+                .map_or("it names no checksum", |_| "it names no size");
+            return Err(RequestError::Permanent(HubError::Response {
+                url: current.to_string(),
+                reason: what.to_owned(),
+            }));
+        }
+        Err(too_many_redirects(&url).into())
+    }
+
+    /// Requests a file's bytes from offset `from` on; true if the body starts there, false if it starts at 0.
     pub(super) fn get(
         &self,
         commit: &str,
-        name: &str,
+        file: &RemoteFile,
         from: u64,
-    ) -> Result<Result<(Response<Body>, bool), String>, HubError> {
-        let url = self.file_url(commit, name);
+    ) -> Result<(Response<Body>, bool), RequestError> {
+        let url = self.file_url(commit, &file.name);
         let range = Some(from).filter(|&from| from > 0);
-        let mut response = match self.send(&url, false, range, true) {
-            Ok(response) => response,
-            Err(HubError::Unreachable { reason, .. }) => return Ok(Err(reason)),
-            Err(other) => return Err(other),
-        };
+        let mut response = self.send(url.clone(), range)?;
         let status = response.status();
-        let temporary = || Ok(Err(format!("the hub answered with status {status}")));
         match status.as_u16() {
-            206 if from > 0 => Ok(Ok((response, true))),
-            200 => Ok(Ok((response, false))),
+            206 if from > 0 => {
+                check_range(&response, file, from).map_err(|reason| fault(&url, reason))?;
+                Ok((response, true))
+            }
+            200 => {
+                check_length(&response, file).map_err(|reason| fault(&url, reason))?;
+                Ok((response, false))
+            }
             // Range not satisfiable: the partial file does not belong to this file. Without a range, 416 makes no sense.
-            416 if from > 0 => self.get(commit, name, 0),
-            206 | 408 | 416 | 429 | 500.. => temporary(),
+            416 if from > 0 => self.get(commit, file, 0),
+            206 | 416 => Err(temporary(&url, &response)),
             _ => match self.check_status(&url, &mut response) {
-                Ok(_) => temporary(),
+                Ok(response) => Err(temporary(&url, response)),
                 Err(error) => Err(error),
             },
         }
     }
 
-    /// Sends a request and follows redirects, to any host or only within the hub. The token is sent to the hub only.
-    fn send(
-        &self,
-        url: &str,
-        is_head: bool,
-        from: Option<u64>,
-        follow_anywhere: bool,
-    ) -> Result<Response<Body>, HubError> {
-        let mut current = url.to_owned();
+    /// Sends a GET request and follows redirects to any host.
+    fn send(&self, url: Url, from: Option<u64>) -> Result<Response<Body>, HubError> {
+        let mut current = url.clone();
         for _ in 0..MAX_REDIRECTS {
-            let mut request = if is_head {
-                self.agent.head(&current)
-            } else {
-                self.agent.get(&current)
-            };
-            if let Some(token) = self.token.as_ref().filter(|_| self.is_on_hub(&current)) {
-                request = request.header("Authorization", format!("Bearer {token}"));
-            }
-            if let Some(from) = from {
-                request = request.header("Range", format!("bytes={from}-"));
-            }
-            let response = request.header("Accept-Encoding", "identity").call();
-            let response = response.map_err(|error| HubError::Unreachable {
-                url: current.clone(),
-                reason: error.to_string(),
-            })?;
-            let location = header(response.headers(), "location").map(str::to_owned);
-            match location {
-                Some(location) if response.status().is_redirection() => {
-                    if location.starts_with('/') {
-                        current = format!("{}{location}", self.endpoint);
-                    } else if follow_anywhere || self.is_on_hub(&location) {
-                        current = location;
-                    } else {
-                        return Ok(response);
-                    }
-                }
-                _ => return Ok(response),
+            let response = self.request(&current, false, from)?;
+            match redirect_target(&current, &response)? {
+                Some(next) => current = next,
+                None => return Ok(response),
             }
         }
-        Err(HubError::Response {
-            url: url.to_owned(),
-            reason: format!("more than {MAX_REDIRECTS} redirects"),
-        })
+        Err(too_many_redirects(&url))
     }
 
-    /// Whether a URL is below the endpoint; `https://huggingface.co.example` is not.
-    fn is_on_hub(&self, url: &str) -> bool {
-        url.strip_prefix(&self.endpoint)
-            .is_some_and(|rest| rest.starts_with('/'))
+    /// Sends one request. The token is sent to the endpoint's host only.
+    fn request(
+        &self,
+        url: &Url,
+        is_head: bool,
+        from: Option<u64>,
+    ) -> Result<Response<Body>, HubError> {
+        let mut request = if is_head {
+            self.agent.head(url.as_str())
+        } else {
+            self.agent.get(url.as_str())
+        };
+        let is_hub = url.origin() == self.endpoint.origin();
+        if let Some(token) = self.token.as_ref().filter(|_| is_hub) {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        if let Some(from) = from {
+            request = request.header("Range", format!("bytes={from}-"));
+        }
+        let response = request.header("Accept-Encoding", "identity").call();
+        response.map_err(|error| HubError::Unreachable {
+            url: url.to_string(),
+            reason: error.to_string(),
+        })
     }
 
     /// Returns a successful response, and turns any other into an error.
     fn check_status<'a>(
         &self,
-        url: &str,
+        url: &Url,
         response: &'a mut Response<Body>,
-    ) -> Result<&'a mut Response<Body>, HubError> {
+    ) -> Result<&'a mut Response<Body>, RequestError> {
         let status = response.status();
         if status.is_success() {
             return Ok(response);
+        }
+        if matches!(status.as_u16(), 408 | 429 | 500..) {
+            return Err(temporary(url, response));
         }
         let code = header(response.headers(), "x-error-code")
             .unwrap_or_default()
             .to_owned();
         let detail = header(response.headers(), "x-error-message").unwrap_or_default();
         let (id, has_token) = (self.id.clone(), self.token.is_some());
-        Err(match (status.as_u16(), code.as_str()) {
-            (_, "RevisionNotFound") => HubError::NoRevision {
-                id,
-                revision: self.revision.clone(),
+        Err(RequestError::Permanent(
+            match (status.as_u16(), code.as_str()) {
+                (_, "RevisionNotFound") => HubError::NoRevision {
+                    id,
+                    revision: self.revision.clone(),
+                },
+                (401 | 403, "GatedRepo") if !has_token => HubError::NoToken(id),
+                // To those without access, the hub does not tell a private model from a missing one.
+                (404, _) | (401, "RepoNotFound") => HubError::NotFound(id),
+                (401, code) if has_token && code != "GatedRepo" => HubError::BadToken,
+                (401, _) if !has_token => HubError::NoToken(id),
+                (401 | 403, _) => HubError::NotAllowed(id),
+                (status, _) => HubError::Status {
+                    url: url.to_string(),
+                    status,
+                    detail: crate::media::clean(detail),
+                },
             },
-            (401 | 403, "GatedRepo") if !has_token => HubError::NoToken(id),
-            // To those without access, the hub does not tell a private model from a missing one.
-            (404, _) | (401, "RepoNotFound") => HubError::NotFound(id),
-            (401, code) if has_token && code != "GatedRepo" => HubError::BadToken,
-            (401, _) if !has_token => HubError::NoToken(id),
-            (401 | 403, _) => HubError::NotAllowed(id),
-            (status, _) => HubError::Status {
-                url: url.to_owned(),
-                status,
-                detail: crate::media::clean(detail),
-            },
-        })
+        ))
     }
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn temporary(url: &Url, response: &Response<Body>) -> RequestError {
+    RequestError::Temporary {
+        url: url.to_string(),
+        reason: format!("the hub answered with status {}", response.status()),
+        retry_after: header(response.headers(), "retry-after").and_then(retry_after),
+    }
+}
+
+fn fault(url: &Url, reason: String) -> HubError {
+    HubError::Response {
+        url: url.to_string(),
+        reason,
+    }
+}
+
+fn too_many_redirects(url: &Url) -> HubError {
+    fault(url, format!("more than {MAX_REDIRECTS} redirects"))
+}
+
+/// Refuses a body of another length than the hub announced: a proxy's error page, for one.
+fn check_length(response: &Response<Body>, file: &RemoteFile) -> Result<(), String> {
+    let length = header(response.headers(), "content-length").and_then(|n| n.parse().ok());
+    match length {
+        Some(length) if length != file.size => Err(other_size(file, length)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a part that starts elsewhere than requested, or is part of a file of another length than the hub announced.
+fn check_range(response: &Response<Body>, file: &RemoteFile, from: u64) -> Result<(), String> {
+    let Some(range) = header(response.headers(), "content-range") else {
+        return Ok(());
+    };
+    let parts = range
+        .strip_prefix("bytes ")
+        .and_then(|range| range.split_once('/'));
+    let start = parts.and_then(|(part, _)| part.split_once('-')?.0.parse::<u64>().ok());
+    if start != Some(from) {
+        return Err(format!(
+            "it sent `{range}` instead of the bytes from {from} on"
+        ));
+    }
+    match parts.and_then(|(_, total)| total.parse::<u64>().ok()) {
+        Some(total) if total != file.size => Err(other_size(file, total)),
+        _ => Ok(()),
+    }
+}
+
+fn other_size(file: &RemoteFile, found: u64) -> String {
+    let (name, size) = (&file.name, file.size);
+    format!(
+        "{name} has {found} bytes there, but {size} according to the hub; a proxy or mirror may have sent something else"
+    )
+}
+
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -3,19 +3,16 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::client::{HubClient, RemoteFile};
+use super::client::{HubClient, RemoteFile, RequestError};
 use super::hash::{self, Hasher};
+use super::retry::{self, MAX_IDLE_ATTEMPTS, ProgressCallback, retry};
 use super::{HubCache, HubError, MAIN, Snapshot};
+use crate::encoder::catalog;
 use crate::encoder::layout::{MAX_SETTINGS_BYTES, NeededFiles};
 
-/// Consecutive attempts without any new bytes before a download fails.
-const MAX_IDLE_ATTEMPTS: u32 = 5;
-/// The pause after the second of them; it doubles each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Bytes that are read, and reported, at a time.
 const CHUNK_BYTES: usize = 1 << 18;
 
@@ -45,13 +42,37 @@ pub enum PullProgress<'a> {
     Waiting(&'a str),
     /// The next file begins.
     File(&'a str),
+    /// The hub failed or asked to wait; the next attempt is made after this time.
+    Pausing(Duration),
 }
 
-/// Receives the progress; breaking interrupts the download.
-type ProgressCallback<'a> = &'a mut dyn FnMut(PullProgress) -> ControlFlow<()>;
-
-/// Downloads the files that a model needs and that are missing. Those already in the cache are hashed again.
+/// Downloads the files that a model needs and that are missing, its tokenizer included if the catalogue says that another
+/// repository has it. Files already in the cache are hashed again.
 pub fn pull(options: &PullOptions, report: ProgressCallback) -> Result<Snapshot, HubError> {
+    let entry = catalog::find(options.id);
+    if let Some(tokenizer) = entry.and_then(|entry| entry.tokenizer.as_deref()) {
+        let options = PullOptions {
+            id: tokenizer,
+            revision: None,
+            ..*options
+        };
+        pull_part(&options, RepositoryPart::Tokenizer, report)?;
+    }
+    pull_part(options, RepositoryPart::Model, report)
+}
+
+/// Which files of a repository are needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RepositoryPart {
+    Model,
+    Tokenizer,
+}
+
+fn pull_part(
+    options: &PullOptions,
+    part: RepositoryPart,
+    report: ProgressCallback,
+) -> Result<Snapshot, HubError> {
     let id = options.id;
     if !super::is_id(id) {
         return Err(HubError::InvalidId(id.to_owned()));
@@ -65,8 +86,8 @@ pub fn pull(options: &PullOptions, report: ProgressCallback) -> Result<Snapshot,
         let found = options.cache.find(id, Some(revision));
         return found.ok_or_else(|| HubError::Offline(id.to_owned()));
     }
-    let client = HubClient::new(options.cache, id, revision);
-    let info = client.info()?;
+    let client = HubClient::new(options.cache, id, revision)?;
+    let info = retry(report, || client.info())?;
     let mut puller = Puller {
         cache: options.cache,
         id,
@@ -80,7 +101,13 @@ pub fn pull(options: &PullOptions, report: ProgressCallback) -> Result<Snapshot,
         .map(|file| file.rfilename.clone())
         .filter(|name| !name.contains('/'))
         .collect();
-    puller.pull_all(&names)?;
+    match part {
+        RepositoryPart::Model => puller.pull_all(&names)?,
+        RepositoryPart::Tokenizer => {
+            let files = NeededFiles::of_tokenizer(&names);
+            puller.pull_settings(files.map_err(|reason| puller.layout(reason))?)?;
+        }
+    }
     if revision != info.sha {
         let file = puller.model_folder().join("refs").join(revision);
         write_atomically(&file, info.sha.as_bytes())?;
@@ -111,40 +138,46 @@ impl Puller<'_> {
     }
 
     fn report_step(&mut self, step: PullProgress) -> Result<(), HubError> {
-        match (self.report)(step) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(HubError::Interrupted),
+        retry::report_step(self.report, step)
+    }
+
+    /// The hash and size of a file on the hub.
+    fn head(&mut self, name: &str) -> Result<RemoteFile, HubError> {
+        retry(self.report, || self.client.head(self.commit, name))
+    }
+
+    fn layout(&self, reason: String) -> HubError {
+        HubError::Layout {
+            id: self.id.to_owned(),
+            reason,
         }
     }
 
-    /// Downloads the small files, then the weights that they name.
-    fn pull_all(&mut self, names: &BTreeSet<String>) -> Result<(), HubError> {
-        let layout = |reason: String| HubError::Layout {
-            id: self.id.to_owned(),
-            reason,
-        };
-        let needs = NeededFiles::of(names).map_err(layout)?;
-        for name in needs.settings() {
-            let remote = self.client.head(self.commit, name)?;
+    /// Downloads small files.
+    fn pull_settings(&mut self, names: Vec<&str>) -> Result<(), HubError> {
+        for name in names {
+            let remote = self.head(name)?;
             if remote.size > MAX_SETTINGS_BYTES {
                 let size = super::format_bytes(remote.size);
-                return Err(layout(format!(
+                return Err(self.layout(format!(
                     "its {name} has {size}, far more than such a file needs"
                 )));
             }
             self.check_space(std::slice::from_ref(&remote))?;
             self.pull_file(&remote)?;
         }
-        let snapshot = self.snapshot_folder();
-        let weights = needs
-            .weights(&snapshot)
-            .map_err(|reason| HubError::Layout {
-                id: self.id.to_owned(),
-                reason,
-            })?;
+        Ok(())
+    }
+
+    /// Downloads the small files, then the weights that they name.
+    fn pull_all(&mut self, names: &BTreeSet<String>) -> Result<(), HubError> {
+        let needs = NeededFiles::of(names).map_err(|reason| self.layout(reason))?;
+        self.pull_settings(needs.settings().collect())?;
+        let weights = needs.weights(&self.snapshot_folder());
+        let weights = weights.map_err(|reason| self.layout(reason))?;
         let mut remotes = Vec::new();
         for name in &weights {
-            remotes.push(self.client.head(self.commit, name)?);
+            remotes.push(self.head(name)?);
         }
         let total = remotes.iter().map(|remote| remote.size).sum();
         self.report_step(PullProgress::Total(total))?;
@@ -240,10 +273,11 @@ impl Puller<'_> {
         let path = self.partial(remote);
         let (mut idle, mut longest) = (0, fs::metadata(&path).map_or(0, |data| data.len()));
         loop {
-            let (mut part, reason) = match self.attempt(remote, &path)? {
-                (part, None) => (part, String::new()),
-                (part, Some(reason)) => (part, reason),
-            };
+            let (mut part, failure) = self.attempt(remote, &path)?;
+            let FailedTransfer {
+                reason,
+                retry_after,
+            } = failure.unwrap_or_default();
             if part.length == remote.size {
                 part.file
                     .sync_data()
@@ -262,12 +296,17 @@ impl Puller<'_> {
             // Bytes that are downloaded again after a restart from 0 are not progress.
             idle = if part.length > longest { 0 } else { idle + 1 };
             longest = longest.max(part.length);
+            let broken = |reason| HubError::Broken {
+                file: remote.name.clone(),
+                reason,
+            };
             if idle >= MAX_IDLE_ATTEMPTS {
-                let file = remote.name.clone();
-                return Err(HubError::Broken { file, reason });
+                return Err(broken(reason));
             }
-            if idle > 1 {
-                std::thread::sleep(FIRST_PAUSE * 2_u32.pow(idle - 2));
+            let time = retry::pause_after(idle, retry_after)
+                .map_err(|asked| broken(format!("{reason}, and {asked}")))?;
+            if !time.is_zero() {
+                retry::pause(self.report, time)?;
             }
         }
     }
@@ -277,18 +316,26 @@ impl Puller<'_> {
         &mut self,
         remote: &RemoteFile,
         path: &Path,
-    ) -> Result<(PartialFile, Option<String>), HubError> {
+    ) -> Result<(PartialFile, Option<FailedTransfer>), HubError> {
         let mut part = PartialFile::open(path, remote)?;
         self.report_step(PullProgress::Received(part.length))?;
         if part.length == remote.size {
             return Ok((part, None));
         }
-        let response = self.client.get(self.commit, &remote.name, part.length)?;
-        let (response, is_continued) = match response {
+        let (response, is_continued) = match self.client.get(self.commit, remote, part.length) {
             Ok(response) => response,
-            Err(reason) => {
+            Err(RequestError::Permanent(error)) => return Err(error),
+            Err(RequestError::Temporary {
+                reason,
+                retry_after,
+                ..
+            }) => {
                 self.report_step(PullProgress::Discarded(part.length))?;
-                return Ok((part, Some(reason)));
+                let failure = FailedTransfer {
+                    reason,
+                    retry_after,
+                };
+                return Ok((part, Some(failure)));
             }
         };
         if !is_continued && part.length > 0 {
@@ -312,8 +359,20 @@ impl Puller<'_> {
             }
         };
         self.report_step(PullProgress::Discarded(part.length))?;
-        Ok((part, Some(reason)))
+        let failure = FailedTransfer {
+            reason,
+            retry_after: None,
+        };
+        Ok((part, Some(failure)))
     }
+}
+
+/// Why a transfer ended early.
+#[derive(Default)]
+struct FailedTransfer {
+    reason: String,
+    /// How long the hub asks to wait.
+    retry_after: Option<Duration>,
 }
 
 /// A file that is being downloaded, with the hash of the bytes so far.
@@ -373,13 +432,13 @@ impl PartialFile {
     }
 }
 
-fn make_parent(path: &Path) -> Result<(), HubError> {
+pub(super) fn make_parent(path: &Path) -> Result<(), HubError> {
     let parent = path.parent().unwrap_or(path);
     fs::create_dir_all(parent).map_err(|e| HubError::file(parent, &e))
 }
 
 /// Writes a small file under another name, then renames it.
-fn write_atomically(path: &Path, content: &[u8]) -> Result<(), HubError> {
+pub(super) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), HubError> {
     make_parent(path)?;
     let partial = temporary_name(path);
     let done = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
@@ -387,7 +446,7 @@ fn write_atomically(path: &Path, content: &[u8]) -> Result<(), HubError> {
 }
 
 /// Links a snapshot's file to its blob; replaces whatever was there.
-fn link(path: &Path, blob: &str) -> Result<(), HubError> {
+pub(super) fn link(path: &Path, blob: &str) -> Result<(), HubError> {
     make_parent(path)?;
     let target = Path::new("../../blobs").join(blob);
     if fs::read_link(path).is_ok_and(|now| now == target) {

@@ -44,12 +44,15 @@ impl Etag {
     pub(super) fn hasher(&self, length: u64) -> Hasher {
         match self {
             Self::Sha256(_) => Hasher::Sha256(Box::default()),
-            Self::GitBlob(_) => {
-                let mut hasher = Sha1::new();
-                hasher.update(format!("blob {length}\0"));
-                Hasher::GitBlob(Box::new(hasher))
-            }
+            Self::GitBlob(_) => Self::git_hasher(length),
         }
+    }
+
+    /// A hasher of Git's kind for a file of `length` bytes.
+    pub(super) fn git_hasher(length: u64) -> Hasher {
+        let mut hasher = Sha1::new();
+        hasher.update(format!("blob {length}\0"));
+        Hasher::GitBlob(Box::new(hasher))
     }
 
     /// The hash of a file, of this kind.

@@ -70,6 +70,26 @@ fn other_values_than_tensors_are_refused_by_name() {
     assert!(tensors(b"\x80\x02K\x07.").is_err());
 }
 
+/// `{"epoch": 7, "args": posix.system("x"), "state_dict": {"w": tensor}}`
+#[test]
+fn only_the_weights_of_a_training_runs_checkpoint_are_read() {
+    let valid = valid_pickle();
+    let inner = &valid[2..valid.len() - 1];
+    let mut pickle = b"\x80\x02}X\x05\x00\x00\x00epochK\x07s".to_vec();
+    pickle.extend(b"X\x04\x00\x00\x00argscposix\nsystem\nX\x01\x00\x00\x00x\x85R}bs");
+    let start = pickle.len();
+    pickle.extend(b"X\x0a\x00\x00\x00state_dict");
+    pickle.extend(inner);
+    pickle.extend(b"s.");
+    assert_eq!(tensors(&pickle), tensors(&valid));
+    // Without the weights in a place of their own, the same is refused.
+    pickle.splice(start.., *b".");
+    assert_eq!(
+        tensors(&pickle),
+        Err(PickleError::Foreign("posix.system".into()))
+    );
+}
+
 #[test]
 fn a_dictionary_that_contains_itself_is_refused() {
     // d = {}; d["a"] = d

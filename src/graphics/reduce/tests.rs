@@ -217,5 +217,5 @@ fn every_symbol_of_the_interface_has_an_ascii_equivalent() {
     assert!(found.len() > 30, "{found:?}");
     let without = |c: &char| ascii_for(*c).is_none_or(|c| !c.is_ascii() || c.is_control());
     let missing: Vec<char> = found.into_iter().filter(without).collect();
-    assert_eq!(missing, [], "they would be shown as `?`");
+    assert_eq!(missing, [] as [char; 0], "they would be shown as `?`");
 }

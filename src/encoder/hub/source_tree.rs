@@ -1,0 +1,316 @@
+//! The files of a folder or archive from which a model is imported. Nothing outside of it is read: links are followed only
+//! to files of the same source, and names that lead out of it are refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
+use std::path::{Component, Path, PathBuf};
+
+use flate2::read::GzDecoder;
+use rustix::fs::{Mode, OFlags};
+
+use super::HubError;
+
+/// Maximum number of files in a source.
+const MAX_FILES: usize = 10_000;
+/// Maximum depth of folders in a source; the cache's layout has four.
+const MAX_DEPTH: usize = 8;
+/// Maximum number of links from a name to its file.
+const MAX_LINKS: usize = 4;
+/// Maximum size of a file that names a commit.
+const MAX_NOTE_BYTES: u64 = 4096;
+
+/// A file or link of a source.
+enum SourceEntry {
+    /// A file to read; that of an archive has been extracted.
+    File(PathBuf),
+    /// A link to another name of the source.
+    Link(String),
+}
+
+/// The files of a source by name, with `/` between the parts of a name.
+pub(super) struct SourceTree {
+    from: PathBuf,
+    entries: BTreeMap<String, SourceEntry>,
+}
+
+impl SourceTree {
+    /// Lists a folder, or extracts a `.tar`, `.tar.gz` or `.zip` into `scratch`.
+    pub(super) fn read(from: &Path, scratch: &Path) -> Result<Self, HubError> {
+        let mut tree = Self {
+            from: from.to_owned(),
+            entries: BTreeMap::new(),
+        };
+        let kind = fs::metadata(from).map_err(|e| HubError::file(from, &e))?;
+        if kind.is_dir() {
+            tree.add_folder(from, "", 0)?;
+            return Ok(tree);
+        }
+        let file = crate::media::open_file(from).map_err(|e| HubError::file(from, &e))?;
+        let mut extracted = Extraction {
+            tree: &mut tree,
+            scratch,
+            free: free_bytes(scratch),
+        };
+        match kind_of(from, &file).map_err(|e| HubError::file(from, &e))? {
+            ArchiveKind::Tar => extracted.tar(file)?,
+            ArchiveKind::TarGz => extracted.tar(GzDecoder::new(file))?,
+            ArchiveKind::Zip => extracted.zip(file)?,
+        }
+        Ok(tree)
+    }
+
+    fn fault(&self, reason: impl Into<String>) -> HubError {
+        HubError::File {
+            path: self.from.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    fn insert(&mut self, name: String, entry: SourceEntry) -> Result<(), HubError> {
+        if self.entries.len() >= MAX_FILES {
+            return Err(self.fault(format!("contains more than {MAX_FILES} files")));
+        }
+        self.entries.insert(name, entry);
+        Ok(())
+    }
+
+    /// Adds a folder's files. Other things than files, folders and links are left out.
+    fn add_folder(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<(), HubError> {
+        if depth > MAX_DEPTH {
+            return Ok(());
+        }
+        let entries = fs::read_dir(folder).map_err(|e| HubError::file(folder, &e))?;
+        for entry in entries {
+            let entry = entry.map_err(|e| HubError::file(folder, &e))?;
+            let (path, Ok(own)) = (entry.path(), entry.file_name().into_string()) else {
+                continue;
+            };
+            let name = format!("{prefix}{own}");
+            let kind = entry.file_type().map_err(|e| HubError::file(&path, &e))?;
+            if kind.is_dir() {
+                self.add_folder(&path, &format!("{name}/"), depth + 1)?;
+            } else if kind.is_symlink() {
+                let target = fs::read_link(&path).map_err(|e| HubError::file(&path, &e))?;
+                self.add_link(name, &target)?;
+            } else if kind.is_file() {
+                self.insert(name, SourceEntry::File(path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a link. One that leads out of the source is left out, so that its name is missing.
+    fn add_link(&mut self, name: String, target: &Path) -> Result<(), HubError> {
+        let folder = Path::new(&name).parent().unwrap_or(Path::new(""));
+        match resolved(folder, target) {
+            Some(target) => self.insert(name, SourceEntry::Link(target)),
+            None => Ok(()),
+        }
+    }
+
+    /// All names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// The files directly in a folder; `""` is the source itself. Links that lead to no file of the source are not among them.
+    pub(super) fn files_in(&self, folder: &str) -> BTreeSet<String> {
+        let prefix = if folder.is_empty() {
+            String::new()
+        } else {
+            format!("{folder}/")
+        };
+        let own = |name: &str| {
+            let rest = name.strip_prefix(&prefix)?;
+            (!rest.contains('/') && self.find(name).is_some()).then(|| rest.to_owned())
+        };
+        self.names().filter_map(own).collect()
+    }
+
+    /// The path of a file, and the last part of the name that the first link leads to.
+    fn find(&self, name: &str) -> Option<(&Path, Option<String>)> {
+        let (mut name, mut blob) = (name, None);
+        for _ in 0..=MAX_LINKS {
+            match self.entries.get(name)? {
+                SourceEntry::File(path) => return Some((path, blob)),
+                SourceEntry::Link(target) => {
+                    let last = target.rsplit('/').next().unwrap_or_default();
+                    blob.get_or_insert_with(|| last.to_owned());
+                    name = target;
+                }
+            }
+        }
+        None
+    }
+
+    /// Opens a file; also returns the name of its blob, if it is a link to one.
+    pub(super) fn open(&self, name: &str) -> Result<(File, Option<String>), HubError> {
+        let (path, blob) = self
+            .find(name)
+            .ok_or_else(|| self.fault(format!("{name} is missing, or is a link out of it")))?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path, flags, Mode::empty());
+        let file = File::from(file.map_err(|e| HubError::file(path, &e.into()))?);
+        let is_file = file.metadata().is_ok_and(|data| data.is_file());
+        if !is_file {
+            return Err(self.fault(format!("{name} is not a file")));
+        }
+        Ok((file, blob))
+    }
+
+    /// The text of a small file.
+    pub(super) fn small(&self, name: &str) -> Option<String> {
+        let (file, _) = self.open(name).ok()?;
+        let mut text = String::new();
+        file.take(MAX_NOTE_BYTES).read_to_string(&mut text).ok()?;
+        Some(text)
+    }
+}
+
+/// The name that a relative path leads to from a folder of the source; `None` if it leads out of it.
+fn resolved(folder: &Path, target: &Path) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.components().chain(target.components()) {
+        match part {
+            Component::Normal(name) => parts.push(name.to_str()?),
+            Component::CurDir => {}
+            Component::ParentDir => drop(parts.pop()?),
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// The name of an archive's member; `None` if it is absolute or contains `..`.
+fn member_name(path: &Path) -> Option<String> {
+    let is_inside = path
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    is_inside.then(|| resolved(Path::new(""), path)).flatten()
+}
+
+enum ArchiveKind {
+    Tar,
+    TarGz,
+    Zip,
+}
+
+/// The kind of an archive, by its first bytes.
+fn kind_of(path: &Path, mut file: &File) -> io::Result<ArchiveKind> {
+    let mut head = Vec::new();
+    file.take(512).read_to_end(&mut head)?;
+    file.rewind()?;
+    let is_checkpoint = path.extension().is_some_and(|e| e == "pt" || e == "pth");
+    match &head[..] {
+        [0x1f, 0x8b, ..] => Ok(ArchiveKind::TarGz),
+        [b'P', b'K', 3, 4, ..] if !is_checkpoint => Ok(ArchiveKind::Zip),
+        _ if head.get(257..262) == Some(b"ustar") => Ok(ArchiveKind::Tar),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "neither a folder nor a .tar, .tar.gz or .zip archive",
+        )),
+    }
+}
+
+fn free_bytes(folder: &Path) -> u64 {
+    // Not every file system knows its free space; then only writing shows whether it suffices.
+    let disk = rustix::fs::statvfs(folder);
+    disk.map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Extracts an archive's members into numbered files, so that their names never become paths.
+struct Extraction<'a> {
+    tree: &'a mut SourceTree,
+    scratch: &'a Path,
+    /// Bytes that may still be written.
+    free: u64,
+}
+
+impl Extraction<'_> {
+    fn refuse(&self, path: &Path) -> HubError {
+        let name = crate::media::clean(&path.to_string_lossy());
+        self.tree
+            .fault(format!("contains `{name}`, which leads out of it"))
+    }
+
+    fn extract(&mut self, name: String, size: u64, member: &mut dyn Read) -> Result<(), HubError> {
+        let folder = self.scratch;
+        if size > self.free {
+            return Err(HubError::NoSpace {
+                folder: folder.to_owned(),
+                need: size,
+                free: self.free,
+            });
+        }
+        self.free -= size;
+        let path = folder.join(self.tree.entries.len().to_string());
+        let fault = |e: io::Error| HubError::file(&path, &e);
+        let mut file = File::create(&path).map_err(fault)?;
+        let written = io::copy(&mut member.take(size), &mut file).map_err(fault)?;
+        if written != size {
+            return Err(self.tree.fault(format!("is damaged: {name} ends early")));
+        }
+        self.tree.insert(name, SourceEntry::File(path))
+    }
+
+    fn tar(&mut self, file: impl Read) -> Result<(), HubError> {
+        let from = self.tree.from.clone();
+        let fault = |e: io::Error| HubError::file(&from, &e);
+        let mut archive = tar::Archive::new(file);
+        for member in archive.entries().map_err(fault)? {
+            let mut member = member.map_err(fault)?;
+            let path = member.path().map_err(fault)?.into_owned();
+            let kind = member.header().entry_type();
+            if kind.is_dir() {
+                continue;
+            }
+            let name = member_name(&path).ok_or_else(|| self.refuse(&path))?;
+            if kind.is_symlink() || kind.is_hard_link() {
+                let target = member.link_name().map_err(fault)?.unwrap_or_default();
+                if kind.is_symlink() {
+                    self.tree.add_link(name, &target)?;
+                } else if let Some(target) = member_name(&target) {
+                    self.tree.insert(name, SourceEntry::Link(target))?;
+                }
+            } else if kind.is_file() {
+                let size = member.size();
+                self.extract(name, size, &mut member)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn zip(&mut self, file: File) -> Result<(), HubError> {
+        let from = self.tree.from.clone();
+        let fault = |e: zip::result::ZipError| HubError::File {
+            path: from.clone(),
+            reason: e.to_string(),
+        };
+        const LINK: u32 = 0o120_000;
+        let mut archive = zip::ZipArchive::new(io::BufReader::new(file)).map_err(fault)?;
+        for index in 0..archive.len() {
+            let mut member = archive.by_index(index).map_err(fault)?;
+            let path = PathBuf::from(member.name());
+            if member.is_dir() {
+                continue;
+            }
+            let name = member_name(&path).ok_or_else(|| self.refuse(&path))?;
+            if member
+                .unix_mode()
+                .is_some_and(|mode| mode & 0o170_000 == LINK)
+            {
+                let mut target = String::new();
+                let read = (&mut member)
+                    .take(MAX_NOTE_BYTES)
+                    .read_to_string(&mut target);
+                read.map_err(|e| HubError::file(&from, &e))?;
+                self.tree.add_link(name, Path::new(&target))?;
+            } else {
+                let size = member.size();
+                self.extract(name, size, &mut member)?;
+            }
+        }
+        Ok(())
+    }
+}
