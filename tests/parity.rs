@@ -15,7 +15,7 @@ use medivision_tui::media::{Picture, Pixels};
 use serde::Deserialize;
 
 /// The checkpoints in `tests/fixtures/parity`; the scripts describe them.
-const CHECKPOINTS: [&str; 8] = [
+const CHECKPOINTS: [&str; 10] = [
     "clip-early",
     "clip-late",
     "open-clip",
@@ -24,6 +24,8 @@ const CHECKPOINTS: [&str; 8] = [
     "siglip",
     "openai",
     "chexzero",
+    "open-clip-resnet",
+    "openai-resnet",
 ];
 
 /// The references' precision, on the CPU.
