@@ -73,7 +73,8 @@ impl CheckpointLayout {
             Some("siglip") => Some(Self::Siglip),
             Some(_) => None,
         };
-        let weights = WEIGHTS.iter().any(|name| has(name));
+        // timm's repositories have its own `config.json` and weights, of the image tower only, beside open_clip's.
+        let weights = config.model_type.is_some() && WEIGHTS.iter().any(|name| has(name));
         match (found, config.model_type) {
             (Some(layout), _) if !open_clip || weights => Ok(layout),
             (_, _) if open_clip => Ok(Self::OpenClip),
@@ -191,4 +192,22 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(
         path: path.to_owned(),
         reason: e.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_of_timm_with_two_models_is_read_as_open_clip() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join(CONFIG);
+        let has = |name: &str| [CONFIG, OPEN_CLIP_CONFIG, "model.safetensors"].contains(&name);
+        std::fs::write(&config, r#"{"architecture": "resnet50_clip"}"#).unwrap();
+        let found = CheckpointLayout::of_folder(folder.path(), &has).unwrap();
+        assert_eq!(found, CheckpointLayout::OpenClip);
+        std::fs::write(&config, r#"{"model_type": "clip"}"#).unwrap();
+        let found = CheckpointLayout::of_folder(folder.path(), &has).unwrap();
+        assert_eq!(found, CheckpointLayout::Clip);
+    }
 }

@@ -107,16 +107,15 @@ impl Questions {
         let suits = |f: &Facts| f.cell.filter(|cell| anatomy.is_none_or(|a| a == cell.0));
         // `general` spans all anatomies: a few of its phrases would represent only some of them.
         let count = if anatomy.is_none() { 9 } else { 2 };
-        let some =
-            |phrases: &[String], count: usize, rng: &mut dyn rand::RngCore| -> Vec<String> {
-                let chosen = phrases.iter().choose_multiple(rng, count);
-                let filled = chosen.into_iter().map(|phrase| {
-                    set.templates
-                        .choose(rng)
-                        .map_or_else(|| phrase.clone(), |t| t.replace("{}", phrase))
-                });
-                filled.collect()
-            };
+        let some = |phrases: &[String], count: usize, rng: &mut dyn rand::RngCore| -> Vec<String> {
+            let chosen = phrases.iter().choose_multiple(rng, count);
+            let filled = chosen.into_iter().map(|phrase| {
+                set.templates
+                    .choose(rng)
+                    .map_or_else(|| phrase.clone(), |t| t.replace("{}", phrase))
+            });
+            filled.collect()
+        };
         let mut columns = Vec::new();
         for condition in &set.conditions {
             let mut texts = some(&condition.phrases, count, rng);
