@@ -106,7 +106,7 @@ impl Questions {
         let anatomy = anatomy_of_set(&set.name);
         let suits = |f: &Facts| f.cell.filter(|cell| anatomy.is_none_or(|a| a == cell.0));
         // `general` spans all anatomies: a few of its phrases would represent only some of them.
-        let count = if anatomy.is_none() { 9 } else { 2 };
+        let count = if anatomy.is_none() { 5 } else { 2 };
         let some = |phrases: &[String], count: usize, rng: &mut dyn rand::RngCore| -> Vec<String> {
             let chosen = phrases.iter().choose_multiple(rng, count);
             let filled = chosen.into_iter().map(|phrase| {

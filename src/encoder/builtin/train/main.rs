@@ -26,6 +26,7 @@ mod statements;
 mod texts;
 
 use std::error::Error;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -98,6 +99,7 @@ impl Arguments {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse()?;
+    wait_without_spinning()?;
     limit_threads(std::thread::available_parallelism().map_or(1, |n| n.get().min(2)));
     let sets = prompts::all(None)?;
     if arguments.measure {
@@ -106,6 +108,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     train(&arguments, &sets)
+}
+
+/// Starts the program again with libtorch's threads told to sleep while they wait. Otherwise they take the time of the thread that
+/// prepares images, and on a machine that does other work, too, most of the time is lost.
+fn wait_without_spinning() -> Result<(), Box<dyn Error>> {
+    const SETTING: &str = "OMP_WAIT_POLICY";
+    if std::env::var_os(SETTING).is_some() {
+        return Ok(());
+    }
+    let mut command = std::process::Command::new(std::env::current_exe()?);
+    let command = command.args(std::env::args_os().skip(1));
+    Err(command
+        .env(SETTING, "passive")
+        .env("GOMP_SPINCOUNT", "0")
+        .exec()
+        .into())
 }
 
 /// Writes the files beside the weights; returns the configuration and the tokenizer.
