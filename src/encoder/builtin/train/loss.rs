@@ -12,10 +12,11 @@ use rand::Rng;
 use rand::seq::{IndexedRandom, IteratorRandom};
 use tch::{Kind as Element, Tensor};
 
+use super::claims::{CHOICES, CLAIMS, kind_phrases};
 use super::facts::{Facts, Kind};
 use super::model::unit_rows;
 use super::statements::{STATEMENTS, Statement, anatomy_of_set};
-use super::texts::{CHOICES, CLAIMS, Caption, disturbed, fill, kind_phrases};
+use super::texts::{Caption, disturbed, fill};
 
 /// Captions per step for the loss from texts to images.
 const CAPTIONS: usize = 14;

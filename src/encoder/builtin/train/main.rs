@@ -12,6 +12,7 @@
 //! model in OUT.
 
 mod augment;
+mod claims;
 mod control;
 mod facts;
 mod loss;

@@ -11,10 +11,10 @@ use medivision_tui::prompts::PromptSet;
 use medivision_tui::scoring::metrics::{Case, Evaluation};
 use medivision_tui::scoring::{Logits, Mode, Scorer};
 
+use super::claims::kind_phrases;
 use super::control::{self, Statistics};
 use super::facts::{Facts, Kind};
 use super::pool;
-use super::texts::kind_phrases;
 
 /// Draws of a bootstrap interval.
 const DRAWS: usize = 1000;
