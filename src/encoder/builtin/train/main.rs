@@ -127,23 +127,33 @@ fn wait_without_spinning() -> Result<(), Box<dyn Error>> {
         .into())
 }
 
-/// Writes the files beside the weights; returns the configuration and the tokenizer.
-fn write_settings(out: &Path, sets: &[PromptSet]) -> Result<(String, Tokenizer), Box<dyn Error>> {
-    std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
-    let words = texts::words(sets);
-    let config = model::config_json(words.len() + 4);
-    let tokenizer = model::tokenizer_json(&words);
-    model::write(&out.join("open_clip_config.json"), config.as_bytes())?;
-    model::write(&out.join("tokenizer.json"), tokenizer.as_bytes())?;
-    Ok((
-        config,
-        Tokenizer::from_json(tokenizer.as_bytes(), model::CONTEXT)?,
-    ))
+/// The files beside the weights.
+struct Settings {
+    config: String,
+    tokenizer: String,
+}
+
+impl Settings {
+    /// The settings of a model that knows the words of all texts.
+    fn new(sets: &[PromptSet]) -> Self {
+        let words = texts::words(sets);
+        Self {
+            config: model::config_json(words.len() + 4),
+            tokenizer: model::tokenizer_json(&words),
+        }
+    }
+
+    fn write(&self, out: &Path) -> Result<(), Box<dyn Error>> {
+        model::write(&out.join("open_clip_config.json"), self.config.as_bytes())?;
+        model::write(&out.join("tokenizer.json"), self.tokenizer.as_bytes())
+    }
 }
 
 fn train(arguments: &Arguments, sets: &[PromptSet]) -> Result<(), Box<dyn Error>> {
     let out = &arguments.out;
-    let (config, tokenizer) = write_settings(out, sets)?;
+    std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
+    let settings = Settings::new(sets);
+    let tokenizer = Tokenizer::from_json(settings.tokenizer.as_bytes(), model::CONTEXT)?;
     let (weights, checkpoint) = (
         out.join("open_clip_model.safetensors"),
         out.join("training.safetensors"),
@@ -158,7 +168,8 @@ fn train(arguments: &Arguments, sets: &[PromptSet]) -> Result<(), Box<dyn Error>
             training.seconds / 60.0
         );
     }
-    let clip = training.variables.towers(&config)?;
+    settings.write(out)?;
+    let clip = training.variables.towers(&settings.config)?;
     training.variables.export(&weights)?;
     eprintln!(
         "{} values, {} words; reading images and drawing phantoms",
