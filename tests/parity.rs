@@ -26,6 +26,8 @@ const CHECKPOINTS: [&str; 10] = [
     "siglip2",
     "openai",
     "chexzero",
+    "open-clip-resnet",
+    "openai-resnet",
 ];
 
 /// The references' precision, on the CPU.

@@ -76,7 +76,8 @@ impl CheckpointLayout {
         }
         let json = read(&path.join(CONFIG))?;
         let config: ModelTypeConfig = parse(&json, &path.join(CONFIG))?;
-        let weights = WEIGHTS.iter().any(|name| has(name));
+        // timm's repositories have its own `config.json` and weights, of the image tower only, beside open_clip's.
+        let weights = config.model_type.is_some() && WEIGHTS.iter().any(|name| has(name));
         match (config.layout(), open_clip) {
             (Ok(layout), false) => Ok(layout),
             (Ok(layout), true) if weights => Ok(layout),
@@ -372,4 +373,22 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(
         path: path.to_owned(),
         reason: e.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_of_timm_with_two_models_is_read_as_open_clip() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join(CONFIG);
+        let has = |name: &str| [CONFIG, OPEN_CLIP_CONFIG, "model.safetensors"].contains(&name);
+        std::fs::write(&config, r#"{"architecture": "resnet50_clip"}"#).unwrap();
+        let found = CheckpointLayout::of_folder(folder.path(), &has).unwrap();
+        assert_eq!(found, CheckpointLayout::OpenClip);
+        std::fs::write(&config, r#"{"model_type": "clip"}"#).unwrap();
+        let found = CheckpointLayout::of_folder(folder.path(), &has).unwrap();
+        assert_eq!(found, CheckpointLayout::Clip);
+    }
 }

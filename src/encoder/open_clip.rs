@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use super::block_names::BlockNames;
 use super::layers::{Activation, Linear};
+use super::resnet::ResidualTower;
 use super::text::{Pooling, ProjectionHead, TextTensorNames, TextTower};
-use super::towers::Towers;
+use super::towers::{ImageTower, Towers};
 use super::transformer::TransformerConfig;
 use super::vision::{VisionTensorNames, VisionTower};
 use super::{EncoderError, Weights};
@@ -18,7 +19,7 @@ const HEAD_WIDTH: i64 = 64;
 
 /// `open_clip_config.json`
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct OpenClipConfig {
+pub struct OpenClipConfig {
     model_cfg: OpenClipModelConfig,
     /// Parsed by [`super::Preprocess::from_open_clip`].
     #[serde(default)]
@@ -164,7 +165,7 @@ impl OpenClipConfig {
     }
 
     /// Builds the model. A tensor that is missing or left over is an error.
-    pub(super) fn build(&self, mut weights: Weights) -> Result<Towers, EncoderError> {
+    pub fn build(&self, mut weights: Weights) -> Result<Towers, EncoderError> {
         let OpenClipModelConfig {
             quick_gelu,
             vision_cfg,
@@ -180,7 +181,7 @@ impl OpenClipConfig {
         let w = &mut weights;
         let side = Some(self.image_size());
         let vision = match &vision_cfg.timm_model_name {
-            Some(_) => vision_cfg.timm(w)?,
+            Some(_) => vision_cfg.timm(w)?.into(),
             None => vision(
                 w,
                 side,
@@ -205,10 +206,6 @@ pub(super) fn state_dict(mut weights: Weights) -> Result<Towers, EncoderError> {
     for name in ["input_resolution", "context_length", "vocab_size"] {
         w.ignore(name);
     }
-    if w.has("visual.layer1.0.conv1.weight") {
-        let text = "CLIP's ResNet models are not supported, only its vision transformers";
-        return Err(EncoderError::Unsupported(text.into()));
-    }
     let vision = vision(w, None, HEAD_WIDTH, Activation::QuickGelu)?;
     let text = text(w, None, Activation::QuickGelu)?;
     Towers::new(weights, vision, text)
@@ -230,8 +227,21 @@ fn side_of(positions: i64, patch: i64) -> i64 {
     patches.sqrt().round() as i64 * patch
 }
 
-/// CLIP's own vision transformer below `visual.`.
+/// CLIP's own image tower below `visual.`, of either architecture.
 fn vision(
+    w: &mut Weights,
+    side: Option<i64>,
+    head: i64,
+    activation: Activation,
+) -> Result<ImageTower, EncoderError> {
+    if ResidualTower::is_in(w) {
+        return Ok(ResidualTower::new(w, head, side)?.into());
+    }
+    Ok(vision_transformer(w, side, head, activation)?.into())
+}
+
+/// CLIP's own vision transformer below `visual.`.
+fn vision_transformer(
     w: &mut Weights,
     side: Option<i64>,
     head: i64,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
 
 use super::cuda::GpuEvent;
+use super::resnet::ResidualTower;
 use super::staging::{HostTensor, Staging};
 use super::text::TextTower;
 use super::text_cache::TextCache;
@@ -18,9 +19,71 @@ use super::{
     is_direction,
 };
 
+/// An image tower of either architecture.
+pub(super) enum ImageTower {
+    /// A vision transformer.
+    Transformer(VisionTower),
+    /// A residual network.
+    Residual(ResidualTower),
+}
+
+impl From<VisionTower> for ImageTower {
+    fn from(tower: VisionTower) -> Self {
+        Self::Transformer(tower)
+    }
+}
+
+impl From<ResidualTower> for ImageTower {
+    fn from(tower: ResidualTower) -> Self {
+        Self::Residual(tower)
+    }
+}
+
+impl ImageTower {
+    /// Side of the images, in pixels.
+    fn side(&self) -> usize {
+        match self {
+            Self::Transformer(tower) => tower.side(),
+            Self::Residual(tower) => tower.side(),
+        }
+    }
+
+    /// Length of an embedding.
+    fn dimension(&self) -> i64 {
+        match self {
+            Self::Transformer(tower) => tower.dimension(),
+            Self::Residual(tower) => tower.dimension(),
+        }
+    }
+
+    /// Pixels `[b, 3, side, side]` → `[b, projection]`, not yet unit vectors.
+    fn features(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
+        match self {
+            Self::Transformer(tower) => tower.features(pixels),
+            Self::Residual(tower) => tower.pool(&tower.states(pixels)?),
+        }
+    }
+
+    /// Pixels → `[b, tokens, d]`: the states before pooling, that of a class token or the mean first.
+    fn states(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
+        match self {
+            Self::Transformer(tower) => tower.states(pixels),
+            Self::Residual(tower) => tower.states(pixels),
+        }
+    }
+
+    /// States → `[b, projection]`.
+    fn pool(&self, states: &Tensor) -> Result<Tensor, EncoderError> {
+        match self {
+            Self::Transformer(tower) => tower.pool(states),
+            Self::Residual(tower) => tower.pool(states),
+        }
+    }
+}
+
 /// Both towers as functions of tensors. [`DualEncoder`] runs them; training differentiates through them.
 pub struct Towers {
-    vision: VisionTower,
+    vision: ImageTower,
     text: TextTower,
     logit_scale: Tensor,
     logit_bias: Option<Tensor>,
@@ -38,7 +101,7 @@ impl Towers {
     /// Joins the towers: takes the logit scale and the bias, if there is one, out of the weights, of which nothing may be left.
     pub(super) fn new(
         mut weights: Weights,
-        vision: VisionTower,
+        vision: impl Into<ImageTower>,
         text: TextTower,
     ) -> Result<Self, EncoderError> {
         // Checkpoints store these as `[]` or as `[1]`.
@@ -57,7 +120,7 @@ impl Towers {
         };
         let (kind, is_doubtful) = (weights.kind(), weights.is_doubtful());
         Ok(Self {
-            vision,
+            vision: vision.into(),
             text,
             logit_scale,
             logit_bias,
@@ -93,8 +156,8 @@ impl Towers {
         self.vision.features(pixels)
     }
 
-    /// Normalised pixels `[batch, 3, side, side]` → `[batch, tokens, width]`, the class token's state first. Training also uses
-    /// the patches' states.
+    /// Normalised pixels `[batch, 3, side, side]` → `[batch, tokens, width]`, the state of the class token (a transformer's) or
+    /// of the mean (a residual network's) first. Training also uses the states of the patches.
     pub fn image_states(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
         self.vision.states(pixels)
     }

@@ -68,7 +68,12 @@ pub(super) enum AttentionMask<'a> {
 }
 
 /// Multi-head attention: `q`, `k` and `v` are `[batch, heads, tokens, width / heads]`, the result `[batch, tokens, width]`.
-fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: AttentionMask) -> Result<Tensor, EncoderError> {
+pub(super) fn attend(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    mask: AttentionMask,
+) -> Result<Tensor, EncoderError> {
     let (mask, is_causal) = match mask {
         AttentionMask::Full => (None, false),
         AttentionMask::Causal => (None, true),
@@ -80,7 +85,7 @@ fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: AttentionMask) -> Result<Ten
 }
 
 /// `[batch, tokens, width]` → `[batch, heads, tokens, width / heads]`
-fn split_heads(x: &Tensor, heads: i64) -> Result<Tensor, EncoderError> {
+pub(super) fn split_heads(x: &Tensor, heads: i64) -> Result<Tensor, EncoderError> {
     let (batch, tokens, width) = x.size3()?;
     let x = x.f_view([batch, tokens, heads, width / heads])?; // [batch, tokens, heads, width / heads]
     Ok(x.f_transpose(1, 2)?) // [batch, heads, tokens, width / heads]
@@ -154,7 +159,7 @@ impl Attention {
 }
 
 /// Refuses a width that is not a multiple of the number of heads.
-fn check_heads(name: &str, width: i64, heads: i64) -> Result<(), EncoderError> {
+pub(super) fn check_heads(name: &str, width: i64, heads: i64) -> Result<(), EncoderError> {
     if heads >= 1 && width % heads == 0 {
         return Ok(());
     }

@@ -210,6 +210,18 @@ impl Weights {
         Ok(tensor.f_to_kind(self.target_kind(&tensor))?) // `expected`
     }
 
+    /// As [`Self::take`], in a precision of the caller's choice instead of the model's.
+    pub(super) fn take_as(
+        &mut self,
+        name: &str,
+        expected: &[i64],
+        kind: Kind,
+    ) -> Result<Tensor, EncoderError> {
+        let tensor = self.remove(name, expected)?; // `expected`
+        self.check_values(name, &tensor)?;
+        Ok(tensor.f_to_kind(kind)?) // `expected`
+    }
+
     /// As [`Self::take`], multiplied by a factor; rounded only once.
     pub(super) fn take_scaled(
         &mut self,

@@ -17,6 +17,8 @@ Environment and golden files as for `clip.py`. The layouts are those of the hub 
   form.
 * `siglip2`: `SiglipModel` with Gemma's tokenizer, as SigLIP 2 of fixed sizes.
 * `openai`: a TorchScript archive in f16, as OpenAI publishes its models.
+* `open-clip-resnet`: `open_clip_config.json` with a list of layers, safetensors in f32, GELU.
+* `openai-resnet`: a TorchScript archive like `openai`, its batch norms in f32, as OpenAI's RN50.
 * `chexzero`: a plain state dictionary in f32, pixels of 0 to 255.
 
 and `clip_tokens.json`: the token ids of CLIP's own vocabulary. `malicious.pt` would run a command if it were unpickled.
@@ -69,13 +71,16 @@ def randomise(model, seed, scale, bias=None):
     """Makes weights large enough that a wrong order, activation or number of heads shows in the embeddings."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 0.8
         for name, weight in model.named_parameters():
             noise = torch.randn(weight.shape, generator=generator)
             if name == "logit_scale":
                 weight.fill_(math.log(scale))
             elif name == "logit_bias":
                 weight.fill_(bias)
-            elif any(part in name.lower() for part in ("norm", "ln_")):
+            elif any(part in name.lower() for part in ("norm", "ln_", ".bn", "downsample.1")):
                 weight.copy_(0.3 * noise + (1.0 if name.endswith("weight") else 0.0))
             elif weight.dim() == 1 and "class_embedding" not in name:
                 weight.copy_(0.3 * noise)
@@ -460,6 +465,32 @@ def siglip(folder, full=None, vocabulary=None, texts=None):
     )
 
 
+class Scripted(nn.Module):
+    """The tree of a model's parameters and statistics, convolutions and matrices in f16, with methods that TorchScript
+    accepts; at its root the three numbers that OpenAI's archives contain."""
+
+    def __init__(self, module, numbers=None):
+        super().__init__()
+        for name, child in module.named_children():
+            self.add_module(name, Scripted(child))
+        for name, parameter in module.named_parameters(recurse=False):
+            value = parameter.detach() if isinstance(module, nn.BatchNorm2d) else parameter.detach().half()
+            self.register_parameter(name, nn.Parameter(value, requires_grad=False))
+        if isinstance(module, nn.BatchNorm2d):
+            for name, values in module.named_buffers(recurse=False):
+                self.register_buffer(name, values)
+        for name, value in (numbers or {}).items():
+            self.register_buffer(name, torch.tensor(value))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+def write_archive(folder, model, vision, text):
+    numbers = dict(input_resolution=vision["image_size"], vocab_size=text["vocab_size"], context_length=text["context_length"])
+    torch.jit.save(torch.jit.script(Scripted(model, numbers)), folder / "model.pt")
+
+
 def open_ai(folder, full=False):
     """Names and types of OpenAI's archives: TorchScript, f16, three numbers beside the weights."""
     vision = dict(image_size=32, layers=1, width=128, patch_size=8, mlp_ratio=0.75)
@@ -473,31 +504,60 @@ def open_ai(folder, full=False):
     model = CLIP(dimension, vision, text, quick_gelu=True).eval()
     randomise(model, 7, 20.0)
     model.half().float()
-
-    class Scripted(nn.Module):
-        """The same tree of parameters, with methods that TorchScript accepts."""
-
-        def __init__(self, module, root=True):
-            super().__init__()
-            for name, child in module.named_children():
-                self.add_module(name, Scripted(child, False))
-            for name, parameter in module.named_parameters(recurse=False):
-                self.register_parameter(name, nn.Parameter(parameter.detach().half(), requires_grad=False))
-            if root:
-                for name, value in (("input_resolution", vision["image_size"]), ("vocab_size", text["vocab_size"]),
-                                    ("context_length", text["context_length"])):
-                    self.register_buffer(name, torch.tensor(value))
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x
-
-    torch.jit.save(torch.jit.script(Scripted(model)), folder / "model.pt")
+    write_archive(folder, model, vision, text)
     context = text["context_length"]
     return Golden(
         folder, TEXTS + MORE_TEXTS, simple_ids(reference, context),
         open_clip_prepare(size=vision["image_size"], **CLIP_STATISTICS),
         lambda texts: model.encode_text(reference(texts, context_length=context)), model.encode_image, model.logit_scale.exp(),
     )
+
+
+def residual(folder, seed, quick_gelu, full):
+    """A CLIP with OpenAI's modified residual network; of full size, RN50."""
+    vision = dict(image_size=64, layers=[1, 2, 1, 1], width=4)
+    if full:
+        vision = dict(image_size=224, layers=[3, 4, 6, 3], width=64)
+        text = dict(context_length=77, vocab_size=49408, width=512, heads=8, layers=12)
+        reference = SimpleTokenizer()
+    else:
+        reference = clip_tokenizer(folder, 60)
+        text = dict(context_length=20, vocab_size=reference.vocab_size, width=64, heads=1, layers=1, mlp_ratio=1.5)
+    model = CLIP(1024 if full else 20, vision, text, quick_gelu=quick_gelu).eval()
+    randomise(model, seed, 20.0)
+    # Statistics that fit the weights: with random ones, the embeddings of all pictures are nearly the same.
+    prepare = open_clip_prepare(size=vision["image_size"], **CLIP_STATISTICS)
+    with torch.no_grad():
+        model.visual.train()(torch.stack([prepare(picture(*spec[1:]))[1] for spec in PICTURES]))
+    model.eval()
+    return model, vision, text, reference
+
+
+def residual_golden(folder, model, vision, text, reference):
+    context = text["context_length"]
+    return Golden(
+        folder, TEXTS + MORE_TEXTS, simple_ids(reference, context),
+        open_clip_prepare(size=vision["image_size"], **CLIP_STATISTICS),
+        lambda texts: model.encode_text(reference(texts, context_length=context)), model.encode_image, model.logit_scale.exp(),
+    )
+
+
+def open_clip_resnet(folder, full=False):
+    model, vision, text, reference = residual(folder, 14, False, full)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors", metadata={"format": "pt"})
+    dimension = 1024 if full else 20
+    config_file(folder, dict(embed_dim=dimension, vision_cfg=vision | dict(patch_size=None), text_cfg=text), CLIP_STATISTICS)
+    return residual_golden(folder, model, vision, text, reference)
+
+
+def open_ai_resnet(folder, full=False):
+    model, vision, text, reference = residual(folder, 18, True, full)
+    for module in model.modules():
+        if not isinstance(module, nn.BatchNorm2d):
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data.half().float()
+    write_archive(folder, model, vision, text)
+    return residual_golden(folder, model, vision, text, reference)
 
 
 def chexzero(folder, full=False):
@@ -557,7 +617,7 @@ def malicious(path):
 FAMILIES = {
     "open-clip": plain_open_clip, "open-clip-bin": pickled_open_clip, "biomedclip": biomedclip, "trained": trained, "unimed": unimed,
     "siglip": siglip, "siglip2": siglip2,
-    "openai": open_ai, "chexzero": chexzero,
+    "openai": open_ai, "chexzero": chexzero, "open-clip-resnet": open_clip_resnet, "openai-resnet": open_ai_resnet,
 }
 
 

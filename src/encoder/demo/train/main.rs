@@ -12,8 +12,10 @@
 
 mod captions;
 mod model;
+mod pairs;
 mod pool;
 mod questions;
+mod statements;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -145,7 +147,7 @@ fn contrastive_loss(
     clip: &Towers,
     tokenizer: &Tokenizer,
     images: &tch::Tensor,
-    cells: &[captions::Cell],
+    cells: &[statements::Cell],
     sets: &[prompts::PromptSet],
     rng: &mut impl Rng,
 ) -> Result<tch::Tensor, Box<dyn Error>> {

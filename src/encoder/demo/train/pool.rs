@@ -6,57 +6,15 @@ use std::error::Error;
 use medivision_tui::encoder::Towers;
 use medivision_tui::encoder::{Preprocess, Tokenizer};
 use medivision_tui::media::{Picture, Pixels};
-use medivision_tui::phantom::{Anatomy, Finding, PhantomCondition, Plan, draw};
+use medivision_tui::phantom::{Anatomy, Finding, PhantomCondition, draw};
 use medivision_tui::prompts::PromptSet;
 use medivision_tui::scoring::{Logits, Mode, Scorer};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::Rng;
 use tch::{Kind, Tensor};
 
-use super::captions::Cell;
 use super::model::{PATCH, SIDE, unit_rows};
-use super::questions::anatomy_of_set;
-
-/// Phantoms are drawn in pairs of one patient that differ in the finding only, so that nothing else can tell them apart.
-/// Limbs are more frequent, as fractures are the hardest to recognise.
-const PAIRS: [(Anatomy, [PhantomCondition; 2]); 9] = [
-    (
-        Anatomy::Limb,
-        [PhantomCondition::Normal, PhantomCondition::Fracture],
-    ),
-    (
-        Anatomy::Chest,
-        [PhantomCondition::Normal, PhantomCondition::Pneumonia],
-    ),
-    (
-        Anatomy::Limb,
-        [PhantomCondition::Normal, PhantomCondition::Fracture],
-    ),
-    (
-        Anatomy::Head,
-        [PhantomCondition::Normal, PhantomCondition::Tumor],
-    ),
-    (
-        Anatomy::Chest,
-        [PhantomCondition::Normal, PhantomCondition::Tumor],
-    ),
-    (
-        Anatomy::Limb,
-        [PhantomCondition::Normal, PhantomCondition::Fracture],
-    ),
-    (
-        Anatomy::Chest,
-        [PhantomCondition::Pneumonia, PhantomCondition::Tumor],
-    ),
-    (
-        Anatomy::Head,
-        [PhantomCondition::Normal, PhantomCondition::Tumor],
-    ),
-    (
-        Anatomy::Limb,
-        [PhantomCondition::Normal, PhantomCondition::Fracture],
-    ),
-];
+use super::pairs::{cell, plan};
+use super::statements::{Cell, anatomy_of_set};
 
 /// The findings that the auxiliary head distinguishes.
 pub const KINDS: [PhantomCondition; 3] = [
@@ -64,11 +22,6 @@ pub const KINDS: [PhantomCondition; 3] = [
     PhantomCondition::Tumor,
     PhantomCondition::Fracture,
 ];
-
-fn cell(index: usize) -> Cell {
-    let (anatomy, conditions) = PAIRS[index / 2 % PAIRS.len()];
-    (anatomy, conditions[index % 2])
-}
 
 const PIXELS: usize = (SIDE * SIDE) as usize;
 
@@ -174,29 +127,7 @@ fn prepare(
     preprocess: &Preprocess,
     slot: &mut [u8],
 ) -> Result<Vec<Finding>, Box<dyn Error>> {
-    let (anatomy, condition) = cell(index);
-    // Both phantoms of a pair show the same patient.
-    let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(index as u64 / 2));
-    let short = rng.random_range(130.0_f32..270.0);
-    let long = short * rng.random_range(1.0_f32..1.14);
-    let (width, height) = if rng.random_bool(0.5) {
-        (short, long)
-    } else {
-        (long, short)
-    };
-    let level = if rng.random_bool(0.5) {
-        rng.random_range(-1.0..1.0)
-    } else {
-        0.0
-    };
-    let plan = Plan {
-        anatomy,
-        condition,
-        seed: rng.random(),
-        width: width as u32,
-        height: height as u32,
-        level,
-    };
+    let plan = plan(index, seed);
     let drawing = draw(&plan);
     let (width, height) = (drawing.width as f32, drawing.height as f32);
     let picture = Picture {

@@ -12,8 +12,8 @@ use rand::Rng;
 use rand::seq::{IndexedRandom, IteratorRandom};
 use tch::{Kind, Tensor};
 
-use super::captions::{Cell, STATEMENTS, TEMPLATES};
 use super::model::unit_rows;
+use super::statements::{Cell, STATEMENTS, Statement, TEMPLATES, anatomy_of_set};
 
 /// Captions per step for the loss from texts to images.
 const CAPTIONS_PER_STEP: usize = 10;
@@ -146,7 +146,7 @@ impl Questions {
             .map(|&condition| {
                 // The first statement that is true of exactly this condition in every anatomy.
                 let everywhere = [Anatomy::Chest, Anatomy::Head, Anatomy::Limb];
-                let fits = |statement: &&super::captions::Statement| {
+                let fits = |statement: &&Statement| {
                     everywhere.iter().all(|&anatomy| {
                         conditions.iter().all(|&other| {
                             (statement.holds)((anatomy, other)) == (other == condition)
@@ -237,16 +237,6 @@ impl Questions {
             .tr() // [captions, batch]
             .log_softmax(1, Kind::Float); // [captions, batch]
         -(targets * log_probabilities).sum(Kind::Float) / rows as f64 // scalar
-    }
-}
-
-/// The anatomy that a built-in set is for; `None` for all.
-pub fn anatomy_of_set(set: &str) -> Option<Anatomy> {
-    match set {
-        "chest-xray" => Some(Anatomy::Chest),
-        "brain-mri" => Some(Anatomy::Head),
-        "bone-xray" => Some(Anatomy::Limb),
-        _ => None,
     }
 }
 

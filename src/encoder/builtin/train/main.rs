@@ -1,0 +1,292 @@
+//! Trains the built-in model: a small CLIP on labelled public images and phantoms, from random weights, with a fixed seed.
+//!
+//! ```text
+//! cargo run --release --example train-builtin -- DATA OUT [--minutes N] [--exclude-source NAME]…
+//! cargo run --release --example train-builtin -- DATA OUT --measure
+//! ```
+//!
+//! DATA holds `manifest.csv` and the sources' tar files. OUT receives the model in open_clip's layout, weights in f16, every few
+//! minutes, and `training.safetensors`, from which the same command resumes after any interruption; without that file it starts
+//! anew. The learning rate follows the steps, or the minutes (150 unless given) where those pass faster, so that a slow machine
+//! ends in time, after fewer steps. Sources named by `--exclude-source` are not trained on. `--measure` prints the figures of the
+//! model in OUT.
+
+mod augment;
+mod claims;
+mod control;
+mod facts;
+mod loss;
+mod measure;
+mod model;
+#[path = "../../demo/train/pairs.rs"]
+mod pairs;
+mod pool;
+mod state;
+#[path = "../../demo/train/statements.rs"]
+mod statements;
+mod texts;
+
+use std::error::Error;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use medivision_tui::encoder::{Tokenizer, Towers, limit_threads};
+use medivision_tui::prompts::{self, PromptSet};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tch::Tensor;
+
+use facts::Facts;
+use loss::Questions;
+use measure::Exam;
+use model::{MEAN, SIDE, STD, Variables, unit_rows};
+use pool::{Batch, Pool};
+use state::Training;
+
+const SEED: u64 = 20_261_127;
+/// Number of phantoms for training.
+const PHANTOMS: usize = 9_000;
+/// Steps of a whole training.
+const STEPS: i64 = 14_000;
+const WARM_UP_STEPS: f64 = 300.0;
+const LEARNING_RATE: f64 = 2.0e-3;
+/// CLIP's own maximum of the factor from cosine to logit.
+const MAX_SCALE: f64 = 100.0;
+/// Time between two checkpoints.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(180);
+/// Steps between two lines of progress.
+const PROGRESS_STEPS: i64 = 50;
+/// Steps between two short examinations.
+const EXAM_STEPS: i64 = 1000;
+/// A step that takes longer was interrupted, by a laptop's sleep for example, and counts only this much.
+const MAX_STEP_SECONDS: f64 = 20.0;
+
+const USAGE: &str = "usage: train-builtin DATA OUT [--minutes N] [--exclude-source NAME]... | train-builtin DATA OUT --measure";
+
+/// The command line.
+struct Arguments {
+    data: PathBuf,
+    out: PathBuf,
+    minutes: f64,
+    excluded: Vec<String>,
+    measure: bool,
+}
+
+impl Arguments {
+    fn parse() -> Result<Self, Box<dyn Error>> {
+        let (mut folders, mut excluded, mut minutes, mut measure) =
+            (Vec::new(), Vec::new(), 150.0, false);
+        let mut all = std::env::args().skip(1);
+        while let Some(argument) = all.next() {
+            match argument.as_str() {
+                "--minutes" => minutes = all.next().ok_or(USAGE)?.parse()?,
+                "--exclude-source" => excluded.push(all.next().ok_or(USAGE)?),
+                "--measure" => measure = true,
+                _ if argument.starts_with('-') => return Err(USAGE.into()),
+                _ => folders.push(PathBuf::from(argument)),
+            }
+        }
+        let [data, out] = <[PathBuf; 2]>::try_from(folders).map_err(|_| USAGE)?;
+        Ok(Self {
+            data,
+            out,
+            minutes,
+            excluded,
+            measure,
+        })
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse()?;
+    wait_without_spinning()?;
+    limit_threads(std::thread::available_parallelism().map_or(1, |n| n.get().min(2)));
+    let sets = prompts::all(None)?;
+    if arguments.measure {
+        let exam = Exam::new(&arguments.data, &arguments.out, 900, 1, true)?;
+        eprint!("{}", exam.report(&arguments.out, &sets)?);
+        return Ok(());
+    }
+    train(&arguments, &sets)
+}
+
+/// Starts the program again with libtorch's threads told to sleep while they wait. Otherwise they take the time of the thread that
+/// prepares images, and on a machine that does other work, too, most of the time is lost.
+fn wait_without_spinning() -> Result<(), Box<dyn Error>> {
+    const SETTING: &str = "OMP_WAIT_POLICY";
+    if std::env::var_os(SETTING).is_some() {
+        return Ok(());
+    }
+    let mut command = std::process::Command::new(std::env::current_exe()?);
+    let command = command.args(std::env::args_os().skip(1));
+    Err(command
+        .env(SETTING, "passive")
+        .env("GOMP_SPINCOUNT", "0")
+        .exec()
+        .into())
+}
+
+/// The files beside the weights.
+struct Settings {
+    config: String,
+    tokenizer: String,
+}
+
+impl Settings {
+    /// The settings of a model that knows the words of all texts.
+    fn new(sets: &[PromptSet]) -> Self {
+        let words = texts::words(sets);
+        Self {
+            config: model::config_json(words.len() + 4),
+            tokenizer: model::tokenizer_json(&words),
+        }
+    }
+
+    fn write(&self, out: &Path) -> Result<(), Box<dyn Error>> {
+        model::write(&out.join("open_clip_config.json"), self.config.as_bytes())?;
+        model::write(&out.join("tokenizer.json"), self.tokenizer.as_bytes())
+    }
+}
+
+fn train(arguments: &Arguments, sets: &[PromptSet]) -> Result<(), Box<dyn Error>> {
+    let out = &arguments.out;
+    std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
+    let settings = Settings::new(sets);
+    let tokenizer = Tokenizer::from_json(settings.tokenizer.as_bytes(), model::CONTEXT)?;
+    let (weights, checkpoint) = (
+        out.join("open_clip_model.safetensors"),
+        out.join("training.safetensors"),
+    );
+    tch::manual_seed(SEED as i64);
+    let mut training = Training::new(Variables::random(tokenizer.vocabulary()));
+    if checkpoint.exists() {
+        training.resume(&checkpoint)?;
+        eprintln!(
+            "resumed after step {} and {:.0} minutes",
+            training.step,
+            training.seconds / 60.0
+        );
+    }
+    settings.write(out)?;
+    let clip = training.variables.towers(&settings.config)?;
+    training.variables.export(&weights)?;
+    eprintln!(
+        "{} values, {} words; reading images and drawing phantoms",
+        training.variables.count(),
+        tokenizer.vocabulary()
+    );
+    let pool = Pool::new(&arguments.data, &arguments.excluded, PHANTOMS, SEED)?;
+    let exam = Exam::new(&arguments.data, out, 180, 4, false)?;
+    eprintln!("{} images", pool.len());
+    let budget = arguments.minutes * 60.0;
+    let (sender, batches) = std::sync::mpsc::sync_channel(2);
+    std::thread::scope(|scope| {
+        let first = training.step;
+        let pool = &pool;
+        scope.spawn(move || {
+            // It ends with the receiver.
+            (first..)
+                .try_for_each(|step| sender.send(pool.batch(&mut random(step, 0))).map_err(drop))
+                .ok()
+        });
+        let mut saved = Instant::now();
+        let mut sums = Progress::default();
+        loop {
+            let progress = (training.step as f64 / STEPS as f64).max(training.seconds / budget);
+            let is_over = progress >= 1.0;
+            if is_over || saved.elapsed() >= CHECKPOINT_INTERVAL {
+                training.save(&checkpoint)?;
+                training.variables.export(&weights)?;
+                saved = Instant::now();
+            }
+            if is_over || (training.step % EXAM_STEPS == 0 && training.step > first) {
+                training.variables.export(&weights)?;
+                eprint!("{}", exam.report(out, sets)?);
+            }
+            if is_over {
+                break;
+            }
+            let started = Instant::now();
+            let batch = batches.recv()?;
+            let count = batch.facts.len();
+            let loss = step(&mut training, &clip, &tokenizer, sets, batch, progress)?;
+            let seconds = started.elapsed().as_secs_f64().min(MAX_STEP_SECONDS);
+            training.seconds += seconds;
+            sums.add(loss, count, seconds);
+            if training.step % PROGRESS_STEPS == 0 {
+                let minutes = training.seconds / 60.0;
+                let scale = clip.logit_scale().double_value(&[]).exp();
+                eprintln!(
+                    "step {} {:.1} % {minutes:.1} min scale {scale:.1} {}",
+                    training.step,
+                    100.0 * progress,
+                    sums.line()
+                );
+                sums = Progress::default();
+            }
+        }
+        drop(batches);
+        Ok(())
+    })
+}
+
+/// Sums since the last line of progress.
+#[derive(Default)]
+struct Progress {
+    steps: usize,
+    loss: f64,
+    images: usize,
+    seconds: f64,
+}
+
+impl Progress {
+    fn add(&mut self, loss: f64, images: usize, seconds: f64) {
+        self.steps += 1;
+        self.loss += loss;
+        self.images += images;
+        self.seconds += seconds;
+    }
+
+    fn line(&self) -> String {
+        let mean = self.loss / self.steps.max(1) as f64;
+        format!(
+            "loss {mean:.3} {:.0} images/s",
+            self.images as f64 / self.seconds.max(1e-9)
+        )
+    }
+}
+
+/// The random numbers of a step, for one of several purposes.
+fn random(step: i64, purpose: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(SEED.wrapping_add(step as u64));
+    rng.set_stream(purpose);
+    rng
+}
+
+/// One step of training; returns its loss. `progress`: from 0 to 1.
+fn step(
+    training: &mut Training,
+    clip: &Towers,
+    tokenizer: &Tokenizer,
+    sets: &[PromptSet],
+    batch: Batch,
+    progress: f64,
+) -> Result<f64, Box<dyn Error>> {
+    let facts: &[Facts] = &batch.facts;
+    let pixels = Tensor::from_slice(&batch.bytes).view([facts.len() as i64, 3, SIDE, SIDE]); // [batch, 3, SIDE, SIDE]
+    let pixels = (pixels.to_kind(tch::Kind::Float) / 255.0 - MEAN) / STD; // [batch, 3, SIDE, SIDE]
+    let images = unit_rows(&clip.image_features(&pixels)?); // [batch, d]
+    let questions = Questions::draw(sets, facts, &mut random(training.step, 1));
+    let loss = questions.loss(clip, tokenizer, &images)?; // scalar
+    let warm = ((training.step + 1) as f64 / WARM_UP_STEPS).min(1.0);
+    let cosine = 0.5 * (1.0 + (std::f64::consts::PI * progress.min(1.0)).cos());
+    training.descend(&loss, LEARNING_RATE * warm * (0.01 + 0.99 * cosine));
+    tch::no_grad(|| {
+        let _ = clip
+            .logit_scale()
+            .shallow_clone()
+            .clamp_(0.0, MAX_SCALE.ln());
+    });
+    Ok(loss.double_value(&[]))
+}

@@ -1,0 +1,233 @@
+//! The optimizer (AdamW, Loshchilov & Hutter 2019), and the checkpoint from which a training resumes.
+
+use std::error::Error;
+use std::path::Path;
+
+use tch::Tensor;
+
+use super::model::Variables;
+
+const BETA1: f64 = 0.9;
+const BETA2: f64 = 0.98;
+const EPS: f64 = 1e-8;
+const WEIGHT_DECAY: f64 = 0.05;
+/// Maximum norm of the gradient of all tensors together.
+const MAX_GRADIENT: f64 = 1.0;
+
+/// All that changes during training. Every random choice of a step follows from the seed and the step's number, so that no
+/// state of a generator belongs to it.
+pub struct Training {
+    /// The model's tensors.
+    pub variables: Variables,
+    /// Means of the gradients and of their squares, in the order of the trained tensors.
+    moments: Vec<[Tensor; 2]>,
+    /// Steps done.
+    pub step: i64,
+    /// Seconds spent on them.
+    pub seconds: f64,
+}
+
+impl Training {
+    /// A training at its start.
+    pub fn new(variables: Variables) -> Self {
+        let moments = variables
+            .trained
+            .values()
+            .map(|v| [v.zeros_like(), v.zeros_like()].map(|m| m.set_requires_grad(false)));
+        let moments = moments.collect();
+        Self {
+            variables,
+            moments,
+            step: 0,
+            seconds: 0.0,
+        }
+    }
+
+    /// One step of the optimizer along the gradient of `loss`; returns the gradient's norm. A gradient that is not finite
+    /// changes nothing.
+    pub fn descend(&mut self, loss: &Tensor, rate: f64) -> f64 {
+        for variable in self.variables.trained.values() {
+            let mut gradient = variable.grad();
+            if gradient.defined() {
+                let _ = gradient.zero_();
+            }
+        }
+        loss.backward();
+        let _guard = tch::no_grad_guard();
+        self.step += 1;
+        let gradients: Vec<Option<Tensor>> = self
+            .variables
+            .trained
+            .values()
+            .map(|v| Some(v.grad()).filter(Tensor::defined))
+            .collect();
+        let squares: Vec<Tensor> = gradients.iter().flatten().map(Tensor::norm).collect();
+        let norm = Tensor::stack(&squares, 0).norm().double_value(&[]);
+        if !norm.is_finite() {
+            return norm;
+        }
+        let clip = (MAX_GRADIENT / (norm + 1e-6)).min(1.0);
+        let (one, two) = (
+            1.0 - BETA1.powi(self.step as i32),
+            1.0 - BETA2.powi(self.step as i32),
+        );
+        for ((variable, [mean, square]), gradient) in self
+            .variables
+            .trained
+            .values()
+            .zip(&mut self.moments)
+            .zip(gradients)
+        {
+            let Some(gradient) = gradient else { continue };
+            let gradient = gradient * clip;
+            let _ = mean
+                .g_mul_scalar_(BETA1)
+                .g_add_(&(&gradient * (1.0 - BETA1)));
+            let _ = square
+                .g_mul_scalar_(BETA2)
+                .g_add_(&(&gradient * &gradient * (1.0 - BETA2)));
+            let step = &*mean / one / ((&*square / two).sqrt() + EPS);
+            let mut variable = variable.shallow_clone();
+            // Norms, biases and the scale are not pulled towards 0.
+            if variable.dim() > 1 {
+                let _ = variable.g_mul_scalar_(1.0 - rate * WEIGHT_DECAY);
+            }
+            let _ = variable.g_sub_(&(step * rate));
+        }
+        norm
+    }
+
+    /// All tensors by the names that the checkpoint gives them.
+    fn named(&self) -> Vec<(String, Tensor)> {
+        let variables = &self.variables;
+        let mut all: Vec<(String, Tensor)> = Vec::new();
+        for ((name, variable), [mean, square]) in variables.trained.iter().zip(&self.moments) {
+            all.push((format!("trained.{name}"), variable.detach()));
+            all.push((format!("mean.{name}"), mean.shallow_clone()));
+            all.push((format!("square.{name}"), square.shallow_clone()));
+        }
+        all.extend(
+            variables
+                .statistics
+                .iter()
+                .map(|(name, tensor)| (format!("statistics.{name}"), tensor.shallow_clone())),
+        );
+        all
+    }
+
+    /// Writes the checkpoint, complete or not at all.
+    pub fn save(&self, path: &Path) -> Result<(), Box<dyn Error>> {
+        let mut all = self.named();
+        all.push(("step".to_owned(), Tensor::from_slice(&[self.step])));
+        all.push(("seconds".to_owned(), Tensor::from_slice(&[self.seconds])));
+        let new = path.with_extension("new");
+        Tensor::write_safetensors(&all, &new)?;
+        Ok(std::fs::rename(&new, path).map_err(|e| format!("{}: {e}", path.display()))?)
+    }
+
+    /// Continues from a checkpoint of the same model.
+    pub fn resume(&mut self, path: &Path) -> Result<(), Box<dyn Error>> {
+        let saved: std::collections::BTreeMap<String, Tensor> =
+            Tensor::read_safetensors(path)?.into_iter().collect();
+        let get = |name: &str| {
+            saved.get(name).ok_or_else(|| {
+                format!(
+                    "{}: no `{name}`; it belongs to another model",
+                    path.display()
+                )
+            })
+        };
+        let _guard = tch::no_grad_guard();
+        for (name, mut tensor) in self.named() {
+            let values = get(&name)?;
+            if values.size() != tensor.size() {
+                return Err(format!(
+                    "{}: `{name}` has another shape; it belongs to another model",
+                    path.display()
+                )
+                .into());
+            }
+            tensor.copy_(values);
+        }
+        self.step = get("step")?.int64_value(&[0]);
+        self.seconds = get("seconds")?.double_value(&[0]);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    fn fresh() -> Training {
+        tch::manual_seed(3);
+        let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
+        let trained = [
+            ("a".to_owned(), random(&[3, 4])),
+            ("b".to_owned(), random(&[4])),
+        ];
+        let trained = trained.map(|(name, t)| (name, t.set_requires_grad(true)));
+        let statistics = BTreeMap::from([("s".to_owned(), random(&[2]))]);
+        Training::new(Variables {
+            trained: trained.into(),
+            statistics,
+        })
+    }
+
+    fn advance(training: &mut Training, steps: i64) {
+        for _ in 0..steps {
+            let v = &training.variables.trained;
+            let target = (training.step as f64).sin();
+            let loss = ((&v["a"] * &v["b"]).sum(Kind::Float) - target).square();
+            training.descend(&loss, 0.01);
+            let _ = training.variables.statistics["s"]
+                .shallow_clone()
+                .g_mul_scalar_(0.9);
+        }
+    }
+
+    #[test]
+    fn a_training_that_was_interrupted_ends_where_an_uninterrupted_one_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("training.safetensors");
+        let mut whole = fresh();
+        advance(&mut whole, 7);
+        let mut first = fresh();
+        advance(&mut first, 4);
+        first.seconds = 2.5;
+        first.save(&path).unwrap();
+        let mut second = fresh();
+        second.resume(&path).unwrap();
+        assert_eq!((second.step, second.seconds), (4, 2.5));
+        advance(&mut second, 3);
+        for ((name, one), (_, other)) in whole.named().iter().zip(second.named()) {
+            assert!(one.allclose(&other, 0.0, 0.0, false), "{name}");
+        }
+        assert!(!whole.variables.trained["a"].allclose(
+            &first.variables.trained["a"],
+            1e-6,
+            1e-6,
+            false
+        ));
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_model_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("training.safetensors");
+        Tensor::write_safetensors(
+            &[("trained.a", Tensor::zeros([1], (Kind::Float, Device::Cpu)))],
+            &path,
+        )
+        .unwrap();
+        let error = fresh().resume(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("training.safetensors") && error.contains("another model"),
+            "{error}"
+        );
+    }
+}
