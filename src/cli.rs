@@ -241,6 +241,15 @@ pub enum Command {
   medivision-tui eval truth.csv
   medivision-tui eval chest --prompts chest-xray --map healthy=normal")]
     Eval(EvalArgs),
+    /// Fit probabilities and thresholds to known labels
+    ///
+    /// What is found is kept beside the library, and from then on applies to this model with this prompt set in this mode:
+    /// probabilities that hold on such images, a `confident` of which at most one in twenty was wrong, and the answers that contain
+    /// the true label nine times in ten.
+    #[command(after_help = "Examples:
+  medivision-tui calibrate truth.csv --prompts chest-xray
+  medivision-tui calibrate chest --prompts chest-xray --mode multi")]
+    Calibrate(CalibrateArgs),
     /// Measure the speed of each stage on this machine
     Bench(BenchArgs),
     /// List, describe, pull and verify models
@@ -374,6 +383,37 @@ pub struct InspectArgs {
 /// `eval`
 #[derive(Debug, Args)]
 pub struct EvalArgs {
+    /// The labelled images.
+    #[command(flatten)]
+    pub labelled: LabelledArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Number of bootstrap draws for the confidence intervals; 0 for no intervals
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = draws)]
+    pub draws: usize,
+    /// Random seed for the bootstrap
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// `calibrate`
+#[derive(Debug, Args)]
+pub struct CalibrateArgs {
+    /// The labelled images.
+    #[command(flatten)]
+    pub labelled: LabelledArgs,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Only print what was found
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Images whose labels are known, and how they are classified.
+#[derive(Debug, Args)]
+pub struct LabelledArgs {
     /// Folder with a truth.csv, folder with one subfolder per condition, or table with the columns `path` and `label`
     #[arg(value_name = "DIR|CSV")]
     pub labels: PathBuf,
@@ -392,15 +432,6 @@ pub struct EvalArgs {
     /// Decode large JPEG files at full resolution, not at reduced scale
     #[arg(long)]
     pub exact: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Number of bootstrap draws for the confidence intervals; 0 for no intervals
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = draws)]
-    pub draws: usize,
-    /// Random seed for the bootstrap
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
 }
 
 /// `bench`

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod browse;
+pub mod calibrate;
 pub mod classify;
 pub mod completions;
 pub mod demo;
@@ -38,11 +39,12 @@ use crate::encoder::hub::is_offline_by_environment;
 use crate::encoder::{Device, Fit, ModelOptions, ModelSource, Precision};
 use crate::engine::{self, Factory, Settings};
 use crate::exec::CommandLine;
-use crate::library::Library;
 use crate::library::export::ResultFormat;
+use crate::library::{Library, calibrations};
 use crate::media::budget;
 use crate::prompts::{DEFAULT, PromptSet, Prompts};
 use crate::rules::{Rule, Rules};
+use crate::scoring::calibration::Calibrations;
 
 /// Exit codes, a contract with scripts.
 pub mod exit {
@@ -333,6 +335,18 @@ impl CommandSetup {
         Some(library)
     }
 
+    /// What labelled images said about scores; files that cannot be used are named.
+    pub fn calibrations(&self) -> Calibrations {
+        let Some(library) = &self.library else {
+            return Calibrations::default();
+        };
+        let (all, faults) = calibrations::load(&calibrations::folder(library));
+        for fault in faults {
+            print::message(crate::media::clean(&fault));
+        }
+        all
+    }
+
     /// A factory that opens the model on the thread that will own it.
     pub fn factory(&self, fit: Option<Fit>) -> Factory {
         let (source, options) = (self.source.clone(), self.options(fit));
@@ -408,6 +422,7 @@ impl ResultArgs {
         Settings {
             prompts,
             mode: self.mode,
+            calibrations: setup.calibrations(),
             frames: self.frames,
             batch_size: self.batch_size.map(usize::from),
             decode_threads: self.jobs.map(usize::from),

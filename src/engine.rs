@@ -32,6 +32,7 @@ use crate::encoder::{Encoder, EncoderError};
 use crate::library::{Library, Outcome};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
+use crate::scoring::calibration::Calibrations;
 use lanes::Lanes;
 pub use lanes::{Closed, Lane};
 pub use pool::StoredFile;
@@ -82,6 +83,8 @@ pub struct Settings {
     pub prompts: Prompts,
     /// Whether one condition applies, or each on its own.
     pub mode: Mode,
+    /// What labelled images say about the scores of models and prompt sets.
+    pub calibrations: Calibrations,
     /// Which frames of multi-frame files.
     pub frames: FrameSelection,
     /// Maximum batch size; `None` means the engine's own.

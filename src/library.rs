@@ -1,6 +1,7 @@
 //! Results: a [`Record`] or a [`Failure`] per file or frame, their output formats, and the library.
 
 mod aggregate;
+pub mod calibrations;
 pub mod export;
 pub mod json;
 pub mod search;
@@ -70,6 +71,8 @@ pub struct Record {
     pub prompts_digest: String,
     /// How the conditions relate.
     pub mode: Mode,
+    /// Whether the probabilities were fitted to labelled images.
+    pub calibrated: bool,
     /// The device that computed it.
     pub device: String,
     /// The time: RFC 3339, UTC, whole seconds.
@@ -104,6 +107,7 @@ impl Record {
             prompts: provenance.prompts.name.clone(),
             prompts_digest: provenance.prompts.digest.clone(),
             mode: provenance.mode,
+            calibrated: provenance.calibrated,
             at: now(),
             ..self.clone()
         }
@@ -150,6 +154,8 @@ pub struct Provenance<'a> {
     pub prompts: &'a PromptSet,
     /// How the conditions relate.
     pub mode: Mode,
+    /// Whether the probabilities were fitted to labelled images.
+    pub calibrated: bool,
 }
 
 /// Makes the record of a verdict, with the current time.
@@ -181,6 +187,7 @@ pub fn record(
         prompts: provenance.prompts.name.clone(),
         prompts_digest: provenance.prompts.digest.clone(),
         mode: provenance.mode,
+        calibrated: provenance.calibrated,
         device: provenance.card.device.clone(),
         at: now(),
         notice: NOTICE,

@@ -120,6 +120,7 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
         Some(Command::Search(arguments)) => commands::search::run(arguments, &setup),
         Some(Command::Inspect(arguments)) => commands::inspect::run(arguments),
         Some(Command::Eval(arguments)) => commands::eval::run(arguments, &setup),
+        Some(Command::Calibrate(arguments)) => commands::calibrate::run(arguments, &setup),
         Some(Command::Bench(arguments)) => commands::bench::run(arguments, &setup),
         Some(Command::Models(arguments)) => commands::models::run(&arguments.action, &setup),
         Some(Command::Prompts(arguments)) => {

@@ -5,12 +5,14 @@
 //! bias`.
 
 pub mod agreement;
+pub mod calibration;
 mod decider;
 pub mod metrics;
 
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::prompts::PromptSet;
+use calibration::Calibration;
 pub use decider::{Decider, ScoreRow};
 
 /// How the conditions of a prompt set relate.
@@ -102,6 +104,9 @@ pub struct Verdict {
     /// How likely it is that the image is abnormal: in `single` mode 1 less that of the normal conditions, in `multi` mode the
     /// highest among the abnormal conditions. Sorts files; not part of a result.
     pub urgency: f64,
+    /// The conditions of which one is the true one with a probability of [`calibration::COVERAGE`], the most probable first; empty
+    /// unless calibrated. Not part of a result.
+    pub answers: Vec<String>,
 }
 
 impl Serialize for Verdict {
@@ -143,6 +148,7 @@ pub struct Scorer {
     logits: Logits,
     mode: Mode,
     decider: Decider,
+    calibration: Option<Calibration>,
 }
 
 impl Scorer {
@@ -156,10 +162,13 @@ impl Scorer {
         let mut conditions = Vec::with_capacity(set.conditions.len());
         for condition in &set.conditions {
             let present = mean_direction(&encode(&set.texts(&condition.phrases))?);
-            let absent = match mode {
-                Mode::Multi if !logits.needs_absent_phrases() => None,
-                Mode::Single => None,
-                Mode::Multi => Some(mean_direction(&encode(&set.texts(&condition.absent))?)),
+            // Each condition's own pair, for every family: the cosines of presence and absence differ less between models than a
+            // single one.
+            let has_pair = mode == Mode::Multi && !condition.absent.is_empty();
+            let absent = if has_pair {
+                Some(mean_direction(&encode(&set.texts(&condition.absent))?))
+            } else {
+                None
             };
             conditions.push(EncodedCondition { present, absent });
         }
@@ -168,7 +177,26 @@ impl Scorer {
             logits,
             mode,
             decider: Decider::new(set, mode),
+            calibration: None,
         })
+    }
+
+    /// Applies what labelled images say about the scores.
+    #[must_use]
+    pub fn calibrated(self, calibration: Option<Calibration>) -> Self {
+        Self {
+            decider: match &calibration {
+                Some(calibration) => self.decider.calibrated(calibration),
+                None => self.decider,
+            },
+            calibration,
+            ..self
+        }
+    }
+
+    /// Whether the probabilities are calibrated.
+    pub fn is_calibrated(&self) -> bool {
+        self.calibration.is_some()
     }
 
     /// Scores an image by its unit embedding.
@@ -192,6 +220,22 @@ impl Scorer {
                 .map(|(condition, &present)| self.probability_alone(condition, present, embedding))
                 .collect(),
         };
+        let Some(calibration) = &self.calibration else {
+            return self.decided(probabilities, similarities);
+        };
+        let answers = calibration.answers(&probabilities);
+        let names = self.decider.names();
+        let probabilities = calibration.probabilities(probabilities, &names);
+        let mut answers: Vec<usize> = answers;
+        answers.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]));
+        let answers = answers.iter().map(|at| names[*at].to_owned()).collect();
+        Verdict {
+            answers,
+            ..self.decided(probabilities, similarities)
+        }
+    }
+
+    fn decided(&self, probabilities: Vec<f64>, similarities: Vec<f64>) -> Verdict {
         let rows = probabilities.into_iter().zip(similarities);
         let rows = rows.map(|(probability, similarity)| ScoreRow {
             probability,

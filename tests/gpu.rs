@@ -11,6 +11,7 @@ use medivision_tui::engine::{self, Engine, Event, FrameSelection, Job, Lane, Set
 use medivision_tui::media::{Picture, Pixels};
 use medivision_tui::phantom::{Anatomy, Plan, draw};
 use medivision_tui::prompts::{self, Prompts};
+use medivision_tui::scoring::calibration::Calibrations;
 use medivision_tui::scoring::{Logits, Mode, Scorer};
 
 const GPU: Device = Device::Cuda(0);
@@ -170,6 +171,7 @@ fn classify(folder: &Path, count: usize, spoil: impl FnOnce()) -> Vec<String> {
     let settings = Settings {
         prompts: Prompts::select("general", None).expect("ships"),
         mode: Mode::Single,
+        calibrations: Calibrations::default(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: None,

@@ -17,6 +17,7 @@ use medivision_tui::prompts::Prompts;
 use medivision_tui::rules::Rules;
 use medivision_tui::runtime::{ChoiceSources, FolderStateStore, Loop, Services};
 use medivision_tui::scoring::Mode;
+use medivision_tui::scoring::calibration::Calibrations;
 use medivision_tui::ui;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -215,6 +216,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
     let settings = Settings {
         prompts: Prompts::select("general", None).expect("ships"),
         mode: Mode::Single,
+        calibrations: Calibrations::default(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: Some(1),

@@ -17,7 +17,8 @@ use super::text;
 use super::urgency::UrgencyLevel;
 use crate::library::{NOTICE, Record};
 use crate::media::FileFormat;
-use crate::scoring::{Decision, Mode};
+use crate::scoring::calibration::COVERAGE;
+use crate::scoring::{Decision, Mode, Verdict};
 
 /// A line of the result panel. All text is safe to show and fits the width asked for, except that of facts.
 #[derive(Clone, Debug, PartialEq)]
@@ -373,6 +374,7 @@ impl ResultPanel<'_> {
         }
         if !rejected {
             lines.extend(wrapped(&verdict.description, width, Detail::Text));
+            lines.extend(answers(verdict).map(|words| Detail::Fact("answer", words)));
             lines.extend(self.bars(record));
         }
         lines
@@ -521,6 +523,17 @@ pub(crate) fn whole_percent(probability: f64) -> String {
     }
 }
 
+/// `pneumonia or normal (90 %)`: the conditions of which one is the true one that often; `None` unless that is known.
+fn answers(verdict: &Verdict) -> Option<String> {
+    let names: Vec<String> = verdict
+        .answers
+        .iter()
+        .map(|name| text::safe_str(name))
+        .collect();
+    let often = (COVERAGE * 100.0).round();
+    (!names.is_empty()).then(|| format!("{} ({often} %)", names.join(" or ")))
+}
+
 fn facts(record: &Record) -> Vec<Detail> {
     let kind = match record.kind {
         FileFormat::Jpeg => "JPEG",
@@ -537,6 +550,13 @@ fn facts(record: &Record) -> Vec<Detail> {
         "mode",
         (record.mode == Mode::Multi).then(|| "each condition separately".to_owned()),
     );
+    // Until they are calibrated, scores are not probabilities.
+    let scores = if record.calibrated {
+        "calibrated probabilities"
+    } else {
+        "not calibrated"
+    };
+    fact("scores", Some(scores.to_owned()));
     fact(
         "file",
         Some(format!("{kind} {} × {}", record.width, record.height)),

@@ -54,6 +54,7 @@ pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<
     let settings = Settings {
         prompts,
         mode: Mode::Single,
+        calibrations: setup.calibrations(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: None,

@@ -20,6 +20,7 @@ use crate::library::{Outcome, Record};
 use crate::media::padded;
 use crate::prompts::PromptSet;
 use crate::scoring::Decision;
+use crate::scoring::calibration::Calibrations;
 use crate::scoring::metrics::{Case, Estimate, Evaluation};
 use labels::{LabelNames, Labelled};
 
@@ -30,6 +31,7 @@ struct EvalReport {
     model_digest: String,
     prompts: String,
     prompts_digest: String,
+    calibrated: bool,
     failed: usize,
     rejected: usize,
     interrupted: bool,
@@ -41,10 +43,32 @@ struct EvalReport {
 
 /// Evaluates; returns the exit code.
 pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault> {
+    let calibrations = setup.calibrations();
+    with_outcomes(&arguments.labelled, setup, calibrations, |classified| {
+        print_report(arguments, classified)
+    })
+}
+
+/// Labelled images with what the model says of them.
+pub(super) struct ClassifiedLabels<'a> {
+    /// The prompt set whose conditions are the labels.
+    pub set: &'a PromptSet,
+    files: &'a [Labelled],
+    outcomes: &'a Outcomes,
+    pub interrupted: bool,
+}
+
+/// Classifies labelled images, passes them to `report`, and returns its exit code, or that of an interruption.
+pub(super) fn with_outcomes(
+    arguments: &cli::LabelledArgs,
+    setup: &CommandSetup,
+    calibrations: Calibrations,
+    report: impl FnOnce(&ClassifiedLabels) -> Result<u8, Fault>,
+) -> Result<u8, Fault> {
     let prompts = setup.load_prompts()?;
     let [set] = prompts.sets() else {
         let text =
-            "eval needs one prompt set whose conditions are the labels; name it with --prompts";
+            "this needs one prompt set whose conditions are the labels; name it with --prompts";
         return Err(Fault::usage(text));
     };
     let set = set.clone();
@@ -53,6 +77,7 @@ pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault>
     let settings = Settings {
         prompts,
         mode: arguments.mode,
+        calibrations,
         frames: arguments.frames,
         batch_size: None,
         decode_threads: None,
@@ -75,7 +100,12 @@ pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault>
     let ended = run.classify_all(Lane::Bulk, &inputs, &mut collected)?;
     progress.end();
     let interrupted = ended == RunEnd::Interrupted;
-    let code = print_report(arguments, &set, &files, &collected.outcomes, interrupted);
+    let code = report(&ClassifiedLabels {
+        set: &set,
+        files: &files,
+        outcomes: &collected.outcomes,
+        interrupted,
+    });
     if interrupted {
         if let Err(fault) = code {
             print::message(format_args!("interrupted: {}", fault.message));
@@ -118,54 +148,80 @@ impl BatchHandler<(usize, PathBuf), usize> for Collected {
     }
 }
 
-/// Prints errors and the report; returns the exit code.
-fn print_report(
-    arguments: &cli::EvalArgs,
-    set: &PromptSet,
-    files: &[Labelled],
-    outcomes: &Outcomes,
-    interrupted: bool,
-) -> Result<u8, Fault> {
-    let names: Vec<String> = set.conditions.iter().map(|c| c.name.clone()).collect();
-    let (mut cases, mut failed, mut rejected) = (Vec::new(), 0, Vec::new());
-    let mut sample: Option<&Record> = None;
-    for (index, outcome) in outcomes {
-        let file = &files[*index];
-        match outcome {
-            // As everywhere, files that are not images count only if they were named.
-            Err(failure) if !failure.content.is_image() && !file.named => {}
-            Err(failure) => {
-                failed += 1;
-                let (path, reason) = (shown(&file.path), &failure.message);
-                print::message(format_args!("{path}: {reason}"));
-            }
-            Ok(record) if record.verdict.decision == Decision::Rejected => {
-                rejected.push(record.verdict.reason.clone().unwrap_or_default());
-            }
-            Ok(record) => {
-                sample = Some(record);
-                cases.extend(case(&names, file.label, record));
+/// Labelled images as cases, and what became of the others.
+pub(super) struct LabelledCases<'a> {
+    /// The conditions' names.
+    pub names: Vec<String>,
+    pub cases: Vec<Case>,
+    pub failed: usize,
+    /// The reasons why images were rejected.
+    rejected: Vec<String>,
+    /// The last of the results.
+    pub sample: Option<&'a Record>,
+}
+
+impl ClassifiedLabels<'_> {
+    /// The images that have a result; errors are printed.
+    pub(super) fn cases(&self) -> LabelledCases<'_> {
+        let names: Vec<String> = self.set.conditions.iter().map(|c| c.name.clone()).collect();
+        let mut all = LabelledCases {
+            names,
+            cases: Vec::new(),
+            failed: 0,
+            rejected: Vec::new(),
+            sample: None,
+        };
+        for (index, outcome) in self.outcomes {
+            let file = &self.files[*index];
+            match outcome {
+                // As everywhere, files that are not images count only if they were named.
+                Err(failure) if !failure.content.is_image() && !file.named => {}
+                Err(failure) => {
+                    all.failed += 1;
+                    let (path, reason) = (shown(&file.path), &failure.message);
+                    print::message(format_args!("{path}: {reason}"));
+                }
+                Ok(record) if record.verdict.decision == Decision::Rejected => {
+                    let reason = record.verdict.reason.clone();
+                    all.rejected.push(reason.unwrap_or_default());
+                }
+                Ok(record) => {
+                    all.sample = Some(record);
+                    all.cases.extend(case(&all.names, file.label, record));
+                }
             }
         }
+        all
     }
-    let metrics = Evaluation::new(&names, &cases, arguments.draws, arguments.seed);
-    let (Some(metrics), Some(record)) = (metrics, sample) else {
-        let why = match rejected.first() {
-            Some(reason) => format!("{} rejected, because {reason}", rejected.len()),
-            None => format!("{failed} failed"),
+}
+
+impl LabelledCases<'_> {
+    /// The error if no image could be classified.
+    pub(super) fn none_classified(&self) -> Fault {
+        let why = match self.rejected.first() {
+            Some(reason) => format!("{} rejected, because {reason}", self.rejected.len()),
+            None => format!("{} failed", self.failed),
         };
-        return Err(Fault::unusable(format!(
-            "no image could be classified: {why}"
-        )));
+        Fault::unusable(format!("no image could be classified: {why}"))
+    }
+}
+
+/// Prints errors and the report; returns the exit code.
+fn print_report(arguments: &cli::EvalArgs, classified: &ClassifiedLabels) -> Result<u8, Fault> {
+    let all = classified.cases();
+    let metrics = Evaluation::new(&all.names, &all.cases, arguments.draws, arguments.seed);
+    let (Some(metrics), Some(record)) = (metrics, all.sample) else {
+        return Err(all.none_classified());
     };
     let report = EvalReport {
         model: record.model.clone(),
         model_digest: record.model_digest.clone(),
         prompts: record.prompts.clone(),
         prompts_digest: record.prompts_digest.clone(),
-        failed,
-        rejected: rejected.len(),
-        interrupted,
+        calibrated: record.calibrated,
+        failed: all.failed,
+        rejected: all.rejected.len(),
+        interrupted: classified.interrupted,
         seed: arguments.seed,
         draws: arguments.draws,
         metrics,
@@ -175,7 +231,7 @@ fn print_report(
     } else {
         print::lines(&table(&report))?;
     }
-    Ok(if failed > 0 {
+    Ok(if all.failed > 0 {
         exit::SOME_FAILED
     } else {
         exit::OK

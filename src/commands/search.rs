@@ -102,6 +102,7 @@ fn settings(arguments: &SearchArgs, setup: &CommandSetup) -> Result<Settings, Fa
     Ok(Settings {
         prompts: setup.load_prompts_by_rules()?,
         mode: Mode::Single,
+        calibrations: setup.calibrations(),
         frames: arguments.frames,
         batch_size: None,
         decode_threads: None,

@@ -59,7 +59,7 @@ pub fn run(
     }
     let series = arguments
         .stable_after
-        .map(|after| StableSeries::new(after, &prompts, settings.mode));
+        .map(|after| StableSeries::new(after, &prompts, settings.mode, &settings.calibrations));
     let output = WatchOutput::open(arguments, &prompts, settings.library.clone())?;
     let signals = signals::receive()?;
     let (sender, events) = unbounded();

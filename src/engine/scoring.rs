@@ -8,6 +8,7 @@ use crate::encoder::{Encoder, ModelCard};
 use crate::library::{self, Failure, ImageContent, Outcome, Provenance, Record};
 use crate::media::FrameOrder;
 use crate::prompts::{ImageTraits, Prompts};
+use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Logits, Mode, Scorer, Verdict};
 
 /// The reason why a model for phantoms rejects any other image.
@@ -27,10 +28,11 @@ pub(super) struct Scorers {
 }
 
 impl Scorers {
-    /// Encodes the prompts' texts. Also returns what the user should know of them, one sentence each.
+    /// Encodes the prompts' texts, and calibrates those for which labelled images did. Also returns what the user should know of them, one sentence each.
     pub(super) fn new(
         prompts: Prompts,
         mode: Mode,
+        calibrations: &Calibrations,
         encoder: &mut dyn Encoder,
     ) -> Result<(Self, Vec<String>), String> {
         let logits = Logits {
@@ -52,7 +54,9 @@ impl Scorers {
         for set in prompts.sets() {
             warnings.extend(phrases::warnings(set, encoder));
             let scorer = Scorer::new(set, mode, logits, |texts| encoder.encode_texts(texts));
-            scorers.push(scorer.map_err(|error| format!("prompt set `{}`: {error}", set.name))?);
+            let scorer = scorer.map_err(|error| format!("prompt set `{}`: {error}", set.name))?;
+            let calibration = calibrations.find(&encoder.card().digest, &set.digest, mode);
+            scorers.push(scorer.calibrated(calibration.cloned()));
         }
         let scorers = Self {
             prompts,
@@ -70,6 +74,7 @@ impl Scorers {
             card: &self.card,
             prompts: &self.prompts.sets()[set],
             mode: self.mode,
+            calibrated: self.scorers[set].is_calibrated(),
         };
         (&self.scorers[set], provenance)
     }

@@ -8,6 +8,7 @@ use super::*;
 use crate::encoder::{ModelCard, PreparedImage, Preprocess};
 use crate::media::ErrorKind;
 use crate::scoring::Decision;
+use crate::scoring::calibration::Calibrations;
 
 #[path = "tests/devices.rs"]
 mod devices;
@@ -118,6 +119,7 @@ fn settings() -> Settings {
     Settings {
         prompts: Prompts::select("general", None).unwrap(),
         mode: Mode::Single,
+        calibrations: Calibrations::default(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: Some(2),

@@ -17,6 +17,7 @@ use crate::library::Failure;
 use crate::media::{ErrorKind, FileContent, Picture, Pixels};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
+use crate::scoring::calibration::Calibrations;
 
 /// Maximum batch sizes: larger ones were not faster on any device tried, and cost memory.
 const MAX_CPU_BATCH: usize = 64;
@@ -78,7 +79,7 @@ impl<'a> InferenceWorker<'a> {
             encoder,
             scorers,
             notes,
-        } = LoadedModel::open(&mut factory, prompts, settings.mode)?;
+        } = LoadedModel::open(&mut factory, prompts, settings.mode, &settings.calibrations)?;
         let embedding_key = stored_key(shared, encoder.as_ref());
         let _ = shared.preparation.set(Some(Preparation {
             preprocess: encoder.preprocess(),
@@ -133,7 +134,8 @@ impl<'a> InferenceWorker<'a> {
             return;
         };
         let name = prompts.name().to_owned();
-        match Scorers::new(prompts, mode, self.encoder.as_mut()) {
+        let calibrations = &self.shared.settings.calibrations;
+        match Scorers::new(prompts, mode, calibrations, self.encoder.as_mut()) {
             Ok((scorers, warnings)) => {
                 self.scorers = Arc::new(scorers);
                 let event = Event::Prompts {
@@ -342,7 +344,8 @@ impl<'a> InferenceWorker<'a> {
         tracing::warn!("the GPU was lost: {reason}");
         give_up_gpu(reason);
         let prompts = self.scorers.prompts.clone();
-        match LoadedModel::open(&mut self.factory, prompts, self.scorers.mode) {
+        let calibrations = &self.shared.settings.calibrations;
+        match LoadedModel::open(&mut self.factory, prompts, self.scorers.mode, calibrations) {
             Ok(model) => {
                 // Freeing tensors on a lost GPU can abort the process, so they are leaked.
                 std::mem::forget(std::mem::replace(&mut self.encoder, model.encoder));
@@ -384,9 +387,14 @@ struct LoadedModel {
 }
 
 impl LoadedModel {
-    fn open(factory: &mut Factory, prompts: Prompts, mode: Mode) -> Result<Self, String> {
+    fn open(
+        factory: &mut Factory,
+        prompts: Prompts,
+        mode: Mode,
+        calibrations: &Calibrations,
+    ) -> Result<Self, String> {
         let mut encoder = factory().map_err(|error| error.to_string())?;
-        let (scorers, notes) = Scorers::new(prompts, mode, encoder.as_mut())?;
+        let (scorers, notes) = Scorers::new(prompts, mode, calibrations, encoder.as_mut())?;
         Ok(Self {
             encoder,
             scorers,

@@ -42,6 +42,8 @@ pub struct AggregateRecord {
     pub prompts_digest: String,
     /// How the conditions relate.
     pub mode: Mode,
+    /// Whether the probabilities were fitted to labelled images.
+    pub calibrated: bool,
     /// The device that computed the first instance.
     pub device: String,
     /// The time: RFC 3339, UTC, whole seconds.

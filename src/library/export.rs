@@ -39,7 +39,7 @@ pub enum ResultFormat {
 pub const RESULT_SCHEMA: &str = include_str!("export/result.schema.json");
 
 /// The first columns of a CSV, in the contract's order.
-const FIRST_COLUMNS: [&str; 20] = [
+const FIRST_COLUMNS: [&str; 21] = [
     "path",
     "frame",
     "label",
@@ -59,6 +59,7 @@ const FIRST_COLUMNS: [&str; 20] = [
     "prompts",
     "prompts_digest",
     "mode",
+    "calibrated",
     "device",
 ];
 /// The columns after them.

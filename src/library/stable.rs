@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use super::{AggregateRecord, Record};
 use crate::prompts::Prompts;
+use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Decider, Decision, Mode, ScoreRow};
 use lines::{LineId, LineSubject};
 
@@ -67,6 +68,7 @@ struct InstanceSource {
     model_digest: String,
     prompts: String,
     prompts_digest: String,
+    calibrated: bool,
     device: String,
 }
 
@@ -126,6 +128,7 @@ pub struct StableSeries {
     mode: Mode,
     /// By digest of the prompt set, also of sets that are no longer in use.
     deciders: HashMap<String, Decider>,
+    calibrations: Calibrations,
     studies: HashMap<StudyKey, StudyState>,
     instances: usize,
     /// Parts that gather, by the time of their newest instance.
@@ -140,12 +143,18 @@ pub struct StableSeries {
 
 impl StableSeries {
     /// A line is due when a series or study had no new instance for `stable_after`.
-    pub fn new(stable_after: Duration, prompts: &Prompts, mode: Mode) -> Self {
+    pub fn new(
+        stable_after: Duration,
+        prompts: &Prompts,
+        mode: Mode,
+        calibrations: &Calibrations,
+    ) -> Self {
         let mut new = Self {
             stable_after,
             max_instances: MAX_INSTANCES,
             mode,
             deciders: HashMap::new(),
+            calibrations: calibrations.clone(),
             studies: HashMap::new(),
             instances: 0,
             gathering: BTreeSet::new(),
@@ -215,6 +224,7 @@ impl StableSeries {
             model_digest: record.model_digest.clone(),
             prompts: record.prompts.clone(),
             prompts_digest: record.prompts_digest.clone(),
+            calibrated: record.calibrated,
             device: record.device.clone(),
         };
         let last = self.last.take();
@@ -327,7 +337,7 @@ impl StableSeries {
             },
             mode: self.mode,
         };
-        lines::aggregate(&subject, &instances, &self.deciders)
+        lines::aggregate(&subject, &instances, &self.deciders, &self.calibrations)
     }
 
     /// Drops the study that has been quiet for longest, else the one that is due first; what it waits for ends now.

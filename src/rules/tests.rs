@@ -16,6 +16,7 @@ fn verdict(urgency: f64) -> Verdict {
         reason: None,
         scores: Vec::new(),
         urgency,
+        answers: Vec::new(),
     }
 }
 

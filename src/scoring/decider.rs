@@ -1,7 +1,11 @@
 //! From probabilities to a verdict.
 
+use super::calibration::Calibration;
 use super::{Decision, Mode, Score, Verdict};
 use crate::prompts::PromptSet;
+
+/// The probability from which a condition is there that is decided on by itself, unless calibrated.
+const THRESHOLD: f64 = 0.5;
 
 /// The scores of one condition.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,6 +24,8 @@ struct DecidedCondition {
     name: String,
     description: String,
     normal: bool,
+    /// The probability from which it is there, if each is decided on by itself.
+    threshold: f64,
 }
 
 /// Turns the scores of a prompt set's conditions into verdicts. It needs no model.
@@ -38,6 +44,7 @@ impl Decider {
             name: condition.name.clone(),
             description: condition.description.clone(),
             normal: condition.normal,
+            threshold: THRESHOLD,
         });
         Self {
             conditions: conditions.collect(),
@@ -45,6 +52,30 @@ impl Decider {
             min_probability: set.min_probability,
             min_margin: set.min_margin,
         }
+    }
+
+    /// The decider whose minimum and thresholds follow from labelled images.
+    #[must_use]
+    pub fn calibrated(mut self, calibration: &Calibration) -> Self {
+        if let Some(single) = &calibration.single {
+            // More than any probability if no label is confident.
+            self.min_probability = single.confident_from.unwrap_or(f64::INFINITY);
+            self.min_margin = 0.0;
+        }
+        for condition in &mut self.conditions {
+            if let Some(own) = calibration.condition(&condition.name) {
+                condition.threshold = own.threshold;
+            }
+        }
+        self
+    }
+
+    /// The conditions' names.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.conditions
+            .iter()
+            .map(|own| own.name.as_str())
+            .collect()
     }
 
     /// The scores of a verdict, in the order of the conditions.
@@ -118,6 +149,7 @@ impl Decider {
             reason: None,
             scores,
             urgency,
+            answers: Vec::new(),
         }
     }
 
@@ -134,12 +166,16 @@ impl Decider {
         }
     }
 
-    /// The index of the winning condition. `single`: the most probable one. `multi`: the most probable abnormal one if its
-    /// probability is at least 0.5, else the normal one.
+    /// The index of the winning condition. `single`: the most probable one. `multi`: the most probable abnormal one of those that
+    /// reach their threshold, else the normal one.
     fn winner(&self, probabilities: &[f64]) -> usize {
-        let highest = |abnormal_only: bool| {
+        let is_found = |index: usize| {
+            let condition = &self.conditions[index];
+            !condition.normal && probabilities[index] >= condition.threshold
+        };
+        let highest = |found_only: bool| {
             (0..self.conditions.len())
-                .filter(|&index| !(abnormal_only && self.conditions[index].normal))
+                .filter(|&index| !found_only || is_found(index))
                 .reduce(|best, index| {
                     if probabilities[index] > probabilities[best] {
                         index
@@ -151,16 +187,13 @@ impl Decider {
         let overall = highest(false).unwrap_or(0);
         match self.mode {
             Mode::Single => overall,
-            Mode::Multi => {
-                let found = highest(true).filter(|&index| probabilities[index] >= 0.5);
-                found
-                    .or_else(|| {
-                        self.conditions
-                            .iter()
-                            .position(|condition| condition.normal)
-                    })
-                    .unwrap_or(overall)
-            }
+            Mode::Multi => highest(true)
+                .or_else(|| {
+                    self.conditions
+                        .iter()
+                        .position(|condition| condition.normal)
+                })
+                .unwrap_or(overall),
         }
     }
 }

@@ -502,6 +502,7 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
                 probability
             },
             scores,
+            answers: Vec::new(),
         },
         content: "blake3:00".to_owned(),
         kind: FileFormat::Dicom,
@@ -515,6 +516,7 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
         prompts: "general".to_owned(),
         prompts_digest: "blake3:00".to_owned(),
         mode: Mode::Single,
+        calibrated: false,
         device: "cpu".to_owned(),
         at: "2026-03-01T10:00:00Z".to_owned(),
         notice: NOTICE,

@@ -185,3 +185,80 @@ fn threads_that_wait_leave_the_cores_to_others_unless_the_user_wants_it_otherwis
     assert!(settled.contains(spins_never), "{settled}");
     assert!(!settings(Some("active")).contains(spins_never));
 }
+
+#[test]
+fn calibrated_probabilities_apply_from_then_on_and_every_line_says_so() {
+    let home = home();
+    let demo = ["demo", "d", "--write-only", "--count", "60", "--seed", "3"];
+    assert_eq!(run(home.path(), &demo).status.code(), Some(0));
+    let before = classify(home.path(), &["d"]);
+    assert!(
+        lines(&before)
+            .iter()
+            .all(|line| line["calibrated"] == false)
+    );
+    // It is only printed.
+    let tried = run(
+        home.path(),
+        &["calibrate", "d", "--dry-run", "--library", "none"],
+    );
+    let text = String::from_utf8_lossy(&tried.stdout).into_owned();
+    assert!(
+        text.contains("60 labelled images") && text.contains("not kept"),
+        "{text}"
+    );
+    let refused = run(home.path(), &["calibrate", "d", "--library", "none"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let found = run(home.path(), &["calibrate", "d", "--json"]);
+    assert_eq!(found.status.code(), Some(0), "{}", stderr(&found));
+    let found: Value = serde_json::from_slice(&found.stdout).expect("JSON");
+    let temperature = found["single"]["temperature"].as_f64().expect("a number");
+    let file = home.path().join(".local/share/medivision-tui/calibration");
+    let name = found["file"].as_str().expect("a file");
+    assert!(name.contains("calibration/general-single-"), "{name}");
+    assert_eq!(fs::read_dir(&file).expect("a folder").count(), 1);
+    // The same scores, with their logits divided by the temperature.
+    let after = classify(home.path(), &["d"]);
+    let from = found["single"]["confident_from"].as_f64();
+    for (raw, line) in lines(&before).iter().zip(lines(&after)) {
+        assert_eq!(line["calibrated"], true);
+        assert_eq!(line["label"], raw["label"]);
+        let probabilities = |line: &Value| {
+            let scores = line["scores"].as_array().expect("scores").clone();
+            let number = |score: &Value| score["probability"].as_f64().expect("a number");
+            scores.iter().map(number).collect::<Vec<f64>>()
+        };
+        let powers = probabilities(raw)
+            .into_iter()
+            .map(|p| p.powf(1.0 / temperature));
+        let powers: Vec<f64> = powers.collect();
+        let sum: f64 = powers.iter().sum();
+        for (power, calibrated) in powers.iter().zip(probabilities(&line)) {
+            assert!((power / sum - calibrated).abs() < 1e-6, "{raw} {line}");
+        }
+        let is_confident = from.is_some_and(|from| probabilities(&line)[0] >= from);
+        assert_eq!(line["decision"] == "confident", is_confident, "{line}");
+    }
+    // The library has the new results, and `eval` judges them.
+    let exported = run(home.path(), &["export"]);
+    assert!(
+        lines(&exported)
+            .iter()
+            .all(|line| line["calibrated"] == true)
+    );
+    let eval = run(home.path(), &["eval", "d", "--json", "--draws", "0"]);
+    let eval: Value = serde_json::from_slice(&eval.stdout).expect("JSON");
+    assert_eq!(eval["calibrated"], true);
+    // Other prompts are another matter; and a few images say nothing.
+    let other = classify(home.path(), &["d", "--prompts", "chest-xray"]);
+    assert!(lines(&other).iter().all(|line| line["calibrated"] == false));
+    let few = ["demo", "few", "--write-only", "--count", "8"];
+    assert_eq!(run(home.path(), &few).status.code(), Some(0));
+    let few = run(home.path(), &["calibrate", "few"]);
+    assert_eq!(few.status.code(), Some(3));
+    assert!(
+        stderr(&few).contains("8 labelled images are too few"),
+        "{}",
+        stderr(&few)
+    );
+}

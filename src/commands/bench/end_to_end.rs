@@ -16,6 +16,7 @@ use crate::engine::{self, FrameSelection, Lane, Settings};
 use crate::jobs::Ended;
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
+use crate::scoring::calibration::Calibrations;
 
 /// Pause between single images. OpenMP's threads keep their cores busy for some milliseconds after a pass; the next image is
 /// to find them idle.
@@ -35,6 +36,7 @@ impl Benchmark<'_> {
         let settings = Settings {
             prompts,
             mode: Mode::Single,
+            calibrations: Calibrations::default(),
             frames: FrameSelection::First,
             batch_size: None,
             decode_threads: None,

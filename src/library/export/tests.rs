@@ -24,6 +24,7 @@ pub(crate) fn record(decision: Decision) -> Record {
             reason: None,
             scores: vec![score("pneumonia", 0.75), score("normal", 0.25)],
             urgency: 0.75,
+            answers: Vec::new(),
         },
         content: "blake3:00".into(),
         kind: FileFormat::Dicom,
@@ -37,6 +38,7 @@ pub(crate) fn record(decision: Decision) -> Record {
         prompts: "general".into(),
         prompts_digest: "blake3:02".into(),
         mode: Mode::Single,
+        calibrated: false,
         device: "cpu".into(),
         at: "2026-01-31T10:00:00Z".into(),
         notice: super::super::NOTICE,
@@ -74,7 +76,7 @@ fn a_json_line_has_the_keys_of_the_contract_in_order() {
     let value: Map<String, Value> = serde_json::from_str(&text).unwrap();
     let keys: Vec<_> = value.keys().map(String::as_str).collect();
     let expected = "path frame label description probability decision reason scores content kind width height frames \
-                    modality body_part model model_digest prompts prompts_digest mode device at notice";
+                    modality body_part model model_digest prompts prompts_digest mode calibrated device at notice";
     assert_eq!(keys.join(" "), expected);
     assert_eq!(value["reason"], Value::Null);
     assert_eq!(
@@ -110,7 +112,7 @@ fn a_csv_has_columns_for_scalars_errors_and_conditions() {
         .map(str::to_owned)
         .collect();
     let expected = "path,frame,label,description,probability,decision,reason,content,kind,width,height,frames,\
-                    modality,body_part,model,model_digest,prompts,prompts_digest,mode,device,at,notice,error_kind,\
+                    modality,body_part,model,model_digest,prompts,prompts_digest,mode,calibrated,device,at,notice,error_kind,\
                     error_message,p:pneumonia,p:tumor,p:fracture,p:normal";
     assert_eq!(header.join(","), expected);
     let rows: Vec<_> = reader.records().map(Result::unwrap).collect();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Instance;
 use crate::library::{AggregateRecord, NOTICE, now, path_text};
+use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Decider, Mode, Verdict};
 
 /// What a line is about: contents, model and prompts.
@@ -32,6 +33,7 @@ pub(super) fn aggregate(
     subject: &LineSubject,
     instances: &[&Instance],
     deciders: &HashMap<String, Decider>,
+    calibrations: &Calibrations,
 ) -> Vec<AggregateRecord> {
     let mut groups: BTreeMap<[&str; 2], Vec<&Instance>> = BTreeMap::new();
     for instance in instances {
@@ -41,7 +43,15 @@ pub(super) fn aggregate(
     }
     let groups = groups.into_iter();
     groups
-        .filter_map(|([_, prompts], group)| line(subject, &group, deciders.get(prompts)?))
+        .filter_map(|([model, prompts], group)| {
+            let decider = deciders.get(prompts)?.clone();
+            let calibration = calibrations.find(model, prompts, subject.mode);
+            let decider = match calibration {
+                Some(calibration) => decider.calibrated(calibration),
+                None => decider,
+            };
+            line(subject, &group, &decider)
+        })
         .collect()
 }
 
@@ -75,6 +85,7 @@ fn line(
         prompts: source.prompts.clone(),
         prompts_digest: source.prompts_digest.clone(),
         mode: subject.mode,
+        calibrated: source.calibrated,
         device: source.device.clone(),
         at: now(),
         notice: NOTICE,

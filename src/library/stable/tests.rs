@@ -6,6 +6,7 @@ use super::*;
 use crate::library::export::tests::record;
 use crate::media::DicomOrigin;
 use crate::scoring::Score;
+use crate::scoring::calibration::Calibrations;
 
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 /// Everything that was requested is answered.
@@ -20,7 +21,12 @@ fn seconds(seconds: u64) -> Duration {
 
 fn tracker() -> StableSeries {
     let prompts = Prompts::select("general", None).expect("it ships");
-    StableSeries::new(STABLE_AFTER, &prompts, Mode::Single)
+    StableSeries::new(
+        STABLE_AFTER,
+        &prompts,
+        Mode::Single,
+        &Calibrations::default(),
+    )
 }
 
 /// The result of an instance, with its content as the number after it.
@@ -272,7 +278,7 @@ proptest! {
         arrivals in proptest::collection::vec((0_u64..4, 0_u32..3, 0_u32..4, 0_u32..2), 1..40)
     ) {
         let prompts = Prompts::select("general", None).expect("it ships");
-        let mut tracker = StableSeries::new(seconds(2), &prompts, Mode::Single);
+        let mut tracker = StableSeries::new(seconds(2), &prompts, Mode::Single, &Calibrations::default());
         let mut simulated: BTreeMap<u32, (Contents, Option<u64>, Contents)> = BTreeMap::new();
         let mut contents_of_sets: HashMap<(u32, Contents), String> = HashMap::new();
         let (mut now, mut arrivals) = (0, arrivals.into_iter().peekable());

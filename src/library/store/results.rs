@@ -274,15 +274,25 @@ pub(super) fn put<'a>(
     };
     let source = sources.id(change, &ResultSource::of(first))?;
     let mut statement = change.prepare_cached(
-        "INSERT INTO results (content, provenance, frame, at, verdict) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (content, provenance, frame) DO NOTHING",
+        "INSERT INTO results (content, provenance, frame, at, verdict, calibrated) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (content, provenance, frame) DO UPDATE
+         SET at = excluded.at, verdict = excluded.verdict, calibrated = excluded.calibrated
+         WHERE excluded.calibrated <> results.calibrated
+            OR (excluded.calibrated = 1 AND excluded.verdict <> results.verdict)",
     )?;
     for record in records {
         let verdict = serde_json::to_string(&record.verdict);
         let verdict =
             verdict.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         let frame = frame_number(record);
-        statement.execute(params![content, source, frame, record.at, verdict])?;
+        statement.execute(params![
+            content,
+            source,
+            frame,
+            record.at,
+            verdict,
+            record.calibrated
+        ])?;
     }
     Ok(())
 }

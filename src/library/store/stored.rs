@@ -136,7 +136,7 @@ impl Library {
         };
         let sql = format!(
             "SELECT files.path, results.frame, results.verdict, results.at, contents.hash, contents.facts, model, model_digest,
-                prompts, prompts_digest, mode, device
+                prompts, prompts_digest, mode, device, results.calibrated
              {FROM} {condition} ORDER BY {study} files.path, results.frame < 0, results.frame, results.id"
         );
         for_each(&connection, &sql, values, selection.all, take)?;
@@ -193,6 +193,7 @@ fn stored_result(row: &Row) -> rusqlite::Result<StoredResult> {
             reason: verdict.reason,
             scores: verdict.scores,
             urgency: f64::NAN,
+            answers: Vec::new(),
         },
         content: row.get(4)?,
         kind: facts.kind,
@@ -206,6 +207,7 @@ fn stored_result(row: &Row) -> rusqlite::Result<StoredResult> {
         prompts: row.get(8)?,
         prompts_digest: row.get(9)?,
         mode,
+        calibrated: row.get(12)?,
         device: row.get(11)?,
         at: row.get(3)?,
         notice: NOTICE,

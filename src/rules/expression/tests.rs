@@ -11,6 +11,7 @@ fn verdict(label: &str, probability: f64, urgency: f64, decision: Decision) -> V
         reason: None,
         scores: Vec::new(),
         urgency,
+        answers: Vec::new(),
     }
 }
 

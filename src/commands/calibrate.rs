@@ -1,0 +1,166 @@
+//! `calibrate`: fits probabilities and thresholds to known labels, and keeps what was found beside the library.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::eval::{ClassifiedLabels, with_outcomes};
+use super::{CommandSetup, Fault, exit, print, shown};
+use crate::cli;
+use crate::library::{calibrations, now};
+use crate::scoring::calibration::{
+    COVERAGE, Calibration, Calibrations, Fitted, SingleCalibration, fit,
+};
+
+/// What is printed.
+#[derive(Serialize)]
+struct CalibrationReport<'a> {
+    #[serde(flatten)]
+    calibration: &'a Calibration,
+    /// Images that failed.
+    failed: usize,
+    /// Where it is kept.
+    file: Option<String>,
+}
+
+/// Calibrates; returns the exit code.
+pub fn run(arguments: &cli::CalibrateArgs, setup: &CommandSetup) -> Result<u8, Fault> {
+    let folder = setup.library.as_deref().map(calibrations::folder);
+    let folder = match (folder, arguments.dry_run) {
+        (_, true) => None,
+        (Some(folder), false) => Some(folder),
+        (None, false) => {
+            let text = "what is found is kept beside the library, and --library is none; --dry-run only prints it";
+            return Err(Fault::usage(text));
+        }
+    };
+    // Scores as the model gives them, whatever was fitted before.
+    with_outcomes(&arguments.labelled, setup, Calibrations::default(), |all| {
+        calibrate(arguments, folder, all)
+    })
+}
+
+fn calibrate(
+    arguments: &cli::CalibrateArgs,
+    folder: Option<PathBuf>,
+    classified: &ClassifiedLabels,
+) -> Result<u8, Fault> {
+    if classified.interrupted {
+        return Err(Fault::unusable("nothing was calibrated"));
+    }
+    let mut all = classified.cases();
+    let Some(record) = all.sample else {
+        return Err(all.none_classified());
+    };
+    // Halves of the images are fitted apart from each other, and must not differ in their labels.
+    shuffle(&mut all.cases);
+    let normal: Vec<bool> = classified.set.conditions.iter().map(|c| c.normal).collect();
+    let fitted = fit(&all.names, &normal, record.mode, &all.cases);
+    let Fitted {
+        error_before,
+        error_after,
+        single,
+        conditions,
+    } = fitted.map_err(Fault::unusable)?;
+    let calibration = Calibration {
+        model: record.model.clone(),
+        model_digest: record.model_digest.clone(),
+        prompts: record.prompts.clone(),
+        prompts_digest: record.prompts_digest.clone(),
+        mode: record.mode,
+        at: now(),
+        images: all.cases.len(),
+        error_before,
+        error_after,
+        single,
+        conditions,
+    };
+    let file = folder.map(|folder| {
+        let saved = calibrations::save(&folder, &calibration);
+        saved.map_err(|error| Fault::unusable(format!("{}: {error}", shown(&folder))))
+    });
+    let file = file.transpose()?.map(|file| shown(&file));
+    if arguments.json {
+        print::json(&CalibrationReport {
+            calibration: &calibration,
+            failed: all.failed,
+            file,
+        })?;
+    } else {
+        print::lines(&table(&calibration, file.as_deref()))?;
+    }
+    Ok(if all.failed > 0 {
+        exit::SOME_FAILED
+    } else {
+        exit::OK
+    })
+}
+
+fn table(calibration: &Calibration, file: Option<&str>) -> String {
+    let mut out = String::new();
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        out,
+        "model {}, prompts {}: {} labelled images",
+        calibration.model, calibration.prompts, calibration.images
+    );
+    let _ = writeln!(
+        out,
+        "calibration error  {:.3} before, {:.3} on images held out",
+        calibration.error_before, calibration.error_after
+    );
+    if let Some(single) = &calibration.single {
+        let SingleCalibration {
+            temperature,
+            confident_from,
+            confident,
+            wrong,
+            answers,
+        } = single;
+        let _ = writeln!(out, "temperature        {temperature:.3}");
+        let _ = match confident_from {
+            Some(from) => writeln!(
+                out,
+                "confident          from {}: {} of the images, of which {} are wrong",
+                percent(*from),
+                percent(*confident),
+                percent(*wrong)
+            ),
+            None => writeln!(
+                out,
+                "confident          none: at no probability are few enough labels wrong"
+            ),
+        };
+        let _ = writeln!(
+            out,
+            "answers            every label from {}: the true one is among them in {}",
+            percent(answers.least),
+            percent(COVERAGE)
+        );
+    }
+    for condition in &calibration.conditions {
+        let _ = writeln!(
+            out,
+            "{}: there from {}, by {} images (slope {:.3}, offset {:.3})",
+            condition.condition,
+            percent(condition.threshold),
+            condition.positives,
+            condition.slope,
+            condition.offset
+        );
+    }
+    let _ = match file {
+        Some(file) => writeln!(out, "kept in {file}"),
+        None => writeln!(out, "not kept"),
+    };
+    out
+}
+
+/// Puts cases in a random order, always the same.
+fn shuffle<T>(cases: &mut [T]) {
+    use rand::SeedableRng;
+    use rand::seq::SliceRandom;
+    cases.shuffle(&mut rand_chacha::ChaCha8Rng::seed_from_u64(0));
+}

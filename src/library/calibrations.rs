@@ -1,0 +1,128 @@
+//! The files that hold calibrations, in a folder beside the library.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::media::read_text;
+use crate::scoring::calibration::{Calibration, Calibrations};
+
+/// Maximum size of a file.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The folder beside a library.
+pub fn folder(library: &Path) -> PathBuf {
+    library.with_file_name("calibration")
+}
+
+/// Reads all calibrations in a folder, and says which files cannot be used, one sentence each. There need be no folder.
+pub fn load(folder: &Path) -> (Calibrations, Vec<String>) {
+    let (mut all, mut faults) = (Vec::new(), Vec::new());
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|end| end == "toml"));
+    files.sort();
+    for file in files {
+        let text = read_text(&file, MAX_BYTES).map_err(|error| error.to_string());
+        let parsed = text.and_then(|text| {
+            let parsed = toml::from_str::<Calibration>(&text);
+            parsed.map_err(|error| error.message().to_owned())
+        });
+        match parsed {
+            Ok(calibration) => all.push(calibration),
+            Err(error) => faults.push(format!("{}: {error}; it is not used", file.display())),
+        }
+    }
+    (Calibrations(all), faults)
+}
+
+/// Writes a calibration, in place of an earlier one of the same model, prompt set and mode; returns its file.
+///
+/// # Errors
+///
+/// Fails if the folder or the file cannot be written.
+pub fn save(folder: &Path, calibration: &Calibration) -> io::Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let text = toml::to_string(calibration).map_err(io::Error::other)?;
+    let file = folder.join(name(calibration));
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    new.write_all(text.as_bytes())?;
+    new.as_file().sync_all()?;
+    new.persist(&file).map_err(|error| error.error)?;
+    Ok(file)
+}
+
+/// `chest-xray-single-1f0c….toml`: the prompt set and the mode for people, and what tells all else apart.
+fn name(calibration: &Calibration) -> String {
+    let Calibration {
+        model_digest,
+        prompts,
+        prompts_digest,
+        mode,
+        ..
+    } = calibration;
+    let mode = super::json::name(mode);
+    let key = format!("{model_digest} {prompts_digest} {mode}");
+    let hash = blake3::hash(key.as_bytes()).to_hex();
+    let plain = |c: char| {
+        if c.is_alphanumeric() || c == '-' {
+            c
+        } else {
+            '_'
+        }
+    };
+    let prompts: String = prompts.chars().take(40).map(plain).collect();
+    format!("{prompts}-{mode}-{}.toml", &hash[..12])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoring::Mode;
+    use crate::scoring::calibration::{AnswerRule, SingleCalibration};
+
+    fn calibration(temperature: f64) -> Calibration {
+        Calibration {
+            model: "m".to_owned(),
+            model_digest: "blake3:1".to_owned(),
+            prompts: "a/../b".to_owned(),
+            prompts_digest: "blake3:2".to_owned(),
+            mode: Mode::Single,
+            at: "2026-01-01T00:00:00Z".to_owned(),
+            images: 100,
+            error_before: 0.2,
+            error_after: 0.02,
+            single: Some(SingleCalibration {
+                temperature,
+                confident_from: None,
+                confident: 0.0,
+                wrong: 0.0,
+                answers: AnswerRule {
+                    temperature,
+                    least: 0.1,
+                    coverage: 0.9,
+                },
+            }),
+            conditions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_calibration_is_kept_and_replaced_and_a_damaged_file_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = folder(&home.path().join("library.sqlite3"));
+        assert_eq!(load(&folder), (Calibrations::default(), Vec::new()));
+        save(&folder, &calibration(2.0)).unwrap();
+        let file = save(&folder, &calibration(3.0)).unwrap();
+        assert_eq!(file.parent(), Some(folder.as_path()));
+        fs::write(folder.join("z.toml"), "temperature = 2").unwrap();
+        let (all, faults) = load(&folder);
+        assert_eq!(all.0, [calibration(3.0)]);
+        assert!(all.find("blake3:1", "blake3:2", Mode::Single).is_some());
+        assert!(all.find("blake3:1", "blake3:2", Mode::Multi).is_none());
+        assert!(
+            faults.len() == 1 && faults[0].contains("z.toml"),
+            "{faults:?}"
+        );
+    }
+}

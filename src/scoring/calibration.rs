@@ -1,0 +1,397 @@
+//! Calibration: what labelled images say about the scores of a model under a prompt set.
+//!
+//! * One condition applies: a temperature (Guo et al. 2017, "On calibration of modern neural networks"), and the probability
+//!   from which at most one label in twenty is wrong.
+//! * Each condition by itself: a sigmoid of the logit with a common slope and an offset of each condition (Platt 1999), and the
+//!   probability from which a condition is said to be there.
+//! * The labels that contain the true one nine times in ten: split conformal prediction (Vovk et al. 2005; Lei et al. 2018).
+
+mod fit;
+
+use serde::{Deserialize, Serialize};
+
+use super::Mode;
+use super::metrics::Case;
+pub use fit::calibration_error;
+use fit::{nonconformity_quantile, platt, temperature};
+
+/// Labelled images without which nothing can be said.
+pub const MIN_IMAGES: usize = 20;
+/// Labelled images of a condition without which it cannot be calibrated by itself.
+pub const MIN_POSITIVES: usize = 10;
+/// The largest share of wrong labels among those that are called confident, on the labelled images.
+pub const MAX_ERROR: f64 = 0.05;
+/// How often the true label shall be among the answers.
+pub const COVERAGE: f64 = 0.9;
+
+/// What the scores of one model under one prompt set are worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// The model's name.
+    pub model: String,
+    /// The model's digest.
+    pub model_digest: String,
+    /// The prompt set's name.
+    pub prompts: String,
+    /// The prompt set's digest.
+    pub prompts_digest: String,
+    /// How the conditions relate.
+    pub mode: Mode,
+    /// When it was fitted: RFC 3339, UTC.
+    pub at: String,
+    /// The number of labelled images.
+    pub images: usize,
+    /// Expected calibration error before, over all images.
+    pub error_before: f64,
+    /// Expected calibration error of images that were held out: the mean of two halves, each with what the other one says.
+    pub error_after: f64,
+    /// If one condition applies.
+    pub single: Option<SingleCalibration>,
+    /// If each is decided on by itself: the conditions in the order of the prompt set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<ConditionCalibration>,
+}
+
+/// The calibration of exclusive conditions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SingleCalibration {
+    /// What logits are divided by.
+    pub temperature: f64,
+    /// The probability from which a label is confident; `None` if at none few enough are wrong.
+    pub confident_from: Option<f64>,
+    /// Share of the labelled images whose label is confident.
+    pub confident: f64,
+    /// Share of these labels that are wrong.
+    pub wrong: f64,
+    /// What the set of answers needs.
+    pub answers: AnswerRule,
+}
+
+/// When a condition belongs to the answers: what it was fitted on and what its quantile is of are different images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerRule {
+    /// What logits are divided by.
+    pub temperature: f64,
+    /// The least probability of an answer.
+    pub least: f64,
+    /// How often the true label is among the answers.
+    pub coverage: f64,
+}
+
+/// The calibration of a condition that is decided on by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConditionCalibration {
+    /// The condition's name.
+    pub condition: String,
+    /// The factor of its logit, which all conditions share.
+    pub slope: f64,
+    /// What is added to it.
+    pub offset: f64,
+    /// The probability from which it is said to be there.
+    pub threshold: f64,
+    /// The number of labelled images that show it.
+    pub positives: usize,
+}
+
+/// Why scores cannot be calibrated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CalibrationError {
+    /// There are too few labelled images.
+    #[error("{0} labelled images are too few; at least {MIN_IMAGES} are needed")]
+    TooFew(usize),
+    /// A condition has too few of them.
+    #[error(
+        "`{condition}` has {count} labelled images; each condition needs at least {MIN_POSITIVES} to be decided on by itself"
+    )]
+    TooFewOfCondition {
+        /// The condition's name.
+        condition: String,
+        /// Its labelled images.
+        count: usize,
+    },
+    /// All have the same label, from which nothing follows about the others.
+    #[error("all images have the same label")]
+    OneLabel,
+}
+
+/// The results of fitting, without where they come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fitted {
+    /// See [`Calibration::error_before`].
+    pub error_before: f64,
+    /// See [`Calibration::error_after`].
+    pub error_after: f64,
+    /// See [`Calibration::single`].
+    pub single: Option<SingleCalibration>,
+    /// See [`Calibration::conditions`].
+    pub conditions: Vec<ConditionCalibration>,
+}
+
+/// Fits the scores of labelled images, which must be in no order that their labels depend on. `normal`: which of the conditions
+/// are no finding; in [`Mode::Multi`] these are not calibrated.
+///
+/// # Errors
+///
+/// Fails if there are too few images.
+pub fn fit(
+    names: &[String],
+    normal: &[bool],
+    mode: Mode,
+    cases: &[Case],
+) -> Result<Fitted, CalibrationError> {
+    if cases.len() < MIN_IMAGES {
+        return Err(CalibrationError::TooFew(cases.len()));
+    }
+    if cases.iter().all(|case| case.truth == cases[0].truth) {
+        return Err(CalibrationError::OneLabel);
+    }
+    match mode {
+        Mode::Single => Ok(fit_single(cases)),
+        Mode::Multi => fit_each(names, normal, cases),
+    }
+}
+
+fn fit_single(cases: &[Case]) -> Fitted {
+    let halves = halves(cases);
+    let held_out = [(0, 1), (1, 0)].map(|(from, on)| {
+        let found = temperature(&halves[from]);
+        calibration_error(&tops(&halves[on], found))
+    });
+    let found = temperature(cases);
+    let tops = tops(cases, found);
+    let (confident_from, confident, wrong) = confident_from(&tops);
+    let answers = AnswerRule {
+        temperature: temperature(&halves[0]),
+        least: 0.0,
+        coverage: COVERAGE,
+    };
+    let scores = halves[1].iter().map(|case| {
+        let probabilities = tempered(&case.scores, answers.temperature);
+        1.0 - probabilities[case.truth]
+    });
+    let quantile = nonconformity_quantile(scores.collect(), COVERAGE);
+    Fitted {
+        error_before: calibration_error(&self::tops(cases, 1.0)),
+        error_after: (held_out[0] + held_out[1]) / 2.0,
+        single: Some(SingleCalibration {
+            temperature: found,
+            confident_from,
+            confident,
+            wrong,
+            answers: AnswerRule {
+                least: (1.0 - quantile).max(0.0),
+                ..answers
+            },
+        }),
+        conditions: Vec::new(),
+    }
+}
+
+/// Every other case, and those between them.
+fn halves(cases: &[Case]) -> [Vec<Case>; 2] {
+    let half = |first: usize| cases.iter().skip(first).step_by(2).cloned().collect();
+    [half(0), half(1)]
+}
+
+/// The highest probability of each case at a temperature, and whether its label is right.
+fn tops(cases: &[Case], temperature: f64) -> Vec<(f64, bool)> {
+    let top = |case: &Case| {
+        let highest = tempered(&case.scores, temperature)
+            .into_iter()
+            .fold(0.0, f64::max);
+        (highest, case.predicted == case.truth)
+    };
+    cases.iter().map(top).collect()
+}
+
+/// The least probability from which at most [`MAX_ERROR`] are wrong, if there are any such cases, the share of cases above it,
+/// and the share of these that are wrong.
+fn confident_from(tops: &[(f64, bool)]) -> (Option<f64>, f64, f64) {
+    let mut sorted = tops.to_vec();
+    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (mut wrong, mut found) = (0, None);
+    for (at, (probability, is_right)) in sorted.iter().enumerate() {
+        wrong += usize::from(!is_right);
+        // Equal probabilities are on the same side.
+        let is_last = sorted
+            .get(at + 1)
+            .is_none_or(|(next, _)| next < probability);
+        let share = wrong as f64 / (at + 1) as f64;
+        if is_last && share <= MAX_ERROR {
+            found = Some((*probability, (at + 1) as f64 / sorted.len() as f64, share));
+        }
+    }
+    match found {
+        Some((from, share, wrong)) => (Some(from), share, wrong),
+        None => (None, 0.0, 0.0),
+    }
+}
+
+fn fit_each(names: &[String], normal: &[bool], cases: &[Case]) -> Result<Fitted, CalibrationError> {
+    let abnormal: Vec<usize> = (0..names.len()).filter(|at| !normal[*at]).collect();
+    for at in &abnormal {
+        let count = cases.iter().filter(|case| case.truth == *at).count();
+        if count < MIN_POSITIVES {
+            return Err(CalibrationError::TooFewOfCondition {
+                condition: names[*at].clone(),
+                count,
+            });
+        }
+    }
+    let halves = halves(cases);
+    let held_out = [(0, 1), (1, 0)].map(|(from, on)| {
+        let found = platt(&halves[from], &abnormal);
+        calibration_error(&decisions(&halves[on], &abnormal, &found))
+    });
+    let (slope, offsets) = platt(cases, &abnormal);
+    let one = (1.0, vec![0.0; abnormal.len()]);
+    let error_before = calibration_error(&decisions(cases, &abnormal, &one));
+    let conditions = abnormal.iter().zip(offsets).map(|(at, offset)| {
+        let of_case = |case: &Case| {
+            let probability = shifted(case.scores[*at], slope, offset);
+            (probability, case.truth == *at)
+        };
+        let of_cases: Vec<(f64, bool)> = cases.iter().map(of_case).collect();
+        ConditionCalibration {
+            condition: names[*at].clone(),
+            slope,
+            offset,
+            threshold: best_threshold(&of_cases),
+            positives: of_cases.iter().filter(|(_, is_there)| *is_there).count(),
+        }
+    });
+    Ok(Fitted {
+        error_before,
+        error_after: (held_out[0] + held_out[1]) / 2.0,
+        single: None,
+        conditions: conditions.collect(),
+    })
+}
+
+/// Each condition of each case: its probability, and whether it is there.
+fn decisions(
+    cases: &[Case],
+    conditions: &[usize],
+    (slope, offsets): &(f64, Vec<f64>),
+) -> Vec<(f64, bool)> {
+    let of_case = |case: &Case| {
+        let each = conditions.iter().zip(offsets);
+        let each = each.map(|(at, offset)| {
+            let probability = shifted(case.scores[*at], *slope, *offset);
+            (probability, case.truth == *at)
+        });
+        each.collect::<Vec<_>>()
+    };
+    cases.iter().flat_map(of_case).collect()
+}
+
+/// The probability that separates cases best: with the largest sum of sensitivity and specificity (Youden 1950), in the middle
+/// between the cases on both sides.
+fn best_threshold(cases: &[(f64, bool)]) -> f64 {
+    let mut sorted = cases.to_vec();
+    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let positives = sorted
+        .iter()
+        .filter(|(_, is_there)| *is_there)
+        .count()
+        .max(1) as f64;
+    let negatives = (sorted.len() as f64 - positives).max(1.0);
+    let (mut hits, mut alarms) = (0.0, 0.0);
+    let (mut best, mut threshold) = (f64::NEG_INFINITY, 0.5);
+    for pair in sorted.windows(2) {
+        let (probability, is_there) = pair[0];
+        if is_there {
+            hits += 1.0;
+        } else {
+            alarms += 1.0;
+        }
+        let gain = hits / positives - alarms / negatives;
+        if pair[1].0 < probability && gain > best {
+            (best, threshold) = (gain, (probability + pair[1].0) / 2.0);
+        }
+    }
+    threshold
+}
+
+impl Calibration {
+    /// Whether it is for results of this model, prompt set and mode.
+    pub fn is_for(&self, model_digest: &str, prompts_digest: &str, mode: Mode) -> bool {
+        self.model_digest == model_digest
+            && self.prompts_digest == prompts_digest
+            && self.mode == mode
+    }
+
+    /// The probabilities of conditions, in their order, from their scores. `names`: the conditions' names.
+    pub(super) fn probabilities(&self, scores: Vec<f64>, names: &[&str]) -> Vec<f64> {
+        if let Some(single) = &self.single {
+            return tempered(&scores, single.temperature);
+        }
+        let both = scores.into_iter().zip(names);
+        both.map(|(score, name)| {
+            let own = self.condition(name);
+            own.map_or(score, |own| shifted(score, own.slope, own.offset))
+        })
+        .collect()
+    }
+
+    /// Which conditions are among the answers, by their scores; the leading one always is. Empty unless one of them applies.
+    pub(super) fn answers(&self, scores: &[f64]) -> Vec<usize> {
+        let Some(single) = &self.single else {
+            return Vec::new();
+        };
+        let probabilities = tempered(scores, single.answers.temperature);
+        let highest = probabilities.iter().copied().fold(0.0, f64::max);
+        let all = probabilities.iter().enumerate();
+        let kept = all.filter(|(_, p)| **p >= single.answers.least || **p >= highest);
+        kept.map(|(at, _)| at).collect()
+    }
+
+    /// What is known of a condition that is decided on by itself.
+    pub(super) fn condition(&self, name: &str) -> Option<&ConditionCalibration> {
+        self.conditions.iter().find(|own| own.condition == name)
+    }
+}
+
+/// Calibrations of several models and prompt sets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Calibrations(pub Vec<Calibration>);
+
+impl Calibrations {
+    /// The one for results of this model, prompt set and mode.
+    pub fn find(
+        &self,
+        model_digest: &str,
+        prompts_digest: &str,
+        mode: Mode,
+    ) -> Option<&Calibration> {
+        let mut all = self.0.iter();
+        all.find(|one| one.is_for(model_digest, prompts_digest, mode))
+    }
+}
+
+/// Probabilities whose logits are divided by a temperature. Dividing the logarithms of a softmax is the same.
+fn tempered(probabilities: &[f64], temperature: f64) -> Vec<f64> {
+    let logits = probabilities
+        .iter()
+        .map(|p| p.max(f64::MIN_POSITIVE).ln() / temperature);
+    super::softmax(&logits.collect::<Vec<_>>())
+}
+
+/// A probability with another slope and offset of its logit.
+fn shifted(probability: f64, slope: f64, offset: f64) -> f64 {
+    1.0 / (1.0 + (-(slope * logit(probability) + offset)).exp())
+}
+
+/// The logit of a probability, finite also at 0 and 1.
+fn logit(probability: f64) -> f64 {
+    const LEAST: f64 = 1e-15;
+    let probability = probability.clamp(LEAST, 1.0 - LEAST);
+    (probability / (1.0 - probability)).ln()
+}
+
+#[cfg(test)]
+mod tests;
