@@ -160,6 +160,39 @@ fn a_repository_with_one_file_of_weights_and_no_configuration_is_pulled() {
     assert_done(&user.run(&["models", "verify", ID]));
 }
 
+const UNIMED: &str = "UzairK/unimed-clip-vit-b16";
+const BIOMED_BERT: &str = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract";
+
+#[test]
+fn a_tokenizer_in_another_repository_is_pulled_and_imported_with_the_model() {
+    let folder = fixture().with_file_name("unimed");
+    let behaviour = || HubBehaviour {
+        id: Some(UNIMED),
+        second_id: Some(BIOMED_BERT),
+        ..HubBehaviour::default()
+    };
+    let user = User::with_hub_of(&folder, behaviour());
+    assert_done(&user.run(&["models", "pull", "unimed-clip"]));
+    let hub = user.home.path().join(".cache/huggingface/hub");
+    let bert = hub.join(format!("models--{}", BIOMED_BERT.replace('/', "--")));
+    let snapshot = bert.join("snapshots").join(COMMIT);
+    let names = fs::read_dir(&snapshot)
+        .unwrap()
+        .map(|e| e.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["vocab.txt"]);
+    assert_done(&user.run(&["models", "info", "unimed-clip"]));
+    // With only the other repository's tokenizer, on a machine that gets the cache by hand.
+    let model = hub.join(format!("models--{}", UNIMED.replace('/', "--")));
+    fs::remove_file(model.join("snapshots").join(COMMIT).join("vocab.txt")).unwrap();
+    let isolated = User::with_hub_of(&folder, behaviour());
+    assert_done(&isolated.run(&["models", "import", hub.to_str().unwrap()]));
+    let output = isolated.run(&["models", "info", "unimed-clip", "--offline"]);
+    assert_done(&output);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("224×224, crop"), "{text}");
+    assert_eq!(isolated.server.requests(), []);
+}
+
 #[test]
 fn an_intact_file_in_the_cache_is_not_downloaded_again() {
     let user = User::with_hub(HubBehaviour::default());

@@ -30,6 +30,8 @@ pub type Pause = (Sender<()>, Receiver<()>);
 pub struct HubBehaviour {
     /// The model's id, if it is not [`ID`].
     pub id: Option<&'static str>,
+    /// A second model with the same files.
+    pub second_id: Option<&'static str>,
     /// Demands [`TOKEN`].
     pub gated: bool,
     /// Cuts bodies of large files off after this many bytes, one number per request; later ones are complete.
@@ -233,7 +235,10 @@ impl Hub {
                 body,
             );
         }
+        let second = self.behaviour.lock().unwrap().second_id;
+        let second = second.filter(|id| path.contains(&format!("/{id}/")));
         let id = self.behaviour.lock().unwrap().id.unwrap_or(ID);
+        let id = second.unwrap_or(id);
         let info = format!("/api/models/{id}/revision/");
         if let Some(revision) = path.strip_prefix(&info) {
             return self.info(stream, revision);
