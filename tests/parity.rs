@@ -15,7 +15,7 @@ use medivision_tui::media::{Picture, Pixels};
 use serde::Deserialize;
 
 /// The checkpoints in `tests/fixtures/parity`; the scripts describe them.
-const CHECKPOINTS: [&str; 10] = [
+const CHECKPOINTS: [&str; 12] = [
     "clip-early",
     "clip-late",
     "open-clip",

@@ -294,9 +294,44 @@ impl TowerTypeConfig {
     }
 }
 
+/// Maximum size of a file beside the weights: a vocabulary of 256,000 tokens takes 35 MB.
+pub(super) const MAX_SETTINGS_BYTES: u64 = 128 << 20;
+
+/// Reads a file beside the weights.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, EncoderError> {
+    read_file(path, MAX_SETTINGS_BYTES).map_err(|e| EncoderError::File {
+        path: path.to_owned(),
+        reason: e.to_string(),
+    })
+}
+
+/// Parses JSON; `path` is for the error message.
+pub(super) fn parse<T: serde::de::DeserializeOwned>(
+    json: &[u8],
+    path: &Path,
+) -> Result<T, EncoderError> {
+    serde_json::from_slice(json).map_err(|e| EncoderError::File {
+        path: path.to_owned(),
+        reason: e.to_string(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repository_of_timm_with_two_models_is_read_as_open_clip() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join(CONFIG);
+        let has = |name: &str| [CONFIG, OPEN_CLIP_CONFIG, "model.safetensors"].contains(&name);
+        std::fs::write(&config, r#"{"architecture": "resnet50_clip"}"#).unwrap();
+        let found = CheckpointLayout::of_folder(folder.path(), &has).unwrap();
+        assert_eq!(found, CheckpointLayout::OpenClip);
+        std::fs::write(&config, r#"{"model_type": "clip"}"#).unwrap();
+        let found = CheckpointLayout::of_folder(folder.path(), &has).unwrap();
+        assert_eq!(found, CheckpointLayout::Clip);
+    }
 
     #[test]
     fn towers_of_other_families_and_code_of_the_repositorys_own_are_refused_by_name() {
@@ -350,45 +385,5 @@ mod tests {
         let two = names(&["a.pt", "b.pth"]);
         assert!(only_weights(&two).unwrap_err().contains("a.pt, b.pth"));
         assert!(NeededFiles::of(&names(&["README.md"])).is_err());
-    }
-}
-
-/// Maximum size of a file beside the weights: a vocabulary of 256,000 tokens takes 35 MB.
-pub(super) const MAX_SETTINGS_BYTES: u64 = 128 << 20;
-
-/// Reads a file beside the weights.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, EncoderError> {
-    read_file(path, MAX_SETTINGS_BYTES).map_err(|e| EncoderError::File {
-        path: path.to_owned(),
-        reason: e.to_string(),
-    })
-}
-
-/// Parses JSON; `path` is for the error message.
-pub(super) fn parse<T: serde::de::DeserializeOwned>(
-    json: &[u8],
-    path: &Path,
-) -> Result<T, EncoderError> {
-    serde_json::from_slice(json).map_err(|e| EncoderError::File {
-        path: path.to_owned(),
-        reason: e.to_string(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repository_of_timm_with_two_models_is_read_as_open_clip() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join(CONFIG);
-        let has = |name: &str| [CONFIG, OPEN_CLIP_CONFIG, "model.safetensors"].contains(&name);
-        std::fs::write(&config, r#"{"architecture": "resnet50_clip"}"#).unwrap();
-        let found = CheckpointLayout::of_folder(folder.path(), &has).unwrap();
-        assert_eq!(found, CheckpointLayout::OpenClip);
-        std::fs::write(&config, r#"{"model_type": "clip"}"#).unwrap();
-        let found = CheckpointLayout::of_folder(folder.path(), &has).unwrap();
-        assert_eq!(found, CheckpointLayout::Clip);
     }
 }

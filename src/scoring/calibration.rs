@@ -176,7 +176,7 @@ fn fit_single(cases: &[Case]) -> Fitted {
     let quantile = nonconformity_quantile(scores.collect(), COVERAGE);
     Fitted {
         error_before: calibration_error(&self::tops(cases, 1.0)),
-        error_after: (held_out[0] + held_out[1]) / 2.0,
+        error_after: f64::midpoint(held_out[0], held_out[1]),
         single: Some(SingleCalibration {
             temperature: found,
             confident_from,
@@ -266,7 +266,7 @@ fn fit_each(names: &[String], normal: &[bool], cases: &[Case]) -> Result<Fitted,
     });
     Ok(Fitted {
         error_before,
-        error_after: (held_out[0] + held_out[1]) / 2.0,
+        error_after: f64::midpoint(held_out[0], held_out[1]),
         single: None,
         conditions: conditions.collect(),
     })
@@ -311,7 +311,7 @@ fn best_threshold(cases: &[(f64, bool)]) -> f64 {
         }
         let gain = hits / positives - alarms / negatives;
         if pair[1].0 < probability && gain > best {
-            (best, threshold) = (gain, (probability + pair[1].0) / 2.0);
+            (best, threshold) = (gain, f64::midpoint(probability, pair[1].0));
         }
     }
     threshold

@@ -282,12 +282,13 @@ impl Extraction<'_> {
     }
 
     fn zip(&mut self, file: File) -> Result<(), HubError> {
+        /// The kind of file in a Unix mode that says that it is a symbolic link.
+        const LINK: u32 = 0o120_000;
         let from = self.tree.from.clone();
         let fault = |e: zip::result::ZipError| HubError::File {
             path: from.clone(),
             reason: e.to_string(),
         };
-        const LINK: u32 = 0o120_000;
         let mut archive = zip::ZipArchive::new(io::BufReader::new(file)).map_err(fault)?;
         for index in 0..archive.len() {
             let mut member = archive.by_index(index).map_err(fault)?;

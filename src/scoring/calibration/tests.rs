@@ -145,8 +145,9 @@ fn with_a_few_labels_the_answers_are_all_labels_rather_than_too_few() {
     let calibration = calibration(&drawn(20, 2.0, 5));
     let rule = &calibration.single.as_ref().unwrap().answers;
     assert!(rule.least < 0.5, "{}", rule.least);
-    assert_eq!(nonconformity_quantile(vec![0.1; 8], 0.9), 1.0);
-    assert_eq!(nonconformity_quantile(vec![0.3, 0.1, 0.2], 0.5), 0.2);
+    let quantile = |scores: Vec<f64>, coverage| nonconformity_quantile(scores, coverage);
+    assert!((quantile(vec![0.1; 8], 0.9) - 1.0).abs() < 1e-12);
+    assert!((quantile(vec![0.3, 0.1, 0.2], 0.5) - 0.2).abs() < 1e-12);
 }
 
 #[test]
@@ -208,5 +209,5 @@ fn the_calibration_error_is_the_mean_distance_of_what_is_stated_from_what_is_rig
     assert!((calibration_error(&half_right) - 0.4).abs() < 1e-9);
     let in_two_bins = [(0.95, true), (0.95, true), (0.1, false), (0.1, true)];
     assert!((calibration_error(&in_two_bins) - (0.1 + 0.8) / 4.0).abs() < 1e-9);
-    assert_eq!(calibration_error(&[]), 0.0);
+    assert!(calibration_error(&[]).abs() < 1e-12);
 }
