@@ -125,7 +125,9 @@ fn warp(stored: &[u8], channels: usize, facts: &Facts, rng: &mut impl Rng) -> Ve
 /// Moves the histogram towards an even one, by `share` of the way.
 fn equalise(pixels: &mut [u8], share: f32) {
     let mut counts = [0_u32; 256];
-    pixels.iter().for_each(|&p| counts[usize::from(p)] += 1);
+    for &p in pixels.iter() {
+        counts[usize::from(p)] += 1;
+    }
     let total = pixels.len().max(1) as f32;
     let mut below = 0;
     let table: Vec<u8> = counts
@@ -137,7 +139,9 @@ fn equalise(pixels: &mut [u8], share: f32) {
             (value as f32 * (1.0 - share) + even * share) as u8
         })
         .collect();
-    pixels.iter_mut().for_each(|p| *p = table[usize::from(*p)]);
+    for p in pixels.iter_mut() {
+        *p = table[usize::from(*p)];
+    }
 }
 
 /// Gamma, contrast, brightness, inversion and, in colour, the gain of each channel.
@@ -208,7 +212,7 @@ fn noise(pixels: &mut [u8], rng: &mut impl Rng) {
     let mut grains = vec![0; pixels.len()];
     rng.fill_bytes(&mut grains);
     for (p, grain) in pixels.iter_mut().zip(grains) {
-        *p = (i32::from(*p) + ((i32::from(grain) - 128) * strength >> 7)).clamp(0, 255) as u8;
+        *p = (i32::from(*p) + (((i32::from(grain) - 128) * strength) >> 7)).clamp(0, 255) as u8;
     }
 }
 

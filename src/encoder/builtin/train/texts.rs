@@ -123,7 +123,9 @@ pub fn words(sets: &[PromptSet]) -> Vec<String> {
         .iter()
         .flat_map(|&k| kind_phrases(k))
         .for_each(|text| learn(text));
-    TEMPLATES.iter().for_each(|text| learn(text));
+    for text in TEMPLATES {
+        learn(text);
+    }
     learn(FILLERS);
     words.into_iter().collect()
 }
