@@ -102,7 +102,7 @@ fn a_click_moves_the_cross() {
 
 #[test]
 fn three_planes_are_shown_side_by_side_and_one_of_them_is_in_focus() {
-    let mut program = reformatted("T");
+    let mut program = reformatted("Q");
     let shown = reformat(&program).expect("a reformat");
     assert!(shown.all_planes && shown.plane == ReformatPlane::Axial);
     assert_eq!(at(&program), [256, 256, 30], "the middle");
@@ -132,7 +132,7 @@ fn three_planes_are_shown_side_by_side_and_one_of_them_is_in_focus() {
     assert!(y != 256 && z > 32, "the cross is placed: {y} {z}");
     program.press("k");
     assert_eq!(at(&program), [255, y, z], "the sagittal plane is paged");
-    program.press("T");
+    program.press("Q");
     let shown = reformat(&program).expect("a reformat");
     assert!(!shown.all_planes && shown.plane == ReformatPlane::Sagittal);
     program.send(key(KeyCode::Esc));
@@ -142,7 +142,7 @@ fn three_planes_are_shown_side_by_side_and_one_of_them_is_in_focus() {
 #[test]
 fn a_volume_that_takes_long_tells_its_progress_and_can_be_given_up() {
     let mut program = ct();
-    program.press("T");
+    program.press("Q");
     program.send(Msg::VolumeProgress { done: 20, all: 60 });
     let screen = program.screen(120, 40);
     assert!(screen.contains("reading slices 20/60"), "{screen}");
@@ -151,7 +151,7 @@ fn a_volume_that_takes_long_tells_its_progress_and_can_be_given_up() {
     assert_eq!(reformat(&program), None);
     program.send(Msg::VolumeProgress { done: 21, all: 60 });
     assert!(!program.screen(120, 40).contains("reading slices"));
-    program.press("T");
+    program.press("Q");
     program.send(Msg::VolumeProgress { done: 60, all: 60 });
     program.show_as(&Film::ct());
     assert!(!program.screen(120, 40).contains("reading slices"), "shown");

@@ -91,7 +91,7 @@ fn a_key_switches_to_several_labels_and_back_and_all_results_are_scored_again() 
     );
     let screen = program.screen(100, 24);
     assert!(screen.contains("several labels"), "{screen}");
-    assert_eq!(requested(&program.press(",m")), Some(Mode::Single));
+    assert_eq!(requested(&program.press("T")), Some(Mode::Single));
 }
 
 #[test]
