@@ -550,13 +550,6 @@ fn facts(record: &Record) -> Vec<Detail> {
         "mode",
         (record.mode == Mode::Multi).then(|| "each condition separately".to_owned()),
     );
-    // Until they are calibrated, scores are not probabilities.
-    let scores = if record.calibrated {
-        "calibrated probabilities"
-    } else {
-        "not calibrated"
-    };
-    fact("scores", Some(scores.to_owned()));
     fact(
         "file",
         Some(format!("{kind} {} × {}", record.width, record.height)),
@@ -568,6 +561,13 @@ fn facts(record: &Record) -> Vec<Detail> {
     fact("frame", (record.frames > 1).then_some(frame));
     fact("modality", record.modality.clone());
     fact("body part", record.body_part.clone());
+    // Until they are calibrated, scores are not probabilities.
+    let scores = if record.calibrated {
+        "calibrated probabilities"
+    } else {
+        "not calibrated"
+    };
+    fact("scores", Some(scores.to_owned()));
     fact("device", Some(record.device.clone()));
     fact("at", Some(record.at.clone()));
     lines

@@ -13,25 +13,21 @@ use super::restore;
 /// A program that ends sooner has probably only printed something, which would vanish with the screen.
 const MIN_RUN: Duration = Duration::from_secs(1);
 
-/// The process group that reads the terminal; dropping it gives the terminal back to this process.
-struct Foreground {
+/// The terminal while it is another program's; dropping this gives it back to this process.
+struct LentTerminal {
     own: Pid,
 }
 
-impl Foreground {
-    fn of(group: Pid) -> io::Result<Self> {
-        let this = Self { own: getpgrp() };
-        tcsetpgrp(rustix::stdio::stdin(), group)?;
+impl LentTerminal {
+    fn new() -> Self {
         // Otherwise taking the terminal back would stop this process, which is in the background by then.
         // SAFETY: sets no handler.
         unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
-        // The program may have been stopped because it used the terminal too early.
-        kill_process_group(group, Signal::CONT)?;
-        Ok(this)
+        Self { own: getpgrp() }
     }
 }
 
-impl Drop for Foreground {
+impl Drop for LentTerminal {
     fn drop(&mut self) {
         // Fails if the terminal is gone, which is noticed elsewhere.
         let _ = tcsetpgrp(rustix::stdio::stdin(), self.own);
@@ -45,20 +41,33 @@ impl Drop for Foreground {
 pub(super) fn run(command: &mut Command) -> io::Result<ExitStatus> {
     // This process's own stderr may be the log.
     let stderr = rustix::io::dup(rustix::stdio::stdout())?;
-    let child = command
-        .stderr(Stdio::from(stderr))
-        .process_group(0)
-        .spawn()?;
-    let group = Pid::from_child(&child);
+    command.stderr(Stdio::from(stderr)).process_group(0);
+    // SAFETY: both calls are async-signal-safe, and `process_group` comes first.
+    unsafe {
+        command.pre_exec(|| {
+            // Before it runs: keys must not reach this process any more once the program shows something.
+            let taken = libc::tcsetpgrp(libc::STDIN_FILENO, libc::getpid());
+            libc::signal(libc::SIGTTOU, libc::SIG_DFL);
+            if taken == 0 {
+                Ok(())
+            } else {
+                Err(io::Error::last_os_error())
+            }
+        });
+    }
     let begun = Instant::now();
+    let mut lent = LentTerminal::new();
+    let group = Pid::from_child(&command.spawn()?);
     let status = loop {
-        let foreground = Foreground::of(group)?;
         let ended = wait(group)?;
-        drop(foreground);
+        drop(lent);
         match ended {
             Some(status) => break status,
             None => super::terminal::stop_this_job()?,
         }
+        lent = LentTerminal::new();
+        tcsetpgrp(rustix::stdio::stdin(), group)?;
+        kill_process_group(group, Signal::CONT)?;
     };
     if !status.success() || begun.elapsed() < MIN_RUN {
         wait_for_key(status)?;

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEven
 use medivision_tui::app::{Graphics, Msg, Reformat};
 use medivision_tui::media::volume::{Projection, ReformatPlane};
 
-use crate::scene::{Film, Program, key, path};
+use crate::scene::{Film, Program, alt, key, path};
 use crate::viewer::looking;
 
 /// A CT of 60 frames, in full screen.
@@ -102,7 +102,9 @@ fn a_click_moves_the_cross() {
 
 #[test]
 fn three_planes_are_shown_side_by_side_and_one_of_them_is_in_focus() {
-    let mut program = reformatted("Q");
+    let mut program = ct();
+    program.send(alt('x'));
+    program.show_as(&Film::ct());
     let shown = reformat(&program).expect("a reformat");
     assert!(shown.all_planes && shown.plane == ReformatPlane::Axial);
     assert_eq!(at(&program), [256, 256, 30], "the middle");
@@ -132,7 +134,7 @@ fn three_planes_are_shown_side_by_side_and_one_of_them_is_in_focus() {
     assert!(y != 256 && z > 32, "the cross is placed: {y} {z}");
     program.press("k");
     assert_eq!(at(&program), [255, y, z], "the sagittal plane is paged");
-    program.press("Q");
+    program.send(alt('x'));
     let shown = reformat(&program).expect("a reformat");
     assert!(!shown.all_planes && shown.plane == ReformatPlane::Sagittal);
     program.send(key(KeyCode::Esc));
@@ -142,7 +144,7 @@ fn three_planes_are_shown_side_by_side_and_one_of_them_is_in_focus() {
 #[test]
 fn a_volume_that_takes_long_tells_its_progress_and_can_be_given_up() {
     let mut program = ct();
-    program.press("Q");
+    program.send(alt('x'));
     program.send(Msg::VolumeProgress { done: 20, all: 60 });
     let screen = program.screen(120, 40);
     assert!(screen.contains("reading slices 20/60"), "{screen}");
@@ -151,7 +153,7 @@ fn a_volume_that_takes_long_tells_its_progress_and_can_be_given_up() {
     assert_eq!(reformat(&program), None);
     program.send(Msg::VolumeProgress { done: 21, all: 60 });
     assert!(!program.screen(120, 40).contains("reading slices"));
-    program.press("Q");
+    program.send(alt('x'));
     program.send(Msg::VolumeProgress { done: 60, all: 60 });
     program.show_as(&Film::ct());
     assert!(!program.screen(120, 40).contains("reading slices"), "shown");

@@ -74,7 +74,7 @@ fn a_result_has_the_documented_fields() {
         .map(String::as_str)
         .collect();
     let expected = "path frame label description probability decision reason scores content kind width height frames \
-                    modality body_part model model_digest prompts prompts_digest mode device at notice";
+                    modality body_part model model_digest prompts prompts_digest mode calibrated device at notice";
     assert_eq!(keys.join(" "), expected);
     assert_eq!(
         (&line["kind"], &line["width"], &line["height"]),

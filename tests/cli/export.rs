@@ -180,6 +180,7 @@ fn parquet_holds_the_cells_of_the_csv_with_types() {
                 Field::Str(text) => text.clone(),
                 Field::Int(number) => number.to_string(),
                 Field::Double(number) => number.to_string(),
+                Field::Bool(flag) => flag.to_string(),
                 other => panic!("{name}: {other:?}"),
             };
             (name.clone(), text)

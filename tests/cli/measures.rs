@@ -191,7 +191,7 @@ fn calibrated_probabilities_apply_from_then_on_and_every_line_says_so() {
     let home = home();
     let demo = ["demo", "d", "--write-only", "--count", "60", "--seed", "3"];
     assert_eq!(run(home.path(), &demo).status.code(), Some(0));
-    let before = classify(home.path(), &["d"]);
+    let before = run(home.path(), &["classify", "d"]);
     assert!(
         lines(&before)
             .iter()
@@ -218,7 +218,7 @@ fn calibrated_probabilities_apply_from_then_on_and_every_line_says_so() {
     assert!(name.contains("calibration/general-single-"), "{name}");
     assert_eq!(fs::read_dir(&file).expect("a folder").count(), 1);
     // The same scores, with their logits divided by the temperature.
-    let after = classify(home.path(), &["d"]);
+    let after = run(home.path(), &["classify", "d"]);
     let from = found["single"]["confident_from"].as_f64();
     for (raw, line) in lines(&before).iter().zip(lines(&after)) {
         assert_eq!(line["calibrated"], true);
@@ -250,7 +250,7 @@ fn calibrated_probabilities_apply_from_then_on_and_every_line_says_so() {
     let eval: Value = serde_json::from_slice(&eval.stdout).expect("JSON");
     assert_eq!(eval["calibrated"], true);
     // Other prompts are another matter; and a few images say nothing.
-    let other = classify(home.path(), &["d", "--prompts", "chest-xray"]);
+    let other = run(home.path(), &["classify", "d", "--prompts", "chest-xray"]);
     assert!(lines(&other).iter().all(|line| line["calibrated"] == false));
     let few = ["demo", "few", "--write-only", "--count", "8"];
     assert_eq!(run(home.path(), &few).status.code(), Some(0));

@@ -32,6 +32,7 @@ impl ColumnType {
         match column {
             "frame" | "width" | "height" | "frames" => Self::Integer,
             "probability" => Self::Number,
+            "calibrated" => Self::Flag,
             _ => Self::Text,
         }
     }

@@ -117,11 +117,11 @@ fn a_csv_has_columns_for_scalars_errors_and_conditions() {
     assert_eq!(header.join(","), expected);
     let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
     assert_eq!(
-        (&rows[0][0], &rows[0][4], &rows[0][24], &rows[0][25]),
+        (&rows[0][0], &rows[0][4], &rows[0][25], &rows[0][26]),
         ("in/a.dcm", "0.75", "0.75", "")
     );
     assert_eq!(
-        (&rows[1][0], &rows[1][22], &rows[1][23]),
+        (&rows[1][0], &rows[1][23], &rows[1][24]),
         ("b", "truncated", "the file ends early")
     );
     assert!(text.lines().next().unwrap().starts_with("path,") && text.contains("\r\n"));
