@@ -164,14 +164,17 @@ mod tests {
     use super::*;
 
     fn fresh() -> Training {
-        tch::manual_seed(3);
-        let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
+        // Not random: other tests would draw from the same generator at the same time.
+        let values = |shape: &[i64]| {
+            let count = Tensor::arange(shape.iter().product::<i64>(), (Kind::Float, Device::Cpu));
+            (count + 1.0).sin().reshape(shape)
+        };
         let trained = [
-            ("a".to_owned(), random(&[3, 4])),
-            ("b".to_owned(), random(&[4])),
+            ("a".to_owned(), values(&[3, 4])),
+            ("b".to_owned(), values(&[4])),
         ];
         let trained = trained.map(|(name, t)| (name, t.set_requires_grad(true)));
-        let statistics = BTreeMap::from([("s".to_owned(), random(&[2]))]);
+        let statistics = BTreeMap::from([("s".to_owned(), values(&[2]))]);
         Training::new(Variables {
             trained: trained.into(),
             statistics,
