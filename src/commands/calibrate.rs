@@ -99,7 +99,11 @@ fn calibrate(
 
 fn table(calibration: &Calibration, file: Option<&str>) -> String {
     let mut out = String::new();
-    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    // Never rounded up to certainty.
+    let percent = |share: f64| match format!("{:.1}", share * 100.0).as_str() {
+        "100.0" if share < 1.0 => "over 99.9 %".to_owned(),
+        figure => format!("{figure} %"),
+    };
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
@@ -135,7 +139,7 @@ fn table(calibration: &Calibration, file: Option<&str>) -> String {
         };
         let _ = writeln!(
             out,
-            "answers            every label from {}: the true one is among them in {}",
+            "answers            the leading label and every other from {}: the true one is among them in at least {}",
             percent(answers.least),
             percent(COVERAGE)
         );

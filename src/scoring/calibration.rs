@@ -388,8 +388,8 @@ fn shifted(probability: f64, slope: f64, offset: f64) -> f64 {
 
 /// The logit of a probability, finite also at 0 and 1.
 fn logit(probability: f64) -> f64 {
-    const LEAST: f64 = 1e-15;
-    let probability = probability.clamp(LEAST, 1.0 - LEAST);
+    const MIN_PROBABILITY: f64 = 1e-15;
+    let probability = probability.clamp(MIN_PROBABILITY, 1.0 - MIN_PROBABILITY);
     (probability / (1.0 - probability)).ln()
 }
 

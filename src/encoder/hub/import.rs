@@ -240,7 +240,7 @@ impl Importer<'_> {
         staged: &Path,
         name: &str,
         limit: Option<u64>,
-    ) -> Result<StoredFile, HubError> {
+    ) -> Result<ImportedFile, HubError> {
         let whole = format!("{}/{name}", model.folder);
         let (source, blob) = self.tree.open(whole.trim_start_matches('/'))?;
         let size = source
@@ -273,12 +273,12 @@ impl Importer<'_> {
         }
         let etag = Etag::parse(&found).ok_or_else(|| fault(&path, "has no checksum"))?;
         let name = name.to_owned();
-        Ok(StoredFile { name, path, etag })
+        Ok(ImportedFile { name, path, etag })
     }
 }
 
 /// A file that was copied, and its name in the cache.
-struct StoredFile {
+struct ImportedFile {
     name: String,
     path: PathBuf,
     etag: Etag,
@@ -301,7 +301,7 @@ fn copy(mut from: File, to: &Path, mut hasher: Hasher) -> io::Result<String> {
 }
 
 /// A name for files whose commit is not known: it depends on their names and hashes only.
-fn invented_commit(files: &[StoredFile]) -> String {
+fn invented_commit(files: &[ImportedFile]) -> String {
     let mut hasher = blake3::Hasher::new();
     for file in files {
         hasher.update(file.name.as_bytes());

@@ -128,12 +128,12 @@ fn wait_without_spinning() -> Result<(), Box<dyn Error>> {
 }
 
 /// The files beside the weights.
-struct Settings {
+struct ModelFiles {
     config: String,
     tokenizer: String,
 }
 
-impl Settings {
+impl ModelFiles {
     /// The settings of a model that knows the words of all texts.
     fn new(sets: &[PromptSet]) -> Self {
         let words = texts::words(sets);
@@ -152,7 +152,7 @@ impl Settings {
 fn train(arguments: &Arguments, sets: &[PromptSet]) -> Result<(), Box<dyn Error>> {
     let out = &arguments.out;
     std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
-    let settings = Settings::new(sets);
+    let settings = ModelFiles::new(sets);
     let tokenizer = Tokenizer::from_json(settings.tokenizer.as_bytes(), model::CONTEXT)?;
     let (weights, checkpoint) = (
         out.join("open_clip_model.safetensors"),

@@ -34,7 +34,7 @@ const PHANTOM_PAIRS: usize = 9;
 
 /// A row of `manifest.csv`; other columns are not needed.
 #[derive(Debug, Deserialize)]
-struct Row {
+struct ManifestRow {
     path: String,
     split: String,
     task: String,
@@ -44,14 +44,14 @@ struct Row {
 }
 
 /// A stored image: `STORED × STORED` pixels of one or three interleaved bytes.
-pub struct Stored {
+pub struct StoredImage {
     /// What it shows.
     pub facts: Facts,
     /// Its bytes.
     pub bytes: Vec<u8>,
 }
 
-impl Stored {
+impl StoredImage {
     /// 1 for a grey image, 3 for one in colour.
     fn channels(&self) -> usize {
         self.bytes.len() / (STORED * STORED)
@@ -77,7 +77,7 @@ pub fn rows(
         csv::Reader::from_path(&manifest).map_err(|e| format!("{}: {e}", manifest.display()))?;
     let mut all = BTreeMap::new();
     for row in reader.deserialize() {
-        let row: Row = row.map_err(|e| format!("{}: {e}", manifest.display()))?;
+        let row: ManifestRow = row.map_err(|e| format!("{}: {e}", manifest.display()))?;
         let is_excluded = excluded
             .iter()
             .any(|name| name.eq_ignore_ascii_case(&row.source));
@@ -189,14 +189,14 @@ struct SourceImages {
     /// Images in a batch.
     share: usize,
     /// Those without a finding.
-    normal: Vec<Stored>,
+    normal: Vec<StoredImage>,
     /// The others, by label and details.
-    others: Vec<Vec<Stored>>,
+    others: Vec<Vec<StoredImage>>,
 }
 
 impl SourceImages {
     /// A random image: normal ones are as frequent as all others together, so that the source does not tell the label.
-    fn draw(&self, rng: &mut impl Rng) -> Option<&Stored> {
+    fn draw(&self, rng: &mut impl Rng) -> Option<&StoredImage> {
         let group = if self.others.is_empty() || (!self.normal.is_empty() && rng.random_bool(0.5)) {
             &self.normal
         } else {
@@ -208,7 +208,7 @@ impl SourceImages {
 
 /// All training images.
 pub struct Pool {
-    phantoms: Vec<Stored>,
+    phantoms: Vec<StoredImage>,
     sources: Vec<SourceImages>,
 }
 
@@ -227,7 +227,7 @@ impl Pool {
             Preprocess::from_json(config.as_bytes(), folder)?.with_fit(Some(Fit::Squash));
         let rows = rows(folder, "train", excluded)?;
         let images = read(folder, &rows, |_, picture| shrink(&picture, &preprocess))?;
-        let mut grouped: BTreeMap<String, BTreeMap<String, Vec<Stored>>> = BTreeMap::new();
+        let mut grouped: BTreeMap<String, BTreeMap<String, Vec<StoredImage>>> = BTreeMap::new();
         for (facts, bytes) in images {
             let group = match facts.label.as_str() {
                 "tumor" | "pneumonia" if facts.source != "NIH ChestX-ray14" => {
@@ -240,7 +240,7 @@ impl Pool {
             of_source
                 .entry(group)
                 .or_default()
-                .push(Stored { facts, bytes });
+                .push(StoredImage { facts, bytes });
         }
         let share = |source: &str| {
             SHARES
@@ -266,7 +266,7 @@ impl Pool {
         })?;
         let phantoms = phantoms
             .into_iter()
-            .map(|(facts, bytes)| Stored { facts, bytes })
+            .map(|(facts, bytes)| StoredImage { facts, bytes })
             .collect();
         Ok(Self { phantoms, sources })
     }
@@ -280,7 +280,7 @@ impl Pool {
 
     /// Draws a batch: pairs of phantoms, and from each source its share, with all labels equally frequent.
     pub fn batch(&self, rng: &mut impl Rng) -> Batch {
-        let mut chosen: Vec<&Stored> = Vec::new();
+        let mut chosen: Vec<&StoredImage> = Vec::new();
         for _ in 0..PHANTOM_PAIRS {
             let first = 2 * rng.random_range(0..self.phantoms.len() / 2);
             chosen.extend(&self.phantoms[first..first + 2]);
