@@ -29,19 +29,24 @@ const CONFINED: [(&str, &[&str]); 7] = [
     ("ratatui", &["ui", "graphics"]),
 ];
 
-/// Rooms without I/O, clock, threads or channels.
-const PURE: [&str; 1] = ["jobs"];
-/// Paths whose use makes a room impure.
-const IMPURE: [&str; 12] = [
+/// Rooms without I/O, clock, time zone, threads or channels.
+const PURE: [&str; 3] = ["jobs", "app", "ui"];
+/// Names whose use makes a room impure.
+const IMPURE: [&str; 17] = [
     "std::fs",
     "std::io",
     "std::env",
     "std::net",
-    "std::sync",
     "std::thread",
     "std::process",
     "Instant",
-    "SystemTime",
+    "SystemTime::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "TimeZone::system",
+    "Mutex",
+    "Atomic",
+    "mpsc",
     "crossbeam_channel::",
     "tokio::",
     "tracing::",

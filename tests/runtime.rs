@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use futures::channel::mpsc::{UnboundedSender, unbounded};
+use jiff::tz::TimeZone;
 use medivision_tui::app::{Graphics, Keymap, Model, ReviewSetup, Setup, Theme};
 use medivision_tui::encoder::{Encoder, EncoderError, ModelCard, PreparedImage, Preprocess};
 use medivision_tui::engine::{self, FrameSelection, Settings};
@@ -252,6 +253,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         review: ReviewSetup::default(),
         prompts: settings.prompts.clone(),
         mode: Mode::Single,
+        zone: TimeZone::UTC,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");
     services.set_choices(ChoiceSources {

@@ -19,6 +19,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use super::activity::ActivityLog;
 use super::browser::Browser;
 use super::browser::folder::{Folder, Listing, Row};
@@ -99,6 +101,8 @@ pub struct Setup {
     pub prompts: Prompts,
     /// Whether one condition applies, or each on its own.
     pub mode: scoring::Mode,
+    /// The time zone of the user, in which dates are read and shown.
+    pub zone: TimeZone,
 }
 
 /// How images are reviewed.
@@ -176,6 +180,7 @@ impl Model {
             results: Results::new(
                 Reviews::new(setup.review.reviewer.clone()),
                 setup.review.blind,
+                setup.zone,
             ),
             recall: RecallQueue::new(setup.library),
             scans: HashMap::new(),

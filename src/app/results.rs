@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::entry::{FoundFile, Stamp};
 use crate::engine::{self, Lane};
 use crate::jobs::{End, Jobs, Reason};
@@ -59,17 +61,18 @@ impl KnownFile {
     }
 
     /// The state with the reviews of the image.
-    fn judged(&self) -> Option<Judged<'_>> {
+    fn judged<'a>(&'a self, zone: &'a TimeZone) -> Option<Judged<'a>> {
         Some(Judged {
             state: self.state.as_ref()?,
             reviews: self.reviews.as_deref(),
             modified: self.stamp.modified,
+            zone,
         })
     }
 }
 
 /// The states of all known files, and the jobs that change them.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Results {
     jobs: Jobs,
     files: HashMap<PathBuf, KnownFile>,
@@ -81,6 +84,23 @@ pub struct Results {
     blind: bool,
     /// Changes with every state.
     revision: u64,
+    /// The time zone in which dates are compared.
+    zone: TimeZone,
+}
+
+impl Default for Results {
+    fn default() -> Self {
+        Self {
+            jobs: Jobs::default(),
+            files: HashMap::new(),
+            tallies: HashMap::new(),
+            searched: None,
+            reviews: Reviews::default(),
+            blind: false,
+            revision: 0,
+            zone: TimeZone::UTC,
+        }
+    }
 }
 
 /// What an answer of the engine changed.
@@ -98,11 +118,12 @@ pub enum ResultChange {
 }
 
 impl Results {
-    /// No results. `reviews`: what is known of reviews; `blind`: whether verdicts are hidden.
-    pub(super) fn new(reviews: Reviews, blind: bool) -> Self {
+    /// No results. `reviews`: what is known of reviews; `blind`: whether verdicts are hidden; `zone`: where days begin and end.
+    pub(super) fn new(reviews: Reviews, blind: bool, zone: TimeZone) -> Self {
         Self {
             reviews,
             blind,
+            zone,
             ..Self::default()
         }
     }
@@ -489,7 +510,7 @@ impl Results {
 
     /// The state of a file with the reviews of the image.
     pub fn judged(&self, path: &Path) -> Option<Judged<'_>> {
-        self.files.get(path)?.judged()
+        self.files.get(path)?.judged(&self.zone)
     }
 
     /// All images below a folder that have a result, with their reviews.
@@ -497,7 +518,7 @@ impl Results {
         let files = self.files.iter();
         let files = files.filter(move |(path, _)| path.starts_with(dir));
         files.filter_map(|(path, known)| {
-            let judged = known.judged()?;
+            let judged = known.judged(&self.zone)?;
             judged.state.subject()?;
             Some((path.as_path(), judged))
         })

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 use tokio::sync::mpsc::UnboundedSender;
@@ -84,6 +85,7 @@ pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<
         },
         prompts: settings.prompts.clone(),
         mode: settings.mode,
+        zone: TimeZone::system(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

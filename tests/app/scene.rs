@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use image::{DynamicImage, GrayImage, Luma};
+use jiff::tz::TimeZone;
 use medivision_tui::app::text;
 use medivision_tui::app::{
     self, Effect, EncodedImage, Entry, EntryKind, FolderState, FoundFile, Graphics, Keymap,
@@ -151,6 +152,7 @@ impl Program {
             review: ReviewSetup::default(),
             prompts: prompts(),
             mode: Mode::Single,
+            zone: TimeZone::UTC,
         };
         change(&mut setup);
         let (model, effects) = app::init(setup);

@@ -6,7 +6,8 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Bencher, Criterion, criterion_group, criterion_main};
+use jiff::tz::TimeZone;
 use medivision_tui::app::{self, Effect, Entry, EntryKind, FoundFile, Keymap, Msg, Stamp};
 use medivision_tui::encoder::{Preprocess, Tokenizer};
 use medivision_tui::engine::{Event, RecalledFile};
@@ -144,6 +145,7 @@ fn list(bench: &mut Criterion) {
             stamp: Stamp::default(),
         });
         app::update(
+            zone: TimeZone::UTC,
             &mut model,
             Msg::Resized {
                 cols: 120,
@@ -265,6 +267,7 @@ fn worklist(count: usize) -> app::Model {
             rows: 40,
         },
     );
+        zone: TimeZone::UTC,
     let ready = Event::Ready {
         model: "demo".to_owned(),
         device: "cpu".to_owned(),

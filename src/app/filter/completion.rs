@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
+use jiff::tz::TimeZone;
+
 use super::dates::month;
 use super::terms::{DATE, NUMBERS, REVIEWS, STATUSES, TEXTS, TextTerm};
 
@@ -24,8 +26,8 @@ pub struct Vocabulary {
 
 impl Vocabulary {
     /// Adds the month of a time.
-    pub fn add_month(&mut self, time: SystemTime) {
-        self.months.extend(month(time));
+    pub fn add_month(&mut self, time: SystemTime, zone: &TimeZone) {
+        self.months.extend(month(time, zone));
     }
 }
 

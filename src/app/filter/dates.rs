@@ -2,17 +2,17 @@
 
 use std::time::SystemTime;
 
-use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 
 use super::terms::Inequality;
 
-/// The span of time from `begin` until before `end`.
+/// The days from `begin` until before `end`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct TimeSpan {
-    begin: SystemTime,
-    end: SystemTime,
+pub(super) struct DaySpan {
+    begin: Date,
+    end: Date,
 }
 
 /// What the value of a date term is.
@@ -20,13 +20,13 @@ pub(super) enum DateValue {
     /// It is still being typed.
     Unfinished,
     /// A day, month or year.
-    Span(TimeSpan),
+    Span(DaySpan),
     /// It can become neither.
     Wrong,
 }
 
 impl DateValue {
-    /// Parses `2026`, `2026-11` or `2026-11-03`, in the time zone of this machine.
+    /// Parses `2026`, `2026-11` or `2026-11-03`.
     pub(super) fn parse(text: &str) -> Self {
         let lengths = [4, 2, 2];
         let parts: Vec<&str> = text.split('-').collect();
@@ -55,33 +55,37 @@ impl DateValue {
             };
             first.checked_add(length).ok()
         });
-        let time = |day: Date| {
-            let midnight = day.to_zoned(TimeZone::system()).ok()?;
-            Some(SystemTime::from(midnight.timestamp()))
-        };
-        let span = first.and_then(time).zip(after.and_then(time));
+        let span = first.zip(after);
         span.map_or(Self::Wrong, |(begin, end)| {
-            Self::Span(TimeSpan { begin, end })
+            Self::Span(DaySpan { begin, end })
         })
     }
 }
 
-impl TimeSpan {
+impl DaySpan {
     /// Whether a time lies in the span; with an inequality, whether it lies after or before it.
-    pub(super) fn holds(self, by: Option<Inequality>, time: SystemTime) -> bool {
+    pub(super) fn holds(self, by: Option<Inequality>, time: SystemTime, zone: &TimeZone) -> bool {
+        let Some(day) = day(time, zone) else {
+            return false;
+        };
         match by {
-            None => (self.begin..self.end).contains(&time),
-            Some(Inequality::Above) => time >= self.end,
-            Some(Inequality::AtLeast) => time >= self.begin,
-            Some(Inequality::Below) => time < self.begin,
-            Some(Inequality::AtMost) => time < self.end,
+            None => (self.begin..self.end).contains(&day),
+            Some(Inequality::Above) => day >= self.end,
+            Some(Inequality::AtLeast) => day >= self.begin,
+            Some(Inequality::Below) => day < self.begin,
+            Some(Inequality::AtMost) => day < self.end,
         }
     }
 }
 
+/// The day of a time; `None` of one beyond the years that the calendar has.
+fn day(time: SystemTime, zone: &TimeZone) -> Option<Date> {
+    let time = Timestamp::try_from(time).ok()?;
+    Some(zone.to_datetime(time).date())
+}
+
 /// The month of a time, as a date term has it: `2026-11`.
-pub(super) fn month(time: SystemTime) -> Option<String> {
-    let time = jiff::Timestamp::try_from(time).ok()?;
-    let day = time.to_zoned(TimeZone::system()).date();
+pub(super) fn month(time: SystemTime, zone: &TimeZone) -> Option<String> {
+    let day = day(time, zone)?;
     Some(format!("{:04}-{:02}", day.year(), day.month()))
 }

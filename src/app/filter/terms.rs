@@ -1,6 +1,6 @@
 //! The terms of a filter about results and reviews. Those about results are named as in the rules on results.
 
-use super::dates::{DateValue, TimeSpan};
+use super::dates::{DateValue, DaySpan};
 use crate::app::results::FileStatus;
 use crate::app::results::reviews::{ImageReviews, Judged, claim};
 use crate::config::similar;
@@ -88,8 +88,8 @@ enum Criterion {
     Number(NumberTerm, Inequality, f64),
     /// The probability of the conditions whose names match a text in lower case.
     Condition(String, Inequality, f64),
-    /// Within a span of time, or before or after it.
-    Date(Option<Inequality>, TimeSpan),
+    /// Within a span of days, or before or after it.
+    Date(Option<Inequality>, DaySpan),
 }
 
 /// A term about a result.
@@ -320,7 +320,8 @@ impl Criterion {
             Self::Status(status) => return state.status() == *status,
             Self::Review(term) => return term.holds(judged),
             Self::Date(by, span) => {
-                return judged.modified.is_some_and(|time| span.holds(*by, time));
+                let time = judged.modified;
+                return time.is_some_and(|time| span.holds(*by, time, judged.zone));
             }
             Self::Text(TextTerm::Review, text) => {
                 let labels = reviews.and_then(ImageReviews::labels);

@@ -269,7 +269,7 @@ impl Model {
                 continue;
             };
             if let Some(time) = judged.modified {
-                words.add_month(time);
+                words.add_month(time, judged.zone);
             }
             let Some(record) = judged.state.record() else {
                 continue;

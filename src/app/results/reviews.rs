@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use jiff::tz::TimeZone;
+
 use super::FileState;
 use crate::app::text;
 use crate::library::{Record, Review, ReviewChanges};
@@ -96,6 +98,8 @@ pub struct Judged<'a> {
     pub reviews: Option<&'a ImageReviews>,
     /// When the file was changed last, where known.
     pub modified: Option<SystemTime>,
+    /// The time zone whose days these are.
+    pub zone: &'a TimeZone,
 }
 
 impl Judged<'_> {

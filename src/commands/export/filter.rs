@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use jiff::tz::TimeZone;
+
 use super::super::Fault;
 use crate::app::Filter;
 use crate::app::results::FileState;
@@ -10,10 +12,12 @@ use crate::app::results::reviews::{Judged, Reviews};
 use crate::library::Record;
 
 /// A filter of results, with the terms of the list's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ResultFilter {
     filter: Filter,
     reviews: Reviews,
+    /// The time zone of this machine.
+    zone: TimeZone,
 }
 
 impl ResultFilter {
@@ -35,6 +39,7 @@ impl ResultFilter {
         Ok(Self {
             filter,
             reviews: Reviews::default(),
+            zone: TimeZone::system(),
         })
     }
 
@@ -66,6 +71,7 @@ impl ResultFilter {
             state: &state,
             reviews: reviews.as_deref(),
             modified: self.modified(path),
+            zone: &self.zone,
         };
         self.filter.admits(&path.to_string_lossy(), Some(judged))
     }

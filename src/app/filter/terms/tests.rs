@@ -1,10 +1,14 @@
 use std::time::{Duration, SystemTime};
 
+use jiff::tz::{Offset, TimeZone};
+
 use super::*;
 use crate::app::results::FileState;
 use crate::library::{Failure, NOTICE, Review};
 use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat};
 use crate::scoring::{Mode, Verdict};
+
+static UTC: TimeZone = TimeZone::UTC;
 
 fn state(label: &str, probability: f64, urgency: f64, decision: Decision) -> FileState {
     let record = Record {
@@ -69,6 +73,7 @@ fn passing(filter: &str) -> String {
             state,
             reviews: None,
             modified: None,
+            zone: &UTC,
         })
     });
     passing.map(|(letter, _)| *letter).collect()
@@ -122,6 +127,7 @@ fn terms_choose_files_by_their_reviews() {
                     state,
                     reviews,
                     modified: None,
+                    zone: &UTC,
                 };
                 terms.on_results.iter().all(|term| term.holds(judged))
             };
@@ -224,9 +230,9 @@ fn a_term_that_is_wrong_is_explained() {
 #[test]
 fn dates_are_days_months_or_years_of_the_last_change() {
     let state = state("pneumonia", 0.7, 0.95, Decision::Confident);
-    // 15 November 2026, about noon in any time zone's day or the next.
+    // Noon of 15 November 2026 in London.
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_794_744_000);
-    let holds = |filter: &str, modified| {
+    let holds_in = |zone: &TimeZone, filter: &str, modified| {
         let terms = ParsedFilter::parse(filter);
         assert_eq!(terms.fault, None, "{filter}");
         terms.on_results.iter().all(|term| {
@@ -234,9 +240,11 @@ fn dates_are_days_months_or_years_of_the_last_change() {
                 state: &state,
                 reviews: None,
                 modified,
+                zone,
             })
         })
     };
+    let holds = |filter: &str, modified| holds_in(&UTC, filter, modified);
     for (filter, expected) in [
         ("date:2026", true),
         ("date:2026-11", true),
@@ -255,4 +263,15 @@ fn dates_are_days_months_or_years_of_the_last_change() {
         assert_eq!(holds(filter, Some(time)), expected, "{filter}");
     }
     assert!(!holds("date:2026", None) && holds("!date:2026", None));
+    for (hours, day) in [(-11, 15), (0, 15), (11, 15), (12, 16), (14, 16)] {
+        let zone = TimeZone::fixed(Offset::constant(hours));
+        for other in 14..=17 {
+            let is_that_day = holds_in(&zone, &format!("date:2026-11-{other}"), Some(time));
+            assert_eq!(
+                is_that_day,
+                other == day,
+                "{hours} hours from London: {other}"
+            );
+        }
+    }
 }
