@@ -412,6 +412,7 @@ fn folder_state(layout: &LayoutSettings) -> FolderState {
             grid: layout.view == FileView::Grid,
             tiles: layout.tiles.unwrap_or(default.tiles),
             series: layout.series,
+            ..default
         },
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::filter::Filter;
 use super::group_path::base_of;
 use super::sort::{Key, Sort};
+use crate::scoring;
 use crate::view::sheet;
 
 /// The persisted state of a folder. It contains one file name, and no results.
@@ -73,7 +74,7 @@ pub enum FileName {
     Bytes(Vec<u8>),
 }
 
-/// The layout of the screen, as far as the user decides it.
+/// The layout of the screen and what it shows of results, as far as the user decides it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ScreenLayout {
@@ -85,6 +86,8 @@ pub struct ScreenLayout {
     pub tiles: u8,
     /// Whether files are grouped by study and series.
     pub series: bool,
+    /// Whether an image has one label, or each condition stands for itself.
+    pub mode: scoring::Mode,
 }
 
 impl Default for ScreenLayout {
@@ -94,6 +97,7 @@ impl Default for ScreenLayout {
             grid: false,
             tiles: sheet::DEFAULT_SIZE as u8 + 1,
             series: false,
+            mode: scoring::Mode::Single,
         }
     }
 }

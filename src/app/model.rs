@@ -196,7 +196,7 @@ impl Model {
             popups: Popups::default(),
             line: None,
             tags: TagBrowser::default(),
-            prompt_sets: PromptSets::new(setup.prompts, setup.mode),
+            prompt_sets: PromptSets::new(setup.prompts, setup.mode, layout.mode),
             models: ModelChooser::default(),
             rules: setup.rules,
             query: None,
@@ -538,6 +538,7 @@ impl Model {
             grid: self.screen.has_grid(),
             tiles: self.grid.tiles(),
             series: self.studies.is_enabled(),
+            mode: self.prompt_sets.lasting_mode(),
         }
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct PromptSets {
     /// Prompts that the engine was asked to use, and has not answered.
     requested: Option<Prompts>,
     mode: Mode,
+    /// The mode of the last run, until the engine was asked for it.
+    remembered: Option<Mode>,
     rescoring: Option<Rescoring>,
     /// The number of the prompts that were put into use last; 0 for those of the start.
     revision: u64,
@@ -59,14 +61,15 @@ pub(crate) struct PromptSets {
 }
 
 impl PromptSets {
-    /// The prompts and the mode at the start.
-    pub(super) fn new(in_use: Prompts, mode: Mode) -> Self {
+    /// The prompts and the mode at the start, and the mode to ask for as soon as there is an engine.
+    pub(super) fn new(in_use: Prompts, mode: Mode, remembered: Mode) -> Self {
         Self {
             sets: None,
             orders: condition_orders(&in_use).into_iter().collect(),
             in_use,
             requested: None,
             mode,
+            remembered: Some(remembered),
             rescoring: None,
             revision: 0,
             fault: None,
@@ -78,12 +81,27 @@ impl PromptSets {
         self.mode
     }
 
+    /// The mode for the next run to begin in.
+    pub(super) fn lasting_mode(&self) -> Mode {
+        self.remembered.unwrap_or(self.mode)
+    }
+
+    /// Asks the engine, once, for the mode of the last run; `None` if that is in use.
+    pub(super) fn restore_mode(&mut self) -> Option<Effect> {
+        let mode = self.remembered.take().filter(|mode| *mode != self.mode)?;
+        Some(self.request_mode(mode))
+    }
+
     /// Asks the engine for the other mode.
     pub(super) fn switch_mode(&mut self) -> Effect {
         let mode = match self.mode {
             Mode::Single => Mode::Multi,
             Mode::Multi => Mode::Single,
         };
+        self.request_mode(mode)
+    }
+
+    fn request_mode(&mut self, mode: Mode) -> Effect {
         let prompts = self.requested.as_ref().unwrap_or(&self.in_use).clone();
         self.request(prompts, mode)
     }

@@ -186,6 +186,7 @@ mod tests {
                 grid: true,
                 tiles: 4,
                 series: true,
+                mode: crate::scoring::Mode::Multi,
             },
         };
         store.save(&a, &all).unwrap();

@@ -95,6 +95,33 @@ fn a_key_switches_to_several_labels_and_back_and_all_results_are_scored_again() 
 }
 
 #[test]
+fn the_next_run_begins_with_several_labels_if_the_last_one_ended_so() {
+    let mut program = program();
+    program.press(",m");
+    used(&mut program, Mode::Multi);
+    let left = program
+        .press("q")
+        .into_iter()
+        .find_map(|effect| match effect {
+            Effect::PersistFolder { state, .. } => Some(state),
+            _ => None,
+        });
+    let mut again = Program::left(left.expect("the folder's state is kept"));
+    again.list(vec![file("a.png")]);
+    // Before there is a model, nothing can be asked for, and nothing is forgotten.
+    let unchanged = again.press("q").into_iter().any(|effect| {
+        matches!(effect, Effect::PersistFolder { state, .. } if state.layout.mode == Mode::Multi)
+    });
+    assert!(unchanged);
+    assert_eq!(requested(&again.ready(false)), Some(Mode::Multi));
+    // A set that cannot have several labels leaves one, and another model is not asked for several.
+    again.send(Msg::Engine(Event::PromptsFailed {
+        message: "`tumor` has no `absent` phrases".to_owned(),
+    }));
+    assert_eq!(requested(&again.ready(false)), None);
+}
+
+#[test]
 fn a_prompt_set_that_cannot_have_several_labels_leaves_the_mode() {
     let mut program = program();
     program.press(",m");

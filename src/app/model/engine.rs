@@ -66,6 +66,7 @@ impl Model {
                 if let Some(warning) = warnings.first() {
                     self.say(Severity::Info, warning);
                 }
+                return Vec::from_iter(self.prompt_sets.restore_mode());
             }
             Event::Failed { message } => {
                 self.rate = None;
