@@ -63,7 +63,7 @@ pub use places::{PlaceChange, Places, SavedView};
 pub use preview::{
     Decorations, EncodedImage, Graphics, ImageView, MarkedFigure, OverlaidObjects, OverlayText,
     PixelValue, Preview, PreviewKey, Previewed, Quality, Reformat, RelatedContent, Scene,
-    SeriesStack, VolumeView,
+    SeriesStack, VolumePart, VolumeProgress, VolumeView,
 };
 pub use prompt_sets::NamedPromptSet;
 

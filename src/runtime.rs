@@ -186,11 +186,11 @@ impl Services {
                 let previewed = Box::new(previewed);
                 drop(messages.send(Msg::SidePreviewed { side, previewed }));
             };
-            preview::PreviewWorker::start(graphics.output.clone(), sink, |_, _| {})
+            preview::PreviewWorker::start(graphics.output.clone(), sink, |_| {})
         };
         self.sides = Some([side(0)?, side(1)?]);
         let reports = self.messages.clone();
-        let on_volume = move |done, all| drop(reports.send(Msg::VolumeProgress { done, all }));
+        let on_volume = move |progress| drop(reports.send(Msg::VolumeProgress(progress)));
         let worker = preview::PreviewWorker::start(graphics.output, sink, on_volume)?;
         self.preview = Some(worker);
         let _ = self.messages.send(Msg::Graphics(graphics.graphics));

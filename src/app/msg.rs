@@ -9,7 +9,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use super::entry::{Entry, FoundFile, Stamp};
 use super::folder_state::FolderState;
 use super::measurement::Measurement;
-use super::preview::{Graphics, Previewed};
+use super::preview::{Graphics, Previewed, VolumeProgress};
 use crate::engine;
 use crate::library::{FileWithResult, Review, ReviewChanges, ReviewOutcome, ReviewRequest};
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
@@ -157,12 +157,7 @@ pub enum Msg {
     /// The answer to [`super::Effect::Preview`]. A request superseded by a later one may go unanswered.
     Previewed(Box<Previewed>),
     /// A volume for a reformat is being read, which [`Msg::Previewed`] ends.
-    VolumeProgress {
-        /// Images read.
-        done: usize,
-        /// All images.
-        all: usize,
-    },
+    VolumeProgress(VolumeProgress),
     /// The answer to [`super::Effect::PreviewSide`]. A request superseded by a later one may go unanswered.
     SidePreviewed {
         /// The side.

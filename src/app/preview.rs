@@ -83,6 +83,36 @@ pub struct VolumeView {
     pub panels: Option<[PlanePanel; 3]>,
 }
 
+/// How much of a volume that takes long has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VolumeProgress {
+    /// What is being read: first the headers of all images, which say where they lie, then the images.
+    pub part: VolumePart,
+    /// Images of which that was read.
+    pub done: usize,
+    /// All images.
+    pub all: usize,
+}
+
+/// What is read of the images of a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VolumePart {
+    /// Their headers.
+    Headers,
+    /// Their pixels.
+    Slices,
+}
+
+impl VolumePart {
+    /// The plural of what is read.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Headers => "headers",
+            Self::Slices => "slices",
+        }
+    }
+}
+
 /// A figure drawn over an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MarkedFigure {

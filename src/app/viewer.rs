@@ -21,6 +21,7 @@ use super::effect::Effect;
 use super::entry::{FoundFile, Stamp};
 use super::preview::{
     Decorations, ImageView, MarkedFigure, Preview, PreviewKey, Previewed, Reformat, Scene,
+    VolumeProgress,
 };
 use crate::media::{ImageInfo, TargetFrame};
 use crate::view::Area;
@@ -85,8 +86,8 @@ pub(crate) struct Viewer {
     measurements: Measurements,
     /// The plane across the stack that is shown instead of the file.
     reformat: Option<Reformat>,
-    /// How many of the images of the volume have been read, of how many.
-    volume_progress: Option<(usize, usize)>,
+    /// How much of the volume has been read, while that lasts.
+    volume_progress: Option<VolumeProgress>,
     film: Option<Film>,
     /// Chosen frames per second; `None` for the file's own rate.
     rate: Option<f64>,

@@ -18,7 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::drivers::Output;
-use crate::app::{PreviewKey, Previewed, Stamp};
+use crate::app::{PreviewKey, Previewed, Stamp, VolumeProgress};
 pub use renderer::Renderer;
 pub use thumbnails::ThumbnailWorkers;
 
@@ -101,12 +101,12 @@ pub struct PreviewWorker {
 const NICENESS: i32 = 5;
 
 impl PreviewWorker {
-    /// Starts the thread, which passes each finished preview to `sink`, and to `on_volume` how many images of a volume that takes
-    /// long have been read, and of how many.
+    /// Starts the thread, which passes each finished preview to `sink`, and to `on_volume` how much of a volume that takes
+    /// long has been read.
     pub fn start(
         output: Output,
         sink: impl Fn(Previewed) + Send + 'static,
-        on_volume: impl Fn(usize, usize) + Send + 'static,
+        on_volume: impl Fn(VolumeProgress) + Send + 'static,
     ) -> std::io::Result<Self> {
         let slot = Arc::new(RequestSlot {
             wanted: Mutex::new(PendingRequest::Nothing),

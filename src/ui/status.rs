@@ -14,7 +14,7 @@ use crate::app::review_keys;
 use crate::app::status::{EngineState, WatchState};
 use crate::app::text::{cut_end, width};
 use crate::app::viewer::measure::Pointer;
-use crate::app::{Mode, Model, Severity};
+use crate::app::{Mode, Model, Severity, VolumeProgress};
 
 /// The spinner, shown while something is under way.
 const SPINNER: [&str; 8] = ["⣾", "⣽", "⣻", "⢿", "⡿", "⣟", "⣯", "⣷"];
@@ -116,10 +116,10 @@ fn parts(model: &Model, room: usize, looks: Looks) -> Vec<Span<'static>> {
     joined(all, room, looks)
 }
 
-/// How many images of a volume have been read.
+/// How much of a volume has been read.
 fn volume(model: &Model) -> Option<StatusPart> {
-    let (done, all) = model.viewer().volume_progress()?;
-    let words = format!("{} reading slices {done}/{all}", spinner(model));
+    let VolumeProgress { part, done, all } = model.viewer().volume_progress()?;
+    let words = format!("{} reading {} {done}/{all}", spinner(model), part.name());
     Some((0, Span::styled(words, Looks::text())))
 }
 

@@ -1,7 +1,7 @@
 //! Planes across a stack: chosen, paged, made thicker, and left again.
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use medivision_tui::app::{Graphics, Msg, Reformat};
+use medivision_tui::app::{Graphics, Msg, Reformat, VolumePart, VolumeProgress};
 use medivision_tui::media::volume::{Projection, ReformatPlane};
 
 use crate::scene::{Film, Program, alt, key, path};
@@ -141,20 +141,30 @@ fn three_planes_are_shown_side_by_side_and_one_of_them_is_in_focus() {
     assert_eq!(reformat(&program), None);
 }
 
+fn volume_progress(part: VolumePart, done: usize) -> Msg {
+    let all = 60;
+    Msg::VolumeProgress(VolumeProgress { part, done, all })
+}
+
 #[test]
 fn a_volume_that_takes_long_tells_its_progress_and_can_be_given_up() {
     let mut program = ct();
     program.send(alt('x'));
-    program.send(Msg::VolumeProgress { done: 20, all: 60 });
-    let screen = program.screen(120, 40);
-    assert!(screen.contains("reading slices 20/60"), "{screen}");
-    assert!(screen.contains("Esc cancel"), "{screen}");
+    for (part, done, expected) in [
+        (VolumePart::Headers, 59, "reading headers 59/60"),
+        (VolumePart::Slices, 20, "reading slices 20/60"),
+    ] {
+        program.send(volume_progress(part, done));
+        let screen = program.screen(120, 40);
+        assert!(screen.contains(expected), "{screen}");
+        assert!(screen.contains("Esc cancel"), "{screen}");
+    }
     program.send(key(KeyCode::Esc));
     assert_eq!(reformat(&program), None);
-    program.send(Msg::VolumeProgress { done: 21, all: 60 });
+    program.send(volume_progress(VolumePart::Slices, 21));
     assert!(!program.screen(120, 40).contains("reading slices"));
     program.send(alt('x'));
-    program.send(Msg::VolumeProgress { done: 60, all: 60 });
+    program.send(volume_progress(VolumePart::Slices, 60));
     program.show_as(&Film::ct());
     assert!(!program.screen(120, 40).contains("reading slices"), "shown");
 }

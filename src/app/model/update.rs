@@ -38,7 +38,7 @@ impl Model {
             Msg::Tick(now) => self.tick(now),
             Msg::Report { severity, text } => self.say(severity, &text),
             Msg::Previewed(previewed) => return self.viewer.take_preview(*previewed),
-            Msg::VolumeProgress { done, all } => self.viewer.note_volume_progress(done, all),
+            Msg::VolumeProgress(progress) => self.viewer.note_volume_progress(progress),
             Msg::Measurements { file, all } => self.viewer.measurements_read(&file, all),
             Msg::SidePreviewed { side, previewed } => {
                 if let Some(comparison) = self.screen.comparison_mut() {

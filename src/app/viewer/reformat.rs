@@ -2,7 +2,7 @@
 
 use super::Viewer;
 use crate::app::entry::FoundFile;
-use crate::app::preview::{Reformat, VolumeView};
+use crate::app::preview::{Reformat, VolumeProgress, VolumeView};
 use crate::app::request::Request;
 use crate::media::volume::{PlaneAxes, Projection, ReformatPlane, Slab};
 use crate::view::placement::Aim;
@@ -64,13 +64,13 @@ impl Viewer {
         }
     }
 
-    /// Notes how many of the images of the volume have been read.
-    pub(in crate::app) fn note_volume_progress(&mut self, done: usize, all: usize) {
-        self.volume_progress = self.is_reformatting().then_some((done, all));
+    /// Notes how much of the volume has been read.
+    pub(in crate::app) fn note_volume_progress(&mut self, progress: VolumeProgress) {
+        self.volume_progress = self.is_reformatting().then_some(progress);
     }
 
-    /// How many of the images of the volume have been read, while that lasts.
-    pub(crate) fn volume_progress(&self) -> Option<(usize, usize)> {
+    /// How much of the volume has been read, while that lasts.
+    pub(crate) fn volume_progress(&self) -> Option<VolumeProgress> {
         self.volume_progress.filter(|_| self.is_reformatting())
     }
 

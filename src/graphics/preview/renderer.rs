@@ -12,7 +12,7 @@ use super::ranges::{Ranges, SampleStep};
 use super::related::{ComposedOverlays, OverlayComposer};
 use super::slide::{AssemblyObserver, Slide, SlideView, Slides};
 use super::store::{FileVersion, FrameStore};
-use super::volumes::{VolumeProgress, Volumes};
+use super::volumes::{OnVolume, Volumes};
 use crate::app::{
     ImageView, MarkedFigure, PixelValue, Preview, PreviewKey, Quality, Reformat, RelatedContent,
     Scene, Stamp, VolumeView,
@@ -88,9 +88,9 @@ impl Renderer {
         }
     }
 
-    /// Tells `on_volume` how many images of a volume that takes long have been read, and of how many.
+    /// Tells `on_volume` how much of a volume that takes long has been read.
     #[must_use]
-    pub fn with_volume_progress(mut self, on_volume: VolumeProgress) -> Self {
+    pub fn with_volume_progress(mut self, on_volume: OnVolume) -> Self {
         self.volumes.set_progress(on_volume);
         self
     }

@@ -123,7 +123,7 @@ fn the_latest_request_wins() {
         .collect();
     let (sender, previews) = crossbeam_channel::unbounded();
     let sink = move |previewed| drop(sender.send(previewed));
-    let worker = PreviewWorker::start(Output::default(), sink, |_, _| {}).unwrap();
+    let worker = PreviewWorker::start(Output::default(), sink, |_| {}).unwrap();
     for path in &paths {
         worker.request(key(path, 40, 20));
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::slide::Slide;
-use crate::app::{FoundFile, Reformat, VolumeView, text};
+use crate::app::{FoundFile, Reformat, VolumePart, VolumeProgress, VolumeView, text};
 use crate::media::budget::{self, Evict, Reserved, WaitPolicy};
 use crate::media::volume::{Lattice, Projection, ReformatPlane, Slab, SlicePlace, Volume};
 use crate::media::{self, DecodeOptions, ErrorKind, Frame, ImageInfo, ImageSource, MediaError};
@@ -38,13 +38,13 @@ impl Evict for VolumeCache {
     }
 }
 
-/// Is told how many images of a volume have been read, and of how many.
-pub type VolumeProgress = Box<dyn Fn(usize, usize) + Send>;
+/// Is told how much of a volume has been read.
+pub type OnVolume = Box<dyn Fn(VolumeProgress) + Send>;
 
 /// Makes reformats.
 pub(super) struct Volumes {
     cache: Arc<VolumeCache>,
-    on_progress: VolumeProgress,
+    on_progress: OnVolume,
 }
 
 impl Default for Volumes {
@@ -54,7 +54,7 @@ impl Default for Volumes {
         budget::decoding().register(weak);
         Self {
             cache,
-            on_progress: Box::new(|_, _| {}),
+            on_progress: Box::new(|_| {}),
         }
     }
 }
@@ -66,8 +66,8 @@ struct StackFrame {
 }
 
 impl Volumes {
-    /// Tells `on_progress` how many images of a volume that takes long have been read.
-    pub(super) fn set_progress(&mut self, on_progress: VolumeProgress) {
+    /// Tells `on_progress` how much of a volume that takes long has been read.
+    pub(super) fn set_progress(&mut self, on_progress: OnVolume) {
         self.on_progress = on_progress;
     }
 
@@ -147,13 +147,11 @@ impl Volumes {
         };
         let progress = ProgressReport::new(&self.on_progress);
         let (mut places, mut frames) = (Vec::new(), Vec::new());
-        for file in stack.iter() {
+        for (done, file) in stack.iter().enumerate() {
             if overtaken() {
                 return Ok(None);
             }
-            if stack.len() > 1 {
-                progress.report(0, stack.len());
-            }
+            progress.report(VolumePart::Headers, done, stack.len());
             let source = media::open(&file.path)?;
             for number in 0..source.info().frames {
                 places.push(place(file, &source, number));
@@ -189,7 +187,7 @@ impl Volumes {
             let bytes = frame.bytes() as u64;
             check_size(bytes, frames.len())?;
             slices.push(frame.keep(bytes));
-            progress.report(slices.len(), frames.len());
+            progress.report(VolumePart::Slices, slices.len(), frames.len());
         }
         let volume = Arc::new(Volume::new(lattice, slices).map_err(refuse)?);
         *self.cache.lock() = Some(StackVolume {
@@ -202,22 +200,22 @@ impl Volumes {
 
 /// Reports progress at intervals, the first after one.
 struct ProgressReport<'a> {
-    on_progress: &'a VolumeProgress,
+    on_progress: &'a OnVolume,
     last: Cell<Instant>,
 }
 
 impl<'a> ProgressReport<'a> {
-    fn new(on_progress: &'a VolumeProgress) -> Self {
+    fn new(on_progress: &'a OnVolume) -> Self {
         Self {
             on_progress,
             last: Cell::new(Instant::now()),
         }
     }
 
-    fn report(&self, done: usize, all: usize) {
+    fn report(&self, part: VolumePart, done: usize, all: usize) {
         if self.last.get().elapsed() >= PROGRESS_INTERVAL {
             self.last.set(Instant::now());
-            (self.on_progress)(done, all);
+            (self.on_progress)(VolumeProgress { part, done, all });
         }
     }
 }
