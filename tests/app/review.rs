@@ -283,6 +283,33 @@ fn undo_asks_the_library_and_shows_what_is_in_force_then() {
 }
 
 #[test]
+fn the_undo_of_an_import_is_shown_on_all_its_images_and_leaves_the_cursor() {
+    let mut program = begin(five(), false);
+    program.press(",2,2");
+    let before = cursor(&program);
+    let undone = ["a", "b"].map(|name| Review {
+        labels: None,
+        ..review(name, "ana", "")
+    });
+    program.send(Msg::Reviewed {
+        request: ReviewRequest::Undo {
+            reviewer: "ana".to_owned(),
+            root: path(""),
+        },
+        outcome: ReviewOutcome::Import(undone.to_vec()),
+    });
+    assert!(
+        status(&program).starts_with("undone: the import of 2 labels"),
+        "{}",
+        status(&program)
+    );
+    assert_eq!(cursor(&program), before);
+    for name in ["a", "b"] {
+        assert!(!row(&program, name).contains(['✓', '≠']), "{name}");
+    }
+}
+
+#[test]
 fn reviews_of_others_are_shown_and_do_not_count_as_mine() {
     let mut program = begin(five(), false);
     learn(

@@ -346,10 +346,10 @@ impl Model {
         request: &ReviewRequest,
         outcome: ReviewOutcome,
     ) -> Vec<Effect> {
-        let word = match request {
-            ReviewRequest::Undo { .. } => "undo",
-            ReviewRequest::Redo { .. } => "redo",
-            ReviewRequest::Store(_) | ReviewRequest::Sample { .. } => "",
+        let (word, done) = match request {
+            ReviewRequest::Undo { .. } => ("undo", "undone"),
+            ReviewRequest::Redo { .. } => ("redo", "redone"),
+            ReviewRequest::Store(_) | ReviewRequest::Sample { .. } => ("", ""),
         };
         match outcome {
             // It is shown already; only its time is new.
@@ -366,8 +366,18 @@ impl Model {
                     samples: Vec::new(),
                 });
                 self.browser.folder.go_to_path(&path);
-                let done = if word == "undo" { "undone" } else { "redone" };
                 self.say(Severity::Info, &format!("{done}: {name}: {now}"));
+            }
+            ReviewOutcome::Import(reviews) => {
+                let words = match reviews.len() {
+                    1 => format!("{done}: the import of one label"),
+                    count => format!("{done}: the import of {count} labels"),
+                };
+                self.show_reviews(ReviewChanges {
+                    reviews,
+                    samples: Vec::new(),
+                });
+                self.say(Severity::Info, &words);
             }
             ReviewOutcome::Nothing => {
                 self.say(Severity::Info, &format!("there is nothing to {word}"));

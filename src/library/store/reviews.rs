@@ -59,7 +59,7 @@ pub struct SampledImage {
 pub enum ReviewRequest {
     /// Store a review instead of the one of the same content, prompt set and reviewer.
     Store(Box<Review>),
-    /// Undo the reviewer's last change of an image below the folder.
+    /// Undo the reviewer's last change of an image below the folder. An import is one change, wherever its images are.
     Undo {
         /// The reviewer's name.
         reviewer: String,
@@ -89,6 +89,8 @@ pub enum ReviewRequest {
 pub enum ReviewOutcome {
     /// The review in force now; empty if there is none any more.
     Review(Box<Review>),
+    /// The reviews of an import that was undone or redone, in force now.
+    Import(Vec<Review>),
     /// There is nothing to undo or redo.
     Nothing,
     /// The images drawn.
@@ -148,7 +150,8 @@ impl Library {
         }
     }
 
-    /// Stores reviews all at once, or none of them. Those that say what is in force already change nothing. Returns how many were stored.
+    /// Stores reviews of one reviewer all at once, or none of them; they are undone together, too. Those that say what is in force
+    /// already change nothing. Returns how many were stored.
     ///
     /// # Errors
     ///
@@ -157,6 +160,8 @@ impl Library {
         self.open();
         let mut connection = schema::connect(self.file())?;
         let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let sql = "SELECT ifnull(max(import), 0) + 1 FROM reviews";
+        let import: i64 = change.query_row(sql, [], |row| row.get(0))?;
         let mut stored = 0;
         for review in reviews {
             let Review {
@@ -176,6 +181,7 @@ impl Library {
                         flagged,
                         ..review.clone()
                     },
+                    Some(import),
                 )?;
                 stored += 1;
             }
@@ -210,15 +216,13 @@ fn carry_out(
 ) -> rusqlite::Result<ReviewOutcome> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let outcome = match request {
-        ReviewRequest::Store(review) => store(&change, review)?,
+        ReviewRequest::Store(review) => store(&change, review, None)?,
         ReviewRequest::Undo { reviewer, root } => {
-            let versions =
-                "SELECT id, path FROM reviews WHERE reviewer = ?1 AND state = ?2 ORDER BY id DESC";
+            let versions = "SELECT id, path, import FROM reviews WHERE reviewer = ?1 AND state = ?2 ORDER BY id DESC";
             turn(&change, versions, (reviewer, root), (IN_FORCE, UNDONE))?
         }
         ReviewRequest::Redo { reviewer, root } => {
-            let versions =
-                "SELECT id, path FROM reviews WHERE reviewer = ?1 AND state = ?2 ORDER BY id";
+            let versions = "SELECT id, path, import FROM reviews WHERE reviewer = ?1 AND state = ?2 ORDER BY id";
             turn(&change, versions, (reviewer, root), (UNDONE, IN_FORCE))?
         }
         ReviewRequest::Sample {
@@ -231,7 +235,12 @@ fn carry_out(
     Ok(outcome)
 }
 
-fn store(change: &Transaction, review: &Review) -> rusqlite::Result<ReviewOutcome> {
+/// Adds a version of a review; `import`: the number of the import that it is part of.
+fn store(
+    change: &Transaction,
+    review: &Review,
+    import: Option<i64>,
+) -> rusqlite::Result<ReviewOutcome> {
     // What was undone cannot be redone any more: it was about another state.
     change.execute(
         "UPDATE reviews SET state = ?2 WHERE reviewer = ?1 AND state = ?3",
@@ -242,8 +251,8 @@ fn store(change: &Transaction, review: &Review) -> rusqlite::Result<ReviewOutcom
         ..review.clone()
     };
     let sql = format!(
-        "INSERT INTO reviews (revision, {COLUMNS})
-         VALUES ((SELECT ifnull(max(revision), 0) + 1 FROM reviews), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        "INSERT INTO reviews (revision, {COLUMNS}, import)
+         VALUES ((SELECT ifnull(max(revision), 0) + 1 FROM reviews), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
     );
     change.execute(
         &sql,
@@ -259,14 +268,15 @@ fn store(change: &Transaction, review: &Review) -> rusqlite::Result<ReviewOutcom
                 .map(|labels| serde_json::json!(labels).to_string()),
             review.note,
             review.flagged,
-            review.blind
+            review.blind,
+            import
         ],
     )?;
     audit(change, "reviewed", &review)?;
     Ok(ReviewOutcome::Review(Box::new(review)))
 }
 
-/// Undoes or redoes the first of the versions that is below the folder.
+/// Undoes or redoes the first of the versions that is below the folder, and all others of the same import.
 fn turn(
     change: &Transaction,
     versions: &str,
@@ -275,23 +285,39 @@ fn turn(
 ) -> rusqlite::Result<ReviewOutcome> {
     let mut statement = change.prepare(versions)?;
     let mut rows = statement.query(params![reviewer, from])?;
-    let id: i64 = loop {
+    let (id, import): (i64, Option<i64>) = loop {
         let Some(row) = rows.next()? else {
             return Ok(ReviewOutcome::Nothing);
         };
         if path(row, 1)?.starts_with(root) {
-            break row.get(0)?;
+            break (row.get(0)?, row.get(2)?);
         }
     };
+    let Some(import) = import else {
+        let review = turn_version(change, id, to)?;
+        return Ok(ReviewOutcome::Review(Box::new(review)));
+    };
+    let sql = "SELECT id FROM reviews WHERE import = ?1 AND state = ?2 ORDER BY id";
+    let mut statement = change.prepare(sql)?;
+    let ids = statement.query_map([import, from], |row| row.get(0))?;
+    let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
+    let reviews = ids.into_iter().map(|id| turn_version(change, id, to));
+    Ok(ReviewOutcome::Import(reviews.collect::<Result<_, _>>()?))
+}
+
+/// Gives a version another state; returns the review in force then.
+fn turn_version(change: &Transaction, id: i64, to: i64) -> rusqlite::Result<Review> {
     let sql = "UPDATE reviews SET state = ?2, revision = (SELECT max(revision) + 1 FROM reviews)
-        WHERE id = ?1 RETURNING hash, prompts, path";
-    let (hash, prompts, path) = change.query_row(sql, params![id, to], |row| {
-        Ok((row.get(0)?, row.get(1)?, path(row, 2)?))
+        WHERE id = ?1 RETURNING hash, prompts, reviewer, path";
+    let mut statement = change.prepare_cached(sql)?;
+    let key = statement.query_row([id, to], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, path(row, 3)?))
     })?;
-    let review = in_force(change, hash, prompts, reviewer.to_owned(), path)?;
+    let (hash, prompts, reviewer, path) = key;
+    let review = in_force(change, hash, prompts, reviewer, path)?;
     let event = if to == UNDONE { "undone" } else { "redone" };
     audit(change, event, &review)?;
-    Ok(ReviewOutcome::Review(Box::new(review)))
+    Ok(review)
 }
 
 fn draw(

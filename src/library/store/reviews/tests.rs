@@ -27,7 +27,7 @@ fn store(library: &Library, review: &Review) -> Review {
     }
 }
 
-/// Undoes or redoes a change below a folder. Returns the review in force after it, if there was a change.
+/// Undoes or redoes a change below a folder. Returns the review in force after it (of an import, the last), if there was a change.
 fn turn(library: &Library, undo: bool, root: &str) -> Option<Review> {
     let (reviewer, root) = ("ana".to_owned(), PathBuf::from(root));
     let request = if undo {
@@ -37,6 +37,7 @@ fn turn(library: &Library, undo: bool, root: &str) -> Option<Review> {
     };
     match library.review(&request).unwrap() {
         ReviewOutcome::Review(review) => Some(*review),
+        ReviewOutcome::Import(mut reviews) => reviews.pop(),
         ReviewOutcome::Nothing => None,
         other @ ReviewOutcome::Sampled(_) => panic!("{other:?}"),
     }
@@ -125,6 +126,49 @@ fn undo_and_redo_go_on_after_a_restart_and_stay_in_their_folder() {
         None,
         "another change followed"
     );
+}
+
+#[test]
+fn an_import_is_undone_and_redone_as_one_step_wherever_its_images_are() {
+    let (_home, library) = library();
+    store(&library, &a_review("1", "normal"));
+    let elsewhere = Review {
+        path: PathBuf::from("/other/3"),
+        ..a_review("3", "tumor")
+    };
+    let known = a_review("1", "normal");
+    let import = [known, a_review("2", "tumor"), elsewhere];
+    assert_eq!(library.import_reviews(&import).unwrap(), 2);
+    let kept = || -> Vec<String> {
+        let reviews = library.reviews().unwrap().into_iter();
+        let decided = reviews.filter(|review| review.labels.is_some());
+        decided.map(|review| review.content).collect()
+    };
+    assert_eq!(kept(), ["1", "2", "3"]);
+    let request = |undo| {
+        let (reviewer, root) = ("ana".to_owned(), PathBuf::from("/in"));
+        let request = if undo {
+            ReviewRequest::Undo { reviewer, root }
+        } else {
+            ReviewRequest::Redo { reviewer, root }
+        };
+        library.review(&request).unwrap()
+    };
+    let ReviewOutcome::Import(undone) = request(true) else {
+        panic!("no import was undone");
+    };
+    assert!(undone.iter().all(Review::is_empty) && undone.len() == 2);
+    assert_eq!(kept(), ["1"]);
+    let ReviewOutcome::Import(redone) = request(false) else {
+        panic!("no import was redone");
+    };
+    assert_eq!(redone.len(), 2);
+    assert_eq!(kept(), ["1", "2", "3"]);
+    // What was decided since is undone first.
+    store(&library, &a_review("2", "normal"));
+    assert!(matches!(request(true), ReviewOutcome::Review(_)));
+    request(true);
+    assert_eq!(kept(), ["1"]);
 }
 
 #[test]
@@ -229,7 +273,7 @@ fn what_is_forgotten_takes_its_reviews_along_and_the_audit_tells_every_step() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn undo_and_redo_follow_a_plain_history(steps in prop::collection::vec((0..4u8, 0..3u8), 1..25)) {
+    fn undo_and_redo_follow_a_plain_history(steps in prop::collection::vec((0..5u8, 0..3u8), 1..25)) {
         let (_home, library) = library();
         // The states after each change, and the position in them.
         let mut history = vec![std::collections::BTreeMap::new()];
@@ -246,6 +290,15 @@ proptest! {
                     at += 1;
                 }
                 2 => {
+                    let all = (0..=content).map(|content| a_review(&content.to_string(), &n.to_string()));
+                    library.import_reviews(&all.collect::<Vec<_>>()).unwrap();
+                    history.truncate(at + 1);
+                    let mut state = history[at].clone();
+                    state.extend((0..=content).map(|content| (content.to_string(), n.to_string())));
+                    history.push(state);
+                    at += 1;
+                }
+                3 => {
                     let done = turn(&library, true, "/").is_some();
                     prop_assert_eq!(done, at > 0);
                     at -= usize::from(done);
