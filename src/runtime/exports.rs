@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use super::folders::{MsgSender, spawn};
+use super::transfers::expanded;
 use crate::app::{Msg, Severity};
 use crate::library::export::{TableFormat, TableWriter};
 use crate::library::{AuditEvent, Library, OutputLog, Record};
@@ -30,7 +31,8 @@ pub(super) fn export(
     let answer = Arc::clone(&send);
     spawn("export", &answer, move || {
         let _held = held;
-        let file = expanded(&file);
+        // A relative path begins where the program was started.
+        let file = expanded(&file, &std::env::current_dir().unwrap_or_default());
         let report = |severity, text| {
             let _ = send(Msg::Report { severity, text });
         };
@@ -59,13 +61,6 @@ pub(super) fn export(
             Err(error) => report(Severity::Error, format!("{shown}: {error}")),
         }
     });
-}
-
-/// The path that was typed: `~/` is the home folder, and other relative paths begin where the program was started.
-fn expanded(file: &str) -> PathBuf {
-    let home = file.strip_prefix("~/").zip(std::env::home_dir());
-    let path = home.map_or_else(|| PathBuf::from(file), |(rest, home)| home.join(rest));
-    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// Writes a new file, which gets its name when it is complete. `proceed` is told the number of results written, and of all;
@@ -127,6 +122,8 @@ fn conditions(results: &[(PathBuf, Arc<[Record]>)]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use crossbeam_channel::TryRecvError;
+
     use super::*;
     use crate::library::export::tests::record;
     use crate::scoring::Decision;
@@ -156,5 +153,35 @@ mod tests {
         let names = std::fs::read_dir(folder.path()).unwrap();
         let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["out.csv"]);
+    }
+
+    #[test]
+    fn the_end_of_the_program_leaves_no_part_of_an_export() {
+        let folder = tempfile::tempdir().unwrap();
+        let records: Arc<[Record]> = [record(Decision::Confident)].into();
+        let results: Vec<_> = (0..200_000)
+            .map(|n| (PathBuf::from(n.to_string()), Arc::clone(&records)))
+            .collect();
+        // The program ends as soon as so many bytes have been written.
+        for bytes in [0, 1, 1_000_000] {
+            let (held, ended) = crossbeam_channel::bounded::<()>(0);
+            let stopped = Arc::<AtomicBool>::default();
+            let file = folder.path().join("out.jsonl").display().to_string();
+            let stop = (Arc::clone(&stopped), held);
+            export(file, results.clone(), None, stop, Arc::new(|_| true));
+            let written = || {
+                let mut files = std::fs::read_dir(folder.path()).unwrap();
+                let file = files.next()?.unwrap().metadata();
+                file.ok().map(|file| file.len())
+            };
+            let goes_on = || ended.try_recv() == Err(TryRecvError::Empty);
+            while goes_on() && written().is_none_or(|written| written < bytes) {
+                std::thread::yield_now();
+            }
+            stopped.store(true, Ordering::Relaxed);
+            assert!(ended.recv().is_err(), "the export has ended");
+            let left = std::fs::read_dir(folder.path()).unwrap().count();
+            assert_eq!(left, 0, "after {bytes} bytes");
+        }
     }
 }

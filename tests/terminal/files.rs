@@ -1,6 +1,8 @@
 //! Files are moved by keys, and moved back; and they are opened with other programs.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use rustix::process::Signal;
 
@@ -27,6 +29,70 @@ fn a_file_is_moved_into_a_folder_and_back_and_its_result_with_it() {
     assert!(!folder.join("done").exists());
     session.press("q");
     assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn marked_files_are_copied_and_moved_to_another_file_system_and_back() {
+    let other = tempfile::tempdir_in("/dev/shm").expect("a tmpfs");
+    let session = Session::start(Kind::Plain, &[]);
+    let display = &session.display;
+    display.until("a result", |screen| is_classified(screen, "c.png"));
+    let folder = session.home.path().join("in");
+    let device = |path: &Path| fs::metadata(path).expect("a folder").dev();
+    assert_ne!(device(&folder), device(other.path()), "two file systems");
+    let state = |path: &Path| {
+        let found = fs::metadata(path).expect("a file");
+        let times = (found.modified().expect("a time"), found.mode());
+        (fs::read(path).expect("a file"), times)
+    };
+    let names = ["a.png", "b.png"];
+    let before = names.map(|name| state(&folder.join(name)));
+
+    let to = other.path().join("new");
+    session.press(&format!("g  ;c{}\r", to.display()));
+    display.shows("2 files copied to");
+    assert_eq!(names.map(|name| state(&to.join(name))), before);
+    session.press(";u");
+    display.shows("undone: 2 files removed from");
+    assert!(!to.exists(), "it was created for the copies");
+    assert_eq!(names.map(|name| state(&folder.join(name))), before);
+
+    session.press(&format!("g  ;m{}\r", to.display()));
+    display.shows("2 files moved to");
+    display.until("the moves", |screen| {
+        names
+            .iter()
+            .all(|name| row(&screen.contents(), name).is_none())
+    });
+    assert_eq!(names.map(|name| state(&to.join(name))), before);
+    session.press(";u");
+    display.shows("undone: 2 files moved back");
+    assert_eq!(names.map(|name| state(&folder.join(name))), before);
+    assert!(!to.exists());
+    display.until("the results", |screen| {
+        names.iter().all(|name| is_classified(screen, name))
+    });
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn quitting_right_after_an_export_was_begun_leaves_all_of_it_or_nothing() {
+    let session = Session::start(Kind::Plain, &[]);
+    let display = &session.display;
+    for name in ["a.png", "b.png", "c.png"] {
+        display.until("a result", |screen| is_classified(screen, name));
+    }
+    session.press(":export out.jsonl\rq");
+    assert_eq!(session.ended(), 0);
+    let entries = fs::read_dir(session.home.path()).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let begun = names.filter(|name| name.to_string_lossy().starts_with(".medivision-"));
+    assert_eq!(begun.count(), 0, "nothing is left half written");
+    if let Ok(text) = fs::read_to_string(session.home.path().join("out.jsonl")) {
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(text.ends_with("}\n"), "{text}");
+    }
 }
 
 #[test]
