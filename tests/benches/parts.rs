@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use jiff::tz::TimeZone;
@@ -81,7 +81,8 @@ fn score(bench: &mut Criterion) {
     });
 }
 
-/// A query over 100,000 images, and the comparison of 10,000 images with each other.
+/// A query over 100,000 images, and the comparison of 10,000 images with each other; of 100,000, which takes minutes, if
+/// `near-duplicates` was asked for.
 fn search(bench: &mut Criterion) {
     let matrix = |count: u32| {
         let mut matrix = EmbeddingMatrix::new(512);
@@ -100,9 +101,13 @@ fn search(bench: &mut Criterion) {
     };
     let many = matrix(100_000);
     let query = vec![1.0 / 512_f32.sqrt(); 512];
+    let mut times = Vec::new();
     bench.bench_function("search 100000 images", |b| {
-        b.iter(|| many.nearest(black_box(&query), 10));
+        timed(b, &mut times, || {
+            black_box(many.nearest(black_box(&query), 10));
+        });
     });
+    report(&mut times);
     let some = matrix(10_000);
     let mut group = bench.benchmark_group("near-duplicates");
     group.sample_size(10);
@@ -113,6 +118,13 @@ fn search(bench: &mut Criterion) {
         });
     });
     group.finish();
+    if std::env::args().any(|argument| argument == "near-duplicates") {
+        let begun = Instant::now();
+        let groups = many.near_duplicates(0.99, |_| true).expect("memory");
+        let found = groups.map_or(0, |groups| groups.len());
+        let took = begun.elapsed();
+        println!("near-duplicates/of 100000 images: {took:.1?}, once; {found} groups");
+    }
 }
 
 /// One key press and the frame drawn after it, in folders of different sizes.
@@ -133,6 +145,7 @@ fn list(bench: &mut Criterion) {
             review: app::ReviewSetup::default(),
             prompts: Prompts::select("general", None).expect("a prompt set"),
             mode: Mode::Single,
+            zone: TimeZone::UTC,
         });
         let listing = effects.iter().find_map(|effect| match effect {
             Effect::List { dir, generation } => Some((dir.clone(), *generation)),
@@ -145,7 +158,6 @@ fn list(bench: &mut Criterion) {
             stamp: Stamp::default(),
         });
         app::update(
-            zone: TimeZone::UTC,
             &mut model,
             Msg::Resized {
                 cols: 120,
@@ -255,6 +267,7 @@ fn worklist(count: usize) -> app::Model {
         },
         prompts: Prompts::select("general", None).expect("a prompt set"),
         mode: Mode::Single,
+        zone: TimeZone::UTC,
     });
     let generation = effects.iter().find_map(|effect| match effect {
         Effect::Scan { generation, .. } => Some(*generation),
@@ -267,7 +280,6 @@ fn worklist(count: usize) -> app::Model {
             rows: 40,
         },
     );
-        zone: TimeZone::UTC,
     let ready = Event::Ready {
         model: "demo".to_owned(),
         device: "cpu".to_owned(),
@@ -349,31 +361,61 @@ fn press(screen: &mut Terminal<TestBackend>, model: &mut app::Model, keys: &str)
         .expect("a frame");
 }
 
+/// Measures a step by itself each time, so that its percentiles are known, too.
+fn timed(bench: &mut Bencher, times: &mut Vec<Duration>, mut step: impl FnMut()) {
+    bench.iter_custom(|count| {
+        let before = times.len();
+        for _ in 0..count {
+            let begun = Instant::now();
+            step();
+            times.push(begun.elapsed());
+        }
+        times[before..].iter().sum()
+    });
+}
+
+/// Prints median, 99th percentile and maximum of all steps, warm-up included, and begins anew; nothing if the bench was not chosen.
+fn report(times: &mut Vec<Duration>) {
+    times.sort_unstable();
+    let at = |share: f64| times.get(((times.len().max(1) - 1) as f64 * share).round() as usize);
+    if let (Some(median), Some(p99), Some(max)) = (at(0.5), at(0.99), times.last()) {
+        let count = times.len();
+        println!(
+            "{:24}p50 {median:.2?}  p99 {p99:.2?}  max {max:.2?}  of {count}",
+            ""
+        );
+    }
+    times.clear();
+}
+
 /// Keys in a worklist of 100,000 images, most of them with a filter on: each with the frame drawn after it.
 fn review(bench: &mut Criterion) {
     let mut model = worklist(100_000);
     let mut screen = Terminal::new(TestBackend::new(120, 40)).expect("a screen");
     let mut group = bench.benchmark_group("worklist of 100000");
     group.sample_size(20);
+    let mut times = Vec::new();
     let mut down = true;
     let mut step = || {
         down = !down;
         ["j", "k"][usize::from(down)]
     };
     group.bench_function("a key", |b| {
-        b.iter(|| press(&mut screen, &mut model, step()));
+        timed(b, &mut times, || press(&mut screen, &mut model, step()));
     });
+    report(&mut times);
     group.bench_function("another order", |b| {
         let mut by_name = false;
-        b.iter(|| {
+        timed(b, &mut times, || {
             by_name = !by_name;
             press(&mut screen, &mut model, ["su", "sn"][usize::from(by_name)]);
         });
     });
+    report(&mut times);
     // The folder above has a contact sheet of the most urgent of all images.
     let mut now = leave_worklist(&mut model);
     group.bench_function("a contact sheet", |b| {
-        b.iter(|| {
+        timed(b, &mut times, || {
             press(&mut screen, &mut model, "jk");
             // The first one notes where the cursor is.
             for _ in 0..2 {
@@ -383,6 +425,7 @@ fn review(bench: &mut Criterion) {
             press(&mut screen, &mut model, "");
         });
     });
+    report(&mut times);
     let shown = screen.backend().to_string();
     assert!(shown.contains("of 100000, most urgent first"), "{shown}");
     press(&mut screen, &mut model, "W");
@@ -390,7 +433,7 @@ fn review(bench: &mut Criterion) {
     // Each sample goes on where the last one ended.
     let mut is_typed = true;
     group.bench_function("a letter of a filter of results", |b| {
-        b.iter(|| {
+        timed(b, &mut times, || {
             is_typed = !is_typed;
             press(
                 &mut screen,
@@ -399,17 +442,21 @@ fn review(bench: &mut Criterion) {
             );
         });
     });
+    report(&mut times);
     press(&mut screen, &mut model, if is_typed { "" } else { "6" });
     press(&mut screen, &mut model, " !reviewed\n");
     group.bench_function("a key with a filter", |b| {
-        b.iter(|| press(&mut screen, &mut model, step()));
+        timed(b, &mut times, || press(&mut screen, &mut model, step()));
     });
+    report(&mut times);
     group.bench_function("a decision with a filter", |b| {
-        b.iter(|| press(&mut screen, &mut model, ",,"));
+        timed(b, &mut times, || press(&mut screen, &mut model, ",,"));
     });
+    report(&mut times);
     group.bench_function("the agreement view, opened or closed", |b| {
-        b.iter(|| press(&mut screen, &mut model, ",c"));
+        timed(b, &mut times, || press(&mut screen, &mut model, ",c"));
     });
+    report(&mut times);
     group.finish();
 }
 
