@@ -1,6 +1,7 @@
 //! The model: all components, and the state that they share.
 
 mod actions;
+mod classify;
 mod engine;
 mod files;
 mod follow;

@@ -424,10 +424,10 @@ fn review(bench: &mut Criterion) {
             }
             press(&mut screen, &mut model, "");
         });
+        let shown = screen.backend().to_string();
+        assert!(shown.contains("of 100000, most urgent first"), "{shown}");
     });
     report(&mut times);
-    let shown = screen.backend().to_string();
-    assert!(shown.contains("of 100000, most urgent first"), "{shown}");
     press(&mut screen, &mut model, "W");
     press(&mut screen, &mut model, "su/p>0.6");
     // Each sample goes on where the last one ended.

@@ -11,10 +11,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use medivision_tui::app::{
-    Decorations, FoundFile, Graphics, ImageView, OverlaidObjects, PreviewKey, Quality, Reformat,
-    Stamp,
-};
+use medivision_tui::app::{FoundFile, Graphics, PreviewKey, Quality, Reformat, Stamp};
 use medivision_tui::graphics::Output;
 use medivision_tui::graphics::preview::Renderer;
 use medivision_tui::media::Voi;
@@ -97,25 +94,13 @@ fn write(folder: &Path, pixels: u16, section: Option<u16>) -> PathBuf {
 }
 
 fn key(path: &Path, graphics: Graphics, quality: Quality) -> PreviewKey {
-    PreviewKey {
+    let file = FoundFile {
         path: path.to_owned(),
         stamp: Stamp::default(),
-        frame: 0,
-        view: ImageView::default(),
-        for_series: None,
-        stack: None,
-        reformat: None,
-        marks: Decorations {
-            overlays: true,
-            ..Decorations::default()
-        },
-        related: OverlaidObjects::default(),
-        cols: 120,
-        rows: 50,
-        graphics,
-        quality,
-        epoch: 0,
-    }
+    };
+    let mut key = PreviewKey::plain(file, (120, 50), graphics, quality, 0);
+    key.marks.overlays = true;
+    key
 }
 
 /// Renders with a new window each time, so that only the decoded samples are cached.

@@ -6,8 +6,7 @@ use image::{DynamicImage, GrayImage};
 use super::related::ComposedOverlays;
 use super::*;
 use crate::app::{
-    Decorations, FoundFile, Graphics, ImageView, MarkedFigure, OverlaidObjects, PixelValue,
-    Quality, Reformat, Stamp,
+    Decorations, FoundFile, Graphics, MarkedFigure, PixelValue, Quality, Reformat, Stamp,
 };
 use crate::graphics::drivers::Grid;
 use crate::media::budget::WaitPolicy;
@@ -18,22 +17,11 @@ use crate::view::placement::Aim;
 use crate::view::turn::Turn;
 
 fn key(path: &Path, cols: u16, rows: u16) -> PreviewKey {
-    PreviewKey {
+    let file = FoundFile {
         path: path.to_owned(),
         stamp: Stamp::default(),
-        frame: 0,
-        view: ImageView::default(),
-        for_series: None,
-        stack: None,
-        reformat: None,
-        marks: Decorations::default(),
-        related: OverlaidObjects::default(),
-        cols,
-        rows,
-        graphics: Graphics::Halfblocks,
-        quality: Quality::Full,
-        epoch: 0,
-    }
+    };
+    PreviewKey::plain(file, (cols, rows), Graphics::Halfblocks, Quality::Full, 0)
 }
 
 fn png(folder: &Path, name: &str, grey: u8) -> PathBuf {

@@ -256,25 +256,20 @@ mod tests {
     use image::GrayImage;
 
     use super::*;
-    use crate::app::{Decorations, Graphics, ImageView, OverlaidObjects, Stamp};
+    use crate::app::{FoundFile, Graphics, Stamp};
 
     fn key(path: &Path, cols: u16) -> PreviewKey {
-        PreviewKey {
+        let file = FoundFile {
             path: path.to_owned(),
             stamp: Stamp::default(),
-            frame: 0,
-            view: ImageView::default(),
-            for_series: None,
-            stack: None,
-            reformat: None,
-            marks: Decorations::default(),
-            related: OverlaidObjects::default(),
-            cols,
-            rows: cols / 2,
-            graphics: Graphics::Halfblocks,
-            quality: Quality::Full,
-            epoch: 0,
-        }
+        };
+        PreviewKey::plain(
+            file,
+            (cols, cols / 2),
+            Graphics::Halfblocks,
+            Quality::Full,
+            0,
+        )
     }
 
     fn png(folder: &Path, n: u32) -> PathBuf {

@@ -4,47 +4,18 @@ use jiff::tz::{Offset, TimeZone};
 
 use super::*;
 use crate::app::results::FileState;
-use crate::library::{Failure, NOTICE, Review};
-use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat};
-use crate::scoring::{Mode, Verdict};
+use crate::library::export::tests::record;
+use crate::library::{Failure, Review};
+use crate::media::{ErrorKind, FileContent};
 
 static UTC: TimeZone = TimeZone::UTC;
 
 fn state(label: &str, probability: f64, urgency: f64, decision: Decision) -> FileState {
-    let record = Record {
-        path: String::new(),
-        path_bytes: None,
-        frame: Some(0),
-        aggregate: None,
-        verdict: Verdict {
-            label: label.to_owned(),
-            description: String::new(),
-            probability,
-            decision,
-            reason: None,
-            urgency,
-            answers: Vec::new(),
-            scores: Vec::new(),
-        },
-        content: String::new(),
-        kind: FileFormat::Dicom,
-        width: 1,
-        height: 1,
-        frames: 1,
-        modality: Some("CR".to_owned()),
-        body_part: None,
-        model: String::new(),
-        model_digest: String::new(),
-        prompts: String::new(),
-        prompts_digest: String::new(),
-        mode: Mode::Single,
-        calibrated: false,
-        device: String::new(),
-        at: String::new(),
-        notice: NOTICE,
-        origin: DicomOrigin::default(),
-        embedding: None,
-    };
+    let mut record = record(decision);
+    record.modality = Some("CR".to_owned());
+    let verdict = &mut record.verdict;
+    label.clone_into(&mut verdict.label);
+    (verdict.probability, verdict.urgency) = (probability, urgency);
     FileState::Done([record].into())
 }
 
