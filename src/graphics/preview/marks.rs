@@ -19,6 +19,8 @@ use crate::view::placement::Placement;
 const ELLIPSE_SIDES: u32 = 96;
 /// Brightness from which black is more visible than white.
 const MIN_BRIGHT: u16 = 128;
+/// How far beyond [`MIN_BRIGHT`] a pixel may be before a line changes its shade: on noise it would fall into dashes.
+const SHADE_HYSTERESIS: u16 = 48;
 
 /// An image to draw marks on.
 struct MarkCanvas<'a> {
@@ -29,6 +31,8 @@ struct MarkCanvas<'a> {
     painted: HashSet<(u32, u32)>,
     /// The colour to draw with; `None` contrasts with each pixel.
     color: Option<[u8; 3]>,
+    /// The shade that contrasted with the last pixel.
+    shade: u8,
 }
 
 /// Draws all marks of a request on an image; `cell` is the size of a cell in drawn pixels.
@@ -255,6 +259,7 @@ impl<'a> MarkCanvas<'a> {
             thickness: (i64::from(cell.0) / 8).max(1),
             painted: HashSet::new(),
             color: None,
+            shade: 255,
         }
     }
 }
@@ -484,7 +489,10 @@ impl MarkCanvas<'_> {
         if !self.painted.insert((x, y)) {
             return;
         }
-        let color = self.color.unwrap_or_else(|| [contrasting(brightness); 3]);
+        let color = self.color.unwrap_or_else(|| {
+            self.shade = contrasting(brightness, self.shade);
+            [self.shade; 3]
+        });
         match self.image {
             // Grey images are drawn on in greys only: see `annotate`.
             DynamicImage::ImageLuma8(image) => image.put_pixel(x, y, Luma([color[0]])),
@@ -509,14 +517,31 @@ impl MarkCanvas<'_> {
     }
 }
 
-/// White for dark pixels, black for bright ones.
-fn contrasting(brightness: u16) -> u8 {
-    if brightness < MIN_BRIGHT { 255 } else { 0 }
+/// White for dark pixels, black for bright ones; between them, the shade of the pixel before.
+fn contrasting(brightness: u16, before: u8) -> u8 {
+    let min_bright = if before == 0 {
+        MIN_BRIGHT - SHADE_HYSTERESIS
+    } else {
+        MIN_BRIGHT + SHADE_HYSTERESIS
+    };
+    if brightness < min_bright { 255 } else { 0 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_keeps_its_shade_on_noise_and_changes_it_where_it_would_not_be_seen() {
+        // Noise about the middle, then a bright area, then noise again.
+        let ground = |x: u32, _| Luma([[110, 145][x as usize % 2] + u8::from(x / 20 == 1) * 100]);
+        let mut image = DynamicImage::ImageLuma8(image::GrayImage::from_fn(60, 3, ground));
+        MarkCanvas::new(&mut image, (8, 16)).line((0.0, 1.0), (59.0, 1.0));
+        let image = image.to_luma8();
+        let shades: Vec<u8> = (0..60).map(|x| image.get_pixel(x, 1).0[0]).collect();
+        assert!(shades[..20].iter().all(|shade| *shade == 255), "{shades:?}");
+        assert!(shades[20..].iter().all(|shade| *shade == 0), "{shades:?}");
+    }
 
     #[test]
     fn a_scale_bar_is_complete_on_any_image() {
