@@ -236,9 +236,9 @@ impl ResultPanel<'_> {
             _ => self.verdict_details(record, status, width),
         };
         if self.leader.is_some() {
-            let keys: Vec<String> = review_keys::hints().collect();
             lines.push(Detail::Gap);
-            lines.extend(wrapped(&keys.join(" · "), width, Detail::Aside));
+            let keys = text::wrap_items(review_keys::hints(), width);
+            lines.extend(keys.into_iter().map(Detail::Aside));
         }
         // Below the headline, where they are seen on a small screen, too.
         lines.splice(1..1, self.review_details(path));

@@ -154,6 +154,21 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// Lines of items with ` · ` between them, at most `columns` wide; an item is divided only if it alone is wider.
+pub fn wrap_items(items: impl Iterator<Item = String>, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for item in items {
+        match lines.last_mut() {
+            Some(line) if width(line) + width(" · ") + width(&item) <= columns => {
+                line.push_str(" · ");
+                line.push_str(&item);
+            }
+            _ => lines.extend(wrap(&item, columns)),
+        }
+    }
+    lines
+}
+
 /// Appends a word to a line, starting new lines where it does not fit.
 fn append_word(lines: &mut Vec<String>, line: &mut String, word: &str, columns: usize) {
     for c in word.chars() {
@@ -223,5 +238,11 @@ mod tests {
         );
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
         assert_eq!(wrap("a\n\nb", 5), ["a", "", "b"]);
+        let items = |columns| {
+            let items = ["f flag", "j next", "m one or several"];
+            wrap_items(items.into_iter().map(str::to_owned), columns)
+        };
+        assert_eq!(items(15), ["f flag · j next", "m one or", "several"]);
+        assert_eq!(items(14), ["f flag", "j next", "m one or", "several"]);
     }
 }

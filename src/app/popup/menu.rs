@@ -18,7 +18,7 @@ pub(crate) enum MenuKind {
     Files,
 }
 
-const VIEWS: [MenuEntry; 17] = [
+const VIEWS: [MenuEntry; 18] = [
     ('w', "worklist of all images", Action::Worklist),
     ('g', "grid of small images", Action::Grid),
     ('c', "compare two files", Action::Compare),
@@ -38,6 +38,7 @@ const VIEWS: [MenuEntry; 17] = [
         "next plane: sagittal, coronal, axial",
         Action::Reformat,
     ),
+    ('3', "three planes side by side", Action::Planes),
     ('x', "play the frames", Action::Cine),
     ('p', "show patient values", Action::Patient),
 ];
