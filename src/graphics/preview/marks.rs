@@ -20,7 +20,7 @@ const ELLIPSE_SIDES: u32 = 96;
 /// Brightness from which black is more visible than white.
 const MIN_BRIGHT: u16 = 128;
 /// How far beyond [`MIN_BRIGHT`] a pixel may be before a line changes its shade: on noise it would fall into dashes.
-const SHADE_HYSTERESIS: u16 = 48;
+const SHADE_HYSTERESIS: u16 = 28;
 
 /// An image to draw marks on.
 struct MarkCanvas<'a> {
