@@ -45,7 +45,10 @@ fn read(file: &Path) -> io::Result<Places> {
             let words = format!("{line}{reason}; correct or remove the file");
             io::Error::new(ErrorKind::InvalidData, words)
         }),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Places::default()),
+        // Also where the state folder cannot be created: the user has been told so already.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(Places::default())
+        }
         Err(error) => Err(error),
     }
 }
