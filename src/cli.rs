@@ -62,8 +62,8 @@ pub struct Cli {
     next_help_heading = "Global options (also set by environment variables: MEDIVISION_MODEL, …)"
 )]
 pub struct GlobalArgs {
-    /// Model: a name or id (see `models list`), a folder or a .pt file; `demo` is built in [default: biomedclip if
-    /// pulled, else demo]
+    /// Model: a name or id (see `models list`), a folder or a .pt file; `builtin` needs no download [default: biomedclip
+    /// if pulled, else builtin]
     #[arg(
         long,
         global = true,
@@ -73,7 +73,8 @@ pub struct GlobalArgs {
     )]
     pub model: Option<String>,
 
-    /// Prompt set: a name, a .toml file, or `auto` to choose by modality and body part [default: general]
+    /// Prompt set: a name, a .toml file, or `auto` to choose one for each image [default: auto where images are
+    /// browsed, classified or watched, else general]
     #[arg(
         long,
         global = true,
@@ -201,6 +202,22 @@ pub struct GlobalArgs {
     pub log_level: Option<String>,
 }
 
+impl Cli {
+    /// Whether the command chooses the prompt set for each image, unless one is named.
+    pub fn chooses_prompts(&self) -> bool {
+        matches!(
+            self.command,
+            None | Some(
+                Command::Worklist { .. }
+                    | Command::Classify(_)
+                    | Command::Watch(_)
+                    | Command::Explain(_)
+                    | Command::Demo(_)
+            )
+        )
+    }
+}
+
 /// The commands other than browsing.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -232,6 +249,11 @@ pub enum Command {
   medivision-tui search scans pneumonia --paths-only | xargs -d '\\n' cp -t found
   medivision-tui search scans --duplicates")]
     Search(SearchArgs),
+    /// Show what each phrase of the prompt set contributes to the scores of an image, beside random words
+    #[command(after_help = "Examples:
+  medivision-tui explain scan.dcm
+  medivision-tui explain scan.dcm --prompts chest-xray --json")]
+    Explain(ExplainArgs),
     /// Describe a file as JSON: format, size, statistics, window
     #[command(after_help = "Example:
   medivision-tui inspect ct.dcm --window 40,400 --render ct.png")]
@@ -362,6 +384,16 @@ pub struct WatchArgs {
     /// Write counts to this file, in Prometheus' text format for node_exporter's textfile collector
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+}
+
+/// `explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Image to explain; of several frames the first in space
+    pub file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `inspect`

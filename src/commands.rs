@@ -8,6 +8,7 @@ pub mod completions;
 pub mod demo;
 pub mod doctor;
 pub mod eval;
+pub mod explain;
 pub mod export;
 pub mod inspect;
 pub mod library;
@@ -36,13 +37,13 @@ use crate::config::{
     self, Colours, Config, FileView, Folders, Graphics, LayoutSettings, Setting, Theme, advice,
 };
 use crate::encoder::hub::is_offline_by_environment;
-use crate::encoder::{Device, Fit, ModelOptions, ModelSource, Precision};
+use crate::encoder::{Device, Fit, ModelOptions, ModelSource, Precision, builtin};
 use crate::engine::{self, Factory, Settings};
 use crate::exec::CommandLine;
 use crate::library::export::ResultFormat;
 use crate::library::{Library, calibrations};
 use crate::media::budget;
-use crate::prompts::{DEFAULT, PromptSet, Prompts};
+use crate::prompts::{AUTO, DEFAULT, PromptSet, Prompts};
 use crate::rules::{Rule, Rules};
 use crate::scoring::calibration::Calibrations;
 
@@ -107,6 +108,8 @@ pub struct PromptChoice {
     pub name: String,
     /// Whether the user named it for this run, so that rules do not choose others.
     pub overrides_rules: bool,
+    /// Whether nobody named one.
+    pub is_default: bool,
 }
 
 /// The effective settings: arguments override the environment, which overrides config.toml, which overrides the defaults.
@@ -228,14 +231,20 @@ impl CommandSetup {
             "" => folders.as_ref().map(Folders::library),
             file => Some(PathBuf::from(file)),
         };
+        let prompts = given(&global.prompts, config.prompts, "");
         Ok(Self {
             source: match given(&global.model, config.model, "").as_str() {
                 "" => ModelSource::preferred(),
                 text => ModelSource::parse(text),
             },
             prompts: PromptChoice {
-                name: given(&global.prompts, config.prompts, DEFAULT),
                 overrides_rules: global.prompts.as_ref().is_some_and(|text| !text.is_empty()),
+                is_default: prompts.is_empty(),
+                name: if prompts.is_empty() {
+                    DEFAULT.to_owned()
+                } else {
+                    prompts
+                },
             },
             rules,
             device: match global.device.as_deref() {
@@ -335,16 +344,27 @@ impl CommandSetup {
         Some(library)
     }
 
-    /// What labelled images said about scores; files that cannot be used are named.
+    /// What labelled images said about scores, the built-in model's own last; files that cannot be used are named.
     pub fn calibrations(&self) -> Calibrations {
-        let Some(library) = &self.library else {
-            return Calibrations::default();
-        };
-        let (all, faults) = calibrations::load(&calibrations::folder(library));
-        for fault in faults {
-            print::message(crate::media::clean(&fault));
+        let mut all = Calibrations::default();
+        if let Some(library) = &self.library {
+            let (own, faults) = calibrations::load(&calibrations::folder(library));
+            for fault in faults {
+                print::message(crate::media::clean(&fault));
+            }
+            all = own;
         }
+        all.0.extend(builtin::calibrations().0);
         all
+    }
+
+    /// The settings of a command that chooses the prompt set for each image, unless one was named.
+    #[must_use]
+    pub fn choosing_prompts(mut self) -> Self {
+        if self.prompts.is_default {
+            AUTO.clone_into(&mut self.prompts.name);
+        }
+        self
     }
 
     /// A factory that opens the model on the thread that will own it.

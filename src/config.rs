@@ -26,6 +26,8 @@ pub const NAME: &str = "medivision-tui";
 const MAX_BYTES: u64 = 1 << 20;
 
 /// The name of the built-in model.
+pub const BUILTIN: &str = "builtin";
+/// Another name for it.
 pub const DEMO: &str = "demo";
 
 /// Colour theme. Colours are distinguishable with colour blindness, and always accompanied by a symbol or word.
@@ -275,6 +277,11 @@ impl Folders {
     /// Saved views and bookmarks.
     pub fn places(&self) -> PathBuf {
         self.state.join("places.toml")
+    }
+
+    /// The file that says that a model for findings was offered.
+    pub fn model_offered(&self) -> PathBuf {
+        self.state.join("model-offered")
     }
 
     /// The library.

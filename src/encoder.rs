@@ -4,12 +4,12 @@
 
 mod archive;
 mod block_names;
+pub mod builtin;
 pub mod catalog;
 pub mod checkpoint;
 mod clean;
 pub mod clip;
 mod cuda;
-pub mod demo;
 pub mod hub;
 mod layers;
 mod layout;
@@ -33,6 +33,7 @@ mod vision;
 mod vocabulary;
 mod weights;
 
+pub use builtin::BuiltinFacts;
 pub use layout::CheckpointLayout;
 pub use preprocess::{Fit, PreparedImage, Preprocess};
 pub use reference::{ReferenceRecord, ReferenceRecords};
@@ -44,6 +45,7 @@ pub use towers::{DualEncoder, Towers};
 pub use weights::Weights;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Why a model cannot be used. Each message names the file or tensor, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +156,7 @@ pub struct ModelOptions {
 /// Facts about a loaded model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelCard {
-    /// Short name for results: `demo`, the model's id on the hub, or the name of its folder or file.
+    /// Short name for results: `builtin`, the model's id on the hub, or the name of its folder or file.
     pub id: String,
     /// `blake3:<hex>` over weights, configuration and tokenizer.
     pub digest: String,
@@ -166,8 +168,10 @@ pub struct ModelCard {
     pub logit_scale: f64,
     /// The bias added to a logit before its sigmoid; only models trained with a sigmoid (SigLIP) have one.
     pub logit_bias: Option<f64>,
-    /// Whether the model is for synthetic phantoms only; every other image must be rejected.
-    pub synthetic_only: bool,
+    /// What is known of the model if it is the built-in one, which judges findings of phantoms only.
+    pub builtin: Option<Arc<BuiltinFacts>>,
+    /// The kinds of image that it is for, as far as the catalogue says so: conditions of the prompt set `kinds`.
+    pub kinds: &'static [String],
 }
 
 /// The end of a text that exceeds a model's context.

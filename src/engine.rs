@@ -13,6 +13,7 @@ mod lanes;
 mod outcomes;
 pub mod phrases;
 mod pool;
+mod purpose;
 mod rescore;
 mod scoring;
 mod shared;
@@ -39,7 +40,6 @@ pub use pool::StoredFile;
 pub(crate) use pool::{Decoding, decode_frame, preprocess_frame};
 use rescore::ScoringRequest;
 pub use rescore::{ClassifiedFile, RecalledFile};
-pub use scoring::NOT_FOR_PATIENTS;
 use shared::EngineShared;
 pub use similar::{QuerySubject, Similarities, SimilarityRequest};
 pub use worker::embedding_key;
@@ -127,8 +127,8 @@ pub enum Event {
         device: String,
         /// The prompt set's name.
         prompts: String,
-        /// Whether the model is for synthetic phantoms only, so that patients' images need another one.
-        synthetic_only: bool,
+        /// Whether it is the built-in model, which judges findings of phantoms only.
+        is_builtin: bool,
         /// What the user should know, one sentence each.
         warnings: Vec<String>,
     },

@@ -82,6 +82,9 @@ pub struct Record {
     /// Where a DICOM object comes from, and what it belongs to.
     #[serde(skip)]
     pub origin: DicomOrigin,
+    /// Whether the file is marked as synthetic.
+    #[serde(skip)]
+    pub synthetic: bool,
     /// The image's unit embedding, with which new prompts score it again without the file; `None` in an aggregate.
     #[serde(skip)]
     pub embedding: Option<Arc<[f32]>>,
@@ -192,6 +195,7 @@ pub fn record(
         at: now(),
         notice: NOTICE,
         origin: facts.origin.clone(),
+        synthetic: facts.synthetic,
         embedding,
     }
 }

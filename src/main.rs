@@ -86,7 +86,15 @@ fn start_logging(setup: &CommandSetup) {
 
 fn run(cli: &Cli) -> Result<u8, Fault> {
     let mut config_fault = None;
-    let setup = match CommandSetup::new(&cli.global) {
+    let read_settings = || {
+        let setup = CommandSetup::new(&cli.global)?;
+        Ok(if cli.chooses_prompts() {
+            setup.choosing_prompts()
+        } else {
+            setup
+        })
+    };
+    let setup = match read_settings() {
         Err(fault) if matches!(cli.command, Some(Command::Doctor(_))) => {
             // `doctor` reports it and checks the rest.
             config_fault = Some(fault);
@@ -114,9 +122,8 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
             },
         ),
         Some(Command::Classify(arguments)) => commands::classify::run(arguments, &setup),
-        Some(Command::Watch(arguments)) => {
-            commands::watch::run(arguments, &setup, &|| CommandSetup::new(&cli.global))
-        }
+        Some(Command::Watch(arguments)) => commands::watch::run(arguments, &setup, &read_settings),
+        Some(Command::Explain(arguments)) => commands::explain::run(arguments, &setup),
         Some(Command::Search(arguments)) => commands::search::run(arguments, &setup),
         Some(Command::Inspect(arguments)) => commands::inspect::run(arguments),
         Some(Command::Eval(arguments)) => commands::eval::run(arguments, &setup),

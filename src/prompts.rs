@@ -11,12 +11,19 @@ use images::admits;
 pub use images::{ImageCriteria, ImageTraits};
 
 /// The built-in sets with their names, in the order of `prompts list`.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("general", include_str!("../prompts/general.toml")),
     ("chest-xray", include_str!("../prompts/chest-xray.toml")),
     ("brain-mri", include_str!("../prompts/brain-mri.toml")),
     ("bone-xray", include_str!("../prompts/bone-xray.toml")),
+    (KINDS, include_str!("../prompts/kinds.toml")),
 ];
+
+/// The name that chooses a set for each image.
+pub const AUTO: &str = "auto";
+
+/// The set that tells kinds of image apart.
+pub const KINDS: &str = "kinds";
 
 /// The default set, which `auto` also uses if no other matches.
 pub const DEFAULT: &str = "general";
@@ -62,6 +69,8 @@ pub struct Condition {
     pub absent: Vec<String>,
     /// Whether it is the healthy condition; true of one at most.
     pub normal: bool,
+    /// Whether it stands for everything that the other conditions do not; true of one at most.
+    pub other: bool,
 }
 
 /// A set of conditions to distinguish, with the phrases that describe them.
@@ -75,6 +84,8 @@ pub struct PromptSet {
     pub modalities: Vec<String>,
     /// DICOM body parts that the set is for; empty means any.
     pub body_parts: Vec<String>,
+    /// Conditions of the set [`KINDS`] that the set is for, where DICOM attributes do not say what an image is.
+    pub kinds: Vec<String>,
     /// Texts with one `{}`, where the phrase is inserted.
     pub templates: Vec<String>,
     /// Minimum probability of a confident decision.
@@ -115,6 +126,21 @@ impl PromptSet {
         admits(&self.modalities, image.modality) && admits(&self.body_parts, image.body_part)
     }
 
+    /// Whether the set is for the kind that was read from the pixels, and no DICOM attribute contradicts.
+    fn suits_kind(&self, image: ImageTraits) -> bool {
+        let contradicts =
+            |list: &[String], value: Option<&str>| value.is_some() && !admits(list, value);
+        let is_for = |kind: &str| self.kinds.iter().any(|own| own == kind);
+        image.kind.is_some_and(is_for)
+            && !contradicts(&self.modalities, image.modality)
+            && !contradicts(&self.body_parts, image.body_part)
+    }
+
+    /// Whether exactly one of its conditions applies to any image, in every mode.
+    pub fn is_exhaustive(&self) -> bool {
+        self.conditions.iter().any(|condition| condition.other)
+    }
+
     /// The names of conditions without `absent` phrases, which `multi` mode needs.
     pub fn without_absent(&self) -> Vec<&str> {
         self.conditions
@@ -153,7 +179,7 @@ impl Prompts {
     /// Loads the set of that name, that file, or for `auto` all sets. `NAME.toml` in the user's `folder` replaces a built-in
     /// set.
     pub fn select(name: &str, folder: Option<&Path>) -> Result<Self, PromptError> {
-        if name == "auto" {
+        if name == AUTO {
             return Ok(Self::auto(all(folder)?));
         }
         let path = Path::new(name);
@@ -218,7 +244,7 @@ impl Prompts {
     }
 
     /// Whether the set is chosen for each image, rules aside.
-    fn is_auto(&self) -> bool {
+    pub fn is_auto(&self) -> bool {
         self.general != 1
     }
 
@@ -273,12 +299,25 @@ impl Prompts {
         (prompts, first_error)
     }
 
-    /// The index of the set for an image: that of the first rule for it, else the first set that is specific and suits, else
-    /// `general`, else the first.
+    /// The index of the set that a rule asks for.
+    pub fn ruled(&self, image: ImageTraits) -> Option<usize> {
+        let mut rules = self.rules.iter();
+        let found = rules.find(|(criteria, _)| criteria.admit(image));
+        found.map(|(_, index)| *index)
+    }
+
+    /// The index of the set with this name among those for images that no rule is for.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        let general = &self.sets[..self.general];
+        general.iter().position(|set| set.name == name)
+    }
+
+    /// The index of the set for an image: that of the first rule for it, else the first set for its modality and body part,
+    /// else the first one for the kind that was read from its pixels, else `kinds` if no set is for that kind, else `general`,
+    /// else the first.
     pub fn choose(&self, image: ImageTraits) -> usize {
-        let ruled = self.rules.iter();
-        if let Some((_, index)) = ruled.clone().find(|(criteria, _)| criteria.admit(image)) {
-            return *index;
+        if let Some(index) = self.ruled(image) {
+            return index;
         }
         let general = &self.sets[..self.general];
         if general.len() == 1 {
@@ -286,11 +325,20 @@ impl Prompts {
         }
         let is_specific =
             |set: &PromptSet| !(set.modalities.is_empty() && set.body_parts.is_empty());
-        let found = general
+        let by_attributes = general
             .iter()
             .position(|set| is_specific(set) && set.suits(image));
-        found
-            .or_else(|| general.iter().position(|set| set.name == DEFAULT))
+        let by_kind = || general.iter().position(|set| set.suits_kind(image));
+        let of_kind = || {
+            let is_for = |set: &PromptSet, kind: &str| set.kinds.iter().any(|own| own == kind);
+            let is_known = |kind| general.iter().any(|set| is_for(set, kind));
+            let kind = image.kind?;
+            (!is_known(kind)).then(|| self.position(KINDS)).flatten()
+        };
+        by_attributes
+            .or_else(by_kind)
+            .or_else(of_kind)
+            .or_else(|| self.position(DEFAULT))
             .unwrap_or(0)
     }
 
@@ -299,9 +347,19 @@ impl Prompts {
         if let [only] = &self.sets[..self.general] {
             &only.name
         } else {
-            "auto"
+            AUTO
         }
     }
+}
+
+/// The set that tells kinds of image apart, as it is built in.
+///
+/// # Errors
+///
+/// Fails never, unless the file in the program is wrong.
+pub fn kinds() -> Result<PromptSet, PromptError> {
+    let (_, text) = BUILT_IN[BUILT_IN.len() - 1];
+    PromptSet::parse(text, "kinds.toml (built in)")
 }
 
 /// The built-in sets.

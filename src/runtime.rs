@@ -78,6 +78,8 @@ pub struct Services {
     reviews: Option<ReviewWriter>,
     /// Where saved views and bookmarks are stored; `None` disables that.
     places: Option<PathBuf>,
+    /// The file that says that a model for findings was offered.
+    model_offered: Option<PathBuf>,
     /// Stops the transfer under way.
     transfer: transfers::TransferStop,
     /// Tells exports and transfers to end.
@@ -135,6 +137,7 @@ impl Services {
             watch: None,
             prompt_files: None,
             places: None,
+            model_offered: None,
             transfer: transfers::TransferStop::default(),
             is_ending: Arc::default(),
             at_work: crossbeam_channel::bounded(0),
@@ -158,6 +161,11 @@ impl Services {
     pub fn persist_folders(&mut self, store: Option<FolderStateStore>) -> io::Result<()> {
         self.folder_states = store.map(FolderStateWriter::start).transpose()?;
         Ok(())
+    }
+
+    /// Creates `file` once a model for findings has been offered; `None` disables that.
+    pub fn persist_offer(&mut self, file: Option<PathBuf>) {
+        self.model_offered = file;
     }
 
     /// Stores saved views and bookmarks in `file`; `None` disables that.
@@ -283,6 +291,7 @@ impl Services {
                 revision,
             } => self.use_prompts(prompts, mode, revision),
             Effect::Places(_)
+            | Effect::ModelOffered
             | Effect::Folders { .. }
             | Effect::Transfer { .. }
             | Effect::UndoTransfer(_)
@@ -376,6 +385,11 @@ impl Services {
         match effect {
             Effect::Places(change) => {
                 places::request(self.places.clone(), change, Arc::clone(&self.send));
+            }
+            Effect::ModelOffered => {
+                if let Some(file) = self.model_offered.clone() {
+                    folders::spawn("offer", &self.send, move || places::remember(&file));
+                }
             }
             Effect::Folders { typed, base } => {
                 transfers::folders(typed, base, Arc::clone(&self.send));

@@ -7,13 +7,18 @@
 pub mod agreement;
 pub mod calibration;
 mod decider;
+pub mod explanation;
+pub mod known;
 pub mod metrics;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::prompts::PromptSet;
 use calibration::Calibration;
 pub use decider::{Decider, ScoreRow};
+use known::KnownImages;
 
 /// How the conditions of a prompt set relate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -24,6 +29,18 @@ pub enum Mode {
     Single,
     /// Each is present or absent independently.
     Multi,
+}
+
+impl Mode {
+    /// The mode in which a set is scored when this one is wanted: an exhaustive set is always a choice of one.
+    #[must_use]
+    pub fn for_set(self, set: &PromptSet) -> Self {
+        if set.is_exhaustive() {
+            Self::Single
+        } else {
+            self
+        }
+    }
 }
 
 /// A model's parameters from cosine to logit; they also imply how a logit becomes a probability.
@@ -149,6 +166,8 @@ pub struct Scorer {
     mode: Mode,
     decider: Decider,
     calibration: Option<Calibration>,
+    /// Tells the condition at an index by the distance to what the model knows, not by phrases.
+    other: Option<(usize, Arc<KnownImages>)>,
 }
 
 impl Scorer {
@@ -159,6 +178,7 @@ impl Scorer {
         logits: Logits,
         mut encode: impl FnMut(&[String]) -> Result<Vec<Vec<f32>>, E>,
     ) -> Result<Self, E> {
+        let mode = mode.for_set(set);
         let mut conditions = Vec::with_capacity(set.conditions.len());
         for condition in &set.conditions {
             let present = mean_direction(&encode(&set.texts(&condition.phrases))?);
@@ -178,7 +198,18 @@ impl Scorer {
             mode,
             decider: Decider::new(set, mode),
             calibration: None,
+            other: None,
         })
+    }
+
+    /// Tells the condition that stands for everything else by the distance to what the model knows.
+    #[must_use]
+    pub fn knowing(self, known: Option<Arc<KnownImages>>) -> Self {
+        let at = self.decider.other();
+        Self {
+            other: at.zip(known),
+            ..self
+        }
     }
 
     /// Applies what labelled images say about the scores.
@@ -207,12 +238,7 @@ impl Scorer {
             .map(|condition| dot(embedding, &condition.present))
             .collect();
         let probabilities = match self.mode {
-            Mode::Single => softmax(
-                &similarities
-                    .iter()
-                    .map(|&s| self.logits.of(s))
-                    .collect::<Vec<_>>(),
-            ),
+            Mode::Single => self.exclusive(&similarities, embedding),
             Mode::Multi => self
                 .conditions
                 .iter()
@@ -233,6 +259,22 @@ impl Scorer {
             answers,
             ..self.decided(probabilities, similarities)
         }
+    }
+
+    /// Softmax over the conditions that have texts; where one is told by distance, its probability comes first.
+    fn exclusive(&self, similarities: &[f64], embedding: &[f32]) -> Vec<f64> {
+        let mut logits: Vec<f64> = similarities.iter().map(|&s| self.logits.of(s)).collect();
+        let Some((at, known)) = &self.other else {
+            return softmax(&logits);
+        };
+        let other = known.probability_of_other(embedding);
+        logits[*at] = f64::NEG_INFINITY;
+        let mut probabilities = softmax(&logits);
+        for probability in &mut probabilities {
+            *probability *= 1.0 - other;
+        }
+        probabilities[*at] = other;
+        probabilities
     }
 
     fn decided(&self, probabilities: Vec<f64>, similarities: Vec<f64>) -> Verdict {

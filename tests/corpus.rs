@@ -334,3 +334,55 @@ fn tags_of_all_files_are_listed_without_control_characters() {
     println!("tags: {listed} files listed, {refused} refused; {headers} headers");
     assert!(listed > 20 * refused, "{refused} of {listed} are refused");
 }
+
+/// Images of hospitals that the built-in model was not trained on.
+#[test]
+#[ignore = "needs MEDIVISION_CORPUS"]
+fn the_built_in_model_tells_the_kind_of_films_and_sections_from_elsewhere() {
+    let corpus = corpus();
+    let kind_of = |row: &Row| match row["modality"].as_str() {
+        "X-ray (chest)" => Some("chest radiograph"),
+        "X-ray (upper limb)" => Some("limb radiograph"),
+        "MRI (brain)" => Some("brain MRI"),
+        _ => None,
+    };
+    let truths: HashMap<String, &str> = rows(&corpus.join("manifest.csv"))
+        .iter()
+        .filter_map(|row| Some((row["path"].clone(), kind_of(row)?)))
+        .collect();
+    let output = Command::new(env!("CARGO_BIN_EXE_medivision-tui"))
+        .current_dir(&corpus)
+        .args(["classify", "chest_xray", "bone_xray", "brain_mri"])
+        .args([
+            "--model",
+            "builtin",
+            "--prompts",
+            "kinds",
+            "--library",
+            "none",
+        ])
+        .args(["--device", "cpu", "--format", "jsonl"])
+        .output()
+        .expect("the program");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let (mut right, mut refused, mut wrong) = (0, 0, Vec::new());
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a result");
+        let path = line["path"].as_str().expect("a path");
+        let label = line["label"].as_str().expect("a label");
+        refused += usize::from(label == "none of these");
+        if truths.get(path) == Some(&label) {
+            right += 1;
+        } else {
+            wrong.push(format!("{path}: {label}"));
+        }
+    }
+    let all = right + wrong.len();
+    println!("kind: {right} of {all} right, {refused} refused");
+    assert_eq!(all, truths.len(), "{said}");
+    assert!(
+        right * 100 >= all * 95 && refused * 100 <= all * 5,
+        "{wrong:#?}"
+    );
+}

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, mpsc};
 
 use medivision_tui::encoder::{
-    Device, DualEncoder, Encoder, EncoderError, ModelOptions, Precision, PreparedImage, demo,
+    Device, DualEncoder, Encoder, EncoderError, ModelOptions, Precision, PreparedImage, builtin,
 };
 use medivision_tui::engine::{self, Engine, Event, FrameSelection, Job, Lane, Settings};
 use medivision_tui::media::{Picture, Pixels};
@@ -24,7 +24,7 @@ fn open(device: Device, precision: Precision) -> DualEncoder {
         text_cache: None,
         reference_records: None,
     };
-    demo::open(options).expect("a GPU, and a libtorch with CUDA")
+    builtin::open(options).expect("a GPU, and a libtorch with CUDA")
 }
 
 /// Phantoms of all kinds, from 160 × 176 to 336 × 320 pixels.

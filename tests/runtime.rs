@@ -235,7 +235,8 @@ fn play_to_the_end<F: Future<Output = ()>>(
                 dimension: 2,
                 logit_scale: 10.0,
                 logit_bias: None,
-                synthetic_only: false,
+                builtin: None,
+                kinds: &[],
             };
             Ok(Box::new(FakeModel(card, behaviour)) as Box<dyn Encoder>)
         }
@@ -253,6 +254,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         review: ReviewSetup::default(),
         prompts: settings.prompts.clone(),
         mode: Mode::Single,
+        offers_model: false,
         zone: TimeZone::UTC,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");

@@ -194,6 +194,8 @@ pub enum Effect {
         /// What is shown again if it fails.
         before: Option<Box<Review>>,
     },
+    /// Remember that a model for findings was offered. Not answered.
+    ModelOffered,
     /// Ring the terminal's bell, at most once a second. Not answered.
     Bell,
     /// Copy text to the clipboard through the user's terminal (OSC 52), which does not confirm it.

@@ -43,6 +43,7 @@ use super::preview::{Preview, PreviewKey, Previewed};
 use super::prompt_sets::PromptSets;
 use super::recall::RecallQueue;
 use super::related::{RelatedObjects, legend_words};
+use super::result_panel::findings_advice;
 use super::result_panel::{self, Detail, ResultPanel};
 use super::results::reviews::Reviews;
 use super::results::{FileState, Results};
@@ -77,6 +78,10 @@ const MESSAGE_TICK: Duration = Duration::from_millis(500);
 
 /// The initial settings.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 pub struct Setup {
     /// The folder to browse, classify and watch; absolute.
     pub root: PathBuf,
@@ -102,6 +107,8 @@ pub struct Setup {
     pub prompts: Prompts,
     /// Whether one condition applies, or each on its own.
     pub mode: scoring::Mode,
+    /// Whether a model for findings is still to be offered.
+    pub offers_model: bool,
     /// The time zone of the user, in which dates are read and shown.
     pub zone: TimeZone,
 }
@@ -122,6 +129,8 @@ pub struct Model {
     /// The message in the status line.
     message: Option<StatusMessage>,
     engine: EngineState,
+    /// Whether a model for findings is still to be offered.
+    offers_model: bool,
     /// Images a second, while something is queued.
     rate: Option<f64>,
     watch: WatchState,
@@ -206,6 +215,7 @@ impl Model {
             places: Places::default(),
             transfers: Transfers::default(),
             last_program: String::new(),
+            offers_model: setup.offers_model,
         }
     }
 
@@ -541,6 +551,11 @@ impl Model {
             series: self.studies.is_enabled(),
             mode: self.prompt_sets.lasting_mode(),
         }
+    }
+
+    /// How to get findings where the model judges none, in fewer and fewer words.
+    pub(crate) fn findings_advice(&self) -> [String; 4] {
+        findings_advice(&self.env)
     }
 
     /// Why the folder on screen has nothing to show, and what to do next; `None` when it has rows.

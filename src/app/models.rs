@@ -9,7 +9,7 @@ use super::popup::{Choice, Explanation, Popup};
 use super::request::Request;
 use super::status::EngineState;
 use super::text::safe_str;
-use crate::config::DEMO;
+use crate::config::BUILTIN;
 use crate::encoder::catalog::CatalogEntry;
 use crate::encoder::hub::format_bytes;
 
@@ -123,15 +123,15 @@ impl ModelChooser {
             (Some(pull), _) => pull.progress(),
             _ if current => "in use".to_owned(),
             _ if is_loading => "loading …".to_owned(),
-            _ if offered.id == DEMO => "built in".to_owned(),
+            _ if offered.id == BUILTIN => "built in".to_owned(),
             (_, Some(size)) if !offered.there => size.clone(),
             (_, None) if !offered.there => "on the hub".to_owned(),
             _ => "in the cache".to_owned(),
         };
         let mut about = vec![match offered.entry {
             Some(entry) => entry.purpose.clone(),
-            None if offered.id == DEMO => {
-                "Knows only synthetic phantoms, for trying the program; rejects all other images."
+            None if offered.id == BUILTIN => {
+                "Tells kinds of image apart. Finds conditions in synthetic phantoms only."
                     .to_owned()
             }
             None => "Not in the catalogue.".to_owned(),

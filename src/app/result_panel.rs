@@ -7,10 +7,11 @@ use std::path::Path;
 
 use super::context::FileContext;
 use super::entry::EntryKind;
+use super::environment::Environment;
 use super::keys::Action;
 use super::popup::failure_words;
 use super::results::reviews::label_words;
-use super::results::{FileState, FileStatus, Tally};
+use super::results::{FileState, FileStatus, Tally, tells_kind_only};
 use super::review_keys::{self, Leader};
 use super::status::EngineState;
 use super::text;
@@ -58,9 +59,28 @@ pub enum Detail {
     Gap,
 }
 
-/// Advice where the model knows phantoms only.
+/// Advice where the model judges findings of phantoms only.
 const REAL_MODEL: &str =
-    "The demo model knows only synthetic studies. For real images, choose biomedclip";
+    "The built-in model tells kinds of image apart. For findings of real images, choose biomedclip";
+
+/// How to get findings where the model judges none, in fewer and fewer words.
+pub(crate) fn findings_advice(env: &Environment) -> [String; 4] {
+    let key = |action: Action, before: &str| {
+        let key = env.keymap.key(action);
+        key.map_or_else(String::new, |key| format!(" ({before}{key})"))
+    };
+    let in_words = |before: &str| {
+        let (model, labels) = (key(Action::Model, before), key(Action::Review, before));
+        format!("Findings need a medical model{model}, or your own labels{labels}")
+    };
+    let model = key(Action::Model, "");
+    [
+        in_words("press "),
+        in_words(""),
+        format!("Findings need a medical model{model}"),
+        format!("no findings{model}"),
+    ]
+}
 
 /// Everything that the content of the result panel depends on.
 pub(crate) struct ResultPanel<'a> {
@@ -167,8 +187,8 @@ impl ResultPanel<'_> {
         {
             return Vec::new();
         }
-        let synthetic_only = self.engine.is_synthetic_only();
-        let model = synthetic_only.then(|| self.real_model());
+        let is_builtin = self.engine.is_builtin();
+        let model = is_builtin.then(|| self.real_model());
         let help = self.files.env.advice(Action::Help, "shows the keys");
         let words = model.into_iter().chain(help);
         let paragraphs: Vec<String> = words.collect();
@@ -364,17 +384,14 @@ impl ResultPanel<'_> {
         if let Some(reason) = &verdict.reason {
             lines.extend(wrapped(&sentence(reason), width, Detail::Warning));
         }
-        if rejected
-            && self.engine.is_synthetic_only()
-            && let Some(advice) = self
-                .files
-                .env
-                .advice(Action::Model, "chooses a model for real images")
-        {
+        if !rejected {
+            lines.extend(wrapped(&verdict.description, width, Detail::Text));
+        }
+        if (rejected && self.engine.is_builtin()) || tells_kind_only(record) {
+            let [advice, ..] = findings_advice(self.files.env);
             lines.extend(wrapped(&advice, width, Detail::Aside));
         }
         if !rejected {
-            lines.extend(wrapped(&verdict.description, width, Detail::Text));
             lines.extend(answers(verdict).map(|words| Detail::Fact("answer", words)));
             lines.extend(self.bars(record));
         }

@@ -19,7 +19,7 @@ use crate::paths;
 use reviews::{ImageReviews, Judged, Reviews};
 pub use state::{FileState, FileStatus};
 pub use tally::Tally;
-pub(crate) use tally::accepted;
+pub(crate) use tally::{accepted, tells_kind_only};
 
 /// Whether a file is known to be an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

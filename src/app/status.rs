@@ -50,7 +50,7 @@ pub enum EngineState {
         /// The prompt set.
         prompts: String,
         /// Whether the model knows only synthetic phantoms.
-        synthetic_only: bool,
+        is_builtin: bool,
     },
     /// The model cannot be used; the sentence says why.
     Failed(String),
@@ -63,11 +63,11 @@ impl EngineState {
     }
 
     /// Whether the model knows only synthetic phantoms.
-    pub(crate) fn is_synthetic_only(&self) -> bool {
+    pub(crate) fn is_builtin(&self) -> bool {
         matches!(
             self,
             Self::Ready {
-                synthetic_only: true,
+                is_builtin: true,
                 ..
             }
         )

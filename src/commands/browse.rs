@@ -85,6 +85,10 @@ pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<
         },
         prompts: settings.prompts.clone(),
         mode: settings.mode,
+        offers_model: setup
+            .folders
+            .as_ref()
+            .is_some_and(|folders| keep && !folders.model_offered().exists()),
         zone: TimeZone::system(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -171,6 +175,7 @@ async fn interface(
     }
     services.persist_folders(store)?;
     services.persist_places(places);
+    services.persist_offer(setup.folders.as_ref().map(Folders::model_offered));
     let mut interface = Loop::start(start, &mut screen)?;
     // The first frame is on screen before the terminal is probed.
     screen.flush();

@@ -237,11 +237,11 @@ fn model(setup: &CommandSetup) -> (Check, Check) {
                 "{} on {}, {}-dimensional embeddings, {}",
                 card.id, card.device, card.dimension, card.digest
             );
-            if setup.source == ModelSource::Demo {
+            if setup.source == ModelSource::Builtin {
                 Check::note(
                     "model",
                     found,
-                    "it knows synthetic phantoms only; for real images: medivision-tui models pull biomedclip",
+                    "it tells kinds of image apart, but judges no findings of real ones; for those: medivision-tui models pull biomedclip",
                 )
             } else {
                 Check::ok("model", found)

@@ -20,6 +20,7 @@ use super::progress::ProgressLine;
 use super::{CommandSetup, Fault, Reviewer, exit, on_signals, run, shown};
 use crate::app::results::reviews::Reviews;
 use crate::cli::{ExportArgs, ExportFormat, ExportSubject, GlobalArgs, ReportScope};
+use crate::config::{BUILTIN, DEMO};
 use crate::library::export::{FactKind, RESULT_SCHEMA, TableFormat, TableWriter};
 use crate::library::{AuditEvent, Library, OutputLog, ResultSelection, ReviewPosition};
 use filter::ResultFilter;
@@ -171,8 +172,8 @@ fn stopped_by_signal() -> Result<Arc<AtomicBool>, Fault> {
 
 /// The name by which the library knows a model.
 fn stored_name(model: String) -> String {
-    if model == "builtin" {
-        return "demo".to_owned();
+    if model == DEMO {
+        return BUILTIN.to_owned();
     }
     model
 }

@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli::ModelsAction;
-use crate::config::DEMO;
+use crate::config::BUILTIN;
 use crate::encoder::catalog::{self, CatalogEntry};
 use crate::encoder::hub::{self, HubCache, PullOptions, PullProgress, Snapshot};
 use crate::encoder::{
-    CheckpointLayout, Encoder, ModelSource, ReferenceRecord, ReferenceRecords, checkpoint,
+    CheckpointLayout, Encoder, ModelSource, ReferenceRecord, ReferenceRecords, builtin, checkpoint,
 };
 
 /// Runs the action; returns the exit code.
@@ -88,7 +88,7 @@ fn list_json(setup: &CommandSetup) -> Result<u8, Fault> {
         Some(CachedModel::new(snapshot, &records))
     };
     let mut all = vec![ListedModel {
-        id: DEMO,
+        id: BUILTIN,
         catalogue: None,
         cache: None,
     }];
@@ -113,8 +113,8 @@ fn list(setup: &CommandSetup) -> Result<u8, Fault> {
     let cache = cache()?;
     let (pulled, records) = (cache.models(), reference_records(setup));
     line(
-        DEMO,
-        "built in; knows only synthetic phantoms, for trying the program",
+        BUILTIN,
+        "built in; tells kinds of image apart, finds conditions in synthetic phantoms only",
     )?;
     print::line("")?;
     print::line(format_args!("in the cache ({}):", shown(cache.root())))?;
@@ -190,6 +190,12 @@ fn describe(entry: &CatalogEntry, there: bool) -> Result<(), Fault> {
     ))?;
     print::line(format_args!("    {}", entry.id))?;
     print::line(format_args!("    {}", entry.purpose))?;
+    if !entry.kinds.is_empty() {
+        let kinds = entry.kinds.join(", ");
+        print::line(format_args!(
+            "    rejects kinds of image other than: {kinds}"
+        ))?;
+    }
     if let Some(excludes) = &entry.excludes {
         print::line(format_args!("    not for: {excludes}"))?;
     }
@@ -216,6 +222,10 @@ fn info(model: &str, setup: &CommandSetup) -> Result<u8, Fault> {
         _ => {
             let encoder = source.open(setup.options(None)).map_err(Fault::unusable)?;
             card(encoder.as_ref())?;
+            if source == ModelSource::Builtin {
+                print::line("")?;
+                print::lines(builtin::CARD)?;
+            }
             Ok(exit::OK)
         }
     }

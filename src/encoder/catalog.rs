@@ -16,6 +16,9 @@ pub struct CatalogEntry {
     pub id: String,
     /// What it is for.
     pub purpose: String,
+    /// The kinds of image that it is for, as conditions of the prompt set `kinds`; empty if it is for any, or that is not known.
+    #[serde(default)]
+    pub kinds: Vec<String>,
     /// Exact size of the weights, in bytes.
     pub bytes: Option<u64>,
     /// Size of the weights by an estimate, in 10⁶ bytes.
@@ -104,7 +107,12 @@ mod tests {
     fn every_entry_has_a_valid_id_and_can_be_found_by_its_name() {
         assert!(entries().len() >= 18);
         assert!(find(PREFERRED).is_some());
+        let kinds = crate::prompts::kinds().expect("a prompt set").conditions;
         for entry in entries() {
+            for kind in &entry.kinds {
+                let is_known = kinds.iter().any(|known| known.name == *kind);
+                assert!(is_known, "{}: {kind}", entry.name);
+            }
             assert!(is_id(&entry.id), "{}", entry.id);
             assert!(!entry.name.contains('/'), "{}", entry.name);
             let names = entries().iter().filter(|other| other.name == entry.name);

@@ -1,9 +1,11 @@
 //! Opens a checkpoint, a folder as on the hub or a file of weights, as a [`DualEncoder`].
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::builtin::{BuiltinFacts, BuiltinFiles};
 use super::clip::ClipConfig;
 use super::hub::HubCache;
 use super::layout::{
@@ -19,6 +21,7 @@ use super::{
     DualEncoder, EncoderError, ModelOptions, Preprocess, Tokenizer, Weights, catalog, torch,
     vocabulary,
 };
+use crate::config::BUILTIN;
 
 /// Opens a checkpoint: a folder with configuration, weights, tokenizer and preprocessing, or a file of weights.
 pub fn open(path: &Path, options: ModelOptions) -> Result<DualEncoder, EncoderError> {
@@ -37,7 +40,7 @@ pub fn open(path: &Path, options: ModelOptions) -> Result<DualEncoder, EncoderEr
     DualEncoder::new(ModelParts {
         id: name(path),
         digest: format!("blake3:{}", reader.digest.finalize().to_hex()),
-        synthetic_only: false,
+        builtin: None,
         device,
         towers,
         tokenizer,
@@ -370,41 +373,31 @@ fn is_chexzero(path: &Path) -> bool {
         .any(|name| name.to_lowercase().contains("chexzero"))
 }
 
-/// A checkpoint built into the binary.
-pub(super) struct Embedded {
-    pub(super) id: &'static str,
-    pub(super) config: &'static [u8],
-    pub(super) tokenizer: &'static [u8],
-    pub(super) preprocessor: &'static [u8],
-    pub(super) weights: &'static [u8],
-}
-
-/// Opens the built-in checkpoint, which is for synthetic images only.
-pub(super) fn open_embedded(
-    parts: &Embedded,
+/// Opens the model that is built into the binary, in open_clip's layout.
+pub(super) fn open_builtin(
+    files: &BuiltinFiles,
+    facts: BuiltinFacts,
     options: ModelOptions,
 ) -> Result<DualEncoder, EncoderError> {
     let device = torch::resolve(options.device)?;
     let target = (device, options.precision.kind(device));
-    let config: ClipConfig = parse(parts.config, Path::new(CONFIG))?;
+    let config: OpenClipConfig = parse(files.config, Path::new(OPEN_CLIP_CONFIG))?;
     let mut digest = blake3::Hasher::new();
-    for bytes in [
-        parts.config,
-        parts.tokenizer,
-        parts.preprocessor,
-        parts.weights,
-    ] {
+    for bytes in [files.config, files.tokenizer, files.weights, files.known] {
         digest.update(bytes);
     }
-    let preprocessor = Path::new("preprocessor_config.json");
+    let side = config.image_size().max(0) as usize;
+    let preprocess = Preprocess::from_open_clip(&config.preprocess_cfg, side);
+    let preprocess = preprocess.map_err(EncoderError::Unsupported)?;
     DualEncoder::new(ModelParts {
-        id: parts.id.to_owned(),
+        id: BUILTIN.to_owned(),
         digest: format!("blake3:{}", digest.finalize().to_hex()),
-        synthetic_only: true,
+        builtin: Some(Arc::new(facts)),
         device,
-        tokenizer: Tokenizer::from_json(parts.tokenizer, config.context_length())?,
-        preprocess: Preprocess::from_json(parts.preprocessor, preprocessor)?.with_fit(options.fit),
-        towers: config.build(Weights::read(Backing::Static(parts.weights), target)?)?,
+        tokenizer: Tokenizer::from_json(files.tokenizer, config.context_length())?
+            .cleaning(Clean::Lower),
+        preprocess: preprocess.with_fit(options.fit),
+        towers: config.build(Weights::read(Backing::Static(files.weights), target)?)?,
         // Encoding its texts takes less time than reading a file.
         text_cache: None,
     })

@@ -118,7 +118,8 @@ mod tests {
             dimension: 4,
             logit_scale: 1.0,
             logit_bias: None,
-            synthetic_only: false,
+            builtin: None,
+            kinds: &[],
         };
         let said = records.notice(&card("blake3:00")).unwrap();
         assert!(said.contains("random weights") && said.contains("--reference org/model"));

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::hub::{self, HubCache};
-use super::{Encoder, EncoderError, ModelOptions, ReferenceRecords, catalog, checkpoint, demo};
-use crate::config::DEMO;
+use super::{Encoder, EncoderError, ModelOptions, ReferenceRecords, builtin, catalog, checkpoint};
+use crate::config::{BUILTIN, DEMO};
 
 /// A model that has not been opened yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelSource {
     /// The built-in model.
-    Demo,
+    Builtin,
     /// A checkpoint's folder, or a file of weights.
     Path(PathBuf),
     /// The id of a hub model that is not in the cache.
@@ -18,11 +18,11 @@ pub enum ModelSource {
 }
 
 impl ModelSource {
-    /// Parses `demo`, a folder or file, a model's id on the hub, or its short name in the catalogue. An existing path takes
+    /// Parses `builtin` or `demo`, a folder or file, a model's id on the hub, or its short name in the catalogue. An existing path takes
     /// precedence over the hub.
     pub fn parse(text: &str) -> Self {
-        if text == DEMO {
-            return Self::Demo;
+        if [BUILTIN, DEMO].contains(&text) {
+            return Self::Builtin;
         }
         let id = catalog::id_of(text);
         if Path::new(text).exists() || !hub::is_id(id) {
@@ -38,7 +38,7 @@ impl ModelSource {
     /// The default: the preferred model if it is in the cache, else the built-in one.
     pub fn preferred() -> Self {
         match Self::parse(catalog::id_of(catalog::PREFERRED)) {
-            Self::Missing(_) => Self::Demo,
+            Self::Missing(_) => Self::Builtin,
             found => found,
         }
     }
@@ -46,7 +46,7 @@ impl ModelSource {
     /// The name to show until the model is loaded.
     pub fn name(&self) -> String {
         match self {
-            Self::Demo => DEMO.to_owned(),
+            Self::Builtin => BUILTIN.to_owned(),
             Self::Path(path) => checkpoint::name(path),
             Self::Missing(id) => id.clone(),
         }
@@ -55,7 +55,7 @@ impl ModelSource {
     /// Reads the model. The first time that a model from the hub is used, a line in the log says what was not proved about it.
     pub fn open(&self, options: ModelOptions) -> Result<Box<dyn Encoder>, EncoderError> {
         match self {
-            Self::Demo => Ok(Box::new(demo::open(options)?)),
+            Self::Builtin => Ok(Box::new(builtin::open(options)?)),
             Self::Path(path) if path.exists() => {
                 let records = options.reference_records.clone();
                 let encoder = checkpoint::open(path, options)?;

@@ -3,9 +3,12 @@
 mod probe;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
+use super::builtin::BuiltinFacts;
+use super::catalog;
 use super::cuda::GpuEvent;
 use super::resnet::ResidualTower;
 use super::staging::{HostTensor, Staging};
@@ -218,7 +221,7 @@ impl PendingPass {
 pub(super) struct ModelParts {
     pub(super) id: String,
     pub(super) digest: String,
-    pub(super) synthetic_only: bool,
+    pub(super) builtin: Option<Arc<BuiltinFacts>>,
     pub(super) device: Device,
     pub(super) towers: Towers,
     pub(super) tokenizer: Tokenizer,
@@ -232,7 +235,7 @@ impl DualEncoder {
         let ModelParts {
             id,
             digest,
-            synthetic_only,
+            builtin,
             device,
             towers,
             tokenizer,
@@ -267,6 +270,7 @@ impl DualEncoder {
             TextCache::new(&folder, model)
         });
         let is_doubtful = towers.is_doubtful;
+        let kinds = catalog::find(&id).map_or(&[][..], |entry| entry.kinds.as_slice());
         let mut encoder = Self {
             card: ModelCard {
                 id,
@@ -275,7 +279,8 @@ impl DualEncoder {
                 dimension: towers.dimension()?,
                 logit_scale,
                 logit_bias,
-                synthetic_only,
+                builtin,
+                kinds,
             },
             towers,
             tokenizer,

@@ -19,7 +19,10 @@ pub fn is_about_set(warning: &str) -> bool {
 pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
     let (name, model) = (&set.name, &encoder.card().id);
     let mut warnings = Vec::new();
-    let phrases: Vec<String> = set.conditions.iter().flat_map(phrases).cloned().collect();
+    // The built-in model tells what is none of the others without phrases.
+    let is_read = |condition: &&Condition| !(condition.other && encoder.card().builtin.is_some());
+    let conditions = || set.conditions.iter().filter(is_read);
+    let phrases: Vec<String> = conditions().flat_map(phrases).cloned().collect();
     let unknown = encoder.unknown_words(&set.texts(&phrases));
     if !unknown.is_empty() {
         let words = unknown.join(", ");
@@ -27,7 +30,7 @@ pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
             "{ABOUT_SET}{name}`: the {model} model does not know these words: {words}"
         ));
     }
-    for condition in &set.conditions {
+    for condition in conditions() {
         for phrase in self::phrases(condition) {
             let mut texts = set.texts(std::slice::from_ref(phrase)).into_iter();
             let Some(cut) = texts.find_map(|text| encoder.cut_off(&text)) else {

@@ -4,15 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::phrases;
+use super::purpose::{KindReader, Reading};
 use crate::encoder::{Encoder, ModelCard};
 use crate::library::{self, Failure, ImageContent, Outcome, Provenance, Record};
 use crate::media::FrameOrder;
-use crate::prompts::{ImageTraits, Prompts};
+use crate::prompts::Prompts;
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Logits, Mode, Scorer, Verdict};
-
-/// The reason why a model for phantoms rejects any other image.
-pub const NOT_FOR_PATIENTS: &str = "the demo model knows only synthetic phantoms; `medivision-tui models pull biomedclip` gets one for real images";
 
 /// The number of a frame, and its unit embedding.
 pub(super) type FrameResult = (u32, Result<Arc<[f32]>, Failure>);
@@ -25,6 +23,7 @@ pub(super) struct Scorers {
     pub(super) mode: Mode,
     /// The model.
     card: ModelCard,
+    kinds: KindReader,
 }
 
 impl Scorers {
@@ -35,13 +34,14 @@ impl Scorers {
         calibrations: &Calibrations,
         encoder: &mut dyn Encoder,
     ) -> Result<(Self, Vec<String>), String> {
+        let card = encoder.card().clone();
         let logits = Logits {
-            scale: encoder.card().logit_scale,
-            bias: encoder.card().logit_bias,
+            scale: card.logit_scale,
+            bias: card.logit_bias,
         };
         let (mut scorers, mut warnings) = (Vec::new(), Vec::new());
         for set in prompts.sets() {
-            if mode == Mode::Multi
+            if mode.for_set(set) == Mode::Multi
                 && logits.needs_absent_phrases()
                 && let Some(condition) = set.without_absent().first()
             {
@@ -51,41 +51,42 @@ impl Scorers {
                 ));
             }
         }
-        for set in prompts.sets() {
-            warnings.extend(phrases::warnings(set, encoder));
+        let known = card.builtin.as_ref().map(|facts| Arc::clone(&facts.known));
+        let mut scorer = |set: &crate::prompts::PromptSet| {
             let scorer = Scorer::new(set, mode, logits, |texts| encoder.encode_texts(texts));
             let scorer = scorer.map_err(|error| format!("prompt set `{}`: {error}", set.name))?;
-            let calibration = calibrations.find(&encoder.card().digest, &set.digest, mode);
-            scorers.push(scorer.calibrated(calibration.cloned()));
+            let mode = mode.for_set(set);
+            let calibration = calibrations.find(&card.digest, &set.digest, mode).cloned();
+            Ok::<_, String>(scorer.knowing(known.clone()).calibrated(calibration))
+        };
+        for set in prompts.sets() {
+            scorers.push(scorer(set)?);
+        }
+        let kinds = KindReader::new(&prompts, &scorers, &card, &mut scorer)?;
+        for set in prompts.sets() {
+            warnings.extend(phrases::warnings(set, encoder));
         }
         let scorers = Self {
             prompts,
             scorers,
             mode,
-            card: encoder.card().clone(),
+            card,
+            kinds,
         };
         Ok((scorers, warnings))
     }
 
-    /// The scorer for an image, and what its result depends on.
-    fn choose(&self, image: ImageTraits) -> (&Scorer, Provenance<'_>) {
-        let set = self.prompts.choose(image);
+    /// The scorer of a set, and what its results depend on.
+    fn scorer(&self, set: usize) -> (&Scorer, Provenance<'_>) {
+        let scorer = &self.scorers[set];
+        let set = &self.prompts.sets()[set];
         let provenance = Provenance {
             card: &self.card,
-            prompts: &self.prompts.sets()[set],
-            mode: self.mode,
-            calibrated: self.scorers[set].is_calibrated(),
+            prompts: set,
+            mode: self.mode.for_set(set),
+            calibrated: scorer.is_calibrated(),
         };
-        (&self.scorers[set], provenance)
-    }
-
-    /// Rejects every image but phantoms if the model is for phantoms only.
-    fn reject_unsuitable(&self, content: &ImageContent, verdict: Verdict) -> Verdict {
-        if self.card.synthetic_only && !content.facts.synthetic {
-            verdict.reject(NOT_FOR_PATIENTS.to_owned())
-        } else {
-            verdict
-        }
+        (scorer, provenance)
     }
 
     /// One outcome per frame of a file, followed by their aggregate if there are several. `order`: the order of the frames in
@@ -97,9 +98,18 @@ impl Scorers {
         order: &FrameOrder,
         mut results: Vec<FrameResult>,
     ) -> Vec<Outcome> {
-        let (scorer, provenance) = self.choose(content.facts.traits());
+        let embeddings = results.iter().filter_map(|(_, row)| row.as_deref().ok());
+        let facts = &content.facts;
+        let reading = self.kinds.read(
+            &self.prompts,
+            &self.card,
+            facts.traits(),
+            facts.synthetic,
+            embeddings,
+        );
+        let (scorer, provenance) = self.scorer(reading.set);
         let record = |frame, verdict, embedding| {
-            let verdict = self.reject_unsuitable(content, verdict);
+            let verdict = reading.judged(verdict);
             library::record(path, content, frame, verdict, embedding, &provenance)
         };
         // Failed frames skip the model and so arrive before the others.
@@ -130,7 +140,17 @@ impl Scorers {
         if first.model_digest != self.card.digest {
             return None;
         }
-        let (scorer, provenance) = self.choose(first.traits());
+        let embeddings = records
+            .iter()
+            .filter_map(|record| record.embedding.as_deref());
+        let reading: Reading = self.kinds.read(
+            &self.prompts,
+            &self.card,
+            first.traits(),
+            first.synthetic,
+            embeddings,
+        );
+        let (scorer, provenance) = self.scorer(reading.set);
         let mut verdicts = Vec::new();
         let mut rescored = Vec::with_capacity(records.len());
         for record in records {
@@ -146,17 +166,8 @@ impl Scorers {
                 None if !verdicts.is_empty() => scorer.aggregate(&verdicts),
                 None => return None,
             };
-            let verdict = keep_rejection(&record.verdict, verdict);
-            rescored.push(record.rescored(verdict, &provenance));
+            rescored.push(record.rescored(reading.judged(verdict), &provenance));
         }
         Some(rescored.into())
-    }
-}
-
-/// Rejects the new verdict if the old one was rejected: whether a model is meant for an image does not depend on the prompts.
-fn keep_rejection(before: &Verdict, now: Verdict) -> Verdict {
-    match &before.reason {
-        Some(reason) => now.reject(reason.clone()),
-        None => now,
     }
 }

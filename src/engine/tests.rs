@@ -5,10 +5,11 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::*;
-use crate::encoder::{ModelCard, PreparedImage, Preprocess};
+use crate::encoder::{BuiltinFacts, ModelCard, PreparedImage, Preprocess};
 use crate::media::ErrorKind;
 use crate::scoring::Decision;
 use crate::scoring::calibration::Calibrations;
+use crate::scoring::known::KnownImages;
 
 #[path = "tests/devices.rs"]
 mod devices;
@@ -129,14 +130,28 @@ fn settings() -> Settings {
     }
 }
 
-fn start(behaviour: Behaviour, synthetic_only: bool, settings: Settings) -> TestEngine {
-    on_devices([("cpu", behaviour)], synthetic_only, settings)
+/// What the model would know if it were the built-in one.
+fn facts() -> BuiltinFacts {
+    BuiltinFacts {
+        known: Arc::new(KnownImages {
+            dimension: 2,
+            centres: vec![1.0, 0.0],
+            whitening: vec![1.0, 0.0, 0.0, 1.0],
+            limit: 10.0,
+            slope: 1.0,
+        }),
+        findings: Vec::new(),
+    }
+}
+
+fn start(behaviour: Behaviour, is_builtin: bool, settings: Settings) -> TestEngine {
+    on_devices([("cpu", behaviour)], is_builtin, settings)
 }
 
 /// Starts an engine whose model is opened on the first device, and on the next one whenever a device is lost.
 fn on_devices<const N: usize>(
     devices: [(&'static str, Behaviour); N],
-    synthetic_only: bool,
+    is_builtin: bool,
     settings: Settings,
 ) -> TestEngine {
     let (batches, seen) = unbounded();
@@ -152,7 +167,8 @@ fn on_devices<const N: usize>(
             dimension: 2,
             logit_scale: 10.0,
             logit_bias: None,
-            synthetic_only,
+            builtin: is_builtin.then(|| Arc::new(facts())),
+            kinds: &[],
         };
         Ok(Box::new(FakeEncoder {
             card,
@@ -436,14 +452,18 @@ fn shutdown_does_not_wait_for_a_long_forward_pass() {
 }
 
 #[test]
-fn a_model_for_phantoms_rejects_a_patients_image() {
+fn the_built_in_model_rejects_findings_of_real_images_and_names_their_kind() {
     let (_folder, paths) = pictures(1);
     let test = start(Behaviour::Answer, true, settings());
     test.submit(&paths[0], Lane::Bulk, 0);
     let done = test.finish();
     let verdict = &done[&0][0].as_ref().unwrap().verdict;
     assert_eq!(verdict.decision, Decision::Rejected);
-    assert!(verdict.reason.as_ref().unwrap().contains("models pull"));
+    let reason = verdict.reason.as_ref().unwrap();
+    assert!(
+        reason.contains("models pull") && reason.contains("of the kind: "),
+        "{reason}"
+    );
 }
 
 #[test]

@@ -121,7 +121,7 @@ impl<'a> InferenceWorker<'a> {
             model: card.id.clone(),
             device: card.device.clone(),
             prompts: self.scorers.prompts.name().to_owned(),
-            synthetic_only: card.synthetic_only,
+            is_builtin: card.builtin.is_some(),
             warnings,
         };
         let scorers = Arc::clone(&self.scorers);

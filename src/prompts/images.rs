@@ -11,6 +11,8 @@ pub struct ImageTraits<'a> {
     pub body_part: Option<&'a str>,
     /// Name of the station that made the image.
     pub station: Option<&'a str>,
+    /// The kind of image by its pixels: a condition of the set `kinds`; `None` where it was not read, or is uncertain.
+    pub kind: Option<&'a str>,
 }
 
 impl<'a> ImageTraits<'a> {
@@ -24,7 +26,29 @@ impl<'a> ImageTraits<'a> {
             modality: modality.map(String::as_str),
             body_part: body_part.map(String::as_str),
             station: origin.station.as_deref(),
+            kind: None,
         }
+    }
+
+    /// The kind of image as the DICOM attributes alone tell it: a condition of the set `kinds`.
+    pub fn kind_by_attributes(&self) -> Option<&'static str> {
+        let is_of = |parts: &[&str]| {
+            let part = self.body_part.map(str::trim);
+            part.is_some_and(|part| parts.iter().any(|own| own.eq_ignore_ascii_case(part)))
+        };
+        match self.modality?.trim().to_ascii_uppercase().as_str() {
+            "CT" => Some("CT slice"),
+            "US" => Some("ultrasound"),
+            "MR" if is_of(&["HEAD", "BRAIN"]) => Some("brain MRI"),
+            "CR" | "DX" if is_of(&["CHEST"]) => Some("chest radiograph"),
+            _ => None,
+        }
+    }
+
+    /// The traits with the kind that was read from the pixels.
+    #[must_use]
+    pub fn with_kind(self, kind: Option<&'a str>) -> Self {
+        Self { kind, ..self }
     }
 }
 

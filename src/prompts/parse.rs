@@ -9,18 +9,26 @@ use super::{Condition, DEFAULT_MIN_MARGIN, DEFAULT_MIN_PROBABILITY, PromptError,
 use crate::config::advice;
 
 /// Keys of a set.
-const SET_KEYS: [&str; 8] = [
+const SET_KEYS: [&str; 9] = [
     "name",
     "title",
     "modalities",
     "body_parts",
+    "kinds",
     "templates",
     "min_probability",
     "min_margin",
     "condition",
 ];
 /// Keys of a condition.
-const CONDITION_KEYS: [&str; 5] = ["name", "description", "phrases", "absent", "normal"];
+const CONDITION_KEYS: [&str; 6] = [
+    "name",
+    "description",
+    "phrases",
+    "absent",
+    "normal",
+    "other",
+];
 
 /// Parses a set; `file` is its name in error messages.
 pub(super) fn read(text: &str, file: &str) -> Result<PromptSet, PromptError> {
@@ -92,6 +100,7 @@ impl SetParser<'_> {
             name,
             modalities: self.codes(table, "modalities"),
             body_parts: self.codes(table, "body_parts"),
+            kinds: self.phrases(table.get("kinds"), "kinds", "a kind"),
             templates: self.templates(table.get("templates")),
             min_probability: self.fraction(table, "min_probability", DEFAULT_MIN_PROBABILITY),
             min_margin: self.fraction(table, "min_margin", DEFAULT_MIN_MARGIN),
@@ -213,7 +222,13 @@ impl SetParser<'_> {
                 self.fault(Some(span.clone()), reason);
             }
             if condition.normal && conditions.iter().any(|other| other.normal) {
-                self.fault(Some(span), "a second condition is marked `normal = true`");
+                self.fault(
+                    Some(span.clone()),
+                    "a second condition is marked `normal = true`",
+                );
+            }
+            if condition.other && conditions.iter().any(|other| other.other) {
+                self.fault(Some(span), "a second condition is marked `other = true`");
             }
             conditions.push(condition);
         }
@@ -241,20 +256,25 @@ impl SetParser<'_> {
             let reason = format!("the condition `{name}` needs at least one phrase");
             self.fault(Some(span), reason);
         }
-        let normal = table.get("normal").is_some_and(|value| {
-            value.get_ref().as_bool().unwrap_or_else(|| {
-                self.fault(Some(value.span()), "normal must be true or false");
-                false
-            })
-        });
         let description = table.get("description");
         Condition {
             phrases,
             absent: self.phrases(table.get("absent"), "absent", "an absent phrase"),
             description: description
                 .map_or_else(String::new, |value| self.string(value, "description")),
-            normal,
+            normal: self.flag(table, "normal"),
+            other: self.flag(table, "other"),
             name,
         }
+    }
+
+    /// A key that is true or false; false where it is missing.
+    fn flag(&mut self, table: &DeTable, key: &str) -> bool {
+        table.get(key).is_some_and(|value| {
+            value.get_ref().as_bool().unwrap_or_else(|| {
+                self.fault(Some(value.span()), format!("{key} must be true or false"));
+                false
+            })
+        })
     }
 }

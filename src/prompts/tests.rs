@@ -96,10 +96,19 @@ fn only_regular_files_of_reasonable_size_are_read() {
 fn the_built_in_sets_are_complete() {
     let sets = all(None).unwrap();
     let names: Vec<_> = sets.iter().map(|set| set.name.as_str()).collect();
-    assert_eq!(names, ["general", "chest-xray", "brain-mri", "bone-xray"]);
+    assert_eq!(
+        names,
+        ["general", "chest-xray", "brain-mri", "bone-xray", "kinds"]
+    );
     let general: Vec<_> = sets[0].conditions.iter().map(|c| c.name.as_str()).collect();
     assert_eq!(general, ["pneumonia", "tumor", "fracture", "normal"]);
-    for set in &sets {
+    let (kinds, findings) = sets.split_last().unwrap();
+    assert!(kinds.is_exhaustive() && *kinds == super::kinds().unwrap());
+    for kind in findings.iter().flat_map(|set| &set.kinds) {
+        let is_named = kinds.conditions.iter().any(|own| own.name == *kind);
+        assert!(is_named, "{kind}");
+    }
+    for set in findings {
         assert_eq!(set.without_absent(), Vec::<&str>::new(), "{}", set.name);
         assert_eq!(
             set.conditions.iter().filter(|c| c.normal).count(),
@@ -123,6 +132,7 @@ fn auto_picks_by_modality_and_body_part_else_general() {
             modality,
             body_part,
             station: None,
+            kind: None,
         };
         auto.sets()[auto.choose(image)].name.as_str()
     };
@@ -159,6 +169,7 @@ fn the_first_rule_for_an_image_chooses_its_set_and_others_are_as_without_rules()
                 modality,
                 body_part: Some("HEAD"),
                 station,
+                kind: None,
             };
             prompts.sets()[prompts.choose(image)].name.as_str()
         };

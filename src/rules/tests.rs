@@ -24,6 +24,7 @@ const CHEST: ImageTraits = ImageTraits {
     modality: Some("CR"),
     body_part: Some("CHEST"),
     station: Some("XRAY1"),
+    kind: None,
 };
 
 #[test]

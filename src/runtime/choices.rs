@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::folders::{MsgSender, spawn};
 use crate::app::{Msg, OfferedModel};
-use crate::config::DEMO;
+use crate::config::BUILTIN;
 use crate::encoder::hub::{self, HubCache, HubError, PullOptions, PullProgress};
 use crate::encoder::{ModelOptions, ModelSource, catalog};
 use crate::prompts::{self, PromptSet};
@@ -76,7 +76,7 @@ fn available_models(given: Option<ModelSource>, cache: Option<&HubCache>) -> Vec
     };
     let mut all = vec![OfferedModel {
         there: true,
-        ..of_hub(DEMO)
+        ..of_hub(BUILTIN)
     }];
     all.extend(catalog::entries().iter().map(|entry| of_hub(&entry.id)));
     let others = pulled.iter().map(|snapshot| of_hub(&snapshot.id));
@@ -201,7 +201,7 @@ mod tests {
         let given = Some(ModelSource::Path(folder.path().to_owned()));
         let cache = HubCache::at(folder.path());
         let all = available_models(given, Some(&cache));
-        assert!(all[0].id == DEMO && all[0].there);
+        assert!(all[0].id == BUILTIN && all[0].there);
         assert!(all[1].entry.is_some() && !all[1].there);
         let last = all.last().unwrap();
         assert!(last.there && Path::new(&last.id) == folder.path());

@@ -34,6 +34,16 @@ pub(super) fn request(file: Option<PathBuf>, change: Option<PlaceChange>, send: 
     });
 }
 
+/// Creates an empty file that says that something was done. If it cannot be created, that will be done again.
+pub(super) fn remember(file: &Path) {
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(folder);
+    if let Err(error) = made.and_then(|()| File::create(file).map(drop)) {
+        tracing::warn!("{}: {error}", file.display());
+    }
+}
+
 fn read(file: &Path) -> io::Result<Places> {
     match read_text(file, MAX_BYTES) {
         Ok(text) => toml::from_str(&text).map_err(|error| {

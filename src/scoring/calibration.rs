@@ -209,7 +209,7 @@ fn tops(cases: &[Case], temperature: f64) -> Vec<(f64, bool)> {
 }
 
 /// The least probability from which at most [`MAX_ERROR`] are wrong, if there are any such cases, the share of cases above it,
-/// and the share of these that are wrong.
+/// and the share of these that are wrong. Never below one half: such a label is more likely wrong than right.
 fn confident_from(tops: &[(f64, bool)]) -> (Option<f64>, f64, f64) {
     let mut sorted = tops.to_vec();
     sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -221,7 +221,7 @@ fn confident_from(tops: &[(f64, bool)]) -> (Option<f64>, f64, f64) {
             .get(at + 1)
             .is_none_or(|(next, _)| next < probability);
         let share = wrong as f64 / (at + 1) as f64;
-        if is_last && share <= MAX_ERROR {
+        if is_last && share <= MAX_ERROR && *probability >= 0.5 {
             found = Some((*probability, (at + 1) as f64 / sorted.len() as f64, share));
         }
     }

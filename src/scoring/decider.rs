@@ -24,6 +24,7 @@ struct DecidedCondition {
     name: String,
     description: String,
     normal: bool,
+    other: bool,
     /// The probability from which it is there, if each is decided on by itself.
     threshold: f64,
 }
@@ -40,10 +41,12 @@ pub struct Decider {
 impl Decider {
     /// The decider of a prompt set.
     pub fn new(set: &PromptSet, mode: Mode) -> Self {
+        let mode = mode.for_set(set);
         let conditions = set.conditions.iter().map(|condition| DecidedCondition {
             name: condition.name.clone(),
             description: condition.description.clone(),
             normal: condition.normal,
+            other: condition.other,
             threshold: THRESHOLD,
         });
         Self {
@@ -68,6 +71,11 @@ impl Decider {
             }
         }
         self
+    }
+
+    /// The index of the condition that stands for everything else.
+    pub(super) fn other(&self) -> Option<usize> {
+        self.conditions.iter().position(|condition| condition.other)
     }
 
     /// The conditions' names.
@@ -161,6 +169,10 @@ impl Decider {
                 .map(|(_, probability)| *probability)
         };
         match self.mode {
+            // An exhaustive set without a normal condition says nothing of health.
+            Mode::Single if self.other().is_some() && !self.conditions.iter().any(|c| c.normal) => {
+                0.0
+            }
             Mode::Single => 1.0 - of(true).sum::<f64>(),
             Mode::Multi => of(false).fold(0.0, f64::max),
         }

@@ -9,7 +9,7 @@ use super::bar::{thin_bar, upright_bars};
 use super::rules::row;
 use super::theme::Looks;
 use crate::app::browser::folder::lines::ListLine;
-use crate::app::browser::folder::{Row, RowKind};
+use crate::app::browser::folder::{BannerMessage, Row, RowKind};
 use crate::app::keys::Action;
 use crate::app::popup::failure_words;
 use crate::app::result_panel::whole_percent;
@@ -102,9 +102,17 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     }
 }
 
-/// Says why images were rejected and what to do, as fully as there is room.
+/// Says what is to be known of the images below, as fully as there is room.
 fn banner(model: &Model, columns: usize, looks: Looks) -> Line<'static> {
-    let rejected = model.folder().banner().map_or(0, |banner| banner.images);
+    let banner = model.folder().banner();
+    if banner.is_some_and(|banner| banner.says == BannerMessage::Unjudged) {
+        let room = columns.saturating_sub(2);
+        let variants = model.findings_advice();
+        let fits = variants.iter().find(|words| width(words) <= room);
+        let words = fits.or(variants.last()).cloned().unwrap_or_default();
+        return Line::styled(format!(" {}", cut_end(&words, room)), looks.accent());
+    }
+    let rejected = banner.map_or(0, |banner| banner.images);
     let images = match rejected {
         1 => "1 image is".to_owned(),
         n => format!("{n} images are"),

@@ -357,8 +357,8 @@ fn hints(model: &Model, room: usize) -> String {
         _ if model.folder().is_worklist() || model.folder().similarity_order().is_some() => {
             worklist_hints(model)
         }
-        _ if model.engine().is_synthetic_only() => &[
-            (Action::Model, "real model"),
+        _ if model.engine().is_builtin() => &[
+            (Action::Model, "medical model"),
             (Action::Help, "help"),
             (Action::Quit, "quit"),
         ],

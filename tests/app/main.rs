@@ -6,6 +6,7 @@ mod compare;
 mod contact_sheet;
 mod exports;
 mod files;
+mod first_start;
 mod folder_states;
 mod grid;
 mod lists;

@@ -302,7 +302,7 @@ fn offered(id: &str, there: bool) -> OfferedModel {
 const BIOMEDCLIP: &str = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224";
 const PLIP: &str = "vinid/plip";
 
-/// The demo model has rejected two pictures, and the list of models is open.
+/// The built-in model has rejected two pictures, and the list of models is open.
 fn choosing_a_model(program: &mut Program) {
     program.list(["a.png", "b.png", "c.png"].map(file).to_vec());
     program.ready(true);
@@ -317,7 +317,7 @@ fn choosing_a_model(program: &mut Program) {
         ..offered("/models/ours", true)
     };
     program.send(Msg::Models(vec![
-        offered("demo", true),
+        offered("builtin", true),
         offered(BIOMEDCLIP, false),
         offered(gated, false),
         offered(PLIP, true),
@@ -354,7 +354,7 @@ fn ready(name: &str) -> Event {
         model: name.to_owned(),
         device: "cpu".to_owned(),
         prompts: "general".to_owned(),
-        synthetic_only: false,
+        is_builtin: false,
         warnings: Vec::new(),
     }
 }
@@ -471,7 +471,7 @@ fn the_model_before_answers_until_the_next_is_ready() {
     program.send(Msg::OtherEngine { serial, event });
     let screen = program.screen(120, 24);
     assert!(
-        screen.contains("demo") && screen.contains("loading vinid/plip"),
+        screen.contains("builtin") && screen.contains("loading vinid/plip"),
         "{screen}"
     );
     program.answer("c.png", record("fracture", 0.9, Decision::Rejected));
@@ -487,7 +487,7 @@ fn the_model_before_answers_until_the_next_is_ready() {
     assert_eq!(asked(Lane::Bulk), [path("b.png"), path("c.png")]);
     assert!(program.screen(120, 24).contains("vinid/plip"));
     // The engine of the start has no say any more.
-    program.send(Msg::Engine(ready("demo")));
+    program.send(Msg::Engine(ready("builtin")));
     program.send(Msg::Engine(Event::Failed {
         message: "gone".to_owned(),
     }));
@@ -504,7 +504,7 @@ fn a_model_that_cannot_be_read_leaves_the_one_before() {
     let effects = program.send(Msg::OtherEngine { serial, event });
     assert_eq!(effects[0], Effect::DropEngine { serial });
     let screen = program.screen(80, 24);
-    for words in ["not usable", "logit_scale", "demo stays in use"] {
+    for words in ["not usable", "logit_scale", "builtin stays in use"] {
         assert!(screen.contains(words), "{words}:\n{screen}");
     }
     program.send(key(KeyCode::Esc));
@@ -539,9 +539,9 @@ fn where_no_model_could_be_read_another_can_be_chosen() {
     }));
     program.scan(&["a.png"]);
     program.press("m");
-    program.send(Msg::Models(vec![offered("demo", true)]));
+    program.send(Msg::Models(vec![offered("builtin", true)]));
     let (_, serial) = used(&enter(&mut program)).expect("it is taken into use");
-    let event = ready("demo");
+    let event = ready("builtin");
     program.send(Msg::OtherEngine { serial, event });
     assert!(program.asked("a.png").is_some());
     assert!(!program.screen(80, 24).contains("no model"));

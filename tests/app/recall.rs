@@ -72,7 +72,7 @@ fn use_model(program: &mut Program) -> (u64, Vec<Effect>) {
         model: "other".to_owned(),
         device: "cpu".to_owned(),
         prompts: "general".to_owned(),
-        synthetic_only: false,
+        is_builtin: false,
         warnings: Vec::new(),
     };
     let effects = program.send(Msg::OtherEngine { serial, event });

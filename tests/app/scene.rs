@@ -110,6 +110,17 @@ impl Program {
         program
     }
 
+    /// Started on a screen of 160 × 50 cells, where a model for findings is still to be offered, or was.
+    pub fn offering(offers_model: bool) -> Self {
+        let mut program = Self::begin_with(|setup| setup.offers_model = offers_model);
+        program.send(Msg::Resized {
+            cols: 160,
+            rows: 50,
+        });
+        program.send(Msg::Graphics(Graphics::Halfblocks));
+        program
+    }
+
     /// Started on a screen of 100 × 24 cells, with a library and a reviewer.
     pub fn reviewing(reviewer: &str, blind: bool) -> Self {
         let mut program = Self::begin_with(|setup| {
@@ -152,6 +163,7 @@ impl Program {
             review: ReviewSetup::default(),
             prompts: prompts(),
             mode: Mode::Single,
+            offers_model: false,
             zone: TimeZone::UTC,
         };
         change(&mut setup);
@@ -348,10 +360,10 @@ impl Program {
         }
     }
 
-    /// The model is ready: the demo, on the CPU.
-    pub fn ready(&mut self, synthetic_only: bool) -> Vec<Effect> {
-        let model = if synthetic_only {
-            "demo"
+    /// The model is ready, on the CPU.
+    pub fn ready(&mut self, is_builtin: bool) -> Vec<Effect> {
+        let model = if is_builtin {
+            "builtin"
         } else {
             "clip-vit-b32"
         };
@@ -359,7 +371,7 @@ impl Program {
             model: model.to_owned(),
             device: "cpu".to_owned(),
             prompts: "general".to_owned(),
-            synthetic_only,
+            is_builtin,
             warnings: Vec::new(),
         }))
     }
@@ -523,6 +535,7 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
         at: "2026-03-01T10:00:00Z".to_owned(),
         notice: NOTICE,
         origin: DicomOrigin::default(),
+        synthetic: false,
         embedding: Some(vec![1.0, 0.0].into()),
     })
 }

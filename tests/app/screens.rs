@@ -120,7 +120,7 @@ fn result_panel_where_panels_fold() {
 }
 
 #[test]
-fn rejected_with_the_demo_model() {
+fn rejected_by_the_built_in_model() {
     insta::assert_snapshot!(at_all_sizes(|program| {
         browsing(program);
         go_to(program, "head-001.png");
@@ -193,7 +193,7 @@ fn the_palette() {
     }));
 }
 
-/// The demo model is in use, and has answered nothing yet.
+/// The built-in model is in use, and has answered nothing yet.
 #[test]
 fn first_start() {
     insta::assert_snapshot!(at_all_sizes(|program| {

@@ -145,6 +145,7 @@ fn list(bench: &mut Criterion) {
             review: app::ReviewSetup::default(),
             prompts: Prompts::select("general", None).expect("a prompt set"),
             mode: Mode::Single,
+            offers_model: false,
             zone: TimeZone::UTC,
         });
         let listing = effects.iter().find_map(|effect| match effect {
@@ -234,6 +235,7 @@ fn recalled(root: &Path, n: usize) -> RecalledFile {
         at: String::new(),
         notice: NOTICE,
         origin: DicomOrigin::default(),
+        synthetic: false,
         embedding: None,
     };
     RecalledFile {
@@ -267,6 +269,7 @@ fn worklist(count: usize) -> app::Model {
         },
         prompts: Prompts::select("general", None).expect("a prompt set"),
         mode: Mode::Single,
+        offers_model: false,
         zone: TimeZone::UTC,
     });
     let generation = effects.iter().find_map(|effect| match effect {
@@ -284,7 +287,7 @@ fn worklist(count: usize) -> app::Model {
         model: "demo".to_owned(),
         device: "cpu".to_owned(),
         prompts: "general".to_owned(),
-        synthetic_only: false,
+        is_builtin: false,
         warnings: Vec::new(),
     };
     app::update(&mut model, Msg::Engine(ready));

@@ -28,7 +28,15 @@ fn rejected_images_are_counted_as_such_and_get_no_label() {
         run(
             home.path(),
             &[
-                "classify", "--model", "demo", "--format", format, "in/a.png", "in/c.png",
+                "classify",
+                "--model",
+                "demo",
+                "--prompts",
+                "general",
+                "--format",
+                format,
+                "in/a.png",
+                "in/c.png",
             ],
         )
     };
@@ -36,7 +44,7 @@ fn rejected_images_are_counted_as_such_and_get_no_label() {
     assert_eq!(output.status.code(), Some(0));
     let told = stderr(&output);
     assert!(
-        told.starts_with("0 classified, 2 rejected (the demo model knows only synthetic phantoms"),
+        told.starts_with("0 classified, 2 rejected (the built-in model judges findings of its own"),
         "{told}"
     );
     for line in lines(&output) {

@@ -82,7 +82,20 @@ fn lines_of_every_kind_have_the_form_of_the_schema() {
     fs::write(home.path().join(name), &whole[..50]).expect("written");
     let mut seen = classify(home.path(), &["in", "--frames", "all"]).stdout;
     seen.extend(classify(home.path(), &["in/a.png", "--mode", "multi"]).stdout);
-    seen.extend(run(home.path(), &["classify", "in/a.png", "--model", "demo"]).stdout);
+    seen.extend(
+        run(
+            home.path(),
+            &[
+                "classify",
+                "in/a.png",
+                "--model",
+                "builtin",
+                "--prompts",
+                "general",
+            ],
+        )
+        .stdout,
+    );
     seen.extend(export(home.path(), &["--all"]).stdout);
     let text = String::from_utf8(seen).expect("UTF-8");
     let lines = text.lines().map(serde_json::from_str);

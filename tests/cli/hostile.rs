@@ -87,9 +87,9 @@ fn a_tokenizer_that_lengthens_texts_without_bound_is_refused() {
     );
 }
 
-/// Writes the built-in model as files, with all values (16 bits each) of the tensors whose name has this prefix replaced.
+/// Writes the small transformer among the fixtures, with all values (16 bits each) of the tensors whose name has this prefix replaced.
 fn damaged_model(folder: &Path, prefix: &str, value: [u8; 2]) {
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/encoder/demo");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/vit");
     copy(&demo, folder);
     let path = folder.join("model.safetensors");
     let mut bytes = fs::read(&path).expect("the weights");

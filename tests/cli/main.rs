@@ -1,6 +1,7 @@
 //! The headless commands as a script sees them: the real binary, its output and its exit code.
 
 mod classify;
+mod explain;
 mod export;
 mod hostile;
 mod inspect;

@@ -22,7 +22,7 @@ fn eval_compares_predictions_with_a_table_of_labels() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(report["cases"], 14);
-    assert_eq!(report["model"], "demo");
+    assert_eq!(report["model"], "builtin");
     let accuracy = &report["accuracy"];
     let value = accuracy["value"].as_f64().expect("a number");
     assert!(value >= 0.9, "{report}");
@@ -43,7 +43,7 @@ fn eval_compares_predictions_with_a_table_of_labels() {
 }
 
 #[test]
-fn eval_of_real_images_with_the_demo_model_reports_that_it_rejects_them() {
+fn eval_of_real_images_with_the_built_in_model_reports_that_it_rejects_them() {
     let home = tempfile::tempdir().expect("a home");
     for name in ["normal", "pneumonia"] {
         fs::create_dir_all(home.path().join("in").join(name)).expect("made");
@@ -191,6 +191,22 @@ fn calibrated_probabilities_apply_from_then_on_and_every_line_says_so() {
     let home = home();
     let demo = ["demo", "d", "--write-only", "--count", "60", "--seed", "3"];
     assert_eq!(run(home.path(), &demo).status.code(), Some(0));
+    // The built-in model is calibrated for the sets that ship; this one is the user's.
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("prompts/general.toml");
+    let text = fs::read_to_string(shipped).expect("a prompt set");
+    let own = home.path().join(".config/medivision-tui/prompts");
+    fs::create_dir_all(&own).expect("made");
+    fs::write(own.join("general.toml"), format!("# ours\n{text}")).expect("written");
+    let run = |home: &Path, arguments: &[&str]| {
+        let named =
+            arguments.contains(&"--prompts") || arguments[0] == "export" || arguments[0] == "demo";
+        let general: &[&str] = if named {
+            &[]
+        } else {
+            &["--prompts", "general"]
+        };
+        run(home, &[arguments, general].concat())
+    };
     let before = run(home.path(), &["classify", "d"]);
     assert!(
         lines(&before)
@@ -250,8 +266,15 @@ fn calibrated_probabilities_apply_from_then_on_and_every_line_says_so() {
     let eval: Value = serde_json::from_slice(&eval.stdout).expect("JSON");
     assert_eq!(eval["calibrated"], true);
     // Other prompts are another matter; and a few images say nothing.
-    let other = run(home.path(), &["classify", "d", "--prompts", "chest-xray"]);
+    fs::write(own.join("other.toml"), format!("# other\n{text}")).expect("written");
+    let other = run(home.path(), &["classify", "d", "--prompts", "other"]);
     assert!(lines(&other).iter().all(|line| line["calibrated"] == false));
+    let shipped = run(home.path(), &["classify", "d", "--prompts", "chest-xray"]);
+    assert!(
+        lines(&shipped)
+            .iter()
+            .all(|line| line["calibrated"] == true)
+    );
     let few = ["demo", "few", "--write-only", "--count", "8"];
     assert_eq!(run(home.path(), &few).status.code(), Some(0));
     let few = run(home.path(), &["calibrate", "few"]);

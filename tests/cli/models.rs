@@ -48,7 +48,7 @@ fn a_second_run_reads_text_embeddings_from_the_cache() {
     let home = tempfile::tempdir().expect("a home");
     picture(&home.path().join("p.png"), 90);
     let probability = || {
-        let output = classify(home.path(), &["p.png"]);
+        let output = classify(home.path(), &["p.png", "--prompts", "general"]);
         lines(&output)[0]["probability"].clone()
     };
     let first = probability();

@@ -13,7 +13,16 @@ fn labels_are_imported_once_and_compared_with_results_and_other_reviewers() {
     run(&["demo", "d", "--write-only", "--count", "14", "--seed", "5"]);
     let none = run(&["reviews"]);
     assert_eq!(none.status.code(), Some(3), "there is no library yet");
-    let classified = run(&["classify", "d", "--model", "demo", "--format", "jsonl"]);
+    let classified = run(&[
+        "classify",
+        "d",
+        "--model",
+        "demo",
+        "--prompts",
+        "general",
+        "--format",
+        "jsonl",
+    ]);
     let results = lines(&classified);
     assert!(!results.is_empty(), "{}", stderr(&classified));
 
@@ -101,7 +110,7 @@ fn reviews_are_exported_as_tables_of_their_own() {
     let home = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| run(home.path(), arguments);
     run(&["demo", "d", "--write-only", "--count", "6", "--seed", "5"]);
-    run(&["classify", "d", "--model", "demo"]);
+    run(&["classify", "d", "--model", "demo", "--prompts", "general"]);
     run(&["reviews", "import", "d", "--reviewer", "Ana, Dr."]);
     let labels = fs::read_to_string(home.path().join("d/truth.csv")).expect("labels");
     let exported = lines(&run(&["export", "--what", "reviews"]));
@@ -161,7 +170,7 @@ fn measurements_are_exported_with_their_files() {
     let home = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| run(home.path(), arguments);
     run(&["demo", "d", "--write-only", "--count", "2", "--seed", "5"]);
-    run(&["classify", "d", "--model", "demo"]);
+    run(&["classify", "d", "--model", "demo", "--prompts", "general"]);
     let none = run(&["export", "--what", "measurements"]);
     assert_eq!((none.status.code(), text(&none).as_str()), (Some(0), ""));
     let library = home

@@ -92,7 +92,7 @@ fn an_error_in_the_settings_is_reported_with_its_line() {
         assert_eq!(output.status.code(), Some(3), "{text}");
         let report = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
-            report.contains(&format!("config.toml{words}")) && report.contains("demo on cpu"),
+            report.contains(&format!("config.toml{words}")) && report.contains("builtin on cpu"),
             "{report}"
         );
     }

@@ -36,12 +36,10 @@ fn hub(behaviour: HubBehaviour) -> Server {
     )
 }
 
-/// Waits for the demo model's result, opens the list, and moves the cursor to BiomedCLIP.
+/// Waits for the built-in model's result, opens the list, and moves the cursor to BiomedCLIP.
 fn open_list(session: &mut Session) {
-    session.shows("m real model");
-    session.until("the verdict of the demo model", |screen| {
-        screen.contains("rejected")
-    });
+    session.shows("m medical model");
+    session.until("the verdict of the built-in model", is_kind_only);
     session.press("m");
     session.shows("medsiglip");
     session.press("j");
@@ -78,8 +76,16 @@ fn paused_download() -> PausedDownload {
     }
 }
 
-/// Whether the image has a label and a probability.
+/// Whether only the kind of the image is told.
+fn is_kind_only(screen: &str) -> bool {
+    screen.contains("need a medical model")
+}
+
+/// Whether the image has a label and a probability of a model that judges findings.
 fn is_classified(screen: &str) -> bool {
+    if is_kind_only(screen) {
+        return false;
+    }
     let row = screen.lines().find(|line| line.contains("a.png  "));
     row.is_some_and(|row| row.contains('%'))
 }
@@ -96,11 +102,9 @@ fn the_previous_model_is_used_until_the_new_one_is_downloaded() {
     session.until("the list closes and the download goes on", |screen| {
         !screen.contains("licence") && screen.contains("downloading biomedclip")
     });
-    // The demo model still classifies.
+    // The built-in model still classifies.
     session.press("c");
-    session.until("the demo model's verdict", |screen| {
-        screen.contains("rejected")
-    });
+    session.until("the built-in model's verdict", is_kind_only);
     go.send(()).unwrap();
     session.until("results of the new model", is_classified);
     session.until("its name", |screen| screen.contains("microsoft/BiomedCLIP"));
@@ -108,7 +112,7 @@ fn the_previous_model_is_used_until_the_new_one_is_downloaded() {
     session.press("m");
     session.shows("in use");
     session.press("g\r");
-    session.shows("rejected");
+    session.until("the built-in model's verdict", is_kind_only);
     assert_eq!(session.quit(), 0);
     // The downloaded model is now the default.
     let session = Session::start(home.path(), &[("HF_HUB_OFFLINE", "1")]);

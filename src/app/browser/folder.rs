@@ -16,7 +16,7 @@ use crate::app::entry::{Entry, EntryKind, Stamp};
 use crate::app::folder_state::ListOptions;
 use crate::app::results::Results;
 use crate::app::sort::{Key, Rank, Sort, natural};
-pub use banner::RejectedBanner;
+pub use banner::{BannerMessage, ListBanner};
 pub use row::{Row, RowKind};
 use row::{by_name, merge, name_bytes};
 use similarity::SimilarityOrder;
@@ -55,7 +55,7 @@ pub struct Folder {
     /// First line on screen. Lines are rows, with the banner above one of them.
     offset: usize,
     /// What is said above the rejected images.
-    banner: Option<RejectedBanner>,
+    banner: Option<ListBanner>,
     /// The cursor stays on its file. Until then (while the listing comes in and no key has moved it) it waits at the first row,
     /// or at `wish` once that has been listed.
     pinned: bool,

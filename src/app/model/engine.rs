@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Model;
 use crate::app::activity::{self, Incident};
 use crate::app::effect::Effect;
+use crate::app::keys::Action;
 use crate::app::msg::Severity;
 use crate::app::results::{Certainty, FileState, ResultChange};
 use crate::app::status::EngineState;
@@ -20,7 +21,9 @@ impl Model {
     /// model is being loaded.
     pub(super) fn engine_event(&mut self, serial: u64, event: Event) -> Vec<Effect> {
         if serial == self.models.engine() {
-            return self.current_engine_event(event);
+            let mut effects = self.current_engine_event(event);
+            effects.extend(self.offer_model());
+            return effects;
         }
         match event {
             event @ Event::Ready { .. } if self.models.loaded(serial) => {
@@ -49,7 +52,7 @@ impl Model {
                 model,
                 device,
                 prompts,
-                synthetic_only,
+                is_builtin,
                 warnings,
             } => {
                 let [model, device, prompts] =
@@ -61,7 +64,7 @@ impl Model {
                     model,
                     device,
                     prompts,
-                    synthetic_only,
+                    is_builtin,
                 };
                 if let Some(warning) = warnings.first() {
                     self.say(Severity::Info, warning);
@@ -102,6 +105,23 @@ impl Model {
             } => self.rate = Some(images_per_second),
         }
         Vec::new()
+    }
+
+    /// Offers a model for findings, once, as soon as the built-in model has seen a real image.
+    fn offer_model(&mut self) -> Option<Effect> {
+        let is_due = self.offers_model && self.engine.is_builtin();
+        let all = self.results.tally(Path::new("/"))?;
+        if !is_due || all.unjudged == 0 {
+            return None;
+        }
+        self.offers_model = false;
+        let key = self.env.keymap.key(Action::Model);
+        let key = key.map_or_else(String::new, |key| format!("{key} gets one, for example "));
+        self.say(
+            Severity::Info,
+            &format!("findings need a medical model: {key}BiomedCLIP (784 MB)"),
+        );
+        Some(Effect::ModelOffered)
     }
 
     /// Applies an answer. Returns the effect that a rule demands for it.

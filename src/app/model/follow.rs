@@ -16,7 +16,7 @@ impl Model {
         let panels = self.panels();
         let rows = panels.list.map_or(1, |area| usize::from(area.height));
         self.browser.folder.settle(&self.results);
-        self.browser.folder.follow_rejections(&self.results);
+        self.browser.folder.follow_banner(&self.results);
         self.browser.folder.fit(rows);
         self.tags.follow(&self.env);
         if self.browser.follow_cursor() {

@@ -58,7 +58,7 @@ const ORDERS: [MenuEntry; 7] = [
     ('l', "label", Action::SortLabel),
     (
         'p',
-        "probability: the highest first",
+        "probability or score: the highest first",
         Action::SortProbability,
     ),
     ('n', "name", Action::SortName),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{FileState, FileStatus};
 use crate::app::urgency::{LevelCounts, UrgencyLevel};
+use crate::config::BUILTIN;
 use crate::library::Record;
+use crate::prompts::KINDS;
 use crate::scoring::Decision;
 
 /// The images below a folder, counted.
@@ -18,6 +20,8 @@ pub struct Tally {
     pub labels: BTreeMap<String, LevelCounts>,
     /// Images that the reviewer has decided on.
     pub reviewed: usize,
+    /// Images of which only the kind is told, as their model judges no findings of them.
+    pub unjudged: usize,
 }
 
 impl Tally {
@@ -36,6 +40,7 @@ impl Tally {
     pub(in crate::app) fn add(&mut self, state: &FileState, is_reviewed: bool) {
         self.pictures += 1;
         self.reviewed += usize::from(is_reviewed);
+        self.unjudged += usize::from(is_unjudged(state));
         *self.statuses.entry(state.status()).or_default() += 1;
         if let Some((label, level)) = claim(state) {
             match self.labels.get_mut(label) {
@@ -48,6 +53,9 @@ impl Tally {
     pub(super) fn subtract(&mut self, state: &FileState, was_reviewed: bool) {
         self.pictures = self.pictures.saturating_sub(1);
         self.reviewed = self.reviewed.saturating_sub(usize::from(was_reviewed));
+        self.unjudged = self
+            .unjudged
+            .saturating_sub(usize::from(is_unjudged(state)));
         subtract_one(&mut self.statuses, state.status());
         if let Some((label, level)) = claim(state)
             && let Some(counts) = self.labels.get_mut(label)
@@ -67,6 +75,16 @@ fn subtract_one(counts: &mut BTreeMap<FileStatus, usize>, key: FileStatus) {
             counts.remove(&key);
         }
     }
+}
+
+/// Whether only the kind of the image is told, as its model judges no findings of it.
+fn is_unjudged(state: &FileState) -> bool {
+    accepted(state).is_some_and(tells_kind_only)
+}
+
+/// Whether a result is of a model that judges no findings of the image, and so tells its kind.
+pub(crate) fn tells_kind_only(record: &Record) -> bool {
+    record.model == BUILTIN && record.prompts == KINDS
 }
 
 /// The result, unless there is none to be seen or the image was rejected.

@@ -1,6 +1,5 @@
 //! Collects the embeddings of the images to search.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,12 +8,11 @@ use super::super::run::BatchHandler;
 use super::super::summary::is_not_an_image;
 use super::super::{Fault, exit, shown};
 use crate::encoder::ModelCard;
-use crate::engine::{NOT_FOR_PATIENTS, StoredFile};
+use crate::engine::StoredFile;
 use crate::jobs::{End, Ended};
 use crate::library::search::EmbeddingMatrix;
 use crate::library::{Outcome, Record};
 use crate::media::FileFormat;
-use crate::scoring::Decision;
 
 /// Inputs between two updates of the progress line.
 const PROGRESS_STEP: u64 = 256;
@@ -69,8 +67,6 @@ pub(super) struct Collection {
     pub(super) terms: Vec<Option<Arc<[f32]>>>,
     /// Files that failed, with the reasons.
     pub(super) failures: Vec<(PathBuf, String)>,
-    /// Images that the model is not meant for, by reason.
-    rejected: BTreeMap<String, u64>,
     /// Files that are not images.
     skipped: u64,
 }
@@ -78,14 +74,12 @@ pub(super) struct Collection {
 impl Collection {
     /// Whether some files were not searched.
     pub(super) fn is_notable(&self) -> bool {
-        !self.failures.is_empty() || !self.rejected.is_empty() || self.skipped > 0
+        !self.failures.is_empty() || self.skipped > 0
     }
 
     /// The counts as parts of a sentence.
     pub(super) fn parts(&self) -> Vec<String> {
         let mut parts = vec![format!("{} searched", self.images.len())];
-        let rejected = self.rejected.iter();
-        parts.extend(rejected.map(|(reason, count)| format!("{count} left out ({reason})")));
         if !self.failures.is_empty() {
             parts.push(format!("{} failed", self.failures.len()));
         }
@@ -99,7 +93,6 @@ impl Collection {
 /// Collects images as they come, from the library or from the engine.
 pub(super) struct ImageCollector {
     collection: Collection,
-    synthetic_only: bool,
     /// Number of files so far, and of those that are done.
     begun: u64,
     done: u64,
@@ -115,10 +108,8 @@ impl ImageCollector {
                 matrix: EmbeddingMatrix::new(card.dimension),
                 terms: vec![None; terms],
                 failures: Vec::new(),
-                rejected: BTreeMap::new(),
                 skipped: 0,
             },
-            synthetic_only: card.synthetic_only,
             begun: 0,
             done: 0,
             total: None,
@@ -151,16 +142,8 @@ impl ImageCollector {
         self.collection.failures.push((path, message));
     }
 
-    fn reject(&mut self, reason: &str) {
-        let count = self.collection.rejected.entry(reason.to_owned());
-        *count.or_default() += 1;
-    }
-
     fn add_known(&mut self, seq: u64, path: PathBuf, stored: &StoredFile) {
         let facts = &stored.content.facts;
-        if self.synthetic_only && !facts.synthetic {
-            return self.reject(NOT_FOR_PATIENTS);
-        }
         let (path, content) = (Arc::new(path), Arc::from(stored.content.hash.as_str()));
         for (frame, embedding) in &stored.embeddings {
             let image = SearchedImage {
@@ -182,9 +165,6 @@ impl ImageCollector {
             self.collection.skipped += 1;
             return;
         }
-        if let Some(reason) = rejection(outcomes) {
-            return self.reject(&reason);
-        }
         let path = Arc::new(path);
         for outcome in outcomes {
             match outcome {
@@ -202,9 +182,6 @@ impl ImageCollector {
     /// Notes the embedding of an image of the query: of its first frame.
     fn set_term(&mut self, term: usize, path: &Path, outcomes: &[Outcome]) -> Result<(), Fault> {
         let path = shown(path);
-        if let Some(reason) = rejection(outcomes) {
-            return Err(Fault::unusable(format!("{path}: {reason}")));
-        }
         match outcomes.first() {
             Some(Ok(record)) => {
                 self.collection.terms[term].clone_from(&record.embedding);
@@ -217,13 +194,6 @@ impl ImageCollector {
             None => Ok(()),
         }
     }
-}
-
-/// Why the model is not meant for an image, if so.
-fn rejection(outcomes: &[Outcome]) -> Option<String> {
-    let mut records = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok());
-    let rejected = records.find(|record| record.verdict.decision == Decision::Rejected)?;
-    Some(rejected.verdict.reason.clone().unwrap_or_default())
 }
 
 fn searched_image(seq: u64, path: &Arc<PathBuf>, record: &Record) -> SearchedImage {

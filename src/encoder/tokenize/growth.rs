@@ -99,7 +99,7 @@ mod tests {
         let shorter = replace(&json!({"String": "``"}), "\"");
         let chain = json!({"type": "Sequence", "normalizers": [spaces, mark, shorter]});
         assert_eq!(growth(&json!({"normalizer": chain})), 6);
-        assert_eq!(of(include_bytes!("../demo/tokenizer.json")), 1);
+        assert_eq!(of(include_bytes!("../builtin/tokenizer.json")), 1);
         assert_eq!(of(b"no JSON"), 1);
     }
 }

@@ -10,7 +10,7 @@ fn folder() -> std::path::PathBuf {
 /// Classifies all fixtures; returns the outcomes, and the number of images that the model encoded.
 fn run(
     library: Option<Arc<Library>>,
-    synthetic_only: bool,
+    is_builtin: bool,
     settings: Settings,
 ) -> (BTreeMap<PathBuf, Vec<Outcome>>, usize) {
     let settings = Settings {
@@ -21,7 +21,7 @@ fn run(
         engine,
         events,
         batches,
-    } = start(Behaviour::Answer, synthetic_only, settings);
+    } = start(Behaviour::Answer, is_builtin, settings);
     for (generation, entry) in (0..).zip(std::fs::read_dir(folder()).unwrap()) {
         let job = Job {
             path: entry.unwrap().path(),

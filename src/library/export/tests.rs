@@ -42,6 +42,7 @@ pub(crate) fn record(decision: Decision) -> Record {
         device: "cpu".into(),
         at: "2026-01-31T10:00:00Z".into(),
         notice: super::super::NOTICE,
+        synthetic: false,
         origin: DicomOrigin::default(),
         embedding: None,
     }

@@ -212,6 +212,7 @@ fn stored_result(row: &Row) -> rusqlite::Result<StoredResult> {
         at: row.get(3)?,
         notice: NOTICE,
         origin: facts.origin,
+        synthetic: facts.synthetic,
         embedding: None,
     };
     Ok((path, number, record))

@@ -216,7 +216,7 @@ proptest! {
         let all: Vec<String> = (0..count).map(|i| i.to_string()).collect();
         let mut folder = folder(&all.iter().map(String::as_str).collect::<Vec<_>>());
         let at = at.min(count - 1);
-        folder.banner = Some(RejectedBanner { at, images: count - at, is_head: true });
+        folder.banner = Some(ListBanner { at, says: BannerMessage::Rejected, images: count - at, is_head: true });
         let lines: Vec<ListLine> = (0..count + 3).map_while(|line| folder.line(line)).collect();
         let mut expected: Vec<ListLine> = (0..count).map(ListLine::Row).collect();
         expected.insert(at, ListLine::Banner);

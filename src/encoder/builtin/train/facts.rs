@@ -38,6 +38,20 @@ impl Kind {
         Self::Chart,
     ];
 
+    /// The condition of the prompt set `kinds`.
+    pub fn condition(self) -> &'static str {
+        match self {
+            Self::Chest => "chest radiograph",
+            Self::Limb => "limb radiograph",
+            Self::Brain => "brain MRI",
+            Self::Ct => "CT slice",
+            Self::Ultrasound => "ultrasound",
+            Self::Skin => "skin photograph",
+            Self::Blood => "blood smear",
+            Self::Chart => "chart or screenshot",
+        }
+    }
+
     /// The kind of a phantom's anatomy.
     fn of(anatomy: Anatomy) -> Self {
         match anatomy {

@@ -2,27 +2,29 @@
 //!
 //! ```text
 //! cargo run --release --example train-builtin -- DATA OUT [--minutes N] [--exclude-source NAME]…
+//! cargo run --release --example train-builtin -- DATA OUT --finish
 //! cargo run --release --example train-builtin -- DATA OUT --measure
 //! ```
 //!
 //! DATA holds `manifest.csv` and the sources' tar files. OUT receives the model in open_clip's layout, weights in f16, every few
 //! minutes, and `training.safetensors`, from which the same command resumes after any interruption; without that file it starts
 //! anew. The learning rate follows the steps, or the minutes (150 unless given) where those pass faster, so that a slow machine
-//! ends in time, after fewer steps. Sources named by `--exclude-source` are not trained on. `--measure` prints the figures of the
-//! model in OUT.
+//! ends in time, after fewer steps. Sources named by `--exclude-source` are not trained on. At its end it writes what ships beside
+//! the weights, as `--finish` does for a training that was ended early: `known.safetensors` and `calibrations.toml`. `--measure`
+//! prints the figures of the model in OUT. What ships are `open_clip_config.json`, `tokenizer.json`,
+//! `open_clip_model.safetensors` and these two.
 
 mod augment;
 mod claims;
 mod control;
 mod facts;
+mod finish;
 mod loss;
 mod measure;
 mod model;
-#[path = "../../demo/train/pairs.rs"]
 mod pairs;
 mod pool;
 mod state;
-#[path = "../../demo/train/statements.rs"]
 mod statements;
 mod texts;
 
@@ -32,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use medivision_tui::encoder::{Tokenizer, Towers, limit_threads};
-use medivision_tui::prompts::{self, PromptSet};
+use medivision_tui::prompts::{self, KINDS, PromptSet};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tch::Tensor;
@@ -62,7 +64,7 @@ const EXAM_STEPS: i64 = 1000;
 /// A step that takes longer was interrupted, by a laptop's sleep for example, and counts only this much.
 const MAX_STEP_SECONDS: f64 = 20.0;
 
-const USAGE: &str = "usage: train-builtin DATA OUT [--minutes N] [--exclude-source NAME]... | train-builtin DATA OUT --measure";
+const USAGE: &str = "usage: train-builtin DATA OUT [--minutes N] [--exclude-source NAME]... | train-builtin DATA OUT --finish | train-builtin DATA OUT --measure";
 
 /// The command line.
 struct Arguments {
@@ -70,19 +72,28 @@ struct Arguments {
     out: PathBuf,
     minutes: f64,
     excluded: Vec<String>,
-    measure: bool,
+    task: Task,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Task {
+    Train,
+    Finish,
+    Measure,
 }
 
 impl Arguments {
     fn parse() -> Result<Self, Box<dyn Error>> {
-        let (mut folders, mut excluded, mut minutes, mut measure) =
-            (Vec::new(), Vec::new(), 150.0, false);
+        let (mut folders, mut excluded, mut minutes, mut task) =
+            (Vec::new(), Vec::new(), 150.0, Task::Train);
         let mut all = std::env::args().skip(1);
         while let Some(argument) = all.next() {
             match argument.as_str() {
                 "--minutes" => minutes = all.next().ok_or(USAGE)?.parse()?,
                 "--exclude-source" => excluded.push(all.next().ok_or(USAGE)?),
-                "--measure" => measure = true,
+                "--finish" => task = Task::Finish,
+                "--measure" => task = Task::Measure,
                 _ if argument.starts_with('-') => return Err(USAGE.into()),
                 _ => folders.push(PathBuf::from(argument)),
             }
@@ -93,7 +104,7 @@ impl Arguments {
             out,
             minutes,
             excluded,
-            measure,
+            task,
         })
     }
 }
@@ -103,12 +114,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     wait_without_spinning()?;
     limit_threads(std::thread::available_parallelism().map_or(1, |n| n.get().min(2)));
     let sets = prompts::all(None)?;
-    if arguments.measure {
-        let exam = Exam::new(&arguments.data, &arguments.out, 900, 1, true)?;
-        eprint!("{}", exam.report(&arguments.out, &sets)?);
-        return Ok(());
+    let Arguments { data, out, .. } = &arguments;
+    match arguments.task {
+        Task::Train => {
+            train(&arguments, &sets)?;
+            finish::finish(data, out, &sets)
+        }
+        Task::Finish => finish::finish(data, out, &sets),
+        Task::Measure => {
+            let exam = Exam::new(data, out, 900, 1, true)?;
+            eprint!("{}", exam.report(out, &sets)?);
+            Ok(())
+        }
     }
-    train(&arguments, &sets)
 }
 
 /// Starts the program again with libtorch's threads told to sleep while they wait. Otherwise they take the time of the thread that
@@ -150,9 +168,20 @@ impl ModelFiles {
 }
 
 fn train(arguments: &Arguments, sets: &[PromptSet]) -> Result<(), Box<dyn Error>> {
+    // Kinds are asked for in the words of `claims`, of which the set has some.
+    let asked: Vec<PromptSet> = sets
+        .iter()
+        .filter(|set| set.name != KINDS)
+        .cloned()
+        .collect();
     let out = &arguments.out;
     std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
-    let settings = ModelFiles::new(sets);
+    // What an earlier training knew.
+    match std::fs::remove_file(out.join(finish::KNOWN)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let settings = ModelFiles::new(&asked);
     let tokenizer = Tokenizer::from_json(settings.tokenizer.as_bytes(), model::CONTEXT)?;
     let (weights, checkpoint) = (
         out.join("open_clip_model.safetensors"),
@@ -210,7 +239,7 @@ fn train(arguments: &Arguments, sets: &[PromptSet]) -> Result<(), Box<dyn Error>
             let started = Instant::now();
             let batch = batches.recv()?;
             let count = batch.facts.len();
-            let loss = step(&mut training, &clip, &tokenizer, sets, batch, progress)?;
+            let loss = step(&mut training, &clip, &tokenizer, &asked, batch, progress)?;
             let seconds = started.elapsed().as_secs_f64().min(MAX_STEP_SECONDS);
             training.seconds += seconds;
             sums.add(loss, count, seconds);

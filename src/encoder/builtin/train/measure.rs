@@ -7,13 +7,13 @@ use std::path::Path;
 
 use medivision_tui::encoder::{DualEncoder, Encoder, ModelOptions, PreparedImage, checkpoint};
 use medivision_tui::media::{Picture, Pixels};
-use medivision_tui::prompts::PromptSet;
+use medivision_tui::prompts::{KINDS, PromptSet};
 use medivision_tui::scoring::metrics::{Case, Evaluation};
 use medivision_tui::scoring::{Logits, Mode, Scorer};
 
-use super::claims::kind_phrases;
 use super::control::{self, Statistics};
 use super::facts::{Facts, Kind};
+use super::finish;
 use super::pool;
 
 /// Draws of a bootstrap interval.
@@ -79,7 +79,10 @@ impl Exam {
                 chunk.iter().map(|(_, input, _)| input.clone()).collect();
             rows.extend(model.encode_images(&inputs)?);
         }
-        let mut text = self.kinds(&mut model, &rows)?;
+        let mut text = String::new();
+        if let Some(set) = sets.iter().find(|set| set.name == KINDS) {
+            text += &self.kinds(&mut model, &rows, set)?;
+        }
         for (set, source, positive) in [
             ("chest-xray", "NIH ChestX-ray14", "pneumonia"),
             ("chest-xray", "Kermany", "pneumonia"),
@@ -90,19 +93,28 @@ impl Exam {
                 text += &self.area(&mut model, &rows, set, source, positive)?;
             }
         }
-        for set in sets {
+        for set in sets.iter().filter(|set| set.name != KINDS) {
             text += &self.phantoms(&mut model, &rows, set)?;
         }
         Ok(text)
     }
 
     /// Top-1 of the kinds on real images, with the share of each kind.
-    fn kinds(&self, model: &mut DualEncoder, rows: &[Vec<f32>]) -> Result<String, Box<dyn Error>> {
-        let mut columns = Vec::new();
-        for kind in Kind::ALL {
-            let texts: Vec<String> = kind_phrases(kind).iter().map(|&t| t.to_owned()).collect();
-            columns.push(mean(&model.encode_texts(&texts)?));
-        }
+    fn kinds(
+        &self,
+        model: &mut DualEncoder,
+        rows: &[Vec<f32>],
+        set: &PromptSet,
+    ) -> Result<String, Box<dyn Error>> {
+        let known = model
+            .card()
+            .builtin
+            .as_ref()
+            .map(|facts| facts.known.clone());
+        let refuses = known.is_some();
+        let scorer = scorer(model, set)?.knowing(known);
+        let other = set.conditions.iter().find(|condition| condition.other);
+        let mut refused = 0;
         let mut table = vec![(0, 0); Kind::ALL.len()];
         for ((facts, _, _), row) in self
             .images
@@ -110,13 +122,11 @@ impl Exam {
             .zip(rows)
             .filter(|((f, _, _), _)| !f.is_phantom())
         {
-            let scores = columns.iter().map(|column| dot(column, row)).enumerate();
-            let best = scores
-                .max_by(|a, b| a.1.total_cmp(&b.1))
-                .map(|(i, _)| Kind::ALL[i]);
+            let label = scorer.verdict(row).label;
+            refused += usize::from(other.is_some_and(|other| other.name == label));
             let at = Kind::ALL.iter().position(|&k| k == facts.kind).unwrap_or(0);
             table[at].1 += 1;
-            table[at].0 += usize::from(best == Some(facts.kind));
+            table[at].0 += usize::from(label == facts.kind.condition());
         }
         let (right, all) = table
             .iter()
@@ -125,7 +135,15 @@ impl Exam {
         for (kind, (right, all)) in Kind::ALL.iter().zip(table) {
             let _ = write!(text, " {kind:?} {right}/{all}");
         }
-        Ok(text + "\n")
+        text += "\n";
+        if refuses {
+            let _ = writeln!(
+                text,
+                "none of the kinds, dev split: {}",
+                share(refused, all)
+            );
+        }
+        Ok(text)
     }
 
     /// The area under the ROC curve of a condition against normal images of one source, and that of the control.
@@ -216,8 +234,11 @@ impl Exam {
     }
 }
 
-/// Opens the model that training wrote to a folder.
+/// Opens the model that training wrote to a folder; once it is finished, as the program does.
 fn open(folder: &Path) -> Result<DualEncoder, Box<dyn Error>> {
+    if folder.join(finish::KNOWN).exists() {
+        return finish::open(folder);
+    }
     Ok(checkpoint::open(folder, ModelOptions::default())?)
 }
 
@@ -274,19 +295,6 @@ fn share(right: usize, all: usize) -> String {
         percent(middle - reach),
         percent(middle + reach)
     )
-}
-
-/// The mean of some rows.
-fn mean(rows: &[Vec<f32>]) -> Vec<f32> {
-    let width = rows.first().map_or(0, Vec::len);
-    let sum = |i: usize| rows.iter().map(|row| row[i]).sum::<f32>();
-    let sums: Vec<f32> = (0..width).map(sum).collect();
-    let length = dot(&sums, &sums).sqrt().max(1e-12);
-    sums.into_iter().map(|x| x / length).collect()
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 /// The global statistics of a picture's grey values.

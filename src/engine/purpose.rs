@@ -1,0 +1,162 @@
+//! What a model is for: which prompt set an image is scored by, and whether it is scored at all.
+
+use crate::encoder::ModelCard;
+use crate::prompts::{self, ImageTraits, KINDS, PromptSet, Prompts};
+use crate::scoring::{Decision, Scorer, Verdict};
+
+/// What the built-in model does not do.
+const NO_FINDINGS: &str =
+    "the built-in model judges findings of its own synthetic phantoms, not of real images";
+
+/// What does.
+const OTHER_MODEL: &str = "`medivision-tui models pull biomedclip` gets a model for findings";
+
+/// Reads the kind of an image, where anything depends on it.
+pub(super) struct KindReader {
+    scorer: Option<Scorer>,
+    /// The condition for images of none of the kinds.
+    other: Option<String>,
+}
+
+/// How the images of a file are judged.
+pub(super) struct Reading {
+    /// The index of the prompt set.
+    pub(super) set: usize,
+    /// Why they are rejected, if they are.
+    reason: Option<String>,
+}
+
+impl Reading {
+    /// The verdict, rejected if the model is not meant for the image.
+    pub(super) fn judged(&self, verdict: Verdict) -> Verdict {
+        match &self.reason {
+            Some(reason) => verdict.reject(reason.clone()),
+            None => verdict,
+        }
+    }
+}
+
+impl KindReader {
+    /// `scorers`: those of the prompts' sets, in their order; `encode` makes another.
+    pub(super) fn new(
+        prompts: &Prompts,
+        scorers: &[Scorer],
+        card: &ModelCard,
+        encode: &mut dyn FnMut(&PromptSet) -> Result<Scorer, String>,
+    ) -> Result<Self, String> {
+        let is_needed = card.builtin.is_some() || card.kinds.len() > 1 || prompts.is_auto();
+        if !is_needed {
+            return Ok(Self {
+                scorer: None,
+                other: None,
+            });
+        }
+        let (scorer, set) = if let Some(index) = prompts.position(KINDS) {
+            (scorers[index].clone(), prompts.sets()[index].clone())
+        } else {
+            let set = prompts::kinds().map_err(|error| error.to_string())?;
+            (encode(&set)?, set)
+        };
+        let mut conditions = set.conditions.into_iter();
+        Ok(Self {
+            scorer: Some(scorer),
+            other: conditions.find(|c| c.other).map(|c| c.name),
+        })
+    }
+
+    /// Chooses the prompt set for the images of a file, and says whether the model is meant for them. `embeddings`: those of its
+    /// frames.
+    pub(super) fn read<'a>(
+        &self,
+        prompts: &Prompts,
+        card: &ModelCard,
+        traits: ImageTraits,
+        is_synthetic: bool,
+        embeddings: impl Iterator<Item = &'a [f32]>,
+    ) -> Reading {
+        let seen = self.kind(embeddings);
+        let certain = seen
+            .as_ref()
+            .filter(|kind| kind.decision == Decision::Confident)
+            .map(|kind| kind.label.as_str());
+        if let Some(facts) = &card.builtin
+            && !is_synthetic
+        {
+            return real_image(prompts, traits, seen.as_ref(), |kind, set| {
+                facts.has_earned(kind, set)
+            });
+        }
+        let by_attributes = traits.kind_by_attributes();
+        let kind = match card.kinds {
+            // A phantom is of one of the kinds.
+            _ if card.builtin.is_some() => by_attributes.or(seen.as_ref().and_then(|kind| {
+                let mut likely = kind.scores.iter().map(|score| score.condition.as_str());
+                likely.find(|condition| Some(*condition) != self.other.as_deref())
+            })),
+            // A model for one kind cannot tell it from others.
+            [only] => by_attributes.or(Some(only)),
+            _ => by_attributes.or(certain),
+        };
+        let set = prompts.choose(traits.with_kind(kind));
+        let is_wrong =
+            |kind: &&str| !card.kinds.is_empty() && !card.kinds.iter().any(|k| k == kind);
+        let reason = kind.filter(is_wrong).filter(|_| !is_synthetic).map(|kind| {
+            format!(
+                "{} is not for this kind of image ({kind}); it is for: {}",
+                card.id,
+                card.kinds.join(", ")
+            )
+        });
+        Reading { set, reason }
+    }
+
+    /// The verdict about the kind of a file's images; `None` where it does not matter, or if there is none.
+    fn kind<'a>(&self, embeddings: impl Iterator<Item = &'a [f32]>) -> Option<Verdict> {
+        let scorer = self.scorer.as_ref()?;
+        let mut verdicts: Vec<Verdict> = embeddings.map(|row| scorer.verdict(row)).collect();
+        match verdicts.len() {
+            0 => None,
+            1 => verdicts.pop(),
+            _ => Some(scorer.aggregate(&verdicts)),
+        }
+    }
+}
+
+/// How the built-in model judges a real image: it says the kind; findings only where `has_earned(kind, set)`.
+fn real_image(
+    prompts: &Prompts,
+    traits: ImageTraits,
+    seen: Option<&Verdict>,
+    has_earned: impl Fn(&str, &str) -> bool,
+) -> Reading {
+    let certain = seen.filter(|kind| kind.decision == Decision::Confident);
+    let earns =
+        |set: usize| certain.is_some_and(|kind| has_earned(&kind.label, &prompts.sets()[set].name));
+    let named = prompts.ruled(traits).or((!prompts.is_auto()).then_some(0));
+    let chosen = || {
+        let kind = certain.map(|kind| kind.label.as_str());
+        let found = prompts.choose(traits.with_kind(kind));
+        let kinds = || prompts.position(KINDS);
+        if earns(found) {
+            found
+        } else {
+            kinds().unwrap_or(found)
+        }
+    };
+    let set = named.unwrap_or_else(chosen);
+    if prompts.sets()[set].name == KINDS || earns(set) {
+        return Reading { set, reason: None };
+    }
+    let words = match (seen, certain) {
+        (_, Some(kind)) => format!("; this is of the kind: {}", kind.label),
+        (Some(kind), None) => format!("; this may be of the kind: {}", kind.label),
+        (None, None) => String::new(),
+    };
+    Reading {
+        set,
+        reason: Some(format!("{NO_FINDINGS}{words}. {OTHER_MODEL}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

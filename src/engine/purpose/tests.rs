@@ -1,0 +1,250 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::encoder::BuiltinFacts;
+use crate::encoder::builtin::MeasuredFinding;
+use crate::scoring::known::KnownImages;
+use crate::scoring::{Logits, Mode};
+
+const CHEST: usize = 0;
+const LIMB: usize = 1;
+const BRAIN: usize = 2;
+const SKIN: usize = 5;
+const CHART: usize = 7;
+const NONE: usize = 8;
+
+/// The texts of each condition point in a direction of their own.
+fn scorer(set: &PromptSet) -> Result<Scorer, String> {
+    let logits = Logits {
+        scale: 20.0,
+        bias: None,
+    };
+    let mut condition = 0;
+    Scorer::new(set, Mode::Single, logits, |texts: &[String]| {
+        let mut row = vec![0.0; 9];
+        row[condition] = 1.0;
+        condition += 1;
+        Ok(vec![row; texts.len()])
+    })
+}
+
+/// An image of which the kind is seen as the condition with this index.
+fn image(kind: usize) -> Vec<f32> {
+    let mut row = vec![0.0; 9];
+    row[kind] = 1.0;
+    row
+}
+
+fn doubtful() -> Vec<f32> {
+    let mut row = vec![0.0; 9];
+    row[CHEST] = 0.72;
+    row[LIMB] = 0.69;
+    row
+}
+
+fn other_model(kinds: &'static [String]) -> ModelCard {
+    ModelCard {
+        id: "org/model".to_owned(),
+        digest: "blake3:0".to_owned(),
+        device: "cpu".to_owned(),
+        dimension: 9,
+        logit_scale: 20.0,
+        logit_bias: None,
+        builtin: None,
+        kinds,
+    }
+}
+
+fn for_kinds(kinds: &[&str]) -> ModelCard {
+    let kinds: Vec<String> = kinds.iter().map(|&kind| kind.to_owned()).collect();
+    other_model(Vec::leak(kinds))
+}
+
+fn built_in(findings: Vec<MeasuredFinding>) -> ModelCard {
+    let known = KnownImages {
+        dimension: 9,
+        centres: vec![0.0; 9],
+        whitening: vec![0.0; 81],
+        limit: 1.0,
+        slope: 1.0,
+    };
+    ModelCard {
+        builtin: Some(Arc::new(BuiltinFacts {
+            known: Arc::new(known),
+            findings,
+        })),
+        ..other_model(&[])
+    }
+}
+
+/// The set that is chosen, and why the image is rejected.
+fn read(
+    prompts: &Prompts,
+    card: &ModelCard,
+    traits: ImageTraits,
+    is_synthetic: bool,
+    row: &[f32],
+) -> (String, Option<String>) {
+    let scorers: Vec<Scorer> = prompts
+        .sets()
+        .iter()
+        .map(|set| scorer(set).unwrap())
+        .collect();
+    let reader = KindReader::new(prompts, &scorers, card, &mut scorer).unwrap();
+    let reading = reader.read(prompts, card, traits, is_synthetic, std::iter::once(row));
+    (prompts.sets()[reading.set].name.clone(), reading.reason)
+}
+
+fn auto() -> Prompts {
+    Prompts::select("auto", None).unwrap()
+}
+
+fn named(name: &str) -> Prompts {
+    Prompts::select(name, None).unwrap()
+}
+
+const PLAIN: ImageTraits = ImageTraits {
+    modality: None,
+    body_part: None,
+    station: None,
+    kind: None,
+};
+
+#[test]
+fn the_built_in_model_tells_the_kind_of_a_real_image_and_judges_no_findings() {
+    let card = built_in(Vec::new());
+    for kind in [CHEST, BRAIN, SKIN, CHART, NONE] {
+        let (set, reason) = read(&auto(), &card, PLAIN, false, &image(kind));
+        assert_eq!((set.as_str(), reason), ("kinds", None));
+    }
+    let (set, reason) = read(&named("kinds"), &card, PLAIN, false, &image(CHEST));
+    assert_eq!((set.as_str(), reason), ("kinds", None));
+    let (_, reason) = read(&named("chest-xray"), &card, PLAIN, false, &image(CHEST));
+    let reason = reason.unwrap();
+    assert!(
+        reason.contains("this is of the kind: chest radiograph"),
+        "{reason}"
+    );
+    let (_, reason) = read(&named("general"), &card, PLAIN, false, &doubtful());
+    assert!(reason.unwrap().contains("this may be of the kind: chest"));
+}
+
+#[test]
+fn phantoms_are_judged_by_the_set_for_their_kind() {
+    let card = built_in(Vec::new());
+    for (kind, expected) in [
+        (CHEST, "chest-xray"),
+        (LIMB, "bone-xray"),
+        (BRAIN, "brain-mri"),
+    ] {
+        let (set, reason) = read(&auto(), &card, PLAIN, true, &image(kind));
+        assert_eq!((set.as_str(), reason), (expected, None));
+    }
+    // However strange it looks, a phantom is of one of the kinds.
+    let mut strange = image(NONE);
+    strange[LIMB] = 0.3;
+    let (set, reason) = read(&auto(), &card, PLAIN, true, &strange);
+    assert_eq!((set.as_str(), reason), ("bone-xray", None));
+    let (set, reason) = read(&named("general"), &card, PLAIN, true, &image(CHEST));
+    assert_eq!((set.as_str(), reason), ("general", None));
+}
+
+#[test]
+fn findings_that_were_earned_are_judged_on_images_of_their_kind() {
+    let earned = MeasuredFinding {
+        set: "bone-xray".to_owned(),
+        kind: "limb radiograph".to_owned(),
+        condition: "fracture".to_owned(),
+        source: "elsewhere".to_owned(),
+        images: 100,
+        auroc: 0.9,
+        interval: [0.85, 0.95],
+        control: Some(0.6),
+    };
+    let card = built_in(vec![earned]);
+    let (set, reason) = read(&auto(), &card, PLAIN, false, &image(LIMB));
+    assert_eq!((set.as_str(), reason), ("bone-xray", None));
+    let (set, reason) = read(&named("bone-xray"), &card, PLAIN, false, &image(LIMB));
+    assert_eq!((set.as_str(), reason), ("bone-xray", None));
+    let (_, reason) = read(&named("bone-xray"), &card, PLAIN, false, &image(CHEST));
+    assert!(reason.is_some());
+    let (set, _) = read(&auto(), &card, PLAIN, false, &image(CHEST));
+    assert_eq!(set, "kinds");
+}
+
+#[test]
+fn the_kind_chooses_the_set_where_attributes_do_not() {
+    let card = other_model(&[]);
+    let pick = |traits, row: &[f32]| {
+        let (set, reason) = read(&auto(), &card, traits, false, row);
+        assert_eq!(reason, None, "a model of unknown purpose rejects nothing");
+        set
+    };
+    assert_eq!(pick(PLAIN, &image(BRAIN)), "brain-mri");
+    assert_eq!(pick(PLAIN, &image(SKIN)), "kinds", "no set is for skin");
+    assert_eq!(pick(PLAIN, &image(3)), "general", "CT");
+    assert_eq!(pick(PLAIN, &doubtful()), "general");
+    let chest = ImageTraits {
+        modality: Some("DX"),
+        body_part: Some("CHEST"),
+        ..PLAIN
+    };
+    assert_eq!(pick(chest, &image(BRAIN)), "chest-xray");
+    // A section by another technique is not a brain MRI, whatever it looks like.
+    let ct = ImageTraits {
+        modality: Some("CT"),
+        body_part: Some("HEAD"),
+        ..PLAIN
+    };
+    assert_eq!(pick(ct, &image(BRAIN)), "general");
+    let mr = ImageTraits {
+        modality: Some("MR"),
+        ..PLAIN
+    };
+    assert_eq!(pick(mr, &image(BRAIN)), "brain-mri");
+    assert_eq!(pick(mr, &image(CHEST)), "general");
+}
+
+#[test]
+fn a_model_of_the_catalogue_rejects_kinds_that_it_is_not_for() {
+    let card = for_kinds(&["chest radiograph", "limb radiograph", "brain MRI"]);
+    let general = named("general");
+    let rejected = |traits, row: &[f32]| read(&general, &card, traits, false, row).1;
+    assert_eq!(rejected(PLAIN, &image(CHEST)), None);
+    assert_eq!(rejected(PLAIN, &doubtful()), None);
+    let reason = rejected(PLAIN, &image(CHART)).unwrap();
+    assert!(
+        reason.contains("org/model") && reason.contains("(chart or screenshot)"),
+        "{reason}"
+    );
+    // Attributes are believed more than pixels.
+    let ct = ImageTraits {
+        modality: Some("CT"),
+        ..PLAIN
+    };
+    assert!(rejected(ct, &image(CHEST)).unwrap().contains("(CT slice)"));
+    let chest = ImageTraits {
+        modality: Some("CR"),
+        body_part: Some("CHEST"),
+        ..PLAIN
+    };
+    assert_eq!(rejected(chest, &image(CHART)), None);
+    assert_eq!(
+        read(&general, &card, PLAIN, true, &image(CHART)).1,
+        None,
+        "a phantom"
+    );
+}
+
+#[test]
+fn a_model_for_one_kind_takes_images_without_attributes_to_be_of_it() {
+    let card = for_kinds(&["chest radiograph"]);
+    let (set, reason) = read(&auto(), &card, PLAIN, false, &image(CHART));
+    assert_eq!((set.as_str(), reason), ("chest-xray", None));
+    let ct = ImageTraits {
+        modality: Some("CT"),
+        ..PLAIN
+    };
+    let (_, reason) = read(&auto(), &card, ct, false, &image(CHEST));
+    assert!(reason.unwrap().contains("(CT slice)"));
+}

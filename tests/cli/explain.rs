@@ -1,0 +1,90 @@
+//! `explain`.
+
+use std::collections::HashMap;
+
+use super::*;
+
+#[test]
+fn contributions_add_up_and_leads_order_the_conditions() {
+    let home = tempfile::tempdir().expect("a home");
+    let demo = ["demo", "d", "--write-only", "--count", "14", "--seed", "5"];
+    assert_eq!(run(home.path(), &demo).status.code(), Some(0));
+    let first = fs::read_dir(home.path().join("d"))
+        .expect("files")
+        .flatten();
+    let first = first.map(|entry| entry.path()).find(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "png" || extension == "jpg")
+    });
+    let file = first.expect("an image").to_string_lossy().into_owned();
+    // Nothing else of the folder is known yet.
+    let alone = run(
+        home.path(),
+        &["explain", &file, "--prompts", "general", "--json"],
+    );
+    assert_eq!(alone.status.code(), Some(0), "{}", stderr(&alone));
+    let alone: Value = serde_json::from_slice(&alone.stdout).expect("JSON");
+    assert_eq!(alone["compared"], 0);
+    assert!(alone["conditions"][0]["phrases"][0]["percentile"].is_null());
+    run(home.path(), &["classify", "d", "--prompts", "general"]);
+    let known = run(
+        home.path(),
+        &["explain", &file, "--prompts", "general", "--json"],
+    );
+    let known: Value = serde_json::from_slice(&known.stdout).expect("JSON");
+    assert_eq!(known["compared"], 14);
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let conditions = known["conditions"].as_array().expect("conditions");
+    assert_eq!(conditions.len(), 4);
+    assert_eq!(conditions[0]["condition"], known["label"]);
+    let mut similarities = HashMap::new();
+    for score in known["scores"].as_array().expect("scores") {
+        similarities.insert(score["condition"].to_string(), number(&score["similarity"]));
+    }
+    let logits: Vec<f64> = conditions.iter().map(|c| number(&c["logit"])).collect();
+    assert!(logits.is_sorted_by(|a, b| a >= b), "{logits:?}");
+    let scale = logits[0] / similarities[&conditions[0]["condition"].to_string()];
+    for condition in conditions {
+        let sum = |key: &str| {
+            let phrases = condition["phrases"].as_array().expect("phrases");
+            phrases
+                .iter()
+                .map(|phrase| number(&phrase[key]))
+                .sum::<f64>()
+        };
+        assert!((sum("contribution") - number(&condition["logit"])).abs() < 1e-5);
+        assert!((sum("lead") - number(&condition["lead"])).abs() < 1e-5);
+        // The logit is that of the result.
+        let similarity = similarities[&condition["condition"].to_string()];
+        assert!((scale * similarity - number(&condition["logit"])).abs() < 1e-3);
+        for phrase in condition["phrases"].as_array().expect("phrases") {
+            assert!((0.0..1.0).contains(&number(&phrase["percentile"])));
+        }
+        let placebo = condition["placebo"]["phrases"].as_array().expect("phrases");
+        assert_eq!(
+            placebo.len(),
+            condition["phrases"].as_array().expect("phrases").len()
+        );
+    }
+    assert_eq!(known["notice"], "Research use only; not a diagnosis.");
+    let table = run(home.path(), &["explain", &file, "--prompts", "general"]);
+    let text = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(
+        text.contains("placebo") && text.contains("It is no reason"),
+        "{text}"
+    );
+    assert!(!text.contains("because"), "{text}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_with_the_reason() {
+    let home = home();
+    let missing = run(home.path(), &["explain", "in/none.png"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(
+        stderr(&missing).contains("in/none.png"),
+        "{}",
+        stderr(&missing)
+    );
+    assert!(missing.stdout.is_empty());
+}
