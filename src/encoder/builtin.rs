@@ -27,7 +27,7 @@ pub struct BuiltinFiles {
     pub tokenizer: &'static [u8],
     /// `open_clip_model.safetensors`
     pub weights: &'static [u8],
-    /// `known.safetensors`: see [`known_images`].
+    /// `known.safetensors`: what a [`KnownImages`] holds, as the tensors `centres`, `whitening` and `limit` (limit and slope), all f32.
     pub known: &'static [u8],
 }
 
