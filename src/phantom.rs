@@ -1,4 +1,4 @@
-//! Phantoms: synthetic images with a known truth, for the demo, for tests, and for training the demo model.
+//! Phantoms: synthetic images with a known truth, for the demo, for tests, and for training the built-in model.
 //!
 //! A phantom is drawn by formulas from a seed; no patient's image is involved. The same seed gives the same bytes on every
 //! machine, and the same anatomy at every size. Each file has the word SYNTHETIC in its metadata.

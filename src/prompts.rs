@@ -141,11 +141,12 @@ impl PromptSet {
         self.conditions.iter().any(|condition| condition.other)
     }
 
-    /// The names of conditions without `absent` phrases, which `multi` mode needs.
+    /// The names of conditions without `absent` phrases, which `multi` mode needs; an exhaustive set is never scored in it.
     pub fn without_absent(&self) -> Vec<&str> {
+        let is_needed = !self.is_exhaustive();
         self.conditions
             .iter()
-            .filter(|c| c.absent.is_empty())
+            .filter(|c| is_needed && c.absent.is_empty())
             .map(|c| c.name.as_str())
             .collect()
     }

@@ -184,9 +184,9 @@ impl PromptSets {
         };
         let auto = Choice {
             name: AUTO.to_owned(),
-            beside: "by modality".to_owned(),
+            beside: "by image".to_owned(),
             about: vec![
-                "For each image, the set for its modality and body part, or else general."
+                "For each image, the set for its modality and body part, else for its kind, else general."
                     .to_owned(),
             ],
             current: now == AUTO,

@@ -41,7 +41,7 @@ impl Scorers {
         };
         let (mut scorers, mut warnings) = (Vec::new(), Vec::new());
         for set in prompts.sets() {
-            if mode.for_set(set) == Mode::Multi
+            if mode == Mode::Multi
                 && logits.needs_absent_phrases()
                 && let Some(condition) = set.without_absent().first()
             {

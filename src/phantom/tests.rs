@@ -39,7 +39,7 @@ fn a_seed_gives_the_same_pixels_on_every_machine() {
     for cell in 0..CELLS.len() {
         digest.update(&draw(&plan(cell, 7, 96)).to_luma8());
     }
-    // Changes only when the drawing code does; the demo model must then be trained again.
+    // Changes only when the drawing code does; the built-in model must then be trained again.
     assert_eq!(&digest.finalize().to_hex()[..16], "f44540c40e9f4125");
 }
 

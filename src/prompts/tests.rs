@@ -103,6 +103,7 @@ fn the_built_in_sets_are_complete() {
     let general: Vec<_> = sets[0].conditions.iter().map(|c| c.name.as_str()).collect();
     assert_eq!(general, ["pneumonia", "tumor", "fracture", "normal"]);
     let (kinds, findings) = sets.split_last().unwrap();
+    assert_eq!(kinds.without_absent(), Vec::<&str>::new());
     assert!(kinds.is_exhaustive() && *kinds == super::kinds().unwrap());
     for kind in findings.iter().flat_map(|set| &set.kinds) {
         let is_named = kinds.conditions.iter().any(|own| own.name == *kind);

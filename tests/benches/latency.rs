@@ -3,7 +3,7 @@
 //! Runs the binary in a pseudo-terminal of 120 × 50 cells of 10 × 20 pixels, which answers probes like a kitty, a sixel or a
 //! plain terminal.
 //!
-//! * `loaded`: `j` and `k` are pressed at several paces, some slow enough for an image to be sent in between, while the demo model
+//! * `loaded`: `j` and `k` are pressed at several paces, some slow enough for an image to be sent in between, while the built-in model
 //!   classifies the folder on all cores. The latency ends when the cursor bar has been read at the next row. The terminal reads at
 //!   full speed, then at 1 MB/s.
 //! * `many`: a folder of 100,000 files: the time to the first rows, the time until all are counted, and the same keys meanwhile.

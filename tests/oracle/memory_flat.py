@@ -2,7 +2,7 @@
 
     python3 tests/oracle/memory_flat.py --binary target/release/medivision-tui [--pictures 50000]
 
-The images are different 64x64 grey PNGs, classified by the demo model. Resident memory is read from /proc after every twentieth
+The images are different 64x64 grey PNGs, classified by the built-in model. Resident memory is read from /proc after every twentieth
 of the results. The exit code is 1 if the second half takes more than LIMIT beyond the first.
 """
 
