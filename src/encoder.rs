@@ -40,7 +40,9 @@ pub use reference::{ReferenceRecord, ReferenceRecords};
 pub use similarity::similarities;
 pub use source::ModelSource;
 pub use tokenize::{Tokenized, Tokenizer};
-pub use torch::{Device, Precision, give_up_gpu, gpu_note, limit_threads, set_cpu_niceness};
+pub use torch::{
+    Device, Precision, give_up_gpu, gpu_note, limit_threads, resolve_device, set_cpu_niceness,
+};
 pub use towers::{DualEncoder, Towers};
 pub use weights::Weights;
 

@@ -202,7 +202,7 @@ impl Scorer {
         })
     }
 
-    /// Tells the condition that stands for everything else by the distance to what the model knows.
+    /// Tells the condition that stands for everything else also by the distance to what the model knows.
     #[must_use]
     pub fn knowing(self, known: Option<Arc<KnownImages>>) -> Self {
         let at = self.decider.other();
@@ -261,19 +261,18 @@ impl Scorer {
         }
     }
 
-    /// Softmax over the conditions that have texts; where one is told by distance, its probability comes first.
+    /// Softmax over the conditions. What the softmax leaves to the known ones goes to the one that stands for everything else, as
+    /// far as the distance says so.
     fn exclusive(&self, similarities: &[f64], embedding: &[f32]) -> Vec<f64> {
-        let mut logits: Vec<f64> = similarities.iter().map(|&s| self.logits.of(s)).collect();
-        let Some((at, known)) = &self.other else {
-            return softmax(&logits);
-        };
-        let other = known.probability_of_other(embedding);
-        logits[*at] = f64::NEG_INFINITY;
+        let logits: Vec<f64> = similarities.iter().map(|&s| self.logits.of(s)).collect();
         let mut probabilities = softmax(&logits);
-        for probability in &mut probabilities {
-            *probability *= 1.0 - other;
+        if let Some((at, known)) = &self.other {
+            let other = known.probability_of_other(embedding);
+            for probability in &mut probabilities {
+                *probability *= 1.0 - other;
+            }
+            probabilities[*at] += other;
         }
-        probabilities[*at] = other;
         probabilities
     }
 

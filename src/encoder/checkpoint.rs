@@ -25,7 +25,7 @@ use crate::config::BUILTIN;
 
 /// Opens a checkpoint: a folder with configuration, weights, tokenizer and preprocessing, or a file of weights.
 pub fn open(path: &Path, options: ModelOptions) -> Result<DualEncoder, EncoderError> {
-    let device = torch::resolve(options.device)?;
+    let device = torch::resolve_device(options.device)?;
     let mut reader = CheckpointReader {
         path,
         target: (device, options.precision.kind(device)),
@@ -379,7 +379,7 @@ pub(super) fn open_builtin(
     facts: BuiltinFacts,
     options: ModelOptions,
 ) -> Result<DualEncoder, EncoderError> {
-    let device = torch::resolve(options.device)?;
+    let device = torch::resolve_device(options.device)?;
     let target = (device, options.precision.kind(device));
     let config: OpenClipConfig = parse(files.config, Path::new(OPEN_CLIP_CONFIG))?;
     let mut digest = blake3::Hasher::new();

@@ -35,7 +35,7 @@ thread_local! {
 
 /// Decides on the device, and applies the thread settings. A GPU requested by number is never silently replaced by the CPU.
 /// Must come before any call of libtorch.
-pub(super) fn resolve(device: Device) -> Result<tch::Device, EncoderError> {
+pub fn resolve_device(device: Device) -> Result<tch::Device, EncoderError> {
     let found = match LOST.get() {
         None => cuda::decide(device).device(device)?,
         Some(_) => tch::Device::Cpu,
@@ -92,7 +92,7 @@ pub enum Precision {
     /// f32 on the CPU; on a GPU bf16, or f16 where bf16 is slow.
     #[default]
     Auto,
-    /// 32 bits.
+    /// 32 bits. Convolutions on a GPU multiply with TF32's mantissa of ten bits, PyTorch's default.
     F32,
     /// 16 bits with the exponent range of f32 (bfloat16).
     Bf16,

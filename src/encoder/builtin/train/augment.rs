@@ -9,7 +9,7 @@ use super::facts::{Facts, Kind};
 use super::model::SIDE;
 
 /// Side of a stored image, in pixels: a little more than the model's, so that a crop does not blur.
-pub const STORED: usize = 184;
+pub const STORED: usize = 220;
 /// Pixels of an augmented image.
 pub const PIXELS: usize = (SIDE * SIDE) as usize;
 

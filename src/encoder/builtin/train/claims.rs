@@ -16,6 +16,16 @@ pub struct Claim {
     pub phrases: &'static [&'static str],
 }
 
+impl Claim {
+    /// Whether the phrases are true of an image; `None` if that is not known, as of all that is of no kind.
+    pub fn truth(&self, facts: &Facts) -> Option<bool> {
+        if facts.kind == Kind::Other {
+            return None;
+        }
+        (self.holds)(facts)
+    }
+}
+
 /// The phrases for a kind of image.
 #[allow(clippy::too_many_lines, reason = "a table")]
 pub fn kind_phrases(kind: Kind) -> &'static [&'static str] {
@@ -134,6 +144,22 @@ pub fn kind_phrases(kind: Kind) -> &'static [&'static str] {
             "a drawing by a computer program",
             "a document page",
             "text and lines",
+        ],
+        Kind::Other => &[
+            "none of these",
+            "none of the kinds of image in this set",
+            "another kind of image",
+            "a picture of something else",
+            "a photograph",
+            "a photograph of an everyday scene",
+            "a photograph of a person",
+            "a photograph of the retina of an eye",
+            "optical coherence tomography",
+            "a histology slide of stained tissue",
+            "a dental radiograph of teeth",
+            "an endoscopy image",
+            "a photograph of plants or animals",
+            "a pattern of colours",
         ],
     }
 }

@@ -23,11 +23,13 @@ pub enum Kind {
     Blood,
     /// A chart or a screenshot.
     Chart,
+    /// None of the others.
+    Other,
 }
 
 impl Kind {
     /// All kinds, in the order of their questions.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Chest,
         Self::Limb,
         Self::Brain,
@@ -36,6 +38,7 @@ impl Kind {
         Self::Skin,
         Self::Blood,
         Self::Chart,
+        Self::Other,
     ];
 
     /// The condition of the prompt set `kinds`.
@@ -49,6 +52,7 @@ impl Kind {
             Self::Skin => "skin photograph",
             Self::Blood => "blood smear",
             Self::Chart => "chart or screenshot",
+            Self::Other => "none of these",
         }
     }
 
@@ -85,6 +89,17 @@ impl Facts {
             cell: Some(cell),
             source: "phantom".to_owned(),
             label: cell.1.name().to_owned(),
+            details: Vec::new(),
+        }
+    }
+
+    /// The facts about a picture of no known kind.
+    pub fn of_outlier() -> Self {
+        Self {
+            kind: Kind::Other,
+            cell: None,
+            source: "outlier".to_owned(),
+            label: "outlier".to_owned(),
             details: Vec::new(),
         }
     }

@@ -24,9 +24,9 @@ use super::pool;
 use super::statements::anatomy_of_set;
 
 /// How far the covariance is shrunk towards the mean variance.
-const SHRINKAGE: f64 = 0.02;
+const SHRINKAGE: f64 = 0.3;
 /// Share of the development split within the limit of known images.
-const KNOWN_SHARE: f64 = 0.96;
+const KNOWN_SHARE: f64 = 0.99;
 /// Least number of images of a group with a mean of its own.
 const MIN_GROUP: usize = 20;
 /// Phantoms for the Gaussians, and for the calibrations, of other seeds than those of the training and of `--measure`.

@@ -5,12 +5,12 @@
 
 use std::error::Error;
 
-use medivision_tui::encoder::{Tokenizer, Towers};
+use medivision_tui::encoder::{EncoderError, Tokenized, Tokenizer, Towers};
 use medivision_tui::phantom::{Anatomy, PhantomCondition};
 use medivision_tui::prompts::PromptSet;
 use rand::Rng;
 use rand::seq::{IndexedRandom, IteratorRandom};
-use tch::{Kind as Element, Tensor};
+use tch::{Device, Kind as Element, Tensor};
 
 use super::claims::{CHOICES, CLAIMS, kind_phrases};
 use super::facts::{Facts, Kind};
@@ -38,8 +38,10 @@ struct Question {
 
 /// The questions and captions of one step.
 pub struct Questions {
-    /// The texts to encode.
+    /// The texts.
     texts: Vec<String>,
+    /// The same as the text tower takes them.
+    tokens: Vec<Tokenized>,
     /// For each direction, the indices of the texts that are averaged.
     directions: Vec<Vec<usize>>,
     questions: Vec<Question>,
@@ -49,9 +51,15 @@ pub struct Questions {
 
 impl Questions {
     /// Draws phrases and templates at random.
-    pub fn draw(sets: &[PromptSet], facts: &[Facts], rng: &mut impl Rng) -> Self {
+    pub fn draw(
+        sets: &[PromptSet],
+        facts: &[Facts],
+        tokenizer: &Tokenizer,
+        rng: &mut impl Rng,
+    ) -> Result<Self, EncoderError> {
         let mut all = Self {
             texts: Vec::new(),
+            tokens: Vec::new(),
             directions: Vec::new(),
             questions: Vec::new(),
             captions: Vec::new(),
@@ -69,7 +77,9 @@ impl Questions {
             let direction = all.direction(vec![caption.text], rng);
             all.captions.push((direction, caption.truth));
         }
-        all
+        let tokens = all.texts.iter().map(|text| tokenizer.encode(text));
+        all.tokens = tokens.collect::<Result<_, _>>()?;
+        Ok(all)
     }
 
     /// Adds the mean of some texts as a direction; returns its index.
@@ -191,11 +201,7 @@ impl Questions {
             .collect();
         let answers = facts
             .iter()
-            .map(|f| {
-                chosen
-                    .iter()
-                    .position(|claim| (claim.holds)(f) == Some(true))
-            })
+            .map(|f| chosen.iter().position(|claim| claim.truth(f) == Some(true)))
             .collect();
         self.questions.push(Question {
             columns,
@@ -204,22 +210,15 @@ impl Questions {
         });
     }
 
-    /// The loss, a scalar. `images`: unit rows `[batch, d]`.
-    pub fn loss(
-        &self,
-        clip: &Towers,
-        tokenizer: &Tokenizer,
-        images: &Tensor,
-    ) -> Result<Tensor, Box<dyn Error>> {
-        let tokens = self
-            .texts
-            .iter()
-            .map(|text| tokenizer.encode(text))
-            .collect::<Result<Vec<_>, _>>()?;
-        let texts = unit_rows(&clip.text_features(&tokens)?); // [texts, d]
-        let directions = unit_rows(&self.average().matmul(&texts)); // [directions, d]
+    /// The loss, a scalar on the CPU. `images`: unit rows `[batch, d]`.
+    pub fn loss(&self, clip: &Towers, images: &Tensor) -> Result<Tensor, Box<dyn Error>> {
+        let texts = unit_rows(&clip.text_features(&self.tokens)?); // [texts, d]
+        let average = self.average().to_device(images.device()); // [directions, texts]
+        let directions = unit_rows(&average.matmul(&texts)); // [directions, d]
         let logits = images.matmul(&directions.tr()) * clip.logit_scale().exp(); // [batch, directions]
-        let mut loss = Tensor::zeros([], (Element::Float, images.device())); // scalar
+        // What follows are many small operations, which a GPU does no faster.
+        let logits = logits.to_device(Device::Cpu); // [batch, directions]
+        let mut loss = Tensor::zeros([], (Element::Float, Device::Cpu)); // scalar
         for question in &self.questions {
             let known = question
                 .answers

@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
 /// Side of an image, in pixels.
-pub const SIDE: i64 = 160;
+pub const SIDE: i64 = 192;
 /// Channels after the stem.
-const WIDTH: i64 = 16;
+const WIDTH: i64 = 20;
 /// Blocks of each stage.
 const STAGES: [i64; 4] = [2, 2, 3, 2];
 /// Ratio of a block's output channels to its inner ones.
@@ -218,6 +218,24 @@ impl Variables {
         self.normal("text_projection", &[d, PROJECTION], thin);
     }
 
+    /// The same values on a device.
+    #[must_use]
+    pub fn on(self, device: Device) -> Self {
+        let moved = |tensors: BTreeMap<String, Tensor>, is_trained: bool| {
+            tensors
+                .into_iter()
+                .map(|(name, tensor)| {
+                    let tensor = tensor.detach().to_device(device);
+                    (name, tensor.set_requires_grad(is_trained))
+                })
+                .collect()
+        };
+        Self {
+            trained: moved(self.trained, true),
+            statistics: moved(self.statistics, false),
+        }
+    }
+
     /// All tensors.
     fn all(&self) -> impl Iterator<Item = (&String, &Tensor)> {
         self.trained.iter().chain(&self.statistics)
@@ -242,7 +260,8 @@ impl Variables {
         let blobs: Vec<(String, Vec<usize>, Vec<u8>)> = self
             .all()
             .map(|(name, tensor)| {
-                let tensor = tensor.detach().to_kind(Kind::Half).contiguous();
+                let tensor = tensor.detach().to_kind(Kind::Half).to_device(Device::Cpu);
+                let tensor = tensor.contiguous();
                 let shape = tensor.size().iter().map(|&n| n as usize).collect();
                 let mut bytes = vec![0; tensor.numel() * 2];
                 tensor.copy_data_u8(&mut bytes, tensor.numel());

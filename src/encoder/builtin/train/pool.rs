@@ -9,11 +9,12 @@ use medivision_tui::encoder::{Fit, Preprocess};
 use medivision_tui::media::{Picture, Pixels};
 use medivision_tui::phantom::draw;
 use rand::Rng;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, IteratorRandom};
 use serde::Deserialize;
 
 use super::augment::{STORED, augment};
-use super::facts::Facts;
+use super::facts::{Facts, Kind};
+use super::outliers;
 use super::pairs::{cell, plan};
 
 /// Images of one source in a batch; a source without an entry is not trained on.
@@ -31,6 +32,17 @@ const SHARES: [(&str, usize); 10] = [
 ];
 /// Pairs of phantoms in a batch.
 const PHANTOM_PAIRS: usize = 9;
+/// Pictures of no known kind in a batch.
+const OUTLIERS: usize = 6;
+
+/// Kinds of which images are grey: films, then sections.
+const GREY_KINDS: [Kind; 5] = [
+    Kind::Chest,
+    Kind::Limb,
+    Kind::Brain,
+    Kind::Ct,
+    Kind::Ultrasound,
+];
 
 /// A row of `manifest.csv`; other columns are not needed.
 #[derive(Debug, Deserialize)]
@@ -89,12 +101,36 @@ pub fn rows(
     Ok(all)
 }
 
-/// Reads the images of `rows` out of the folder's tar files, each decoded and changed by `f`.
-pub fn read<T>(
+/// A file of a tar archive that is not yet decoded.
+struct EncodedFile {
+    facts: Facts,
+    name: String,
+    bytes: Vec<u8>,
+}
+
+impl EncodedFile {
+    fn decode(&self) -> Result<Picture, String> {
+        let image =
+            image::load_from_memory(&self.bytes).map_err(|e| format!("{}: {e}", self.name))?;
+        let (width, height) = (image.width(), image.height());
+        let pixels = if image.color().has_color() {
+            Pixels::Rgb(image.into_rgb8().into_raw())
+        } else {
+            Pixels::Luma(image.into_luma8().into_raw())
+        };
+        Ok(Picture {
+            width,
+            height,
+            pixels,
+        })
+    }
+}
+
+/// Reads the files of `rows` out of the folder's tar files.
+fn read_files(
     folder: &Path,
     rows: &BTreeMap<String, Facts>,
-    f: impl Fn(&Facts, Picture) -> Result<T, Box<dyn Error>>,
-) -> Result<Vec<(Facts, T)>, Box<dyn Error>> {
+) -> Result<Vec<EncodedFile>, Box<dyn Error>> {
     let mut tars: Vec<_> = std::fs::read_dir(folder)?
         .flatten()
         .map(|entry| entry.path())
@@ -108,32 +144,52 @@ pub fn read<T>(
         for entry in archive.entries().map_err(|e| fault(&e))? {
             let mut entry = entry.map_err(|e| fault(&e))?;
             let name = entry.path()?.to_string_lossy().into_owned();
-            let Some(facts) = rows.get(&name) else {
+            let Some(facts) = rows.get(&name).cloned() else {
                 continue;
             };
-            let mut file = Vec::new();
-            entry.read_to_end(&mut file)?;
-            let image = image::load_from_memory(&file).map_err(|e| format!("{name}: {e}"))?;
-            let (width, height) = (image.width(), image.height());
-            let pixels = if image.color().has_color() {
-                Pixels::Rgb(image.into_rgb8().into_raw())
-            } else {
-                Pixels::Luma(image.into_luma8().into_raw())
-            };
-            all.push((
-                facts.clone(),
-                f(
-                    facts,
-                    Picture {
-                        width,
-                        height,
-                        pixels,
-                    },
-                )?,
-            ));
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes)?;
+            all.push(EncodedFile { facts, name, bytes });
         }
     }
     Ok(all)
+}
+
+/// Reads the images of `rows` out of the folder's tar files, each decoded and changed by `f`.
+pub fn read<T>(
+    folder: &Path,
+    rows: &BTreeMap<String, Facts>,
+    f: impl Fn(&Facts, Picture) -> Result<T, Box<dyn Error>>,
+) -> Result<Vec<(Facts, T)>, Box<dyn Error>> {
+    let files = read_files(folder, rows)?.into_iter();
+    let changed = |file: EncodedFile| {
+        let value = f(&file.facts, file.decode()?)?;
+        Ok((file.facts, value))
+    };
+    files.map(changed).collect()
+}
+
+/// Calls `f` with 0 to `count`, on all cores; the results in that order.
+fn on_all_cores<T: Send>(
+    count: usize,
+    f: impl Fn(usize) -> Result<T, String> + Sync,
+) -> Result<Vec<T>, String> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = count.div_ceil(threads);
+    let parts = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|part| {
+                let range = part * share..count.min((part + 1) * share);
+                let f = &f;
+                scope.spawn(move || range.map(f).collect::<Result<Vec<_>, String>>())
+            })
+            .collect();
+        let joined = workers
+            .into_iter()
+            .map(|worker| worker.join().map_err(|_| "a thread panicked".to_owned())?);
+        joined.collect::<Result<Vec<_>, String>>()
+    })?;
+    Ok(parts.into_iter().flatten().collect())
 }
 
 /// Resizes to the stored size without keeping proportions, as the model's own preprocessing does.
@@ -152,9 +208,7 @@ pub fn phantoms<T: Send>(
     seed: u64,
     f: impl Fn(Picture) -> Result<T, String> + Sync,
 ) -> Result<Vec<(Facts, T)>, Box<dyn Error>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = count.div_ceil(threads);
-    let one = |index: usize| {
+    Ok(on_all_cores(count, |index| {
         let drawing = draw(&plan(index, seed));
         let picture = Picture {
             width: drawing.width,
@@ -162,23 +216,7 @@ pub fn phantoms<T: Send>(
             pixels: Pixels::Luma(drawing.to_luma8()),
         };
         Ok((Facts::of_phantom(cell(index)), f(picture)?))
-    };
-    let parts = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|part| {
-                let range = part * share..count.min((part + 1) * share);
-                let one = &one;
-                scope.spawn(move || range.map(one).collect::<Result<Vec<_>, String>>())
-            })
-            .collect();
-        let joined = workers.into_iter().map(|worker| {
-            worker
-                .join()
-                .map_err(|_| "a drawing thread panicked".to_owned())?
-        });
-        joined.collect::<Result<Vec<_>, String>>()
-    })?;
-    Ok(parts.into_iter().flatten().collect())
+    })?)
 }
 
 /// Least number of images of a group; a smaller one would be seen too often.
@@ -195,6 +233,12 @@ struct SourceImages {
 }
 
 impl SourceImages {
+    /// The kind of its images.
+    fn kind(&self) -> Option<Kind> {
+        let all = std::iter::once(&self.normal).chain(&self.others);
+        Some(all.flatten().next()?.facts.kind)
+    }
+
     /// A random image: normal ones are as frequent as all others together, so that the source does not tell the label.
     fn draw(&self, rng: &mut impl Rng) -> Option<&StoredImage> {
         let group = if self.others.is_empty() || (!self.normal.is_empty() && rng.random_bool(0.5)) {
@@ -226,7 +270,11 @@ impl Pool {
         let preprocess =
             Preprocess::from_json(config.as_bytes(), folder)?.with_fit(Some(Fit::Squash));
         let rows = rows(folder, "train", excluded)?;
-        let images = read(folder, &rows, |_, picture| shrink(&picture, &preprocess))?;
+        let files = read_files(folder, &rows)?;
+        let images = on_all_cores(files.len(), |at| {
+            let bytes = shrink(&files[at].decode()?, &preprocess).map_err(|e| e.to_string())?;
+            Ok((files[at].facts.clone(), bytes))
+        })?;
         let mut grouped: BTreeMap<String, BTreeMap<String, Vec<StoredImage>>> = BTreeMap::new();
         for (facts, bytes) in images {
             let group = match facts.label.as_str() {
@@ -278,32 +326,61 @@ impl Pool {
         self.phantoms.len() + self.sources.iter().map(of_source).sum::<usize>()
     }
 
-    /// Draws a batch: pairs of phantoms, and from each source its share, with all labels equally frequent.
-    pub fn batch(&self, rng: &mut impl Rng) -> Batch {
+    /// Draws a batch, `times` as large as the shares say: pairs of phantoms, from each source its share, with all labels equally
+    /// frequent, and pictures of no known kind.
+    pub fn batch(&self, times: usize, rng: &mut impl Rng) -> Batch {
         let mut chosen: Vec<&StoredImage> = Vec::new();
-        for _ in 0..PHANTOM_PAIRS {
+        for _ in 0..PHANTOM_PAIRS * times {
             let first = 2 * rng.random_range(0..self.phantoms.len() / 2);
             chosen.extend(&self.phantoms[first..first + 2]);
         }
         for source in &self.sources {
-            chosen.extend((0..source.share).filter_map(|_| source.draw(rng)));
+            chosen.extend((0..source.share * times).filter_map(|_| source.draw(rng)));
         }
-        let mut bytes = Vec::new();
-        for image in &chosen {
-            augment(
-                &image.bytes,
-                image.channels(),
-                &image.facts,
-                rng,
-                &mut bytes,
-            );
+        let outliers: Vec<StoredImage> = (0..OUTLIERS * times)
+            .map(|_| StoredImage {
+                facts: Facts::of_outlier(),
+                bytes: self.outlier(rng),
+            })
+            .collect();
+        let mut batch = Batch {
+            bytes: Vec::new(),
+            facts: Vec::new(),
+        };
+        for image in chosen.into_iter().chain(&outliers) {
+            let (channels, facts) = (image.channels(), &image.facts);
+            augment(&image.bytes, channels, facts, rng, &mut batch.bytes);
+            batch.facts.push(facts.clone());
         }
-        Batch {
-            bytes,
-            facts: chosen
-                .into_iter()
-                .map(|image| image.facts.clone())
-                .collect(),
-        }
+        batch
+    }
+
+    /// A picture of no known kind.
+    fn outlier(&self, rng: &mut impl Rng) -> Vec<u8> {
+        let (films, sections) = GREY_KINDS.split_at(2);
+        let found = match rng.random_range(0..10) {
+            0 | 1 => {
+                let image = self.grey(&GREY_KINDS, rng);
+                image.map(|image| outliers::shuffled(&image.bytes, 1, rng))
+            }
+            2 => {
+                let image = self.grey(&GREY_KINDS, rng);
+                image.map(|image| outliers::coloured(&image.bytes, rng))
+            }
+            3 => {
+                let both = self.grey(films, rng).zip(self.grey(sections, rng));
+                both.map(|(one, other)| outliers::blended(&one.bytes, &other.bytes, rng))
+            }
+            _ => None,
+        };
+        found.unwrap_or_else(|| outliers::pattern(rng))
+    }
+
+    /// A grey image of one of some kinds.
+    fn grey(&self, kinds: &[Kind], rng: &mut impl Rng) -> Option<&StoredImage> {
+        let is_of = |source: &&SourceImages| source.kind().is_some_and(|k| kinds.contains(&k));
+        let source = self.sources.iter().filter(is_of).choose(rng)?;
+        let image = source.draw(rng)?;
+        (image.channels() == 1).then_some(image)
     }
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use super::model::Variables;
 
@@ -19,8 +19,8 @@ const MAX_GRADIENT: f64 = 1.0;
 pub struct Training {
     /// The model's tensors.
     pub variables: Variables,
-    /// Means of the gradients and of their squares, in the order of the trained tensors.
-    moments: Vec<[Tensor; 2]>,
+    /// Means of the gradients and of their squares, `[values]`: those of all trained tensors, one after the other.
+    moments: [Tensor; 2],
     /// Steps done.
     pub step: i64,
     /// Seconds spent on them.
@@ -30,17 +30,26 @@ pub struct Training {
 impl Training {
     /// A training at its start.
     pub fn new(variables: Variables) -> Self {
-        let moments = variables
-            .trained
-            .values()
-            .map(|v| [v.zeros_like(), v.zeros_like()].map(|m| m.set_requires_grad(false)));
-        let moments = moments.collect();
+        let mut trained = variables.trained.values();
+        let device = trained.next().map_or(Device::Cpu, Tensor::device);
+        let count = variables.count() as i64;
+        let moments = [(); 2].map(|()| Tensor::zeros([count], (Kind::Float, device)));
         Self {
             variables,
             moments,
             step: 0,
             seconds: 0.0,
         }
+    }
+
+    /// How far it is. `progress`: from 0 to 1.
+    pub fn line(&self, progress: f64) -> String {
+        let minutes = self.seconds / 60.0;
+        format!(
+            "step {} {:.1} % {minutes:.1} min",
+            self.step,
+            100.0 * progress
+        )
     }
 
     /// One step of the optimizer along the gradient of `loss`; returns the gradient's norm. A gradient that is not finite
@@ -55,14 +64,17 @@ impl Training {
         loss.backward();
         let _guard = tch::no_grad_guard();
         self.step += 1;
-        let gradients: Vec<Option<Tensor>> = self
-            .variables
-            .trained
-            .values()
-            .map(|v| Some(v.grad()).filter(Tensor::defined))
-            .collect();
-        let squares: Vec<Tensor> = gradients.iter().flatten().map(Tensor::norm).collect();
-        let norm = Tensor::stack(&squares, 0).norm().double_value(&[]);
+        // All tensors at once: on a GPU, one operation costs as much as another, however small.
+        let gradients = self.variables.trained.values().map(|v| {
+            let gradient = v.grad();
+            if gradient.defined() {
+                gradient.flatten(0, -1)
+            } else {
+                v.zeros_like().flatten(0, -1)
+            }
+        });
+        let gradient = Tensor::cat(&gradients.collect::<Vec<_>>(), 0); // [values]
+        let norm = gradient.norm().double_value(&[]);
         if !norm.is_finite() {
             return norm;
         }
@@ -71,40 +83,49 @@ impl Training {
             1.0 - BETA1.powi(self.step as i32),
             1.0 - BETA2.powi(self.step as i32),
         );
-        for ((variable, [mean, square]), gradient) in self
-            .variables
-            .trained
-            .values()
-            .zip(&mut self.moments)
-            .zip(gradients)
-        {
-            let Some(gradient) = gradient else { continue };
-            let gradient = gradient * clip;
-            let _ = mean
-                .g_mul_scalar_(BETA1)
-                .g_add_(&(&gradient * (1.0 - BETA1)));
-            let _ = square
-                .g_mul_scalar_(BETA2)
-                .g_add_(&(&gradient * &gradient * (1.0 - BETA2)));
-            let step = &*mean / one / ((&*square / two).sqrt() + EPS);
+        let gradient = gradient * clip; // [values]
+        let [mean, square] = &mut self.moments;
+        let _ = mean
+            .g_mul_scalar_(BETA1)
+            .g_add_(&(&gradient * (1.0 - BETA1)));
+        let _ = square
+            .g_mul_scalar_(BETA2)
+            .g_add_(&(&gradient * &gradient * (1.0 - BETA2)));
+        let steps = &*mean / one / ((&*square / two).sqrt() + EPS) * rate; // [values]
+        for (variable, step) in self.variables.trained.values().zip(self.parts(&steps)) {
             let mut variable = variable.shallow_clone();
             // Norms, biases and the scale are not pulled towards 0.
             if variable.dim() > 1 {
                 let _ = variable.g_mul_scalar_(1.0 - rate * WEIGHT_DECAY);
             }
-            let _ = variable.g_sub_(&(step * rate));
+            let _ = variable.g_sub_(&step);
         }
         norm
+    }
+
+    /// Views of `[values]`, in the shapes of the trained tensors.
+    fn parts(&self, values: &Tensor) -> Vec<Tensor> {
+        let mut start = 0;
+        let part = |variable: &Tensor| {
+            let (shape, count) = (variable.size(), variable.numel() as i64);
+            let view = values.narrow(0, start, count).view(shape.as_slice());
+            start += count;
+            view
+        };
+        self.variables.trained.values().map(part).collect()
     }
 
     /// All tensors by the names that the checkpoint gives them.
     fn named(&self) -> Vec<(String, Tensor)> {
         let variables = &self.variables;
         let mut all: Vec<(String, Tensor)> = Vec::new();
-        for ((name, variable), [mean, square]) in variables.trained.iter().zip(&self.moments) {
+        let [means, squares] = [0, 1].map(|at: usize| self.parts(&self.moments[at]));
+        for ((name, variable), (mean, square)) in
+            variables.trained.iter().zip(means.into_iter().zip(squares))
+        {
             all.push((format!("trained.{name}"), variable.detach()));
-            all.push((format!("mean.{name}"), mean.shallow_clone()));
-            all.push((format!("square.{name}"), square.shallow_clone()));
+            all.push((format!("mean.{name}"), mean));
+            all.push((format!("square.{name}"), square));
         }
         all.extend(
             variables
@@ -117,7 +138,9 @@ impl Training {
 
     /// Writes the checkpoint, complete or not at all.
     pub fn save(&self, path: &Path) -> Result<(), Box<dyn Error>> {
-        let mut all = self.named();
+        let on_cpu =
+            |(name, tensor): (String, Tensor)| (name, tensor.to_device(Device::Cpu).contiguous());
+        let mut all: Vec<(String, Tensor)> = self.named().into_iter().map(on_cpu).collect();
         all.push(("step".to_owned(), Tensor::from_slice(&[self.step])));
         all.push(("seconds".to_owned(), Tensor::from_slice(&[self.seconds])));
         let new = path.with_extension("new");

@@ -84,7 +84,7 @@ impl Caption {
         if let Some(claim) = CLAIMS.get(index - STATEMENTS.len()) {
             return Self {
                 text: fill(claim.phrases, rng),
-                truth: facts.iter().map(claim.holds).collect(),
+                truth: facts.iter().map(|f| claim.truth(f)).collect(),
             };
         }
         let kind = Kind::ALL[index - STATEMENTS.len() - CLAIMS.len()];
