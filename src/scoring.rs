@@ -77,7 +77,21 @@ pub struct Score {
     pub max: Option<f64>,
     /// The cosine of image and condition, before `logit_scale`.
     pub similarity: f64,
+    /// The operating point: the probability from which the condition counts as present. Only where each condition is decided on by
+    /// itself, and labelled images told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
 }
+
+impl Score {
+    /// Whether the condition counts as present, if it is decided on by itself.
+    pub fn is_present(&self) -> bool {
+        self.probability >= self.threshold.unwrap_or(DEFAULT_THRESHOLD)
+    }
+}
+
+/// The operating point of a condition without labelled images.
+const DEFAULT_THRESHOLD: f64 = 0.5;
 
 /// How certain a verdict is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,7 +19,7 @@ use super::urgency::UrgencyLevel;
 use crate::library::{NOTICE, Record};
 use crate::media::FileFormat;
 use crate::scoring::calibration::COVERAGE;
-use crate::scoring::{Decision, Mode, Verdict};
+use crate::scoring::{Decision, Mode, Score, Verdict};
 use groups::tally;
 
 /// A line of the result panel. All text is safe to show and fits the width asked for, except that of facts.
@@ -394,8 +394,40 @@ impl ResultPanel<'_> {
         if !rejected {
             lines.extend(answers(verdict).map(|words| Detail::Fact("answer", words)));
             lines.extend(self.bars(record));
+            let present = operating_points(verdict);
+            lines.extend(
+                present
+                    .iter()
+                    .flat_map(|words| wrapped(words, width, Detail::Aside)),
+            );
         }
         lines
+    }
+}
+
+/// Which conditions reach their operating points, where labelled images told these.
+fn operating_points(verdict: &Verdict) -> Option<String> {
+    let known = verdict.scores.iter().filter_map(|score| {
+        let point = whole_percent(score.threshold?);
+        Some((
+            score,
+            format!("{} (from {point})", text::safe_str(&score.condition)),
+        ))
+    });
+    let (present, absent): (Vec<_>, Vec<_>) = known.partition(|(score, _)| score.is_present());
+    let list = |all: Vec<(&Score, String)>| {
+        let names: Vec<String> = all.into_iter().map(|(_, words)| words).collect();
+        names.join(", ")
+    };
+    match (present.is_empty(), absent.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(format!("Below the operating point: {}", list(absent))),
+        (false, true) => Some(format!("Present: {}", list(present))),
+        (false, false) => Some(format!(
+            "Present: {}; absent: {}",
+            list(present),
+            list(absent)
+        )),
     }
 }
 

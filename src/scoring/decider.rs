@@ -1,11 +1,8 @@
 //! From probabilities to a verdict.
 
 use super::calibration::Calibration;
-use super::{Decision, Mode, Score, Verdict};
+use super::{DEFAULT_THRESHOLD, Decision, Mode, Score, Verdict};
 use crate::prompts::PromptSet;
-
-/// The probability from which a condition is there that is decided on by itself, unless calibrated.
-const THRESHOLD: f64 = 0.5;
 
 /// The scores of one condition.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -25,8 +22,8 @@ struct DecidedCondition {
     description: String,
     normal: bool,
     other: bool,
-    /// The probability from which it is there, if each is decided on by itself.
-    threshold: f64,
+    /// See [`Score::threshold`].
+    threshold: Option<f64>,
 }
 
 /// Turns the scores of a prompt set's conditions into verdicts. It needs no model.
@@ -47,7 +44,7 @@ impl Decider {
             description: condition.description.clone(),
             normal: condition.normal,
             other: condition.other,
-            threshold: THRESHOLD,
+            threshold: None,
         });
         Self {
             conditions: conditions.collect(),
@@ -65,9 +62,10 @@ impl Decider {
             self.min_probability = single.confident_from.unwrap_or(f64::INFINITY);
             self.min_margin = 0.0;
         }
-        for condition in &mut self.conditions {
-            if let Some(own) = calibration.condition(&condition.name) {
-                condition.threshold = own.threshold;
+        if self.mode == Mode::Multi {
+            for condition in &mut self.conditions {
+                let own = calibration.condition(&condition.name);
+                condition.threshold = own.map(|own| own.threshold);
             }
         }
         self
@@ -142,6 +140,7 @@ impl Decider {
                 probability: row.probability,
                 max: row.max,
                 similarity: row.similarity,
+                threshold: condition.threshold,
             })
             .collect();
         scores.sort_by(|a, b| b.probability.total_cmp(&a.probability));
@@ -183,7 +182,8 @@ impl Decider {
     fn winner(&self, probabilities: &[f64]) -> usize {
         let is_found = |index: usize| {
             let condition = &self.conditions[index];
-            !condition.normal && probabilities[index] >= condition.threshold
+            let threshold = condition.threshold.unwrap_or(DEFAULT_THRESHOLD);
+            !condition.normal && probabilities[index] >= threshold
         };
         let highest = |found_only: bool| {
             (0..self.conditions.len())

@@ -2,6 +2,7 @@ use std::convert::Infallible;
 
 use proptest::prelude::*;
 
+use super::calibration::ConditionCalibration;
 use super::*;
 
 const SET: &str = r#"
@@ -99,6 +100,43 @@ fn multi_mode_scores_each_condition_independently() {
         "well",
         "nothing abnormal reaches one half"
     );
+}
+
+#[test]
+fn labelled_images_move_the_operating_point_of_a_condition() {
+    let calibration = Calibration {
+        model: "m".to_owned(),
+        model_digest: "blake3:1".to_owned(),
+        prompts: "t".to_owned(),
+        prompts_digest: "blake3:2".to_owned(),
+        mode: Mode::Multi,
+        at: String::new(),
+        images: 40,
+        error_before: 0.1,
+        error_after: 0.1,
+        single: None,
+        conditions: vec![ConditionCalibration {
+            condition: "haze".to_owned(),
+            slope: 1.0,
+            offset: 0.0,
+            threshold: 0.97,
+            positives: 12,
+        }],
+    };
+    // Both haze and mass have 0.944.
+    let verdict = scorer(Mode::Multi, 2.0).verdict(&at(45.0));
+    let present = |verdict: &Verdict| {
+        let scores = verdict.scores.iter().filter(|score| score.is_present());
+        scores
+            .map(|score| score.condition.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(present(&verdict), ["haze", "mass"]);
+    assert!(verdict.scores.iter().all(|score| score.threshold.is_none()));
+    let calibrated = scorer(Mode::Multi, 2.0).calibrated(Some(calibration));
+    let verdict = calibrated.verdict(&at(45.0));
+    assert_eq!(present(&verdict), ["mass"]);
+    assert_eq!(verdict.label, "mass");
 }
 
 #[test]

@@ -232,6 +232,29 @@ fn where_several_conditions_may_apply_digits_choose_and_the_leader_decides() {
 }
 
 #[test]
+fn what_reaches_its_operating_point_is_accepted_and_named_and_nothing_else() {
+    let mut records = five();
+    records.truncate(1);
+    let record = &mut records[0];
+    record.mode = Mode::Multi;
+    // Of labels: one condition counts from a fifth, another not before nine tenths.
+    for (score, threshold) in record.verdict.scores.iter_mut().zip([0.2, 0.9]) {
+        (score.probability, score.threshold) = (0.5, Some(threshold));
+    }
+    record.verdict.scores.truncate(2);
+    let [present, absent] = [0, 1].map(|at| records[0].verdict.scores[at].condition.clone());
+    let mut program = begin(records, false);
+    let screen = program.screen(110, 40).replace('\n', " ");
+    assert!(screen.contains("Present:"), "{screen}");
+    assert!(
+        screen.contains(&format!("{present} (from 20%)")),
+        "{screen}"
+    );
+    assert!(screen.contains(&format!("absent: {absent}")), "{screen}");
+    assert_eq!(decides(&mut program, ",,"), said("a", &[&present]));
+}
+
+#[test]
 fn a_review_that_cannot_be_stored_is_taken_back_with_the_reason() {
     let mut program = begin(five(), false);
     let effects = program.press(",2");

@@ -546,6 +546,7 @@ fn score(condition: &str, probability: f64) -> Score {
         probability,
         max: None,
         similarity: probability / 3.0,
+        threshold: None,
     }
 }
 

@@ -201,6 +201,7 @@ fn recalled(root: &Path, n: usize) -> RecalledFile {
         probability,
         max: None,
         similarity: 0.2,
+        threshold: None,
     };
     let label = ["pneumonia", "normal"][usize::from(share < 0.5)];
     let record = Record {

@@ -11,9 +11,6 @@ use crate::app::text;
 use crate::library::{Record, Review, ReviewChanges};
 use crate::scoring::{Decision, Mode};
 
-/// The least probability of a condition that is claimed where several may apply.
-const CLAIMED: f64 = 0.5;
-
 /// What reviewers say about an image under one prompt set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageReviews {
@@ -83,7 +80,7 @@ pub fn claim(record: &Record) -> Option<Vec<&str>> {
         Mode::Single => vec![&verdict.label],
         Mode::Multi => {
             let scores = verdict.scores.iter();
-            let claimed = scores.filter(|score| score.probability >= CLAIMED);
+            let claimed = scores.filter(|score| score.is_present());
             claimed.map(|score| score.condition.as_str()).collect()
         }
     })

@@ -10,6 +10,7 @@ pub(crate) fn record(decision: Decision) -> Record {
         probability,
         max: None,
         similarity: 0.25,
+        threshold: None,
     };
     Record {
         path: "in/a.dcm".into(),

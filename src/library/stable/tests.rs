@@ -50,6 +50,7 @@ fn with_scores(mut record: Record, scores: &[(&str, f64)]) -> Record {
         probability,
         max: None,
         similarity: probability / 2.0,
+        threshold: None,
     };
     record.verdict.scores = scores.iter().map(score).collect();
     record
