@@ -354,7 +354,7 @@ fn occlusion_agrees_with_the_decomposition_about_a_tumor() {
     let tumors = samples
         .iter()
         .filter(|sample| sample.condition == "tumor")
-        .take(8);
+        .take(16);
     let mut hits = 0;
     for sample in tumors {
         let map = occlusion_map(&mut model, &sample.image, &directions["tumor"]).unwrap();
@@ -362,5 +362,6 @@ fn occlusion_agrees_with_the_decomposition_about_a_tumor() {
         let (x, y) = summit(&map);
         hits += u32::from(sample.is_hit(x, y, 0.5 / map.columns as f64));
     }
-    assert!(hits >= 6, "{hits} of 8");
+    println!("occlusion: {hits} of 16");
+    assert!(hits >= 12, "{hits} of 16");
 }

@@ -41,7 +41,8 @@ pub struct MapRequest {
 /// A request whose image has been decoded.
 pub(super) struct PreparedMap {
     request: MapRequest,
-    image: Result<(PreparedImage, SeenArea), String>,
+    image: PreparedImage,
+    seen: SeenArea,
 }
 
 /// A deletion check under way.
@@ -63,11 +64,21 @@ pub(super) fn prepare(shared: &Arc<EngineShared>, request: MapRequest) {
         .fetch_max(request.generation, Ordering::Relaxed);
     let (state, generation) = (Arc::clone(shared), request.generation);
     let begun = thread::Builder::new().name("map".into()).spawn(move || {
-        let image = match image_of(&state, &request) {
-            Some(image) => image,
-            None => return,
+        let Some(image) = image_of(&state, &request) else {
+            return;
         };
-        state.put_map(PreparedMap { request, image });
+        match image {
+            Ok((image, seen)) => state.put_map(PreparedMap {
+                request,
+                image,
+                seen,
+            }),
+            // Without a model there is no engine thread to answer.
+            Err(message) => (state.handler)(Event::Mapped {
+                generation,
+                outcome: Err(message),
+            }),
+        }
     });
     if let Err(error) = begun {
         let outcome = Err(format!("cannot start a thread: {error}"));
@@ -118,16 +129,20 @@ impl InferenceWorker<'_> {
     }
 
     fn make_map(&mut self, prepared: PreparedMap) {
-        let PreparedMap { request, image } = prepared;
+        let PreparedMap {
+            request,
+            image,
+            seen,
+        } = prepared;
         let generation = request.generation;
         let scorers = Arc::clone(&self.scorers);
         let encoder = self.encoder.as_mut();
-        let made = image.and_then(|(image, seen)| {
-            let direction = scorers.direction(&request.prompts_digest, &request.condition)?;
+        let direction = scorers.direction(&request.prompts_digest, &request.condition);
+        let made = direction.and_then(|direction| {
             let map = contained(|| map(encoder, &image, &direction, request.method))?;
-            Ok((image, seen, direction, map))
+            Ok((direction, map))
         });
-        let outcome = made.map(|(image, seen, direction, map)| {
+        let outcome = made.map(|(direction, map)| {
             self.check = Some(PendingCheck {
                 generation,
                 direction,

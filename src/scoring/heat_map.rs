@@ -83,26 +83,45 @@ impl HeatMap {
         if self.values.is_empty() || self.values.len() != self.columns * self.rows {
             return 0.0;
         }
-        let axis = |share: f64, count: usize| {
-            let place = (share * count as f64 - 0.5).clamp(0.0, (count - 1) as f64);
-            let first = place.floor() as usize;
-            (
-                first,
-                (first + 1).min(count - 1),
-                (place - place.floor()) as f32,
-            )
+        between_cells(x, self.columns).of(&self.line(y))
+    }
+
+    /// The values of the columns at a height of the square.
+    fn line(&self, y: f64) -> Vec<f32> {
+        let rows = between_cells(y, self.rows);
+        let column = |column: usize| {
+            let value = |row: usize| self.values[row * self.columns + column];
+            value(rows.first) + (value(rows.second) - value(rows.first)) * rows.share
         };
-        let ((left, right, across), (top, bottom, down)) =
-            (axis(x, self.columns), axis(y, self.rows));
-        let row = |row: usize| {
-            let (a, b) = (
-                self.values[row * self.columns + left],
-                self.values[row * self.columns + right],
-            );
-            a + (b - a) * across
-        };
-        let (upper, lower) = (row(top), row(bottom));
-        upper + (lower - upper) * down
+        (0..self.columns).map(column).collect()
+    }
+}
+
+/// A place between the centres of two cells.
+#[derive(Clone, Copy)]
+struct BetweenCells {
+    first: usize,
+    second: usize,
+    /// The share of the second.
+    share: f32,
+}
+
+impl BetweenCells {
+    fn of(self, values: &[f32]) -> f32 {
+        let (first, second) = (values[self.first], values[self.second]);
+        first + (second - first) * self.share
+    }
+}
+
+/// The cells around a place, in shares of the length of `count` cells; nothing is extrapolated.
+fn between_cells(share: f64, count: usize) -> BetweenCells {
+    let last = count.saturating_sub(1);
+    let place = (share * count as f64 - 0.5).clamp(0.0, last as f64);
+    let first = place.floor() as usize;
+    BetweenCells {
+        first,
+        second: (first + 1).min(last),
+        share: (place - place.floor()) as f32,
     }
 }
 
@@ -129,24 +148,30 @@ pub struct PlacedMap {
 }
 
 impl PlacedMap {
-    /// Blends the map over RGB rows of `width` pixels, a part of the image whose first pixel is at `origin`.
+    /// Blends the map over RGB rows of `width` pixels, a part of the image whose first pixel is at `origin`. What the model does not
+    /// see stays as it is.
     pub fn blend_onto(&self, bytes: &mut [u8], width: usize, origin: (u32, u32)) {
-        let peak = self.map.peak();
+        let (peak, seen) = (self.map.peak(), &self.seen);
         if width == 0 || peak <= 0.0 {
             return;
         }
-        for (row, line) in bytes.chunks_exact_mut(width * 3).enumerate() {
-            let y = (f64::from(origin.1) + row as f64 + 0.5 - self.seen.y) / self.seen.height;
-            if !(0.0..=1.0).contains(&y) {
+        let is_seen = |share: &f64| (0.0..=1.0).contains(share);
+        let share = |first: u32, at: usize, from: f64, length: f64| {
+            (f64::from(first) + at as f64 + 0.5 - from) / length
+        };
+        let columns: Vec<Option<BetweenCells>> = (0..width)
+            .map(|column| share(origin.0, column, seen.x, seen.width))
+            .map(|x| is_seen(&x).then(|| between_cells(x, self.map.columns)))
+            .collect();
+        for (row, pixels) in bytes.chunks_exact_mut(width * 3).enumerate() {
+            let y = share(origin.1, row, seen.y, seen.height);
+            if !is_seen(&y) {
                 continue;
             }
-            for (column, pixel) in line.chunks_exact_mut(3).enumerate() {
-                let x = f64::from(origin.0) + column as f64 + 0.5;
-                let x = (x - self.seen.x) / self.seen.width;
-                if (0.0..=1.0).contains(&x) {
-                    let mixed =
-                        tint::blend([pixel[0], pixel[1], pixel[2]], self.map.at(x, y) / peak);
-                    pixel.copy_from_slice(&mixed);
+            let line = self.map.line(y);
+            for (pixel, place) in pixels.as_chunks_mut::<3>().0.iter_mut().zip(&columns) {
+                if let Some(place) = place {
+                    *pixel = tint::blend(*pixel, place.of(&line) / peak);
                 }
             }
         }

@@ -115,10 +115,8 @@ fn a_heat_map_is_checked_and_drawn_over_the_image() {
     let number = |value: &Value| value.as_f64().expect("a number");
     assert!(number(&map["deletion"]["deleted"]) < number(&map["deletion"]["random"][0]));
     let values = map["values"].as_array().expect("values");
-    assert_eq!(
-        values.len() as f64,
-        number(&map["grid"][0]) * number(&map["grid"][1])
-    );
+    let cells = |side: usize| map["grid"][side].as_u64().expect("a number") as usize;
+    assert_eq!(values.len(), cells(0) * cells(1));
     let sum: f64 = values.iter().map(number).sum();
     assert!((sum + number(&map["rest"]) - number(&map["score"])).abs() < 1e-3);
     // Below the image there is a legend, and over it there is colour.

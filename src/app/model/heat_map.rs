@@ -6,6 +6,7 @@ use crate::app::heat_map::MapSubject;
 use crate::app::keys::Action;
 use crate::app::msg::Severity;
 use crate::app::results::FileState;
+use crate::app::status::EngineState;
 use crate::app::text;
 use crate::library::Record;
 use crate::scoring::{Decision, Verdict};
@@ -75,6 +76,9 @@ impl Model {
         }
         if self.results.is_blind() {
             return Some(Err("hidden while you review blind"));
+        }
+        if !matches!(self.engine, EngineState::Ready { .. }) {
+            return Some(Err("there is no model yet"));
         }
         if self.viewer.is_reformatting() || self.viewer.is_assembled() {
             return Some(Err("only of single frames"));

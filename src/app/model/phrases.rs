@@ -5,6 +5,7 @@ use crate::app::effect::Effect;
 use crate::app::msg::Severity;
 use crate::app::popup::{PhraseTable, Popup};
 use crate::app::results::FileState;
+use crate::app::status::EngineState;
 use crate::engine::explanation::{ExplanationRequest, PhraseExplanation};
 use crate::library::Record;
 use crate::scoring::Decision;
@@ -43,6 +44,10 @@ impl Model {
         let Some(embedding) = record.embedding.clone() else {
             return Vec::new();
         };
+        if !matches!(self.engine, EngineState::Ready { .. }) {
+            self.say(Severity::Info, "there is no model to explain with yet");
+            return Vec::new();
+        }
         let same_model = |other: &&Record| other.model_digest == record.model_digest;
         let rows = self.folder().visible_entries();
         let others = rows.filter_map(|row| match self.results.get(&row.path)? {

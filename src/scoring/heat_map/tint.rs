@@ -8,7 +8,7 @@ pub const LOWERS: [u8; 3] = [38, 134, 210];
 /// Opacity at the peak of a map.
 const MAX_OPACITY: f32 = 0.62;
 /// Shares of the peak below which nothing is drawn: the image should be seen.
-const MIN_SHARE: f32 = 0.08;
+const MIN_SHARE: f32 = 0.1;
 
 /// A pixel with a share of a map's peak (−1 to 1) blended over it.
 pub fn blend(pixel: [u8; 3], share: f32) -> [u8; 3] {
@@ -17,7 +17,7 @@ pub fn blend(pixel: [u8; 3], share: f32) -> [u8; 3] {
         return pixel;
     }
     let hue = if share > 0.0 { RAISES } else { LOWERS };
-    let opacity = MAX_OPACITY * strength.sqrt();
+    let opacity = MAX_OPACITY * strength;
     let mix = |at: usize| {
         let (from, to) = (f32::from(pixel[at]), f32::from(hue[at]));
         (from + (to - from) * opacity).round() as u8
