@@ -46,8 +46,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
             (Action::ResetView, "reset view"),
             (Action::Whole, "full screen"),
             (Action::Overlays, "annotations, overlays"),
-            (Action::HeatMap, "heat map of the score"),
-            (Action::HeatMapNext, "heat map: next condition"),
+            (Action::HeatMap, "heat map, the next one"),
             (Action::Related, "related objects"),
             (Action::Probe, "pixel value (probe)"),
             (Action::Ruler, "measure a distance"),
@@ -164,13 +163,14 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
 ];
 
 /// Actions that share a line of the help with another.
-const SAME_LINE: [(Action, &[Action]); 11] = [
+const SAME_LINE: [(Action, &[Action]); 12] = [
     (Action::ZoomIn, &[Action::ZoomOut]),
     (
         Action::PanLeft,
         &[Action::PanRight, Action::PanUp, Action::PanDown],
     ),
     (Action::RotateRight, &[Action::RotateLeft]),
+    (Action::HeatMap, &[Action::HeatMapNext]),
     (Action::Window1, &PRESETS),
     (Action::LevelDown, &[Action::LevelUp]),
     (Action::LevelDownCoarse, &[Action::LevelUpCoarse]),
