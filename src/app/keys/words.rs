@@ -96,7 +96,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
             (Action::Mark, "mark or unmark"),
             (Action::MarkRange, "mark up to here"),
             (Action::ClassifyMarked, "marked files"),
-            (Action::Why, "why it failed; phrases"),
+            (Action::Why, "failure, or phrases"),
             (Action::Watch, "watch on or off"),
             (Action::PromptSet, "prompt set"),
             (Action::Model, "model"),
