@@ -19,6 +19,7 @@ pub(crate) mod filter;
 mod folder_state;
 pub(crate) mod grid;
 mod group_path;
+mod heat_map;
 pub mod keys;
 pub(crate) mod line;
 pub mod measurement;

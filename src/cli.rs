@@ -15,6 +15,7 @@ use crate::encoder::{Fit, Precision};
 use crate::engine::FrameSelection;
 use crate::library::export::ResultFormat;
 use crate::scoring::Mode;
+use crate::scoring::heat_map::MapChoice;
 pub use export::{ExportArgs, ExportFormat, ExportSubject, ReportScope};
 pub use help::{command, suggestion};
 pub use search::SearchArgs;
@@ -394,6 +395,15 @@ pub struct ExplainArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Write the image with a heat map over it to this file
+    #[arg(long, value_name = "OUT.png")]
+    pub render: Option<PathBuf>,
+    /// Condition of the heat map; the label unless given
+    #[arg(long, value_name = "NAME")]
+    pub condition: Option<String>,
+    /// How to make the heat map: `attention` is the model's own decomposition, `occlusion` blurs regions
+    #[arg(long, value_enum, value_name = "METHOD")]
+    pub method: Option<MapChoice>,
 }
 
 /// `inspect`

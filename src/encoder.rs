@@ -3,6 +3,7 @@
 //! No tensor leaves it: callers see [`PreparedImage`], `Vec<f32>` and [`EncoderError`].
 
 mod archive;
+mod attribution;
 mod block_names;
 pub mod builtin;
 pub mod catalog;
@@ -13,6 +14,7 @@ mod cuda;
 pub mod hub;
 mod layers;
 mod layout;
+mod occlusion;
 pub mod open_clip;
 mod pickle;
 mod preprocess;
@@ -35,6 +37,7 @@ mod weights;
 
 pub use builtin::BuiltinFacts;
 pub use layout::CheckpointLayout;
+pub use occlusion::{Masker, occlusion_map, scores_along};
 pub use preprocess::{Fit, PreparedImage, Preprocess};
 pub use reference::{ReferenceRecord, ReferenceRecords};
 pub use similarity::similarities;
@@ -48,6 +51,8 @@ pub use weights::Weights;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use crate::scoring::heat_map::HeatMap;
 
 /// Why a model cannot be used. Each message names the file or tensor, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
@@ -230,6 +235,18 @@ pub trait Encoder {
     fn transfer(&mut self, batch: &[PreparedImage]) -> Result<(), EncoderError> {
         let _ = batch;
         Ok(())
+    }
+
+    /// What regions of an image contribute to its score along each direction: the product of `logit_scale`, the image's unit
+    /// embedding and the direction, which need not be a unit vector. Takes one forward pass, and for convolutions a backward one.
+    /// `None`: this model has no such maps, and [`occlusion_map`] is the way.
+    fn attribution(
+        &mut self,
+        image: &PreparedImage,
+        directions: &[Vec<f32>],
+    ) -> Result<Option<Vec<HeatMap>>, EncoderError> {
+        let _ = (image, directions);
+        Ok(None)
     }
 
     /// Unit embeddings of texts, in their order.

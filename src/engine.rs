@@ -4,12 +4,16 @@
 //! ```text
 //! submit ─► jobs (2 lanes) ─► pool: decode, preprocess ─► prepared (2 lanes) ─► engine thread: encode, score ─► Event
 //! compare ─► engine thread, between two passes: encode texts, compare ─► Event
+//! explain ─► engine thread, between two passes: encode texts, explain ─► Event
+//! map ─► a thread: decode, preprocess ─► engine thread, between two passes: heat map, then its check ─► Event
 //! rescore, recall ─► scoring thread: score embeddings that are in memory or in the library ─► Event
 //! ```
 //!
 //! [`crate::jobs`] decides what is submitted, and how much at a time.
 
+pub mod explanation;
 mod lanes;
+mod maps;
 mod outcomes;
 pub mod phrases;
 mod pool;
@@ -21,7 +25,7 @@ mod similar;
 mod worker;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -34,8 +38,12 @@ use crate::library::{Library, Outcome};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use crate::scoring::calibration::Calibrations;
+use crate::scoring::heat_map::PlacedMap;
+use crate::scoring::heat_map::deletion::DeletionCheck;
+use explanation::{ExplanationRequest, PhraseExplanation};
 use lanes::Lanes;
 pub use lanes::{Closed, Lane};
+pub use maps::MapRequest;
 pub use pool::StoredFile;
 pub(crate) use pool::{Decoding, decode_frame, preprocess_frame};
 use rescore::ScoringRequest;
@@ -187,6 +195,27 @@ pub enum Event {
         /// The similarities, or why there are none.
         outcome: Result<Similarities, String>,
     },
+    /// The result of [`Engine::explain`].
+    Explained {
+        /// The number of the request.
+        generation: u64,
+        /// What the phrases contribute, or why that cannot be said.
+        outcome: Result<PhraseExplanation, String>,
+    },
+    /// The result of [`Engine::map`]. Its deletion check follows in [`Event::MapChecked`].
+    Mapped {
+        /// The number of the request.
+        generation: u64,
+        /// The map, or why there is none.
+        outcome: Result<Arc<PlacedMap>, String>,
+    },
+    /// The deletion check of a map, which shows whether to believe it.
+    MapChecked {
+        /// The number of the request.
+        generation: u64,
+        /// The check, or why it failed.
+        outcome: Result<DeletionCheck, String>,
+    },
     /// The throughput, sent after each batch.
     Rate {
         /// Images per second through the model, as a running mean.
@@ -229,6 +258,9 @@ impl Engine {
             scorers: RwLock::default(),
             next_prompts: Mutex::default(),
             next_comparison: Mutex::default(),
+            next_explanation: Mutex::default(),
+            next_map: Mutex::default(),
+            latest_map: AtomicU64::new(0),
         });
         let (alive, ended) = bounded::<()>(0);
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
@@ -331,6 +363,18 @@ impl Engine {
     /// call supersedes one that has not begun.
     pub fn compare(&self, request: SimilarityRequest) {
         self.shared.request_comparison(request);
+    }
+
+    /// Explains the scores of an image by its phrases, between two forward passes. Answered by [`Event::Explained`], once the model is
+    /// open. A later call supersedes one that has not begun.
+    pub fn explain(&self, request: ExplanationRequest) {
+        self.shared.request_explanation(request);
+    }
+
+    /// Makes a heat map, between two forward passes. Answered by [`Event::Mapped`] and then by [`Event::MapChecked`], once the model
+    /// is open. A later call supersedes an unfinished one, which may then go unanswered; its generation must be higher.
+    pub fn map(&self, request: MapRequest) {
+        maps::prepare(&self.shared, request);
     }
 
     fn score(&self, request: ScoringRequest) {

@@ -321,6 +321,8 @@ impl Services {
             }
             Effect::Export { file, results } => self.export(file, results),
             Effect::Compare(request) => self.engine.compare(request),
+            Effect::Explain(request) => self.engine.explain(request),
+            Effect::HeatMap(request) => self.engine.map(request),
             Effect::OpenWith {
                 program,
                 path,

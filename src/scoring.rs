@@ -8,6 +8,7 @@ pub mod agreement;
 pub mod calibration;
 mod decider;
 pub mod explanation;
+pub mod heat_map;
 pub mod known;
 pub mod metrics;
 
@@ -242,6 +243,29 @@ impl Scorer {
     /// Whether the probabilities are calibrated.
     pub fn is_calibrated(&self) -> bool {
         self.calibration.is_some()
+    }
+
+    /// The direction along which a condition scores against its alternative: its texts' less those of its absence, or where it has
+    /// none less the mean of the other conditions. Not a unit vector. `None` for a condition that is not told by texts.
+    pub fn direction(&self, condition: usize) -> Option<Vec<f32>> {
+        let told = |at: &usize| self.other.as_ref().is_none_or(|(other, _)| other != at);
+        let own = Some(condition).filter(told);
+        let own = own.and_then(|at| self.conditions.get(at))?;
+        let others: Vec<&Vec<f32>> = match &own.absent {
+            Some(absent) => vec![absent],
+            None => (0..self.conditions.len())
+                .filter(|at| *at != condition && told(at))
+                .map(|at| &self.conditions[at].present)
+                .collect(),
+        };
+        let share = 1.0 / others.len().max(1) as f32;
+        let mut direction = own.present.clone();
+        for other in others {
+            for (own, other) in direction.iter_mut().zip(other) {
+                *own -= share * other;
+            }
+        }
+        Some(direction)
     }
 
     /// Scores an image by its unit embedding.

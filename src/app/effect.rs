@@ -8,7 +8,8 @@ use super::folder_state::FolderState;
 use super::measurement::{Measurement, MeasurementId};
 use super::places::PlaceChange;
 use super::preview::PreviewKey;
-use crate::engine::{ClassifiedFile, SimilarityRequest};
+use crate::engine::explanation::ExplanationRequest;
+use crate::engine::{ClassifiedFile, MapRequest, SimilarityRequest};
 use crate::exec::CommandLine;
 use crate::jobs::JobCommand;
 use crate::library::{Record, Review, ReviewRequest};
@@ -126,6 +127,11 @@ pub enum Effect {
     /// Compare images with a query. Answered by `Event::Compared` of the engine in use; a later request may supersede an
     /// unfinished one.
     Compare(SimilarityRequest),
+    /// Say what phrases contribute to the scores of an image. Answered by `Event::Explained` of the engine in use.
+    Explain(ExplanationRequest),
+    /// Make the heat map of an image. Answered by `Event::Mapped` and `Event::MapChecked` of the engine in use; a later request
+    /// supersedes an unfinished one.
+    HeatMap(MapRequest),
     /// Write results to a new file; its extension decides the format. Answered by [`super::Msg::Report`]s: of progress, and of how
     /// it ended.
     Export {

@@ -123,6 +123,8 @@ pub enum Action {
     ResetView,
     Whole,
     Overlays,
+    HeatMap,
+    HeatMapNext,
     Related,
     Probe,
     Ruler,

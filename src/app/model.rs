@@ -5,10 +5,12 @@ mod classify;
 mod engine;
 mod files;
 mod follow;
+mod heat_map;
 mod input;
 mod library;
 mod mouse;
 mod open_with;
+mod phrases;
 mod places;
 mod review;
 mod similar;
@@ -33,6 +35,7 @@ use super::environment::Environment;
 use super::failures;
 use super::folder_state::{FolderState, ScreenLayout};
 use super::grid::Grid;
+use super::heat_map::HeatMaps;
 use super::keys::{Action, Keymap};
 use super::line::Line;
 use super::mode::Mode;
@@ -65,6 +68,7 @@ use crate::scoring;
 use crate::view::panels::Panels;
 use files::PendingScan;
 use mouse::Mouse;
+use phrases::PendingPhrases;
 use similar::PendingQuery;
 
 /// Tick interval while the cursor comes to rest.
@@ -159,6 +163,9 @@ pub struct Model {
     /// First line of the result panel on screen.
     result_scroll: usize,
     leader: Leader,
+    heat_maps: HeatMaps,
+    /// The image whose phrases are awaited.
+    phrases: Option<PendingPhrases>,
     /// Saved views and bookmarks.
     places: Places,
     transfers: Transfers,
@@ -212,6 +219,8 @@ impl Model {
             query: None,
             result_scroll: 0,
             leader: Leader::default(),
+            heat_maps: HeatMaps::default(),
+            phrases: None,
             places: Places::default(),
             transfers: Transfers::default(),
             last_program: String::new(),
@@ -266,7 +275,13 @@ impl Model {
     fn is_busy(&self) -> bool {
         let awaits_headers = self.studies.awaited_headers(self.folder()).is_some();
         let rescores = self.prompt_sets.rescoring().is_some();
-        if awaits_headers || rescores || self.query.is_some() || self.models.is_busy() {
+        if awaits_headers
+            || rescores
+            || self.query.is_some()
+            || self.models.is_busy()
+            || self.heat_maps.is_awaited()
+            || self.phrases.is_some()
+        {
             return true;
         }
         match self.engine {
@@ -435,6 +450,8 @@ impl Model {
             engine: &self.engine,
             leader: Some(&self.leader).filter(|leader| leader.awaits),
             conditions: self.review_conditions(),
+            map: self.heat_map_words(),
+            map_method: self.heat_maps.method(),
         };
         panel.lines(width)
     }
@@ -498,7 +515,11 @@ impl Model {
         preview: &Preview,
     ) -> Vec<String> {
         let mut facts = viewer.facts(key, preview);
-        if key.marks.overlays && std::ptr::eq(viewer, &raw const self.viewer) {
+        let is_own = std::ptr::eq(viewer, &raw const self.viewer);
+        if let Some(words) = self.heat_map_words().filter(|_| is_own) {
+            facts.insert(0, format!("map {words}"));
+        }
+        if key.marks.overlays && is_own {
             facts.extend(self.related.fact(&self.viewer, &self.env));
         }
         facts

@@ -2,6 +2,7 @@
 
 mod help;
 mod menu;
+mod phrases;
 mod picker;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use crate::library::Failure;
 use crate::media::{ErrorKind, FileContent};
 use crate::view::Area;
 pub(super) use menu::{MenuKind, Switch};
+pub use phrases::PhraseTable;
 pub(super) use picker::Choice;
 pub use picker::PickerKind;
 
@@ -47,6 +49,8 @@ pub(crate) enum Popup {
     },
     /// The value of a tag in full.
     Value(Box<TagValue>),
+    /// What phrases contribute to the scores of an image.
+    Phrases(PhraseTable),
 }
 
 /// The value of a tag; all of it safe to show.
@@ -144,6 +148,7 @@ impl Popup {
             Self::Explanation(_) => "Why it failed",
             Self::Menu { kind, .. } => kind.title(),
             Self::Value(_) => "Value",
+            Self::Phrases(_) => "What the score goes with",
             Self::Picker { kind, .. } => kind.title(),
         }
     }
@@ -160,6 +165,7 @@ impl Popup {
                 switches,
             } => kind.lines(*entry, switches),
             Self::Value(value) => value.lines(width),
+            Self::Phrases(table) => table.lines(width),
             Self::Picker { chosen, .. } => {
                 picker::lines(choices, *chosen, width, usize::from(content_rows(env.rows)))
             }
@@ -181,7 +187,9 @@ impl Popups {
     /// The mode of the popup that is open.
     pub(super) fn mode(&self) -> Option<Mode> {
         self.open.as_ref().map(|popup| match popup {
-            Popup::Help { .. } | Popup::Explanation(_) | Popup::Value(_) => Mode::Reading,
+            Popup::Help { .. } | Popup::Explanation(_) | Popup::Value(_) | Popup::Phrases(_) => {
+                Mode::Reading
+            }
             Popup::Menu { .. } => Mode::Menu,
             Popup::Picker { .. } => Mode::Picker,
         })
@@ -289,7 +297,7 @@ impl Popups {
                 let closes = matches!(
                     (action, &popup),
                     (Action::Help, Popup::Help { .. })
-                        | (Action::Why, Popup::Explanation(_))
+                        | (Action::Why, Popup::Explanation(_) | Popup::Phrases(_))
                         | (Action::Enter | Action::Leave, Popup::Value(_))
                 );
                 let lines = popup.lines(env, None).len();

@@ -13,6 +13,7 @@ use crate::media::{
     Caption, FrameOrder, Geometry, Histogram, ImageInfo, Legend, Letters, MediaError, NamedWindow,
     TargetFrame, Voi, Window,
 };
+use crate::scoring::heat_map::PlacedMap;
 use crate::view::placement::Aim;
 
 /// The quality of an encoded image.
@@ -51,6 +52,8 @@ pub struct Decorations {
     pub lines: Arc<[[[f64; 2]; 2]]>,
     /// Figures drawn over it, whose measures are wanted.
     pub figures: Arc<[MarkedFigure]>,
+    /// The heat map blended over it.
+    pub heat_map: Option<Arc<PlacedMap>>,
 }
 
 /// A plane across the images of a stack.

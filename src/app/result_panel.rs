@@ -90,6 +90,10 @@ pub(crate) struct ResultPanel<'a> {
     pub leader: Option<&'a Leader>,
     /// The conditions in the order of their digits, if those are shown.
     pub conditions: Vec<String>,
+    /// What is said of the heat map over the image, safe to show.
+    pub map: Option<String>,
+    /// How it was made.
+    pub map_method: Option<&'static str>,
 }
 
 impl ResultPanel<'_> {
@@ -262,6 +266,11 @@ impl ResultPanel<'_> {
         }
         // Below the headline, where they are seen on a small screen, too.
         lines.splice(1..1, self.review_details(path));
+        if let Some(words) = &self.map {
+            lines.extend(wrapped(&format!("map: {words}"), width, Detail::Text));
+            let method = self.map_method.map(|method| format!("by {method}"));
+            lines.extend(method.map(Detail::Aside));
+        }
         lines.extend(facts(record));
         lines
     }

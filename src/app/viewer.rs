@@ -24,6 +24,7 @@ use super::preview::{
     VolumeProgress,
 };
 use crate::media::{ImageInfo, TargetFrame};
+use crate::scoring::heat_map::PlacedMap;
 use crate::view::Area;
 use crate::view::placement::{self, ImageShape, InsetContent};
 use film::{Film, FrameInput};
@@ -92,6 +93,8 @@ pub(crate) struct Viewer {
     /// Chosen frames per second; `None` for the file's own rate.
     rate: Option<f64>,
     frame_input: Option<FrameInput>,
+    /// The heat map over the frame.
+    heat_map: Option<Arc<PlacedMap>>,
     stillness: Stillness,
     /// The wanted preview.
     wanted: Option<PreviewKey>,
@@ -116,6 +119,7 @@ impl Default for Viewer {
             film: None,
             rate: None,
             frame_input: None,
+            heat_map: None,
             stillness: Stillness::default(),
             wanted: None,
             shown: None,
@@ -404,6 +408,18 @@ impl Viewer {
         left
     }
 
+    /// Draws a heat map over the frame, or none.
+    pub(super) fn set_heat_map(&mut self, map: Option<Arc<PlacedMap>>) {
+        self.heat_map = map;
+    }
+
+    /// Whether the image is assembled from tiles.
+    pub(super) fn is_assembled(&self) -> bool {
+        self.image
+            .as_ref()
+            .is_some_and(|image| image.scene.is_assembled)
+    }
+
     /// The annotations of the image.
     fn marks(&self) -> Decorations {
         Decorations {
@@ -412,6 +428,7 @@ impl Viewer {
             cursor: self.pointer.as_ref().map(|pointer| pointer.at),
             lines: Arc::default(),
             figures: self.figures().into(),
+            heat_map: self.heat_map.clone(),
         }
     }
 
@@ -439,7 +456,7 @@ impl Viewer {
     }
 
     /// Index of the frame in the order of storage.
-    fn frame_number(&self) -> u32 {
+    pub(super) fn frame_number(&self) -> u32 {
         let image = self.image.as_ref();
         image.map_or(self.frame, |image| image.scene.order.number(self.frame))
     }

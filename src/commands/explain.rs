@@ -1,37 +1,31 @@
-//! `explain`: what the phrases of a prompt set contribute to the scores of an image, beside random words.
+//! `explain`: what the phrases of a prompt set contribute to the scores of an image, beside random words; and a heat map.
+
+mod heat_map;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rand::SeedableRng;
-use rand::seq::IndexedRandom;
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::progress::ProgressLine;
 use super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
-use super::{CommandSetup, Fault, exit, on_signals, print, shown};
+use super::{CommandSetup, Fault, exit, on_signals, output, print, shown};
 use crate::cli::ExplainArgs;
 use crate::encoder::{Encoder, EncoderError};
+use crate::engine::explanation::{EncodedSet, ExplainedScore, PhraseExplanation};
 use crate::engine::{self, Factory, FrameSelection, Lane, Settings, StoredFile};
 use crate::jobs::{End, Ended};
 use crate::library::{NOTICE, Outcome, Record};
 use crate::media::clean;
-use crate::prompts::{PromptSet, Prompts};
-use crate::scoring::explanation::{ConditionTexts, PhraseShare, explain, explain_placebo};
+use crate::prompts::Prompts;
 use crate::scoring::{Decision, Logits, Mode};
+use heat_map::{CheckedMap, MapReport};
 
-/// Words that say nothing of an image; a placebo is made of those that the model knows.
-const PLACEBO_WORDS: &str = "and very small large two several many old new typical example case view left right table river \
-    music window yellow morning letter garden bridge summer paper kitchen";
-/// Words of a placebo's phrase.
-const PLACEBO_LENGTH: usize = 3;
-/// Images that are compared at most, and at least.
+/// Images that are compared at most.
 const MAX_COMPARED: usize = 10_000;
-const MIN_COMPARED: usize = 10;
 /// Columns of the longest bar.
 const BAR: f64 = 16.0;
 
@@ -41,14 +35,7 @@ struct ModelTexts {
     /// The key of its embeddings in the library.
     embedding_key: String,
     /// By the digest of their set: the texts of each condition, and of its placebo.
-    sets: HashMap<String, Vec<ExplainedCondition>>,
-}
-
-/// A condition's phrases, and as many of random words.
-struct ExplainedCondition {
-    texts: ConditionTexts,
-    placebo: ConditionTexts,
-    placebo_phrases: Vec<String>,
+    sets: HashMap<String, EncodedSet>,
 }
 
 /// What is printed.
@@ -59,38 +46,21 @@ struct ExplanationReport<'a> {
     /// Images of the same folder that the percentiles refer to.
     compared: usize,
     conditions: Vec<ExplainedScore>,
-}
-
-#[derive(Serialize)]
-struct ExplainedScore {
-    condition: String,
-    probability: f64,
-    /// The sum of the contributions and, where the model has one, its bias.
-    logit: f64,
-    /// The logit less the mean over the phrases of the other conditions.
-    lead: f64,
-    phrases: Vec<ExplainedPhrase>,
-    placebo: Placebo,
-}
-
-#[derive(Serialize)]
-struct ExplainedPhrase {
-    phrase: String,
-    contribution: f64,
-    lead: f64,
-    /// Share of the compared images to which the phrase contributes less; `None` if too few are known.
-    percentile: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct Placebo {
-    phrases: Vec<String>,
-    logit: f64,
-    lead: f64,
+    /// The heat map, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    map: Option<MapReport>,
 }
 
 /// Explains a file; returns the exit code.
 pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
+    if let Some(out) = &arguments.render
+        && output::is_same_file(&arguments.file, out)
+    {
+        return Err(Fault::usage(format!(
+            "{}: the image would overwrite the file that it is rendered from",
+            shown(out)
+        )));
+    }
     let settings = Settings {
         prompts: setup.load_prompts_by_rules()?,
         mode: Mode::Single,
@@ -118,10 +88,10 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
         run.shutdown();
         return Ok(exit::INTERRUPTED);
     }
-    run.finish();
     let record = match asked.0 {
         Some(Ok(record)) => record,
         Some(Err(failure)) => {
+            run.finish();
             return Err(Fault {
                 code: exit::SOME_FAILED,
                 message: format!("{}: {}", shown(&arguments.file), failure.message),
@@ -129,6 +99,18 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
         }
         None => return Err(Fault::unusable("the file was not classified")),
     };
+    let map = match mapped(arguments, &mut run, &record) {
+        Ok(Mapped::Interrupted) => {
+            run.shutdown();
+            return Ok(exit::INTERRUPTED);
+        }
+        Ok(Mapped::Map(map)) => map,
+        Err(fault) => {
+            run.shutdown();
+            return Err(fault);
+        }
+    };
+    run.finish();
     let texts = opening.try_recv();
     let texts = texts.map_err(|_| Fault::unusable("the model's texts are missing"))?;
     let others = library.map_or_else(Vec::new, |library| {
@@ -144,14 +126,51 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
             .filter_map(|file| Some(file.embeddings.first()?.1.clone()))
             .collect()
     });
-    let report = explained(&record, &prompts, &texts, &others);
-    let report = report.ok_or_else(|| Fault::unusable("the result has no embedding"))?;
+    let report = explained(&record, &texts, &others);
+    let mut report = report.ok_or_else(|| Fault::unusable("the result has no embedding"))?;
+    report.map = map.as_ref().map(CheckedMap::report);
+    if let (Some(map), Some(out)) = (&map, &arguments.render) {
+        map.render(&arguments.file, &record, out)?;
+    }
     if arguments.json {
         print::json(&report)?;
     } else {
         print::lines(&table(&report))?;
     }
     Ok(exit::OK)
+}
+
+/// What came of asking for a heat map.
+enum Mapped {
+    /// The map; `None` if none was asked for.
+    Map(Option<CheckedMap>),
+    /// A signal.
+    Interrupted,
+}
+
+/// Makes the heat map that the arguments ask for.
+fn mapped(
+    arguments: &ExplainArgs,
+    run: &mut Run<'_, ()>,
+    record: &Record,
+) -> Result<Mapped, Fault> {
+    let (condition, method) = (arguments.condition.as_deref(), arguments.method);
+    if arguments.render.is_none() && condition.is_none() && method.is_none() {
+        return Ok(Mapped::Map(None));
+    }
+    let file = &arguments.file;
+    if record.verdict.decision == Decision::Rejected {
+        let reason = record.verdict.reason.as_deref().unwrap_or_default();
+        return Err(Fault {
+            code: exit::SOME_FAILED,
+            message: format!(
+                "{}: no heat map, as the image is rejected: {reason}",
+                shown(file)
+            ),
+        });
+    }
+    let map = heat_map::request(run, file, record, condition, method.unwrap_or_default())?;
+    Ok(map.map_or(Mapped::Interrupted, |map| Mapped::Map(Some(map))))
 }
 
 /// A channel with one file.
@@ -196,39 +215,9 @@ fn encoded(encoder: &mut dyn Encoder, prompts: &Prompts) -> Result<ModelTexts, E
         bias: card.logit_bias,
     };
     let embedding_key = engine::embedding_key(encoder, false);
-    let all: Vec<String> = PLACEBO_WORDS
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect();
-    let unknown = encoder.unknown_words(&all);
-    let mut words: Vec<&String> = all.iter().filter(|word| !unknown.contains(word)).collect();
-    if words.is_empty() {
-        words = all.iter().collect();
-    }
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
     let mut sets = HashMap::new();
     for set in prompts.sets() {
-        let mut conditions = Vec::with_capacity(set.conditions.len());
-        for condition in &set.conditions {
-            let phrase = || {
-                let chosen = words.choose_multiple(&mut rng, PLACEBO_LENGTH);
-                let chosen: Vec<&str> = chosen.map(|word| word.as_str()).collect();
-                chosen.join(" ")
-            };
-            let placebo_phrases: Vec<String> = std::iter::repeat_with(phrase)
-                .take(condition.phrases.len())
-                .collect();
-            let mut texts = |phrases: &[String]| {
-                let rows = encoder.encode_texts(&set.texts(phrases))?;
-                Ok::<_, EncoderError>(ConditionTexts::new(rows, phrases.len()))
-            };
-            conditions.push(ExplainedCondition {
-                texts: texts(&condition.phrases)?,
-                placebo: texts(&placebo_phrases)?,
-                placebo_phrases,
-            });
-        }
-        sets.insert(set.digest.clone(), conditions);
+        sets.insert(set.digest.clone(), EncodedSet::new(set, encoder)?);
     }
     Ok(ModelTexts {
         logits,
@@ -252,67 +241,20 @@ fn siblings(file: &Path) -> Vec<PathBuf> {
 
 fn explained<'a>(
     record: &'a Record,
-    prompts: &Prompts,
     model: &ModelTexts,
     others: &[std::sync::Arc<[f32]>],
 ) -> Option<ExplanationReport<'a>> {
     let embedding = record.embedding.as_deref()?;
-    let mut sets = prompts.sets().iter();
-    let set: &PromptSet = sets.find(|set| set.digest == record.prompts_digest)?;
-    let conditions = model.sets.get(&set.digest)?;
-    let texts: Vec<ConditionTexts> = conditions.iter().map(|c| c.texts.clone()).collect();
-    let (logits, bias) = (model.logits, model.logits.bias.unwrap_or(0.0));
-    let sum = |shares: &[PhraseShare], part: fn(&PhraseShare) -> f64| {
-        shares.iter().map(part).sum::<f64>()
-    };
-    let compared = if others.len() >= MIN_COMPARED {
-        others.len()
-    } else {
-        0
-    };
-    let all = explain(&texts, logits, embedding);
-    let scores = set.conditions.iter().zip(conditions).zip(all);
-    let conditions = scores.map(|((condition, explained), shares)| {
-        // Of each compared image, what each phrase contributes.
-        let elsewhere: Vec<Vec<f64>> = others[..compared]
-            .iter()
-            .map(|row| explained.texts.contributions(logits, row))
-            .collect();
-        let phrases = condition.phrases.iter().zip(&shares).enumerate();
-        let phrases = phrases.map(|(at, (phrase, share))| {
-            let lower = elsewhere
-                .iter()
-                .filter(|parts| parts[at] < share.contribution);
-            let percentile = (compared > 0).then(|| lower.count() as f64 / compared as f64);
-            ExplainedPhrase {
-                phrase: phrase.clone(),
-                contribution: share.contribution,
-                lead: share.lead,
-                percentile,
-            }
-        });
-        let placebo = explain_placebo(&texts, &explained.placebo, logits, embedding);
-        let mut scores = record.verdict.scores.iter();
-        let score = scores.find(|score| score.condition == condition.name);
-        ExplainedScore {
-            condition: condition.name.clone(),
-            probability: score.map_or(0.0, |score| score.probability),
-            logit: sum(&shares, |share| share.contribution) + bias,
-            lead: sum(&shares, |share| share.lead),
-            phrases: phrases.collect(),
-            placebo: Placebo {
-                phrases: explained.placebo_phrases.clone(),
-                logit: sum(&placebo, |share| share.contribution) + bias,
-                lead: sum(&placebo, |share| share.lead),
-            },
-        }
-    });
-    let mut conditions: Vec<ExplainedScore> = conditions.collect();
-    conditions.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    let set = model.sets.get(&record.prompts_digest)?;
+    let PhraseExplanation {
+        compared,
+        conditions,
+    } = set.explain(model.logits, &record.verdict.scores, embedding, others);
     Some(ExplanationReport {
         record,
         compared,
         conditions,
+        map: None,
     })
 }
 
@@ -377,6 +319,31 @@ fn table(report: &ExplanationReport) -> String {
             width = BAR as usize
         );
     }
+    if let Some(map) = &report.map {
+        let _ = writeln!(out, "\n{}", map_words(map));
+    }
     let _ = writeln!(out, "\n{NOTICE}");
     out
+}
+
+/// What is said of a heat map.
+fn map_words(map: &MapReport) -> String {
+    let check = &map.deletion;
+    let measured = format!(
+        "score {:.2}; with its highest regions deleted {:.2}, with random ones {:.2}",
+        check.score,
+        check.deleted,
+        check.mean_random()
+    );
+    let name = clean(&map.condition);
+    let method = map.method.words();
+    match map.withheld {
+        None => format!(
+            "Heat map of {name} by {method}: it passed its deletion check ({measured}).\nIt shows what goes with the score, not why \
+             the image has it."
+        ),
+        Some(reason) => {
+            format!("Heat map of {name} by {method}: withheld, as {reason} ({measured}).")
+        }
+    }
 }

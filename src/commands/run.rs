@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 use super::progress::ProgressLine;
 use super::{Fault, print, sink};
 use crate::engine::phrases::is_about_set;
-use crate::engine::{Engine, Event, Factory, Lane, Settings};
+use crate::engine::{Engine, Event, Factory, Lane, MapRequest, Settings};
 use crate::jobs::{Ended, JobCommand, Jobs, Reason};
 use crate::library::Library;
 use crate::prompts::Prompts;
@@ -113,6 +113,11 @@ impl<'a, W> Run<'a, W> {
         &self.messages
     }
 
+    /// Asks the engine for a heat map.
+    pub(super) fn request_map(&self, request: MapRequest) {
+        self.engine.map(request);
+    }
+
     /// Whether the model is loaded.
     pub(super) fn is_ready(&self) -> bool {
         self.is_ready
@@ -174,6 +179,9 @@ impl<'a, W> Run<'a, W> {
             Event::Rescored { .. }
             | Event::Recalled { .. }
             | Event::Compared { .. }
+            | Event::Explained { .. }
+            | Event::Mapped { .. }
+            | Event::MapChecked { .. }
             | Event::Rate { .. } => {}
         }
         Ok(None)

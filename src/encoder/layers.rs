@@ -1,6 +1,6 @@
 //! The layers that transformers are made of: linear, layer norm, activation, MLP.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::transformer::TransformerConfig;
 use super::{EncoderError, Weights};
@@ -84,6 +84,17 @@ impl Linear {
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, EncoderError> {
         Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
     }
+
+    /// The bias, `[out]`, in f32.
+    pub(super) fn bias(&self) -> Result<Option<Tensor>, EncoderError> {
+        let bias = self.bias.as_ref();
+        Ok(bias.map(|bias| bias.f_to_kind(Kind::Float)).transpose()?)
+    }
+
+    /// The inputs along which the outputs grow in given directions: `[n, out]` → `[n, in]`, in f32.
+    pub(super) fn pulled_back(&self, directions: &Tensor) -> Result<Tensor, EncoderError> {
+        Ok(directions.f_matmul(&self.weight.f_to_kind(Kind::Float)?)?) // [n, in]
+    }
 }
 
 /// Layer normalisation over the last axis: weight and bias `[width]`.
@@ -110,6 +121,15 @@ impl LayerNorm {
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, EncoderError> {
         let width = self.weight.size();
         Ok(x.f_layer_norm(width, Some(&self.weight), Some(&self.bias), self.eps, false)?)
+    }
+
+    /// As [`Self::forward`], linear in `x`: the deviation that it divides by is held.
+    pub(super) fn forward_held(&self, x: &Tensor) -> Result<Tensor, EncoderError> {
+        let mean = x.f_mean_dim([-1_i64].as_slice(), true, x.kind())?; // […, 1]
+        let variance = x.f_detach()?.f_var_dim([-1_i64].as_slice(), false, true)?; // […, 1]
+        let deviation = variance.f_add_scalar(self.eps)?.f_sqrt()?; // […, 1]
+        let normed = x.f_sub(&mean)?.f_div(&deviation)?; // […, width]
+        Ok(normed.f_mul(&self.weight)?.f_add(&self.bias)?)
     }
 }
 
@@ -146,6 +166,31 @@ impl Activation {
             Self::Silu => x.f_silu()?,
             Self::Gelu => x.f_gelu("none")?,
             Self::GeluTanh => x.f_gelu("tanh")?,
+        })
+    }
+}
+
+impl Activation {
+    /// The factor by which [`Self::apply`] multiplies each element.
+    fn gate(self, x: &Tensor) -> Result<Tensor, EncoderError> {
+        Ok(match self {
+            Self::QuickGelu => x.f_mul_scalar(QUICK_GELU_FACTOR)?.f_sigmoid()?,
+            Self::Silu => x.f_sigmoid()?,
+            // Φ(x)
+            Self::Gelu => {
+                let erf = x.f_mul_scalar(std::f64::consts::FRAC_1_SQRT_2)?.f_erf()?;
+                erf.f_add_scalar(1.0)?.f_mul_scalar(0.5)?
+            }
+            // Hendrycks and Gimpel 2016: Φ(x) ≈ ½ (1 + tanh(√(2/π) (x + 0.044715 x³)))
+            Self::GeluTanh => {
+                let cubic = x
+                    .f_pow_tensor_scalar(3)?
+                    .f_mul_scalar(0.044_715)?
+                    .f_add(x)?;
+                let factor = (2.0 / std::f64::consts::PI).sqrt();
+                let tanh = cubic.f_mul_scalar(factor)?.f_tanh()?;
+                tanh.f_add_scalar(1.0)?.f_mul_scalar(0.5)?
+            }
         })
     }
 }
@@ -200,13 +245,49 @@ impl Mlp {
         let y = self.activation.apply(&self.up.forward(x)?)?; // [batch, tokens, hidden]
         self.down.forward(&y)
     }
+
+    /// As [`Self::forward`], linear in `x`: the gates of the nonlinearity are held.
+    pub(super) fn forward_held(&self, x: &Tensor) -> Result<Tensor, EncoderError> {
+        let up = self.up.forward(x)?; // [batch, tokens, hidden]
+        let gate = self.activation.gate(&up.f_detach()?)?; // [batch, tokens, hidden]
+        self.down.forward(&up.f_mul(&gate)?)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use tch::{Device, Kind};
+    use tch::Device;
 
     use super::*;
+
+    /// The value stays the same, and the function is linear: it equals its gradient times its input, and what it is at zero.
+    #[test]
+    fn held_layers_compute_the_same_value() {
+        tch::manual_seed(6);
+        let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
+        let x = random(&[2, 3, 8]);
+        for activation in [
+            Activation::QuickGelu,
+            Activation::Silu,
+            Activation::Gelu,
+            Activation::GeluTanh,
+        ] {
+            let mlp = Mlp {
+                up: Linear::from_parts(random(&[16, 8]), Some(random(&[16]))),
+                down: Linear::from_parts(random(&[8, 16]), Some(random(&[8]))),
+                activation,
+            };
+            let (plain, held) = (mlp.forward(&x).unwrap(), mlp.forward_held(&x).unwrap());
+            assert!(plain.allclose(&held, 1e-5, 1e-5, false), "{activation:?}");
+        }
+        let norm = LayerNorm {
+            weight: random(&[8]),
+            bias: random(&[8]),
+            eps: 1e-5,
+        };
+        let held = norm.forward_held(&x).unwrap();
+        assert!(norm.forward(&x).unwrap().allclose(&held, 1e-5, 1e-5, false));
+    }
 
     #[test]
     fn quick_gelu_gives_the_same_with_its_factors_folded_into_the_layers() {

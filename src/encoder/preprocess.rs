@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::EncoderError;
 use super::resample::{ResampleAxis, ResampleFilter, resample};
 use crate::media::{Picture, PixelRect, Pixels, Scale};
+use crate::scoring::heat_map::SeenArea;
 
 /// A preprocessed image: RGB bytes, `height × width × 3`, not yet normalised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreparedImage(Vec<u8>);
 
 impl PreparedImage {
-    #[cfg(test)]
+    /// `bytes` are `height × width × 3`.
     pub(super) fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
@@ -346,6 +347,25 @@ impl Preprocess {
         }
     }
 
+    /// The area of an image of that size, in its pixels, that becomes the model's square: a part of it where the fit crops, more than
+    /// it where the fit pads.
+    pub fn seen_area(&self, width: u32, height: u32) -> SeenArea {
+        let (w, h) = self.resized(width as usize, height as usize);
+        let side = |whole: u32, resized: usize, target: usize| {
+            let range = KeptRange::new(resized, target, self.centre);
+            let pixel = f64::from(whole) / resized as f64;
+            let first = range.kept.start as f64 - range.target_start as f64;
+            (first * pixel, target as f64 * pixel)
+        };
+        let ((x, width), (y, height)) = (side(width, w, self.width), side(height, h, self.height));
+        SeenArea {
+            x,
+            y,
+            width,
+            height,
+        }
+    }
+
     /// Resizes as Pillow does (antialiased, rounded to bytes between the passes), then crops or pads.
     pub fn apply(&self, picture: &Picture) -> Result<PreparedImage, EncoderError> {
         self.apply_scaled(picture, (picture.width, picture.height), 1)
@@ -458,6 +478,60 @@ mod tests {
         assert_eq!(even, [0, 0, 1, 2, 2, 2, 3, 4, 4]);
         let floor: Vec<usize> = (0..9).map(|n| CropRounding::Floor.start(n)).collect();
         assert_eq!(floor, [0, 0, 1, 1, 2, 2, 3, 3, 4]);
+    }
+
+    #[test]
+    fn the_seen_area_is_what_the_fit_keeps_and_pads() {
+        let area = |fit, width, height| {
+            let seen = Preprocess::open_ai(100)
+                .with_fit(Some(fit))
+                .seen_area(width, height);
+            [seen.x, seen.y, seen.width, seen.height].map(|side| side.round() as i64)
+        };
+        // 400 × 200 becomes 200 × 100, of which the middle is kept.
+        assert_eq!(area(Fit::Crop, 400, 200), [100, 0, 200, 200]);
+        assert_eq!(area(Fit::Crop, 200, 400), [0, 100, 200, 200]);
+        // 400 × 200 becomes 100 × 50, with 25 black rows above and below.
+        assert_eq!(area(Fit::Pad, 400, 200), [0, -100, 400, 400]);
+        assert_eq!(area(Fit::Squash, 400, 200), [0, 0, 400, 200]);
+    }
+
+    /// A dot in the image is in the model's square where the seen area says.
+    #[test]
+    fn a_dot_is_seen_where_the_area_says() {
+        let (width, height) = (300_u32, 180_u32);
+        for fit in [Fit::Crop, Fit::Pad, Fit::Squash] {
+            let preprocess = Preprocess::open_ai(60).with_fit(Some(fit));
+            let seen = preprocess.seen_area(width, height);
+            for (x, y) in [(150_u32, 90_u32), (110, 40), (205, 150)] {
+                let mut bytes = vec![0_u8; (width * height) as usize];
+                for (at, byte) in bytes.iter_mut().enumerate() {
+                    let (column, row) = (at as u32 % width, at as u32 / width);
+                    *byte = if column.abs_diff(x) < 6 && row.abs_diff(y) < 6 {
+                        255
+                    } else {
+                        0
+                    };
+                }
+                let picture = Picture {
+                    width,
+                    height,
+                    pixels: Pixels::Luma(bytes),
+                };
+                let prepared = preprocess.apply(&picture).unwrap();
+                let brightest = (0..60 * 60)
+                    .max_by_key(|at| prepared.bytes()[at * 3])
+                    .unwrap();
+                let close =
+                    |found: usize, place: f64| (found as f64 + 0.5 - place * 60.0).abs() < 3.0;
+                let across = (f64::from(x) + 0.5 - seen.x) / seen.width;
+                let down = (f64::from(y) + 0.5 - seen.y) / seen.height;
+                assert!(
+                    close(brightest % 60, across) && close(brightest / 60, down),
+                    "{fit:?} {x} {y}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -3,9 +3,14 @@
 
 use tch::{Kind, Tensor};
 
+use super::attribution::Contributions;
 use super::layers::Linear;
-use super::transformer::{AttentionMask, attend, check_heads, split_heads};
+use super::transformer::{AttentionMask, attend, attention_weights, check_heads, split_heads};
 use super::{EncoderError, Weights};
+use crate::scoring::heat_map::MapMethod;
+
+/// Feature maps that a heat map is made from.
+const ATTRIBUTED_STAGES: usize = 3;
 
 /// Ratio of a block's output channels to its inner ones.
 const EXPANSION: i64 = 4;
@@ -199,6 +204,45 @@ impl MeanAttention {
         ((rows - 1).max(0) as f64).sqrt().round() as i64
     }
 
+    /// The pooling of one image as a linear function of its cells, with the attention held: what an element of each cell adds along
+    /// `directions` `[n, output]`, `[n, cells, d]`; and what biases and positions add, `[n]`. In f32.
+    fn linearised(
+        &self,
+        states: &Tensor,
+        directions: &Tensor,
+    ) -> Result<(Tensor, Tensor), EncoderError> {
+        let x = states.f_add(&self.position_embedding)?; // [1, cells + 1, d]
+        let project = |layer: &Linear, x: &Tensor| split_heads(&layer.forward(x)?, self.heads);
+        let (q, k) = (
+            project(&self.query, &x.f_narrow(1, 0, 1)?)?,
+            project(&self.key, &x)?,
+        );
+        let weights = attention_weights(&q, &k)?.f_to_kind(Kind::Float)?; // [1, heads, 1, cells + 1]
+        let weights = weights.f_select(2, 0)?.f_select(0, 0)?; // [heads, cells + 1]
+        let along = self.out.pulled_back(directions)?; // [n, d]
+        let n = along.size()[0];
+        // Biases and positions come with the value of each token, whatever the image is.
+        let fixed = self.value.forward(&self.position_embedding)?; // [cells + 1, d]
+        let fixed = fixed.f_to_kind(Kind::Float)?;
+        let tokens = fixed.size()[0];
+        let fixed = fixed.f_view([tokens, self.heads, -1])?.f_transpose(0, 1)?; // [heads, cells + 1, d / heads]
+        let fixed = fixed.f_mul(&weights.f_unsqueeze(-1)?)?; // [heads, cells + 1, d / heads]
+        let fixed = fixed.f_sum_dim_intlist([1_i64].as_slice(), false, Kind::Float)?; // [heads, d / heads]
+        let mut rest = along.f_matmul(&fixed.f_reshape([-1])?)?; // [n]
+        if let Some(bias) = self.out.bias()? {
+            rest = rest.f_add(&directions.f_matmul(&bias)?)?;
+        }
+        // The mean is one of the tokens, and each cell has its share of it.
+        let cells = tokens - 1;
+        let of_mean = weights.f_narrow(1, 0, 1)?.f_div_scalar(cells as f64)?; // [heads, 1]
+        let shares = weights.f_narrow(1, 1, cells)?.f_add(&of_mean)?; // [heads, cells]
+        let along = along.f_view([n, self.heads, 1, -1])?; // [n, heads, 1, d / heads]
+        let values = along.f_mul(&shares.f_view([1, self.heads, cells, 1])?)?; // [n, heads, cells, d / heads]
+        let values = values.f_transpose(1, 2)?.f_reshape([n * cells, -1])?; // [n · cells, d]
+        let values = self.value.pulled_back(&values)?; // [n · cells, d]
+        Ok((values.f_view([n, cells, -1])?, rest))
+    }
+
     /// `[b, cells + 1, d]` → `[b, output]`
     fn forward(&self, states: &Tensor) -> Result<Tensor, EncoderError> {
         let x = states.f_add(&self.position_embedding)?; // [b, cells + 1, d]
@@ -283,23 +327,125 @@ impl ResidualTower {
 
     /// Pixels `[b, 3, side, side]` → `[b, cells + 1, d]`: the last feature map row by row, its mean first.
     pub(super) fn states(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
+        let mut x = self.stem(pixels)?; // [b, width, side / 4, side / 4]
+        for block in &self.blocks {
+            x = block.forward(x)?;
+        }
+        pooling_input(&x)
+    }
+
+    /// What regions of one image, `[1, 3, side, side]`, contribute along `directions`, `[n, projection]` in f32.
+    ///
+    /// With its attention held, the pooling is linear in the last feature map; with the gates of its ReLUs held, so is each stage in
+    /// the feature map before it. So the score is a sum over the cells of each of the last [`ATTRIBUTED_STAGES`] maps: coarse and sure
+    /// in the last, fine in the first. Their mean is such a sum, too.
+    pub(super) fn contributions(
+        &self,
+        pixels: &Tensor,
+        directions: &Tensor,
+    ) -> Result<Contributions, EncoderError> {
+        let maps = self.late_maps(pixels)?; // the last first
+        let last = &maps[0]; // [1, d, h, w]
+        let (features, gradients, rest) = {
+            let _guard = tch::no_grad_guard();
+            let states = pooling_input(last)?; // [1, cells + 1, d]
+            let features = self.pool(&states)?.f_to_kind(Kind::Float)?; // [1, projection]
+            let (gradients, rest) = self.pool.linearised(&states, directions)?; // [n, cells, d], [n]
+            (features, gradients, rest)
+        };
+        let side = maps.iter().map(|map| map.size()[3]).max().unwrap_or(1);
+        let (_, channels, height, width) = last.size4()?;
+        let mut all = Vec::new();
+        for gradient in gradients.f_unbind(0)? {
+            let gradient = gradient
+                .f_transpose(0, 1)?
+                .f_reshape([1, channels, height, width])?; // [1, d, h, w]
+            let along = last
+                .f_to_kind(Kind::Float)?
+                .f_mul(&gradient)?
+                .f_sum(Kind::Float)?; // scalar
+            let gradients = Tensor::f_run_backward(&[along], &maps, true, false)?;
+            let mut values = Tensor::f_zeros([1, 1, side, side], (Kind::Float, last.device()))?; // [1, 1, side, side]
+            for (map, gradient) in maps.iter().zip(&gradients) {
+                let float = |x: &Tensor| x.f_detach()?.f_to_kind(Kind::Float);
+                let part = float(map)?.f_mul(&float(gradient)?)?; // [1, channels, h, w]
+                let part = part.f_sum_dim_intlist([1_i64].as_slice(), true, Kind::Float)?; // [1, 1, h, w]
+                let share = (map.size()[3] as f64 / side as f64).powi(2) / maps.len() as f64;
+                // The sides are multiples of each other, so interpolation keeps the sum.
+                let fine = part.f_upsample_bilinear2d([side, side], false, None, None)?; // [1, 1, side, side]
+                values = values.f_add(&fine.f_mul_scalar(share)?)?;
+            }
+            all.push(values.f_flatten(0, 3)?); // [side · side]
+        }
+        let values = Tensor::f_stack(&all, 0)?; // [n, side · side]
+        // What the biases of the stages add is what the last map's contributions have more than the mean of all maps'.
+        let last = last
+            .f_detach()?
+            .f_to_kind(Kind::Float)?
+            .f_flatten(2, 3)?
+            .f_transpose(1, 2)?; // [1, cells, d]
+        let whole =
+            gradients
+                .f_mul(&last)?
+                .f_sum_dim_intlist([1_i64, 2].as_slice(), false, Kind::Float)?; // [n]
+        let in_cells = values.f_sum_dim_intlist([1_i64].as_slice(), false, Kind::Float)?; // [n]
+        Ok(Contributions {
+            method: MapMethod::Pooling,
+            rest: Some(rest.f_add(&whole)?.f_sub(&in_cells)?),
+            values,
+            features,
+            cells: side,
+        })
+    }
+
+    /// The last feature maps of one image, the last first, each of which depends differentiably on the one before. To be called where
+    /// gradients are recorded.
+    fn late_maps(&self, pixels: &Tensor) -> Result<Vec<Tensor>, EncoderError> {
+        let starts: Vec<usize> = (0..self.blocks.len())
+            .filter(|&at| self.blocks[at].stride > 1)
+            .collect();
+        let first = starts.len().saturating_sub(ATTRIBUTED_STAGES - 1);
+        let begin = starts.get(first).copied().unwrap_or(0);
+        let x = {
+            let _guard = tch::no_grad_guard();
+            let mut x = self.stem(pixels)?;
+            for block in &self.blocks[..begin] {
+                x = block.forward(x)?;
+            }
+            x
+        };
+        let mut x = x.f_set_requires_grad(true)?;
+        let mut maps = vec![x.shallow_clone()];
+        for (at, block) in self.blocks.iter().enumerate().skip(begin) {
+            x = block.forward(x)?;
+            if at + 1 == self.blocks.len() || self.blocks[at + 1].stride > 1 {
+                maps.push(x.shallow_clone());
+            }
+        }
+        maps.reverse();
+        Ok(maps)
+    }
+
+    /// Pixels → `[b, width, side / 4, side / 4]`: the stem.
+    fn stem(&self, pixels: &Tensor) -> Result<Tensor, EncoderError> {
         let mut x = channels_last(pixels)?; // [b, 3, side, side]
         for (layer, stride) in self.stem.iter().zip([2, 1, 1]) {
             x = layer.forward(&x, stride)?.f_relu_()?; // [b, …, side / 2, side / 2]
         }
-        x = pooled(x, 2)?; // [b, width, side / 4, side / 4]
-        for block in &self.blocks {
-            x = block.forward(x)?;
-        }
-        let cells = x.f_flatten(2, 3)?.f_transpose(1, 2)?; // [b, cells, d]
-        let mean = cells.f_mean_dim([1_i64].as_slice(), true, cells.kind())?; // [b, 1, d]
-        Ok(Tensor::f_cat(&[mean, cells], 1)?) // [b, cells + 1, d]
+        pooled(x, 2)
     }
 
     /// States `[b, cells + 1, d]` → `[b, projection]`, not yet unit vectors.
     pub(super) fn pool(&self, states: &Tensor) -> Result<Tensor, EncoderError> {
         self.pool.forward(states)
     }
+}
+
+/// A feature map `[b, d, h, w]` row by row, its mean first: `[b, cells + 1, d]`.
+fn pooling_input(x: &Tensor) -> Result<Tensor, EncoderError> {
+    let cells = x.f_flatten(2, 3)?.f_transpose(1, 2)?; // [b, cells, d]
+    let mean = cells.f_mean_dim([1_i64].as_slice(), true, cells.kind())?; // [b, 1, d]
+    Ok(Tensor::f_cat(&[mean, cells], 1)?) // [b, cells + 1, d]
 }
 
 /// The first dimension of a tensor.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
+use super::attribution::{self, Contributions};
 use super::builtin::BuiltinFacts;
 use super::catalog;
 use super::cuda::GpuEvent;
@@ -21,6 +22,7 @@ use super::{
     CutOff, Encoder, EncoderError, ModelCard, PreparedImage, Preprocess, Tokenized, Weights,
     is_direction,
 };
+use crate::scoring::heat_map::HeatMap;
 
 /// An image tower of either architecture.
 pub(super) enum ImageTower {
@@ -72,6 +74,18 @@ impl ImageTower {
         match self {
             Self::Transformer(tower) => tower.states(pixels),
             Self::Residual(tower) => tower.states(pixels),
+        }
+    }
+
+    /// What regions of one image `[1, 3, side, side]` contribute along `directions`, `[n, projection]` in f32.
+    fn contributions(
+        &self,
+        pixels: &Tensor,
+        directions: &Tensor,
+    ) -> Result<Contributions, EncoderError> {
+        match self {
+            Self::Transformer(tower) => tower.contributions(pixels, directions),
+            Self::Residual(tower) => tower.contributions(pixels, directions),
         }
     }
 
@@ -428,6 +442,23 @@ impl Encoder for DualEncoder {
             tch::Cuda::synchronize(index as i64);
         }
         Ok(())
+    }
+
+    fn attribution(
+        &mut self,
+        image: &PreparedImage,
+        directions: &[Vec<f32>],
+    ) -> Result<Option<Vec<HeatMap>>, EncoderError> {
+        let pixels = self.pixels(std::slice::from_ref(image))?;
+        let pixels = pixels.f_narrow(0, 0, 1)?; // [1, 3, side, side]
+        let directions = attribution::matrix(directions, self.device)?; // [n, d]
+        // A residual network's maps are made of gradients.
+        tch::with_grad(|| {
+            let contributions = self.towers.vision.contributions(&pixels, &directions)?;
+            Ok(Some(
+                contributions.maps(&directions, self.card.logit_scale)?,
+            ))
+        })
     }
 
     fn encode_texts(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncoderError> {

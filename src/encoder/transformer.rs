@@ -111,6 +111,23 @@ impl Attention {
         })
     }
 
+    /// As [`Self::forward`] for all tokens, linear in their values: the weights are held, as if they did not depend on `x`.
+    fn forward_held(&self, x: &Tensor, heads: i64) -> Result<Tensor, EncoderError> {
+        let d = x.size3()?.2;
+        let project = |layer: &Linear, x: &Tensor| split_heads(&layer.forward(x)?, heads);
+        let held = x.f_detach()?; // [batch, tokens, width]
+        let (q, k, v) = match self {
+            Self::Separate([q, k, v]) => (project(q, &held)?, project(k, &held)?, project(v, x)?),
+            Self::Fused(layer) => (
+                project(&layer.outputs_from(0, d)?, &held)?,
+                project(&layer.outputs_from(d, d)?, &held)?,
+                project(&layer.outputs_from(2 * d, d)?, x)?,
+            ),
+        };
+        let y = attention_weights(&q, &k)?.f_matmul(&v)?; // [batch, heads, tokens, width / heads]
+        Ok(y.f_transpose(1, 2)?.f_flatten(2, 3)?) // [batch, tokens, width]
+    }
+
     /// `[batch, tokens, width]` → `[batch, queries, width]`: only the first `queries` tokens attend to the others.
     fn forward(
         &self,
@@ -156,6 +173,15 @@ impl Attention {
             }
         }
     }
+}
+
+/// The attention of each query, `[batch, heads, queries, tokens]`.
+pub(super) fn attention_weights(q: &Tensor, k: &Tensor) -> Result<Tensor, EncoderError> {
+    let width = q.size().last().copied().unwrap_or(1) as f64;
+    let scores = q.f_matmul(&k.f_transpose(-2, -1)?)?; // [batch, heads, queries, tokens]
+    Ok(scores
+        .f_div_scalar(width.sqrt())?
+        .f_softmax(-1, scores.kind())?)
 }
 
 /// Refuses a width that is not a multiple of the number of heads.
@@ -223,6 +249,19 @@ impl TransformerBlock {
     }
 }
 
+impl TransformerBlock {
+    /// As [`Self::forward`] for all tokens, linear in them: attention, the norms' deviations and the gates of the MLP are held. For
+    /// blocks that normalise first.
+    fn forward_held(&self, x: &Tensor, heads: i64) -> Result<Tensor, EncoderError> {
+        let attended = self
+            .attention
+            .forward_held(&self.norm1.forward_held(x)?, heads)?;
+        let x = x.f_add(&self.out.forward(&attended)?)?; // [batch, tokens, width]
+        let added = self.mlp.forward_held(&self.norm2.forward_held(&x)?)?; // [batch, tokens, width]
+        Ok(x.f_add(&added)?) // [batch, tokens, width]
+    }
+}
+
 /// A stack of blocks.
 pub(super) struct Transformer {
     heads: i64,
@@ -266,6 +305,24 @@ impl Transformer {
     ) -> Result<Tensor, EncoderError> {
         let x = self.run(x, mask, Some(1))?;
         Ok(x.f_narrow(1, 0, 1)?) // [batch, 1, width]
+    }
+
+    /// The first token's state `[batch, 1, width]`, and the input of the late half of the blocks, `[batch, tokens, width]`, of which
+    /// it is a linear function once attention, norms and gates are held. To be called where gradients are recorded; for blocks that
+    /// normalise first.
+    pub(super) fn first_held(&self, x: Tensor) -> Result<(Tensor, Tensor), EncoderError> {
+        let (early, late) = self.blocks.split_at(self.blocks.len() / 2);
+        let tokens = x.size3()?.1;
+        let input = tch::no_grad(|| {
+            early.iter().try_fold(x, |x, block| {
+                block.forward(&x, tokens, self.heads, self.norm_order, AttentionMask::Full)
+            })
+        })?;
+        let input = input.f_detach()?.f_set_requires_grad(true)?;
+        let state = late.iter().try_fold(input.shallow_clone(), |x, block| {
+            block.forward_held(&x, self.heads)
+        })?;
+        Ok((state.f_narrow(1, 0, 1)?, input))
     }
 
     /// `last`: the number of tokens whose states the last block computes; `None` means all.
@@ -323,18 +380,34 @@ impl AttentionPool {
 
     /// `[batch, tokens, width]` → `[batch, width]`
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, EncoderError> {
-        let (batch, _, width) = x.size3()?;
+        self.masked(x, x.size3()?.0, AttentionMask::Full)
+    }
+
+    /// As [`Self::forward`], with some tokens left out: `kept` is boolean, `[n, 1, 1, tokens]`, and `x` a single image's states
+    /// `[1, tokens, width]`. → `[n, width]`
+    pub(super) fn forward_without(
+        &self,
+        x: &Tensor,
+        kept: &Tensor,
+    ) -> Result<Tensor, EncoderError> {
+        let count = kept.size().first().copied().unwrap_or(0);
+        self.masked(x, count, AttentionMask::Padding(kept))
+    }
+
+    fn masked(&self, x: &Tensor, batch: i64, mask: AttentionMask) -> Result<Tensor, EncoderError> {
+        let (_, _, width) = x.size3()?;
         let probe = self.probe.f_expand([batch, 1, width], false)?; // [batch, 1, width]
         // → [batch, heads, tokens, width / heads]
-        let project = |layer: &Linear, x: &Tensor| split_heads(&layer.forward(x)?, self.heads);
+        let project = |layer: &Linear, x: &Tensor| -> Result<Tensor, EncoderError> {
+            let split = split_heads(&layer.forward(x)?, self.heads)?;
+            Ok(split.f_expand([batch, -1, -1, -1], false)?)
+        };
         let (q, k, v) = (
             project(&self.query, &probe)?,
             project(&self.key, x)?,
             project(&self.value, x)?,
         );
-        let x = self
-            .out
-            .forward(&attend(&q, &k, &v, AttentionMask::Full)?)?; // [batch, 1, width]
+        let x = self.out.forward(&attend(&q, &k, &v, mask)?)?; // [batch, 1, width]
         let x = x.f_add(&self.mlp.forward(&self.norm.forward(&x)?)?)?; // [batch, 1, width]
         Ok(x.f_select(1, 0)?) // [batch, width]
     }

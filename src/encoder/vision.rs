@@ -1,11 +1,13 @@
 //! The vision tower: a ViT that turns a square image into one vector.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
+use super::attribution::{Contributions, windows_left_out};
 use super::block_names::BlockNames;
 use super::layers::{LayerNorm, Linear};
 use super::transformer::{AttentionMask, AttentionPool, Transformer, TransformerConfig};
 use super::{EncoderError, Weights};
+use crate::scoring::heat_map::MapMethod;
 
 /// How the states of all tokens become one vector.
 pub(super) enum VisionPooling {
@@ -166,6 +168,81 @@ impl VisionTower {
             Some(norm) => norm.forward(&x),
             None => Ok(x),
         }
+    }
+
+    /// What regions of one image, `[1, 3, side, side]`, contribute along `directions`, `[n, projection]` in f32.
+    pub(super) fn contributions(
+        &self,
+        pixels: &Tensor,
+        directions: &Tensor,
+    ) -> Result<Contributions, EncoderError> {
+        let x = self.embed(pixels)?; // [1, tokens, d]
+        let cells = self.side / self.patch;
+        match &self.pooling {
+            VisionPooling::ClassToken => self.decomposed(x, directions, cells),
+            VisionPooling::Attention(head) => {
+                let states = self.blocks.forward(x, AttentionMask::Full)?; // [1, patches, d]
+                let states = self.post_norm.forward(&states)?; // [1, patches, d]
+                let kept = windows_left_out(cells, states.device())?; // [patches + 1, 1, 1, patches]
+                let pooled = head.forward_without(&states, &kept)?; // [patches + 1, d]
+                let features = match &self.projection {
+                    Some(projection) => projection.forward(&pooled)?,
+                    None => pooled,
+                }
+                .f_to_kind(Kind::Float)?; // [patches + 1, projection]
+                Contributions::of_masked(&features, directions, cells)
+            }
+        }
+    }
+
+    /// Contributions to the class token of one image; `x` is the input of the first block, `[1, tokens, d]`.
+    ///
+    /// With attention, the deviations of the norms and the gates of the MLPs held, the late half of the blocks is linear in its
+    /// input, and the score so a sum over tokens. It contains what Gandelsman et al. (2024) attribute to late attention, which
+    /// takes tokens to the class token directly, and the paths by way of other tokens.
+    fn decomposed(
+        &self,
+        x: Tensor,
+        directions: &Tensor,
+        cells: i64,
+    ) -> Result<Contributions, EncoderError> {
+        let plain = tch::no_grad(|| {
+            let first = self
+                .blocks
+                .forward_first(x.shallow_clone(), AttentionMask::Full)?;
+            self.pool(&first)?
+                .f_to_kind(Kind::Float)
+                .map_err(EncoderError::from)
+        })?; // [1, projection]
+        let (state, input) = self.blocks.first_held(x)?; // [1, 1, d], [1, tokens, d]
+        let mut pooled = self.post_norm.forward_held(&state.f_select(1, 0)?)?; // [1, d]
+        if let Some(projection) = &self.projection {
+            pooled = projection.forward(&pooled)?; // [1, projection]
+        }
+        let along = pooled.f_to_kind(Kind::Float)?;
+        let along = directions.f_matmul(&along.f_select(0, 0)?)?; // [n]
+        let first = i64::from(self.class_token.is_some());
+        let mut values = Vec::new();
+        for along in along.f_unbind(0)? {
+            let gradients = Tensor::f_run_backward(&[along], &[&input], true, false)?;
+            let gradient = gradients[0].f_to_kind(Kind::Float)?; // [1, tokens, d]
+            let products = input.f_detach()?.f_to_kind(Kind::Float)?.f_mul(&gradient)?;
+            let of_tokens = products.f_sum_dim_intlist([2_i64].as_slice(), false, Kind::Float)?; // [1, tokens]
+            values.push(
+                of_tokens
+                    .f_select(0, 0)?
+                    .f_narrow(0, first, cells * cells)?,
+            );
+        }
+        let values = Tensor::f_stack(&values, 0)?; // [n, cells · cells]
+        let in_cells = values.f_sum_dim_intlist([1_i64].as_slice(), false, Kind::Float)?; // [n]
+        Ok(Contributions {
+            method: MapMethod::Attention,
+            rest: Some(along.f_detach()?.f_sub(&in_cells)?),
+            values,
+            features: plain,
+            cells,
+        })
     }
 
     /// States `[b, tokens, d]`, or `[b, 1, d]` with a class token → `[b, projection]`.

@@ -238,6 +238,11 @@ impl<T> Lanes<T> {
         self.filled.notify_one();
     }
 
+    /// Whether new items are refused.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().is_closed
+    }
+
     /// Refuses new items; those in the queue can still be taken.
     pub(super) fn close(&self) {
         self.state().is_closed = true;

@@ -89,6 +89,30 @@ impl Scorers {
         (scorer, provenance)
     }
 
+    /// The direction along which a condition of a set scores against its alternative.
+    ///
+    /// # Errors
+    ///
+    /// Says why there is none.
+    pub(super) fn direction(&self, digest: &str, condition: &str) -> Result<Vec<f32>, String> {
+        let sets = self.prompts.sets().iter().zip(&self.scorers);
+        let mut sets = sets.filter(|(set, _)| set.digest == digest);
+        let (set, scorer) = sets.next().ok_or("the prompts have changed")?;
+        let names = set.conditions.iter().map(|condition| &condition.name);
+        let at = names.clone().position(|name| name == condition);
+        let at = at.ok_or_else(|| {
+            let names: Vec<&str> = names.map(String::as_str).collect();
+            format!(
+                "prompt set `{}` has no condition `{condition}`; it has {}",
+                set.name,
+                names.join(", ")
+            )
+        })?;
+        scorer.direction(at).ok_or_else(|| {
+            format!("`{condition}` is told by its distance to what the model knows, not by regions")
+        })
+    }
+
     /// One outcome per frame of a file, followed by their aggregate if there are several. `order`: the order of the frames in
     /// space.
     pub(super) fn outcomes(

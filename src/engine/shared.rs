@@ -1,10 +1,12 @@
 //! The state that the threads of one engine share.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
+use super::explanation::ExplanationRequest;
 use super::lanes::{Closed, Lane, Lanes};
+use super::maps::PreparedMap;
 use super::pool;
 use super::scoring::Scorers;
 use super::similar::SimilarityRequest;
@@ -48,6 +50,12 @@ pub(super) struct EngineShared {
     pub(super) next_prompts: Mutex<Option<(Prompts, Mode)>>,
     /// The query to answer before the next batch.
     pub(super) next_comparison: Mutex<Option<SimilarityRequest>>,
+    /// The image to explain before the next batch.
+    pub(super) next_explanation: Mutex<Option<ExplanationRequest>>,
+    /// The image to map before the next batch.
+    pub(super) next_map: Mutex<Option<PreparedMap>>,
+    /// The generation of the map that was requested last.
+    pub(super) latest_map: AtomicU64,
 }
 
 impl EngineShared {
@@ -135,6 +143,32 @@ impl EngineShared {
     /// Takes the query that was requested last, if any.
     pub(super) fn requested_comparison(&self) -> Option<SimilarityRequest> {
         let next = self.next_comparison.lock();
+        next.unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Asks the engine thread to explain an image, and wakes it.
+    pub(super) fn request_explanation(&self, request: ExplanationRequest) {
+        let next = &self.next_explanation;
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+        self.prepared.wake();
+    }
+
+    /// Takes the image to be explained, if there is one.
+    pub(super) fn requested_explanation(&self) -> Option<ExplanationRequest> {
+        let next = self.next_explanation.lock();
+        next.unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Hands an image to be mapped to the engine thread, and wakes it.
+    pub(super) fn put_map(&self, prepared: PreparedMap) {
+        let next = &self.next_map;
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(prepared);
+        self.prepared.wake();
+    }
+
+    /// Takes the image to be mapped, if there is one.
+    pub(super) fn prepared_map(&self) -> Option<PreparedMap> {
+        let next = self.next_map.lock();
         next.unwrap_or_else(PoisonError::into_inner).take()
     }
 

@@ -13,6 +13,8 @@ use crate::scoring::known::KnownImages;
 
 #[path = "tests/devices.rs"]
 mod devices;
+#[path = "tests/maps.rs"]
+mod maps;
 #[path = "tests/promote.rs"]
 mod promote;
 #[path = "tests/rescore.rs"]

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::maps::PendingCheck;
 use super::pool::{FrameInput, OpenedFile, PreparedFrame};
 use super::scoring::{FrameResult, Scorers};
 use super::shared::{EngineShared, Preparation};
@@ -69,6 +70,8 @@ pub(super) struct InferenceWorker<'a> {
     shares_cpu: bool,
     /// The batch that a GPU is computing.
     pending: Option<ImageBatch>,
+    /// The deletion check of a heat map that is under way.
+    pub(super) check: Option<PendingCheck>,
 }
 
 impl<'a> InferenceWorker<'a> {
@@ -105,6 +108,7 @@ impl<'a> InferenceWorker<'a> {
             rate: None,
             batch_limit: settings.batch_size.unwrap_or(limit).max(1),
             pending: None,
+            check: None,
         };
         worker.report_ready(notes);
         Ok(worker)
@@ -187,6 +191,8 @@ impl<'a> InferenceWorker<'a> {
         while let Some(frames) = self.next_frames() {
             self.change_prompts();
             self.compare();
+            self.explain();
+            self.advance_maps();
             let has_pending = self.pending.is_some();
             match self.make_batch(frames) {
                 Some(batch) if self.shares_cpu => self.compute(batch),
@@ -209,6 +215,9 @@ impl<'a> InferenceWorker<'a> {
     fn next_frames(&self) -> Option<Vec<PreparedFrame>> {
         let limit = self.batch_size();
         if self.pending.is_some() {
+            return Some(self.shared.prepared.poll_batch(limit));
+        }
+        if self.check.is_some() && !self.shared.prepared.is_closed() {
             return Some(self.shared.prepared.poll_batch(limit));
         }
         let gather_time = if self.shares_cpu {

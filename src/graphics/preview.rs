@@ -3,7 +3,7 @@
 //! decodes ahead.
 
 mod draw;
-mod letters;
+pub(crate) mod letters;
 mod marks;
 mod ranges;
 mod related;

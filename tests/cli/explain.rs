@@ -76,6 +76,110 @@ fn contributions_add_up_and_leads_order_the_conditions() {
     assert!(!text.contains("because"), "{text}");
 }
 
+/// A phantom with a finding that the demo has written, and its condition.
+fn finding(home: &Path, suffix: &str) -> (String, String) {
+    let truth = fs::read_to_string(home.join("d/truth.csv")).expect("a truth");
+    let mut rows = truth
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').collect::<Vec<_>>());
+    let row = rows.find(|row| row[0].ends_with(suffix) && row[1] != "normal");
+    let row = row.expect("a finding");
+    (format!("d/{}", row[0]), row[1].to_owned())
+}
+
+#[test]
+fn a_heat_map_is_checked_and_drawn_over_the_image() {
+    let home = tempfile::tempdir().expect("a home");
+    let demo = ["demo", "d", "--write-only", "--count", "14", "--seed", "5"];
+    assert_eq!(run(home.path(), &demo).status.code(), Some(0));
+    let (file, condition) = finding(home.path(), ".jpg");
+    let explain = [
+        "explain",
+        &file,
+        "--prompts",
+        "general",
+        "--render",
+        "out.png",
+        "--json",
+    ];
+    let output = run(home.path(), &explain);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let map = &report["map"];
+    assert_eq!(
+        (&map["condition"], &map["withheld"]),
+        (&condition.into(), &Value::Null)
+    );
+    assert_eq!(map["deletion"]["passed"], true);
+    let number = |value: &Value| value.as_f64().expect("a number");
+    assert!(number(&map["deletion"]["deleted"]) < number(&map["deletion"]["random"][0]));
+    let values = map["values"].as_array().expect("values");
+    let cells = |side: usize| map["grid"][side].as_u64().expect("a number") as usize;
+    assert_eq!(values.len(), cells(0) * cells(1));
+    let sum: f64 = values.iter().map(number).sum();
+    assert!((sum + number(&map["rest"]) - number(&map["score"])).abs() < 1e-3);
+    // Below the image there is a legend, and over it there is colour.
+    let drawn = image::open(home.path().join("out.png"))
+        .expect("an image")
+        .to_rgb8();
+    let original = image::open(home.path().join(&file)).expect("an image");
+    assert!(drawn.width() == original.width() && drawn.height() > original.height());
+    assert!(
+        drawn
+            .pixels()
+            .any(|p| i32::from(p.0[0]) - i32::from(p.0[2]) > 60)
+    );
+    assert!(
+        drawn
+            .pixels()
+            .any(|p| i32::from(p.0[2]) - i32::from(p.0[0]) > 60)
+    );
+
+    let explain = [
+        "explain",
+        &file,
+        "--prompts",
+        "general",
+        "--condition",
+        "normal",
+        "--method",
+        "occlusion",
+    ];
+    let output = run(home.path(), &explain);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text.contains("Heat map of normal by occlusion: "),
+        "{text}{}",
+        stderr(&output)
+    );
+    assert!(
+        text.contains("deletion check") || text.contains("withheld"),
+        "{text}"
+    );
+    assert!(!text.contains("because"), "{text}");
+
+    let unknown = run(
+        home.path(),
+        &[
+            "explain",
+            &file,
+            "--prompts",
+            "general",
+            "--condition",
+            "gout",
+        ],
+    );
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(
+        stderr(&unknown).contains("no condition `gout`; it has pneumonia"),
+        "{}",
+        stderr(&unknown)
+    );
+    let over = run(home.path(), &["explain", &file, "--render", &file]);
+    assert_eq!(over.status.code(), Some(2), "{}", stderr(&over));
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_named_with_the_reason() {
     let home = home();

@@ -46,6 +46,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
             (Action::ResetView, "reset view"),
             (Action::Whole, "full screen"),
             (Action::Overlays, "annotations, overlays"),
+            (Action::HeatMap, "heat map, the next one"),
             (Action::Related, "related objects"),
             (Action::Probe, "pixel value (probe)"),
             (Action::Ruler, "measure a distance"),
@@ -95,7 +96,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
             (Action::Mark, "mark or unmark"),
             (Action::MarkRange, "mark up to here"),
             (Action::ClassifyMarked, "marked files"),
-            (Action::Why, "why it failed"),
+            (Action::Why, "failure, or phrases"),
             (Action::Watch, "watch on or off"),
             (Action::PromptSet, "prompt set"),
             (Action::Model, "model"),
@@ -162,13 +163,14 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
 ];
 
 /// Actions that share a line of the help with another.
-const SAME_LINE: [(Action, &[Action]); 11] = [
+const SAME_LINE: [(Action, &[Action]); 12] = [
     (Action::ZoomIn, &[Action::ZoomOut]),
     (
         Action::PanLeft,
         &[Action::PanRight, Action::PanUp, Action::PanDown],
     ),
     (Action::RotateRight, &[Action::RotateLeft]),
+    (Action::HeatMap, &[Action::HeatMapNext]),
     (Action::Window1, &PRESETS),
     (Action::LevelDown, &[Action::LevelUp]),
     (Action::LevelDownCoarse, &[Action::LevelUpCoarse]),
@@ -248,7 +250,7 @@ pub struct PaletteEntry {
 }
 
 /// Names under which other viewers and editors know an action.
-const SYNONYMS: [(Action, &str); 40] = [
+const SYNONYMS: [(Action, &str); 41] = [
     (Action::OpenWith, "run shell edit program external !"),
     (Action::CopyTo, "cp duplicate paste"),
     (Action::MoveTo, "mv rename cut paste"),
@@ -272,6 +274,10 @@ const SYNONYMS: [(Action, &str); 40] = [
     (Action::ResetView, "original"),
     (Action::Flip, "flip"),
     (Action::Overlays, "text tags info"),
+    (
+        Action::HeatMap,
+        "saliency attention attribution explain cam",
+    ),
     (Action::Related, "segmentation contours presentation"),
     (Action::Whole, "maximize"),
     (Action::Invert, "negative"),

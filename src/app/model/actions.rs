@@ -46,7 +46,7 @@ impl Model {
             Action::Find => self.begin_find(),
             Action::MoreLikeThis => return self.find_like_current(),
             Action::Palette => self.open_line(Purpose::Palette),
-            Action::Why => self.explain(),
+            Action::Why => return self.explain(),
             Action::NextPanel => self.screen.focus_after(self.screen.focus(), &self.env),
             Action::Hidden => return self.toggle_hidden(),
             Action::Sort | Action::SortReversed => self.sort(action),
@@ -77,6 +77,8 @@ impl Model {
                 self.open_picker(PickerKind::Model);
                 return vec![Effect::Models];
             }
+            Action::HeatMap => self.toggle_heat_map(),
+            Action::HeatMapNext => self.next_heat_map(),
             Action::Related => return self.choose_related(),
             Action::Measurements => self.list_measurements(),
             Action::Reformat => return self.reformat(false),

@@ -135,11 +135,14 @@ impl Model {
 
     /// Opens the details of what failed, looking at the nearest first: the file, the folder, the model, the preview,
     /// the prompts, the watch.
-    pub(super) fn explain(&mut self) {
+    ///
+    /// Where nothing has failed, explains the scores of the file.
+    pub(super) fn explain(&mut self) -> Vec<Effect> {
         match self.failure() {
             Some(explanation) => self.popups.open(Popup::Explanation(explanation)),
-            None => self.say(Severity::Info, "nothing failed here"),
+            None => return self.explain_scores(),
         }
+        Vec::new()
     }
 
     fn failure(&self) -> Option<Explanation> {

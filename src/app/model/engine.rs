@@ -100,6 +100,18 @@ impl Model {
                 generation,
                 outcome,
             } => self.compared(generation, outcome),
+            Event::Explained {
+                generation,
+                outcome,
+            } => self.explained(generation, outcome),
+            Event::Mapped {
+                generation,
+                outcome,
+            } => self.heat_maps.made(generation, outcome),
+            Event::MapChecked {
+                generation,
+                outcome,
+            } => self.heat_maps.checked(generation, outcome),
             Event::Rate {
                 images_per_second, ..
             } => self.rate = Some(images_per_second),

@@ -39,6 +39,7 @@ impl Model {
         }
         effects.extend(self.follow_sides());
         effects.extend(self.search_related_automatically());
+        effects.extend(self.follow_heat_map());
         effects.extend(self.follow_preview());
         effects
     }

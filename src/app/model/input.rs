@@ -242,6 +242,7 @@ impl Model {
             Action::Whole => self.screen.is_full(),
             Action::Histogram => self.viewer.shows_histogram(),
             Action::Overlays => self.viewer.shows_overlays(),
+            Action::HeatMap => self.heat_maps.is_on(),
             Action::Probe => pointer.is_some_and(|pointer| pointer.tool == Tool::Probe),
             Action::Ruler => pointer.is_some_and(Pointer::is_measuring),
             Action::Cine => self.viewer.is_playing(),

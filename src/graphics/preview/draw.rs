@@ -84,6 +84,12 @@ pub(super) fn draw(
     if over.is_visible() {
         over.blend_onto(part.to_mut(), area);
     }
+    if let Some(map) = &key.marks.heat_map {
+        let part = part.to_mut();
+        let mut rgb = part.to_rgb();
+        map.blend_onto(&mut rgb, part.width as usize, (area.x, area.y));
+        part.pixels = Pixels::Rgb(rgb);
+    }
     let image = oriented(resized(&part, area, &place)?, &place);
     let labels = over.labels(&place);
     let cell = grid.drawn_cell();

@@ -3,12 +3,12 @@
 use font8x8::UnicodeFonts;
 
 /// Dots of a glyph, across and down.
-pub(super) const GLYPH_SIZE: i64 = 8;
+pub(crate) const GLYPH_SIZE: i64 = 8;
 /// A dot in the middle, for masked characters and for those that the font lacks.
 const FALLBACK_GLYPH: [u8; 8] = [0, 0, 0, 0x18, 0x18, 0, 0, 0];
 
 /// The glyphs of a line, each as eight rows; the lowest bit of a row is its leftmost dot.
-pub(super) fn glyphs(line: &str) -> impl Iterator<Item = [u8; 8]> {
+pub(crate) fn glyphs(line: &str) -> impl Iterator<Item = [u8; 8]> {
     line.chars().map(|letter| {
         let latin = font8x8::BASIC_FONTS.get(letter);
         let others = || {

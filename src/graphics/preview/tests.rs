@@ -13,6 +13,7 @@ use crate::media::budget::WaitPolicy;
 use crate::media::measure::{Figure, FigureKind};
 use crate::media::volume::ReformatPlane;
 use crate::media::{ErrorKind, Voi};
+use crate::scoring::heat_map::{HeatMap, MapMethod, PlacedMap, SeenArea};
 use crate::view::placement::Aim;
 use crate::view::turn::Turn;
 
@@ -233,6 +234,114 @@ fn the_image_turns_like_its_orientation_letters() {
             expected[y as usize * 2 + x as usize] = value;
         }
         assert_eq!(corners(&image), expected, "{turn:?}");
+    }
+}
+
+/// Raises in the left half of a square that the model sees of an image, lowers in the right half.
+fn halves(seen: SeenArea) -> Arc<PlacedMap> {
+    let map = HeatMap {
+        method: MapMethod::Attention,
+        columns: 2,
+        rows: 1,
+        values: vec![1.0, -1.0],
+        rest: None,
+        score: 0.0,
+    };
+    Arc::new(PlacedMap { map, seen })
+}
+
+/// `O`range, `b`lue or neither, along the middle row of an image.
+fn hues(image: &DynamicImage) -> String {
+    let image = image.to_rgb8();
+    let hue = |x: u32| {
+        let [red, _, blue] = image.get_pixel(x, image.height() / 2).0.map(i32::from);
+        match red - blue {
+            60.. => 'O',
+            ..=-60 => 'b',
+            _ => '.',
+        }
+    };
+    (0..image.width()).step_by(4).map(hue).collect()
+}
+
+#[test]
+fn a_heat_map_lies_where_the_model_sees_and_turns_and_zooms_with_the_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wide.png");
+    GrayImage::from_pixel(160, 80, image::Luma([90]))
+        .save(&path)
+        .unwrap();
+    // A crop: the middle half of the image.
+    let map = halves(SeenArea {
+        x: 40.0,
+        y: 0.0,
+        width: 80.0,
+        height: 80.0,
+    });
+    let with = |change: &dyn Fn(&mut PreviewKey)| {
+        hues(&drawn(&path, |key| {
+            key.marks.heat_map = Some(Arc::clone(&map));
+            change(key);
+        }))
+    };
+    let plain = with(&|_| {});
+    assert_eq!(
+        (plain.len(), &plain[..5], &plain[15..]),
+        (20, ".....", ".....")
+    );
+    assert!(plain[5..8].chars().all(|hue| hue == 'O'), "{plain}");
+    assert!(plain[12..15].chars().all(|hue| hue == 'b'), "{plain}");
+    let mirrored = with(&|key| key.view.aim.turn = key.view.aim.turn.flip());
+    assert!(mirrored[5..8].chars().all(|hue| hue == 'b'), "{mirrored}");
+    assert!(mirrored[12..15].chars().all(|hue| hue == 'O'), "{mirrored}");
+    // Twice as large, the middle of the image fills the screen.
+    let zoomed = with(&|key| key.view.aim.zoom = 2.0);
+    assert!(
+        zoomed.starts_with("OOO") && zoomed.ends_with("bbb"),
+        "{zoomed}"
+    );
+    let inverted = with(&|key| key.view.invert = true);
+    assert_eq!(inverted, plain);
+    // Padding: the model saw more than the image.
+    let padded = halves(SeenArea {
+        x: 0.0,
+        y: -40.0,
+        width: 160.0,
+        height: 160.0,
+    });
+    let padded = hues(&drawn(&path, |key| key.marks.heat_map = Some(padded)));
+    assert!(
+        padded.starts_with("OOOO") && padded.ends_with("bbbb"),
+        "{padded}"
+    );
+}
+
+/// Cells are drawn from the same pixels as the graphics protocols.
+#[test]
+fn a_heat_map_changes_the_image_in_every_protocol_and_in_cells() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = png(folder.path(), "a.png", 90);
+    let map = halves(SeenArea {
+        x: 0.0,
+        y: 0.0,
+        width: 64.0,
+        height: 48.0,
+    });
+    for graphics in [
+        Graphics::Halfblocks,
+        Graphics::Kitty,
+        Graphics::Sixel,
+        Graphics::Iterm2,
+    ] {
+        let mut renderer = Renderer::new(Output::default());
+        let mut key = PreviewKey {
+            graphics,
+            ..key(&path, 10, 10)
+        };
+        let plain = renderer.render(&key, &never).unwrap().unwrap();
+        key.marks.heat_map = Some(Arc::clone(&map));
+        let mapped = renderer.render(&key, &never).unwrap().unwrap();
+        assert!(plain.image != mapped.image, "{graphics:?}: drawn anew");
     }
 }
 

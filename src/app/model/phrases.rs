@@ -1,0 +1,92 @@
+//! The phrases behind the scores of the image under the cursor.
+
+use super::Model;
+use crate::app::effect::Effect;
+use crate::app::msg::Severity;
+use crate::app::popup::{PhraseTable, Popup};
+use crate::app::results::FileState;
+use crate::app::status::EngineState;
+use crate::engine::explanation::{ExplanationRequest, PhraseExplanation};
+use crate::library::Record;
+use crate::scoring::Decision;
+
+/// Images of the folder that are compared at most.
+const MAX_COMPARED: usize = 10_000;
+
+/// An image whose phrases are awaited.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct PendingPhrases {
+    generation: u64,
+    /// The file, safe to show.
+    subject: String,
+}
+
+impl Model {
+    /// Requests what the phrases contribute to the scores of the image under the cursor; says so if it has none.
+    pub(super) fn explain_scores(&mut self) -> Vec<Effect> {
+        let row = self.folder().current();
+        let found = row.and_then(|row| match self.results.get(&row.path)? {
+            FileState::Done(records) => {
+                let scored = |record: &&Record| record.embedding.is_some();
+                Some((row.path.clone(), records.iter().find(scored)?.clone()))
+            }
+            _ => None,
+        });
+        let Some((path, record)) = found else {
+            self.say(Severity::Info, "nothing failed here");
+            return Vec::new();
+        };
+        if record.verdict.decision == Decision::Rejected {
+            let words = "the model is not for this image, so its scores are not explained";
+            self.say(Severity::Info, words);
+            return Vec::new();
+        }
+        let Some(embedding) = record.embedding.clone() else {
+            return Vec::new();
+        };
+        if !matches!(self.engine, EngineState::Ready { .. }) {
+            self.say(Severity::Info, "there is no model to explain with yet");
+            return Vec::new();
+        }
+        let same_model = |other: &&Record| other.model_digest == record.model_digest;
+        let rows = self.folder().visible_entries();
+        let others = rows.filter_map(|row| match self.results.get(&row.path)? {
+            FileState::Done(records) => {
+                let mut records = records.iter().filter(same_model);
+                records.find_map(|record| record.embedding.clone())
+            }
+            _ => None,
+        });
+        let others = others.take(MAX_COMPARED).collect();
+        let generation = self.env.next_generation();
+        self.phrases = Some(PendingPhrases {
+            generation,
+            subject: self.env.show_path(&path),
+        });
+        vec![Effect::Explain(ExplanationRequest {
+            prompts_digest: record.prompts_digest,
+            scores: record.verdict.scores,
+            embedding,
+            others,
+            generation,
+        })]
+    }
+
+    /// Shows the phrases, unless something else has been opened meanwhile.
+    pub(super) fn explained(
+        &mut self,
+        generation: u64,
+        outcome: Result<PhraseExplanation, String>,
+    ) {
+        let pending = self.phrases.take_if(|own| own.generation == generation);
+        let Some(pending) = pending else { return };
+        match outcome {
+            Err(message) => self.say(Severity::Error, &message),
+            Ok(_) if self.popups.current().is_some() || self.line.is_some() => {}
+            Ok(explanation) => {
+                let table = PhraseTable::new(pending.subject, &explanation);
+                self.popups.open(Popup::Phrases(table));
+            }
+        }
+    }
+}

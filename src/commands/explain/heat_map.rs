@@ -1,0 +1,202 @@
+//! The heat map of `explain`: asks the engine for it and for its deletion check, and draws it over the image.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crossbeam_channel::Receiver;
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder, ImageError};
+use serde::Serialize;
+
+use super::super::run::{Run, RunMessage};
+use super::super::{Fault, exit, output, shown};
+use crate::engine::{Event, MapRequest};
+use crate::graphics::preview::letters;
+use crate::library::Record;
+use crate::media::{self, DecodeOptions, Pixels};
+use crate::scoring::heat_map::deletion::DeletionCheck;
+use crate::scoring::heat_map::{MapChoice, MapMethod, PlacedMap, SeenArea, tint};
+
+/// The number of the only request.
+const GENERATION: u64 = 1;
+/// Width of the image for which the legend's letters are drawn at their own size.
+const LETTER_WIDTH: u32 = 400;
+
+/// What is printed of a map.
+#[derive(Serialize)]
+pub(super) struct MapReport {
+    pub(super) condition: String,
+    pub(super) method: MapMethod,
+    /// Columns and rows.
+    grid: [usize; 2],
+    /// The area of the grid in the image, in pixels.
+    area: SeenArea,
+    /// Contributions in logits, row by row; `None` if the map is withheld.
+    values: Option<Vec<f32>>,
+    /// What else makes up the score.
+    rest: Option<f64>,
+    /// The score of the condition against its alternative, in logits.
+    score: f64,
+    pub(super) deletion: DeletionCheck,
+    /// Why the map is not shown.
+    pub(super) withheld: Option<&'static str>,
+}
+
+/// Why a map that fails its check is not shown.
+const WITHHELD: &str =
+    "deleting what it marks lowers the score no faster than deleting random regions";
+
+/// A map and what its check said.
+pub(super) struct CheckedMap {
+    condition: String,
+    placed: std::sync::Arc<PlacedMap>,
+    check: DeletionCheck,
+}
+
+/// Asks for the map of a condition, and waits for its check; `None` if a signal interrupted that.
+pub(super) fn request<W>(
+    run: &mut Run<'_, W>,
+    path: &Path,
+    record: &Record,
+    condition: Option<&str>,
+    method: MapChoice,
+) -> Result<Option<CheckedMap>, Fault> {
+    let condition = condition.unwrap_or(&record.verdict.label).to_owned();
+    run.request_map(MapRequest {
+        path: path.to_owned(),
+        frame: record.frame.unwrap_or(0),
+        prompts_digest: record.prompts_digest.clone(),
+        condition: condition.clone(),
+        method,
+        generation: GENERATION,
+    });
+    let messages: Receiver<RunMessage> = run.messages().clone();
+    let mut placed = None;
+    while let Ok(message) = messages.recv() {
+        let event = match message {
+            RunMessage::Stop => return Ok(None),
+            RunMessage::Engine(event) => event,
+        };
+        match event {
+            Event::Mapped { outcome, .. } => placed = Some(outcome.map_err(|m| fault(path, &m))?),
+            Event::MapChecked { outcome, .. } => {
+                let check = outcome.map_err(|message| fault(path, &message))?;
+                return Ok(placed.map(|placed| CheckedMap {
+                    condition,
+                    placed,
+                    check,
+                }));
+            }
+            event => drop(run.handle_event(event)?),
+        }
+    }
+    Err(Fault::unusable("the engine has ended"))
+}
+
+fn fault(path: &Path, message: &str) -> Fault {
+    Fault {
+        code: exit::SOME_FAILED,
+        message: format!("{}: no heat map: {message}", shown(path)),
+    }
+}
+
+impl CheckedMap {
+    /// What is printed of it.
+    pub(super) fn report(&self) -> MapReport {
+        let map = &self.placed.map;
+        let withheld = (!self.check.passed).then_some(WITHHELD);
+        MapReport {
+            condition: self.condition.clone(),
+            method: map.method,
+            grid: [map.columns, map.rows],
+            area: self.placed.seen,
+            values: withheld.is_none().then(|| map.values.clone()),
+            rest: map.rest,
+            score: map.score,
+            deletion: self.check.clone(),
+            withheld,
+        }
+    }
+
+    /// Writes the frame with the map over it, and a legend below; a map that is withheld is not drawn, and the legend says so.
+    pub(super) fn render(&self, path: &Path, record: &Record, out: &Path) -> Result<(), Fault> {
+        let failed = |error: &dyn std::fmt::Display| Fault {
+            code: exit::SOME_FAILED,
+            message: format!("{}: {error}", shown(out)),
+        };
+        let options = DecodeOptions {
+            frame: record.frame.unwrap_or(0),
+            ..DecodeOptions::default()
+        };
+        let loaded = media::load(path, &options).map_err(|error| failed(&error))?;
+        let (width, height) = (loaded.picture.width, loaded.picture.height);
+        let mut bytes = match loaded.picture.pixels {
+            Pixels::Rgb(bytes) => bytes,
+            Pixels::Luma(bytes) => bytes.iter().flat_map(|&value| [value; 3]).collect(),
+        };
+        if self.check.passed {
+            self.placed.blend_onto(&mut bytes, width as usize, (0, 0));
+        }
+        let words = if self.check.passed {
+            format!("{}: lowers the score", self.condition)
+        } else {
+            format!("{}: heat map withheld", self.condition)
+        };
+        let legend = legend(width as usize, &words, self.check.passed);
+        let rows = (legend.len() / (width.max(1) as usize * 3)) as u32;
+        bytes.extend(legend);
+        output::replace(out, |to| write_png(&bytes, (width, height + rows), to))
+            .map_err(|error| failed(&error))
+    }
+}
+
+/// A strip of RGB rows: the words, and for a map its two hues.
+fn legend(width: usize, words: &str, has_hues: bool) -> Vec<u8> {
+    let size = (width / LETTER_WIDTH as usize).max(1);
+    let letter = letters::GLYPH_SIZE as usize * size;
+    let rows = letter * 2;
+    let mut strip = vec![0_u8; width * rows * 3];
+    let mut set = |x: usize, y: usize, colour: [u8; 3]| {
+        if x < width && y < rows {
+            strip[(y * width + x) * 3..][..3].copy_from_slice(&colour);
+        }
+    };
+    let mut write = |words: &str, left: usize| {
+        for (at, glyph) in letters::glyphs(words).enumerate() {
+            for (row, bits) in glyph.iter().enumerate() {
+                for column in (0..letters::GLYPH_SIZE as usize).filter(|c| bits >> c & 1 == 1) {
+                    for dot in 0..size * size {
+                        let x = left + at * letter + column * size + dot % size;
+                        set(x, letter / 2 + row * size + dot / size, [220; 3]);
+                    }
+                }
+            }
+        }
+        left + words.chars().count() * letter
+    };
+    let end = write(words, letter / 2);
+    if !has_hues {
+        return strip;
+    }
+    let bar = 8 * letter;
+    write("raises it", end + bar + letter);
+    for x in 0..bar {
+        let share = 2.0 * x as f32 / bar as f32 - 1.0;
+        for y in letter / 2..letter * 3 / 2 {
+            let at = (y * width + end + letter / 2 + x) * 3;
+            if end + letter / 2 + x < width {
+                strip[at..at + 3].copy_from_slice(&tint::blend([60; 3], share));
+            }
+        }
+    }
+    strip
+}
+
+fn write_png(bytes: &[u8], (width, height): (u32, u32), to: &mut dyn Write) -> io::Result<()> {
+    PngEncoder::new(to)
+        .write_image(bytes, width, height, ExtendedColorType::Rgb8)
+        .map_err(|error| match error {
+            ImageError::IoError(error) => error,
+            other => io::Error::other(other),
+        })
+}

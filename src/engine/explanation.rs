@@ -1,0 +1,254 @@
+//! What the phrases of a prompt set contribute to the scores of an image, beside random words.
+
+use std::sync::Arc;
+
+use rand::SeedableRng;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use super::Event;
+use super::worker::InferenceWorker;
+use crate::encoder::{Encoder, EncoderError};
+use crate::prompts::PromptSet;
+use crate::scoring::explanation::{ConditionTexts, PhraseShare, explain, explain_placebo};
+use crate::scoring::{Logits, Score};
+
+/// Words that say nothing of an image; a placebo is made of those that the model knows.
+const PLACEBO_WORDS: &str = "and very small large two several many old new typical example case view left right table river \
+    music window yellow morning letter garden bridge summer paper kitchen";
+/// Words of a placebo's phrase.
+const PLACEBO_LENGTH: usize = 3;
+/// Images below which there are no percentiles.
+const MIN_COMPARED: usize = 10;
+
+/// An image whose scores are to be explained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExplanationRequest {
+    /// The digest of the prompt set that the image was scored by.
+    pub prompts_digest: String,
+    /// Its scores.
+    pub scores: Vec<Score>,
+    /// Its unit embedding.
+    pub embedding: Arc<[f32]>,
+    /// The unit embeddings of the images that it is compared with.
+    pub others: Vec<Arc<[f32]>>,
+    /// The number that the answer carries.
+    pub generation: u64,
+}
+
+/// What phrases contribute to the scores of an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PhraseExplanation {
+    /// The number of images that the percentiles refer to.
+    pub compared: usize,
+    /// The conditions, the most probable first.
+    pub conditions: Vec<ExplainedScore>,
+}
+
+/// The score of a condition as a sum over phrases.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExplainedScore {
+    /// The condition.
+    pub condition: String,
+    /// Its probability.
+    pub probability: f64,
+    /// The sum of the contributions and, where the model has one, its bias.
+    pub logit: f64,
+    /// The logit less the mean over the phrases of the other conditions.
+    pub lead: f64,
+    /// Its phrases.
+    pub phrases: Vec<ExplainedPhrase>,
+    /// As many phrases of random words.
+    pub placebo: Placebo,
+}
+
+/// What a phrase contributes, in logits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExplainedPhrase {
+    /// The phrase.
+    pub phrase: String,
+    /// Its part of the logit.
+    pub contribution: f64,
+    /// Its part of the lead.
+    pub lead: f64,
+    /// Share of the compared images to which the phrase contributes less; `None` if too few are known.
+    pub percentile: Option<f64>,
+}
+
+/// Phrases of random words in place of a condition's.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Placebo {
+    /// The phrases.
+    pub phrases: Vec<String>,
+    /// What the logit would be.
+    pub logit: f64,
+    /// What the lead would be.
+    pub lead: f64,
+}
+
+/// A condition's phrases, and as many of random words.
+struct ExplainedCondition {
+    name: String,
+    phrases: Vec<String>,
+    texts: ConditionTexts,
+    placebo: ConditionTexts,
+    placebo_phrases: Vec<String>,
+}
+
+/// The phrases of a prompt set, as a model has encoded them.
+pub struct EncodedSet {
+    conditions: Vec<ExplainedCondition>,
+}
+
+impl EncodedSet {
+    /// Encodes the phrases of a set, and as many of random words.
+    ///
+    /// # Errors
+    ///
+    /// Those of the model.
+    pub fn new(set: &PromptSet, encoder: &mut dyn Encoder) -> Result<Self, EncoderError> {
+        let all: Vec<String> = PLACEBO_WORDS
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        let unknown = encoder.unknown_words(&all);
+        let mut words: Vec<&String> = all.iter().filter(|word| !unknown.contains(word)).collect();
+        if words.is_empty() {
+            words = all.iter().collect();
+        }
+        // The same words for the same set every time.
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut conditions = Vec::with_capacity(set.conditions.len());
+        for condition in &set.conditions {
+            let phrase = || {
+                let chosen = words.choose_multiple(&mut rng, PLACEBO_LENGTH);
+                let chosen: Vec<&str> = chosen.map(|word| word.as_str()).collect();
+                chosen.join(" ")
+            };
+            let placebo_phrases: Vec<String> = std::iter::repeat_with(phrase)
+                .take(condition.phrases.len())
+                .collect();
+            let mut texts = |phrases: &[String]| {
+                let rows = encoder.encode_texts(&set.texts(phrases))?;
+                Ok::<_, EncoderError>(ConditionTexts::new(rows, phrases.len()))
+            };
+            conditions.push(ExplainedCondition {
+                name: condition.name.clone(),
+                phrases: condition.phrases.clone(),
+                texts: texts(&condition.phrases)?,
+                placebo: texts(&placebo_phrases)?,
+                placebo_phrases,
+            });
+        }
+        Ok(Self { conditions })
+    }
+
+    /// Explains the scores of an image, compared with others.
+    pub fn explain(
+        &self,
+        logits: Logits,
+        scores: &[Score],
+        embedding: &[f32],
+        others: &[Arc<[f32]>],
+    ) -> PhraseExplanation {
+        let texts: Vec<ConditionTexts> = self.conditions.iter().map(|c| c.texts.clone()).collect();
+        let others = if others.len() >= MIN_COMPARED {
+            others
+        } else {
+            &[]
+        };
+        let all = explain(&texts, logits, embedding);
+        let explained = self.conditions.iter().zip(all).map(|(condition, shares)| {
+            let placebo = explain_placebo(&texts, &condition.placebo, logits, embedding);
+            let mut scores = scores.iter();
+            let score = scores.find(|score| score.condition == condition.name);
+            condition.explained(logits, score, &shares, &placebo, others)
+        });
+        let mut conditions: Vec<ExplainedScore> = explained.collect();
+        conditions.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+        PhraseExplanation {
+            compared: others.len(),
+            conditions,
+        }
+    }
+}
+
+impl ExplainedCondition {
+    fn explained(
+        &self,
+        logits: Logits,
+        score: Option<&Score>,
+        shares: &[PhraseShare],
+        placebo: &[PhraseShare],
+        others: &[Arc<[f32]>],
+    ) -> ExplainedScore {
+        let bias = logits.bias.unwrap_or(0.0);
+        let sum = |shares: &[PhraseShare], part: fn(&PhraseShare) -> f64| {
+            shares.iter().map(part).sum::<f64>()
+        };
+        // Of each compared image, what each phrase contributes.
+        let elsewhere: Vec<Vec<f64>> = others
+            .iter()
+            .map(|row| self.texts.contributions(logits, row))
+            .collect();
+        let phrases = self.phrases.iter().zip(shares).enumerate();
+        let phrases = phrases.map(|(at, (phrase, share))| {
+            let lower = elsewhere
+                .iter()
+                .filter(|parts| parts[at] < share.contribution);
+            let count = lower.count() as f64;
+            ExplainedPhrase {
+                phrase: phrase.clone(),
+                contribution: share.contribution,
+                lead: share.lead,
+                percentile: (!others.is_empty()).then(|| count / others.len() as f64),
+            }
+        });
+        ExplainedScore {
+            condition: self.name.clone(),
+            probability: score.map_or(0.0, |score| score.probability),
+            logit: sum(shares, |share| share.contribution) + bias,
+            lead: sum(shares, |share| share.lead),
+            phrases: phrases.collect(),
+            placebo: Placebo {
+                phrases: self.placebo_phrases.clone(),
+                logit: sum(placebo, |share| share.contribution) + bias,
+                lead: sum(placebo, |share| share.lead),
+            },
+        }
+    }
+}
+
+impl InferenceWorker<'_> {
+    /// Explains the image that was requested last, if any.
+    pub(super) fn explain(&mut self) {
+        let Some(request) = self.shared.requested_explanation() else {
+            return;
+        };
+        let generation = request.generation;
+        let outcome = self.explanation(&request);
+        (self.shared.handler)(Event::Explained {
+            generation,
+            outcome,
+        });
+    }
+
+    fn explanation(&mut self, request: &ExplanationRequest) -> Result<PhraseExplanation, String> {
+        let card = self.encoder.card();
+        let logits = Logits {
+            scale: card.logit_scale,
+            bias: card.logit_bias,
+        };
+        if request.embedding.len() != card.dimension {
+            return Err("another model has encoded this image".to_owned());
+        }
+        let digest = &request.prompts_digest;
+        let mut sets = self.scorers.prompts.sets().iter();
+        let set = sets.find(|set| set.digest == *digest);
+        let set = set.ok_or("the prompts have changed")?;
+        let encoded = EncodedSet::new(set, self.encoder.as_mut());
+        let encoded = encoded.map_err(|error| error.to_string())?;
+        Ok(encoded.explain(logits, &request.scores, &request.embedding, &request.others))
+    }
+}

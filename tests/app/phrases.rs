@@ -1,0 +1,104 @@
+//! The phrases behind the scores of an image.
+
+use std::sync::Arc;
+
+use medivision_tui::app::{Effect, Msg};
+use medivision_tui::engine::Event;
+use medivision_tui::engine::explanation::{
+    ExplainedPhrase, ExplainedScore, ExplanationRequest, PhraseExplanation, Placebo,
+};
+use medivision_tui::library::Outcome;
+use medivision_tui::scoring::Decision;
+
+use crate::scene::{Program, file, record};
+
+/// A result with an embedding.
+fn embedded(label: &str, decision: Decision) -> Outcome {
+    let mut record = record(label, 0.9, decision)?;
+    record.embedding = Some(Arc::from([1.0, 0.0]));
+    Ok(record)
+}
+
+fn classified() -> Program {
+    let mut program = Program::new(100, 30);
+    program.list(["a.png", "b.png", "c.png"].map(file).into());
+    program.ready(false);
+    program.scan(&["a.png", "b.png", "c.png"]);
+    program.answer("a.png", embedded("tumor", Decision::Confident));
+    program.answer("b.png", embedded("tumor", Decision::Confident));
+    program.answer("c.png", embedded("tumor", Decision::Rejected));
+    program
+}
+
+fn request(effects: &[Effect]) -> Option<ExplanationRequest> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Explain(request) => Some(request.clone()),
+        _ => None,
+    })
+}
+
+fn explanation() -> PhraseExplanation {
+    let phrase = |phrase: &str, lead: f64| ExplainedPhrase {
+        phrase: phrase.to_owned(),
+        contribution: lead,
+        lead,
+        percentile: Some(0.75),
+    };
+    PhraseExplanation {
+        compared: 12,
+        conditions: vec![ExplainedScore {
+            condition: "tumor".to_owned(),
+            probability: 0.9,
+            logit: 3.0,
+            lead: 2.5,
+            phrases: vec![phrase("a round mass", 2.0), phrase("a lesion", -0.5)],
+            placebo: Placebo {
+                phrases: vec!["river paper old".to_owned(), "two gardens".to_owned()],
+                logit: 0.5,
+                lead: 0.4,
+            },
+        }],
+    }
+}
+
+#[test]
+fn the_key_for_why_shows_the_phrases_of_a_classified_image_beside_a_placebo() {
+    let mut program = classified();
+    let asked = request(&program.press("e")).expect("a request");
+    assert_eq!(asked.others.len(), 3, "itself included");
+    program.send(Msg::Engine(Event::Explained {
+        generation: asked.generation,
+        outcome: Ok(explanation()),
+    }));
+    let screen = program.screen(100, 30);
+    for words in [
+        "tumor  90 %, lead +2.50",
+        "+2.00 ██████████ a round mass (more than in 75 % of 12 here)",
+        "-0.50 ███        a lesion",
+        "+0.20 █          placebo: river paper old; two gardens",
+        "It is no reason",
+    ] {
+        assert!(screen.contains(words), "{words}\n{screen}");
+    }
+    assert!(!screen.contains("because"));
+    program.press("e");
+    assert!(!program.screen(100, 30).contains("placebo"));
+}
+
+#[test]
+fn a_rejected_image_is_not_explained_and_a_late_answer_opens_nothing() {
+    let mut program = classified();
+    let asked = request(&program.press("e")).expect("a request");
+    // Another popup has been opened meanwhile.
+    program.press("?");
+    program.send(Msg::Engine(Event::Explained {
+        generation: asked.generation,
+        outcome: Ok(explanation()),
+    }));
+    assert!(!program.screen(100, 30).contains("placebo"));
+    program.press("?");
+    program.press("jj");
+    assert!(request(&program.press("e")).is_none());
+    let screen = program.screen(100, 30);
+    assert!(screen.contains("not for this image"), "{screen}");
+}
