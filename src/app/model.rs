@@ -10,6 +10,7 @@ mod library;
 mod mouse;
 mod open_with;
 mod places;
+mod prompts;
 mod review;
 mod similar;
 mod transfers;
@@ -28,12 +29,14 @@ use super::browser::folder::{Folder, Listing, Row};
 use super::compare::Comparison;
 use super::contact_sheet::ContactSheet;
 use super::context::FileContext;
+use super::drafting::{Drafting, LanguageModel};
 use super::entry::FoundFile;
 use super::environment::Environment;
 use super::failures;
 use super::folder_state::{FolderState, ScreenLayout};
 use super::grid::Grid;
 use super::keys::{Action, Keymap};
+use super::label_changes::LabelChanges;
 use super::line::Line;
 use super::mode::Mode;
 use super::models::ModelChooser;
@@ -109,6 +112,8 @@ pub struct Setup {
     pub mode: scoring::Mode,
     /// Whether a model for findings is still to be offered.
     pub offers_model: bool,
+    /// The language model that drafts prompts; `None` if none is configured, an error if it is configured wrongly.
+    pub language_model: Option<Result<LanguageModel, String>>,
     /// The time zone of the user, in which dates are read and shown.
     pub zone: TimeZone,
 }
@@ -152,6 +157,8 @@ pub struct Model {
     line: Option<Line>,
     tags: TagBrowser,
     prompt_sets: PromptSets,
+    drafting: Drafting,
+    label_changes: LabelChanges,
     models: ModelChooser,
     rules: Rules,
     /// The query that is being answered.
@@ -207,6 +214,8 @@ impl Model {
             line: None,
             tags: TagBrowser::default(),
             prompt_sets: PromptSets::new(setup.prompts, setup.mode, layout.mode),
+            drafting: Drafting::new(setup.language_model),
+            label_changes: LabelChanges::default(),
             models: ModelChooser::default(),
             rules: setup.rules,
             query: None,
@@ -266,7 +275,8 @@ impl Model {
     fn is_busy(&self) -> bool {
         let awaits_headers = self.studies.awaited_headers(self.folder()).is_some();
         let rescores = self.prompt_sets.rescoring().is_some();
-        if awaits_headers || rescores || self.query.is_some() || self.models.is_busy() {
+        let drafts = self.drafting.is_underway();
+        if awaits_headers || rescores || drafts || self.query.is_some() || self.models.is_busy() {
             return true;
         }
         match self.engine {
@@ -478,6 +488,7 @@ impl Model {
             PickerKind::Views => Some(self.places.view_choices(&self.env)),
             PickerKind::Bookmarks => Some(self.places.bookmark_choices(&self.env)),
             PickerKind::Failures => Some(failures::choices(&self.results, &self.env)),
+            PickerKind::Changes => Some(self.label_changes.choices(&self.env)),
         }
     }
 

@@ -6,6 +6,7 @@ mod picker;
 
 use std::path::Path;
 
+use super::drafting::DraftProposal;
 use super::environment::Environment;
 use super::keys::{Action, HelpLine};
 use super::mode::Mode;
@@ -18,7 +19,7 @@ pub(super) use picker::Choice;
 pub use picker::PickerKind;
 
 /// A popup.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Popup {
     /// The bindings in force.
     Help {
@@ -47,6 +48,8 @@ pub(crate) enum Popup {
     },
     /// The value of a tag in full.
     Value(Box<TagValue>),
+    /// What would be sent to a language model.
+    Draft(Box<DraftProposal>),
 }
 
 /// The value of a tag; all of it safe to show.
@@ -118,6 +121,8 @@ pub(super) enum PopupOutcome {
     Remove(PickerKind, usize),
     /// All files of the picker are to be classified again.
     RetryAll,
+    /// The prompt set in a row of the picker is to be edited or drafted.
+    Prompts(Action, usize),
     /// The opacity of related objects is to change.
     Opacity {
         /// More opaque.
@@ -144,6 +149,7 @@ impl Popup {
             Self::Explanation(_) => "Why it failed",
             Self::Menu { kind, .. } => kind.title(),
             Self::Value(_) => "Value",
+            Self::Draft(_) => "Draft phrases",
             Self::Picker { kind, .. } => kind.title(),
         }
     }
@@ -160,6 +166,7 @@ impl Popup {
                 switches,
             } => kind.lines(*entry, switches),
             Self::Value(value) => value.lines(width),
+            Self::Draft(proposal) => proposal.lines(width),
             Self::Picker { chosen, .. } => {
                 picker::lines(choices, *chosen, width, usize::from(content_rows(env.rows)))
             }
@@ -181,7 +188,9 @@ impl Popups {
     /// The mode of the popup that is open.
     pub(super) fn mode(&self) -> Option<Mode> {
         self.open.as_ref().map(|popup| match popup {
-            Popup::Help { .. } | Popup::Explanation(_) | Popup::Value(_) => Mode::Reading,
+            Popup::Help { .. } | Popup::Explanation(_) | Popup::Value(_) | Popup::Draft(_) => {
+                Mode::Reading
+            }
             Popup::Menu { .. } => Mode::Menu,
             Popup::Picker { .. } => Mode::Picker,
         })
@@ -193,6 +202,19 @@ impl Popups {
             Some(Popup::Picker { kind, .. }) => Some(kind),
             _ => None,
         }
+    }
+
+    /// Closes the popup that asks whether a draft may be sent, if that is open.
+    pub(super) fn take_proposal(&mut self) -> Option<DraftProposal> {
+        match self.open.take_if(|popup| matches!(popup, Popup::Draft(_))) {
+            Some(Popup::Draft(proposal)) => Some(*proposal),
+            _ => None,
+        }
+    }
+
+    /// Whether the popup asks whether a draft may be sent.
+    pub(super) fn is_proposal(&self) -> bool {
+        matches!(self.open, Some(Popup::Draft(_)))
     }
 
     /// Shows a popup instead of any other.
@@ -282,6 +304,9 @@ impl Popups {
                     ) => PopupOutcome::Remove(kind, chosen),
                     (PickerKind::Failures, Action::Classify) => PopupOutcome::Retry(chosen),
                     (PickerKind::Failures, Action::ClassifyAll) => PopupOutcome::RetryAll,
+                    (PickerKind::Prompts, Action::EditPrompts | Action::DraftPrompts) => {
+                        PopupOutcome::Prompts(action, chosen)
+                    }
                     _ => PopupOutcome::None,
                 };
             }

@@ -5,30 +5,24 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rand::SeedableRng;
-use rand::seq::IndexedRandom;
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::describe::{self, GeneratedText};
 use super::progress::ProgressLine;
 use super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
 use super::{CommandSetup, Fault, exit, on_signals, print, shown};
-use crate::cli::ExplainArgs;
+use crate::cli::{Description, ExplainArgs};
 use crate::encoder::{Encoder, EncoderError};
 use crate::engine::{self, Factory, FrameSelection, Lane, Settings, StoredFile};
 use crate::jobs::{End, Ended};
 use crate::library::{NOTICE, Outcome, Record};
 use crate::media::clean;
+use crate::prompts::placebo::Placebo as PlaceboSource;
 use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::explanation::{ConditionTexts, PhraseShare, explain, explain_placebo};
 use crate::scoring::{Decision, Logits, Mode};
 
-/// Words that say nothing of an image; a placebo is made of those that the model knows.
-const PLACEBO_WORDS: &str = "and very small large two several many old new typical example case view left right table river \
-    music window yellow morning letter garden bridge summer paper kitchen";
-/// Words of a placebo's phrase.
-const PLACEBO_LENGTH: usize = 3;
 /// Images that are compared at most, and at least.
 const MAX_COMPARED: usize = 10_000;
 const MIN_COMPARED: usize = 10;
@@ -53,31 +47,34 @@ struct ExplainedCondition {
 
 /// What is printed.
 #[derive(Serialize)]
-struct ExplanationReport<'a> {
+pub(super) struct ExplanationReport<'a> {
     #[serde(flatten)]
-    record: &'a Record,
+    pub(super) record: &'a Record,
     /// Images of the same folder that the percentiles refer to.
     compared: usize,
-    conditions: Vec<ExplainedScore>,
+    pub(super) conditions: Vec<ExplainedScore>,
+    /// A text of the language model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generated: Option<GeneratedText>,
 }
 
 #[derive(Serialize)]
-struct ExplainedScore {
-    condition: String,
-    probability: f64,
+pub(super) struct ExplainedScore {
+    pub(super) condition: String,
+    pub(super) probability: f64,
     /// The sum of the contributions and, where the model has one, its bias.
     logit: f64,
     /// The logit less the mean over the phrases of the other conditions.
     lead: f64,
-    phrases: Vec<ExplainedPhrase>,
+    pub(super) phrases: Vec<ExplainedPhrase>,
     placebo: Placebo,
 }
 
 #[derive(Serialize)]
-struct ExplainedPhrase {
-    phrase: String,
+pub(super) struct ExplainedPhrase {
+    pub(super) phrase: String,
     contribution: f64,
-    lead: f64,
+    pub(super) lead: f64,
     /// Share of the compared images to which the phrase contributes less; `None` if too few are known.
     percentile: Option<f64>,
 }
@@ -145,10 +142,16 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
             .collect()
     });
     let report = explained(&record, &prompts, &texts, &others);
-    let report = report.ok_or_else(|| Fault::unusable("the result has no embedding"))?;
+    let mut report = report.ok_or_else(|| Fault::unusable("the result has no embedding"))?;
+    if arguments.describe == Some(Description::Generated) {
+        report.generated = describe::generated(&report, &setup.llm, arguments.yes)?;
+    }
     if arguments.json {
         print::json(&report)?;
     } else {
+        if arguments.describe.is_some() {
+            print::lines(&describe::paragraph(&report, report.generated.as_ref()))?;
+        }
         print::lines(&table(&report))?;
     }
     Ok(exit::OK)
@@ -196,28 +199,12 @@ fn encoded(encoder: &mut dyn Encoder, prompts: &Prompts) -> Result<ModelTexts, E
         bias: card.logit_bias,
     };
     let embedding_key = engine::embedding_key(encoder, false);
-    let all: Vec<String> = PLACEBO_WORDS
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect();
-    let unknown = encoder.unknown_words(&all);
-    let mut words: Vec<&String> = all.iter().filter(|word| !unknown.contains(word)).collect();
-    if words.is_empty() {
-        words = all.iter().collect();
-    }
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut placebo = PlaceboSource::new(0, |words| encoder.unknown_words(words));
     let mut sets = HashMap::new();
     for set in prompts.sets() {
         let mut conditions = Vec::with_capacity(set.conditions.len());
         for condition in &set.conditions {
-            let phrase = || {
-                let chosen = words.choose_multiple(&mut rng, PLACEBO_LENGTH);
-                let chosen: Vec<&str> = chosen.map(|word| word.as_str()).collect();
-                chosen.join(" ")
-            };
-            let placebo_phrases: Vec<String> = std::iter::repeat_with(phrase)
-                .take(condition.phrases.len())
-                .collect();
+            let placebo_phrases = placebo.phrases(condition.phrases.len());
             let mut texts = |phrases: &[String]| {
                 let rows = encoder.encode_texts(&set.texts(phrases))?;
                 Ok::<_, EncoderError>(ConditionTexts::new(rows, phrases.len()))
@@ -313,6 +300,7 @@ fn explained<'a>(
         record,
         compared,
         conditions,
+        generated: None,
     })
 }
 

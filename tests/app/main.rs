@@ -15,6 +15,7 @@ mod mouse;
 mod objects;
 mod orders;
 mod pickers;
+mod prompt_editing;
 mod recall;
 mod reformats;
 mod rejected;
