@@ -1,23 +1,10 @@
 //! Drafts of prompt sets by a language model: what would be sent is shown, and sent only when the user agrees.
 
 use super::effect::Effect;
-use super::popup::PopupLine;
+use super::popup::{DraftProposal, LanguageModel};
 use super::request::Request;
 use super::text;
-use crate::llm::{ChatRequest, DraftRequest};
 use crate::prompts::PromptSet;
-use crate::prompts::draft::DraftModality;
-
-/// A language model that the user configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LanguageModel {
-    /// The address that requests go to.
-    pub url: String,
-    /// Its name there.
-    pub name: String,
-    /// Whether it runs on this machine.
-    pub is_local: bool,
-}
 
 /// A prompt set that was drafted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,15 +13,6 @@ pub struct DraftedSet {
     pub name: String,
     /// Number of phrases that were left out.
     pub left_out: usize,
-}
-
-/// A request that the user has not agreed to yet.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct DraftProposal {
-    base: PromptSet,
-    request: DraftRequest,
-    chat: ChatRequest,
-    model: LanguageModel,
 }
 
 /// Drafts with the language model, one at a time.
@@ -79,19 +57,7 @@ impl Drafting {
             Some(Err(fault)) => return Err(refused(fault)),
             Some(Ok(model)) => model.clone(),
         };
-        let drafted = base.conditions.iter().filter(|condition| !condition.other);
-        let names: Vec<String> = drafted.map(|condition| condition.name.clone()).collect();
-        let normal = base.conditions.iter().find(|condition| condition.normal);
-        let normal = normal.map(|condition| condition.name.as_str());
-        let modality = DraftModality::parse(&base.modalities.join(","));
-        let request = DraftRequest::new(&names, normal, &modality.words);
-        let request = request.map_err(|error| refused(&error.to_string()))?;
-        Ok(DraftProposal {
-            base: base.clone(),
-            chat: request.chat(),
-            request,
-            model,
-        })
+        DraftProposal::new(base, model).map_err(|error| refused(&error.to_string()))
     }
 
     /// Sends what the user agreed to.
@@ -139,49 +105,4 @@ impl Drafting {
             Request::Effect(Effect::PromptSets),
         ])
     }
-}
-
-impl DraftProposal {
-    /// Everything that would be sent, in lines of a width.
-    pub(super) fn lines(&self, width: usize) -> Vec<PopupLine> {
-        let place = if self.model.is_local {
-            "on this machine"
-        } else {
-            "over the network"
-        };
-        let mut lines = Vec::new();
-        let mut add = |text: &str, line: fn(String) -> PopupLine| {
-            let wrapped = text
-                .lines()
-                .flat_map(|part| text::wrap(&text::safe_str(part), width));
-            lines.extend(wrapped.map(line));
-        };
-        add(
-            &format!("To {} ({place})", self.model.url),
-            PopupLine::Subject,
-        );
-        add(
-            "y sends this, and nothing else; Esc sends nothing.",
-            PopupLine::Aside,
-        );
-        let body = self.chat.body(&self.model.name);
-        for message in &self.chat.messages {
-            lines_after_gap(&mut add);
-            add(message.role, PopupLine::Aside);
-            add(&message.content, PopupLine::Text);
-        }
-        lines_after_gap(&mut add);
-        add("parameters", PopupLine::Aside);
-        for (key, value) in body.as_object().into_iter().flatten() {
-            if key != "messages" {
-                add(&format!("{key}: {value}"), PopupLine::Text);
-            }
-        }
-        lines
-    }
-}
-
-/// Adds an empty line.
-fn lines_after_gap(add: &mut impl FnMut(&str, fn(String) -> PopupLine)) {
-    add(" ", PopupLine::Text);
 }

@@ -3,10 +3,10 @@
 mod help;
 mod menu;
 mod picker;
+mod proposal;
 
 use std::path::Path;
 
-use super::drafting::DraftProposal;
 use super::environment::Environment;
 use super::keys::{Action, HelpLine};
 use super::mode::Mode;
@@ -17,6 +17,8 @@ use crate::view::Area;
 pub(super) use menu::{MenuKind, Switch};
 pub(super) use picker::Choice;
 pub use picker::PickerKind;
+pub(super) use proposal::DraftProposal;
+pub use proposal::LanguageModel;
 
 /// A popup.
 #[derive(Clone, Debug, PartialEq)]

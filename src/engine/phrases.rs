@@ -54,8 +54,8 @@ pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
 /// The cosine from which two phrases are the same to a model.
 const SAME_COSINE: f64 = 0.95;
 
-/// Leaves out the phrases of a draft that the model does not read in full, or cannot tell from one before them. `set`: the set
-/// that they are for, with the templates.
+/// Leaves out the phrases of a draft that the model does not read in full, or cannot tell from one before them other than the
+/// condition's name. `set`: the set that they are for, with the templates.
 ///
 /// # Errors
 ///

@@ -1,6 +1,9 @@
 //! Drafts of prompt sets: phrases that something else wrote, cleaned and linted before they become a set.
 
+mod modality;
+
 use super::{Condition, DEFAULT_MIN_MARGIN, DEFAULT_MIN_PROBABILITY, PromptSet};
+pub use modality::DraftModality;
 
 /// Maximum number of words of a phrase; the contexts of most models hold about twice as many.
 const MAX_WORDS: usize = 30;
@@ -11,23 +14,6 @@ const NEGATIONS: [&str; 11] = [
 ];
 /// Pairs of words that negate what follows.
 const NEGATING_PAIRS: [[&str; 2]; 3] = [["free", "of"], ["negative", "for"], ["devoid", "of"]];
-/// What images of a DICOM modality are called (PS3.3 C.7.3.1.1.1).
-const MODALITY_WORDS: [(&str, &str); 14] = [
-    ("CR", "X-ray"),
-    ("DX", "X-ray"),
-    ("CT", "CT"),
-    ("MR", "MRI"),
-    ("US", "ultrasound"),
-    ("MG", "mammogram"),
-    ("PT", "PET"),
-    ("NM", "scintigram"),
-    ("XA", "angiogram"),
-    ("SM", "histology slide"),
-    ("OP", "fundus photograph"),
-    ("OPT", "OCT of the retina"),
-    ("ES", "endoscopy image"),
-    ("XC", "clinical photograph"),
-];
 /// Names of the healthy condition.
 const NORMAL_NAMES: [&str; 6] = [
     "normal",
@@ -37,47 +23,6 @@ const NORMAL_NAMES: [&str; 6] = [
     "unremarkable",
     "negative",
 ];
-
-/// What kind of image a draft is for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DraftModality {
-    /// In words; empty means any.
-    pub words: String,
-    /// DICOM codes, if it was given as such.
-    pub codes: Vec<String>,
-}
-
-impl DraftModality {
-    /// Reads words, such as `chest X-ray`, or DICOM codes, such as `CR,DX`.
-    pub fn parse(text: &str) -> Self {
-        let parts: Vec<&str> = text
-            .split([',', '/', ' '])
-            .filter(|part| !part.is_empty())
-            .collect();
-        let known: Option<Vec<(&str, &str)>> = parts
-            .iter()
-            .map(|part| {
-                MODALITY_WORDS
-                    .iter()
-                    .find(|(code, _)| code == part)
-                    .copied()
-            })
-            .collect();
-        let Some(known) = known.filter(|all| !all.is_empty()) else {
-            let words: Vec<&str> = text.split_whitespace().collect();
-            return Self {
-                words: words.join(" "),
-                codes: Vec::new(),
-            };
-        };
-        let mut words: Vec<&str> = known.iter().map(|(_, words)| *words).collect();
-        words.dedup();
-        Self {
-            words: words.join(" or "),
-            codes: known.iter().map(|(code, _)| (*code).to_owned()).collect(),
-        }
-    }
-}
 
 /// Whether a condition of this name is the healthy one.
 pub fn is_normal_name(name: &str) -> bool {
@@ -210,10 +155,12 @@ impl Draft {
             for list in [&mut condition.phrases, &mut condition.absent] {
                 let mut kept: Vec<String> = Vec::with_capacity(list.len());
                 for phrase in list.drain(..) {
+                    // A description may well mean its name.
+                    let names = kept.iter().take_while(|kept| **kept == condition.name);
                     let found = if phrase == condition.name {
                         None
                     } else {
-                        fault(&phrase, &kept)?
+                        fault(&phrase, &kept[names.count()..])?
                     };
                     match found {
                         None => kept.push(phrase),

@@ -123,10 +123,7 @@ mod tests {
         // From now on it is the user's file.
         assert_eq!(edited("true", &set, &folder), Ok(None));
         let fault = edited("sed -i s/phrases/phases/", &set, &folder).unwrap_err();
-        assert!(
-            fault.contains("chest-xray.toml:") && fault.contains("phases"),
-            "{fault}"
-        );
+        assert!(fault.contains("chest-xray.toml:"), "{fault}");
         assert!(file.is_file());
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct ComparisonReport {
     /// Images that both sets have a result for.
     pub(super) images: usize,
     pub(super) failed: usize,
+    /// Whether some images are left out because the user interrupted the command.
+    pub(super) interrupted: bool,
     /// How many of them each set rejects.
     pub(super) rejected: [usize; 2],
     pub(super) changed: Vec<ChangedFile>,
@@ -88,8 +90,16 @@ impl ComparisonReport {
         let _ = writeln!(out, "model {}; A: {a}, B: {b}", clean(&self.model));
         let _ = writeln!(
             out,
-            "{} images, {} failed; rejected by A {}, by B {}",
-            self.images, self.failed, self.rejected[0], self.rejected[1]
+            "{} images, {} failed; rejected by A {}, by B {}{}",
+            self.images,
+            self.failed,
+            self.rejected[0],
+            self.rejected[1],
+            if self.interrupted {
+                "; interrupted"
+            } else {
+                ""
+            }
         );
         let _ = writeln!(
             out,

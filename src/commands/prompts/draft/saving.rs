@@ -193,7 +193,7 @@ mod tests {
         );
         assert_eq!(
             of(&["pneumothorax", "consolidation", "cardiomegaly", "normal"]),
-            "pneumothorax-consolidation-normal"
+            "pneumothorax-consolidation-cardiomegaly"
         );
     }
 }
