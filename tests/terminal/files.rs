@@ -176,7 +176,9 @@ fn a_built_in_prompt_set_is_edited_as_a_copy_and_changes_the_results_at_once() {
     display.until("the new labels", |screen| {
         row(&screen.contents(), "a.png").is_some_and(|row| row.contains("zz"))
     });
-    display.shows("labels changed");
+    session.press("vd");
+    display.shows("Labels that changed");
+    session.press("h");
     let copy = session
         .home
         .path()
