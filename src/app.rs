@@ -11,6 +11,7 @@ pub(crate) mod browser;
 pub(crate) mod compare;
 pub(crate) mod contact_sheet;
 mod context;
+pub(crate) mod drafting;
 pub mod effect;
 pub mod entry;
 pub(crate) mod environment;
@@ -21,6 +22,7 @@ pub(crate) mod grid;
 mod group_path;
 mod heat_map;
 pub mod keys;
+mod label_changes;
 pub(crate) mod line;
 pub mod measurement;
 pub(crate) mod mode;
@@ -50,6 +52,7 @@ pub mod viewer;
 
 pub use crate::config::Theme;
 pub use agreement::{category, claimed_category};
+pub use drafting::DraftedSet;
 pub use effect::Effect;
 pub use entry::{Entry, EntryKind, FoundFile, Stamp};
 pub use filter::Filter;
@@ -61,6 +64,7 @@ pub use model::{Model, ReviewSetup, Setup};
 pub use models::OfferedModel;
 pub use msg::{Msg, Severity};
 pub use places::{PlaceChange, Places, SavedView};
+pub use popup::LanguageModel;
 pub use preview::{
     Decorations, EncodedImage, Graphics, ImageView, MarkedFigure, OverlaidObjects, OverlayText,
     PixelValue, Preview, PreviewKey, Previewed, Quality, Reformat, RelatedContent, Scene,

@@ -2,6 +2,7 @@
 
 mod export;
 mod help;
+mod prompts;
 mod search;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::scoring::Mode;
 use crate::scoring::heat_map::MapChoice;
 pub use export::{ExportArgs, ExportFormat, ExportSubject, ReportScope};
 pub use help::{command, suggestion};
+pub use prompts::{ComparePromptsArgs, DraftArgs, PromptsAction, PromptsArgs};
 pub use search::SearchArgs;
 
 /// Maximum of `--stable-after`.
@@ -74,16 +76,17 @@ pub struct GlobalArgs {
     )]
     pub model: Option<String>,
 
-    /// Prompt set: a name, a .toml file, or `auto` to choose one for each image [default: auto where images are
-    /// browsed, classified or watched, else general]
+    /// Prompt set: a name, a .toml file, or `auto` to choose one for each image; `eval` compares two [default: auto where images
+    /// are browsed, classified or watched, else general]
     #[arg(
         long,
         global = true,
         env = "MEDIVISION_PROMPTS",
         hide_env = true,
-        value_name = "NAME|FILE"
+        value_name = "NAME|FILE",
+        action = clap::ArgAction::Append
     )]
-    pub prompts: Option<String>,
+    pub prompts: Vec<String>,
 
     /// Device to compute on: auto, cpu, cuda or cuda:N [default: auto, a GPU if available]
     #[arg(long, global = true, env = "MEDIVISION_DEVICE", hide_env = true)]
@@ -152,6 +155,27 @@ pub struct GlobalArgs {
     )]
     pub config: Option<PathBuf>,
 
+    /// Language model that drafts prompts: the address of a server with OpenAI's chat completions; its key is read from
+    /// MEDIVISION_LLM_KEY [default: none]
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_LLM_URL",
+        hide_env = true,
+        value_name = "URL"
+    )]
+    pub llm_url: Option<String>,
+
+    /// Name of the model there
+    #[arg(
+        long,
+        global = true,
+        env = "MEDIVISION_LLM_MODEL",
+        hide_env = true,
+        value_name = "NAME"
+    )]
+    pub llm_model: Option<String>,
+
     /// Show values that identify the patient instead of masking them
     #[arg(
         long,
@@ -204,6 +228,12 @@ pub struct GlobalArgs {
 }
 
 impl Cli {
+    /// Whether more prompt sets are named than the command uses.
+    pub fn has_surplus_prompts(&self) -> bool {
+        let compares = matches!(self.command, Some(Command::Eval(_)));
+        self.global.prompts.len() > if compares { 2 } else { 1 }
+    }
+
     /// Whether the command chooses the prompt set for each image, unless one is named.
     pub fn chooses_prompts(&self) -> bool {
         matches!(
@@ -277,7 +307,7 @@ pub enum Command {
     Bench(BenchArgs),
     /// List, describe, pull and verify models
     Models(ModelsArgs),
-    /// List and check prompt sets
+    /// List, check, draft and compare prompt sets
     Prompts(PromptsArgs),
     /// Check, shrink and copy the library, or forget images in it
     Library(LibraryArgs),
@@ -392,6 +422,19 @@ pub struct WatchArgs {
 pub struct ExplainArgs {
     /// Image to explain; of several frames the first in space
     pub file: PathBuf,
+    /// Add a description: the condition's own sentence, or with `=generated` one that the language model of --llm-url writes from
+    /// scores and phrases, without the image
+    #[arg(
+        long,
+        value_name = "HOW",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "sentence"
+    )]
+    pub describe: Option<Description>,
+    /// Send scores and phrases to the language model without asking
+    #[arg(long, requires = "describe")]
+    pub yes: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -404,6 +447,15 @@ pub struct ExplainArgs {
     /// How to make the heat map: `attention` is the model's own decomposition, `occlusion` blurs regions
     #[arg(long, value_enum, value_name = "METHOD")]
     pub method: Option<MapChoice>,
+}
+
+/// A description of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Description {
+    /// The sentence of the condition in the prompt set
+    Sentence,
+    /// A text of the language model, marked as generated
+    Generated,
 }
 
 /// `inspect`
@@ -602,27 +654,6 @@ pub enum ReviewsAction {
         /// Take a label to mean a condition of another name; can be repeated
         #[arg(long, value_name = "LABEL=CONDITION", value_parser = mapping)]
         map: Vec<(String, String)>,
-    },
-}
-
-/// `prompts`
-#[derive(Debug, Args)]
-pub struct PromptsArgs {
-    /// Action on prompt sets
-    #[command(subcommand)]
-    pub action: PromptsAction,
-}
-
-/// The actions on prompt sets.
-#[derive(Debug, Subcommand)]
-pub enum PromptsAction {
-    /// List the prompt sets that can be used by name
-    List,
-    /// Check prompt sets for errors; with --model, also for unknown words and phrases that are too long
-    Check {
-        /// Names or .toml files [default: all that can be used by name]
-        #[arg(value_name = "NAME|FILE")]
-        sets: Vec<String>,
     },
 }
 

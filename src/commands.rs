@@ -1,16 +1,20 @@
 //! The commands, one file each, and what they share: settings, exit codes and printing.
 
+mod ask;
 pub mod bench;
 pub mod browse;
 pub mod calibrate;
 pub mod classify;
+mod comparison;
 pub mod completions;
 pub mod demo;
+mod describe;
 pub mod doctor;
 pub mod eval;
 pub mod explain;
 pub mod export;
 pub mod inspect;
+mod language_model;
 pub mod library;
 pub mod models;
 mod output;
@@ -27,6 +31,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use toml::Spanned;
@@ -42,6 +47,7 @@ use crate::engine::{self, Factory, Settings};
 use crate::exec::CommandLine;
 use crate::library::export::ResultFormat;
 use crate::library::{Library, calibrations};
+use crate::llm::LlmSettings;
 use crate::media::budget;
 use crate::prompts::{AUTO, DEFAULT, PromptSet, Prompts};
 use crate::rules::{Rule, Rules};
@@ -110,6 +116,8 @@ pub struct PromptChoice {
     pub overrides_rules: bool,
     /// Whether nobody named one.
     pub is_default: bool,
+    /// A second one to compare it with, which only `eval` allows.
+    pub second: Option<String>,
 }
 
 /// The effective settings: arguments override the environment, which overrides config.toml, which overrides the defaults.
@@ -127,6 +135,8 @@ pub struct CommandSetup {
     pub precision: Precision,
     /// Whether the network must not be used.
     pub offline: bool,
+    /// The language model that drafts prompts.
+    pub llm: LlmSettings,
     /// Graphics protocol.
     pub graphics: Setting<Graphics>,
     /// The library's file; `None` goes without.
@@ -231,14 +241,17 @@ impl CommandSetup {
             "" => folders.as_ref().map(Folders::library),
             file => Some(PathBuf::from(file)),
         };
-        let prompts = given(&global.prompts, config.prompts, "");
+        let prompts = given(&global.prompts.first().cloned(), config.prompts, "");
+        let offline = global.offline || config.offline == Some(true) || is_offline_by_environment();
+        let of_llm = |argument, key| Some(given(argument, key, "")).filter(|text| !text.is_empty());
         Ok(Self {
             source: match given(&global.model, config.model, "").as_str() {
                 "" => ModelSource::preferred(),
                 text => ModelSource::parse(text),
             },
             prompts: PromptChoice {
-                overrides_rules: global.prompts.as_ref().is_some_and(|text| !text.is_empty()),
+                overrides_rules: global.prompts.first().is_some_and(|text| !text.is_empty()),
+                second: global.prompts.get(1).cloned(),
                 is_default: prompts.is_empty(),
                 name: if prompts.is_empty() {
                     DEFAULT.to_owned()
@@ -252,7 +265,13 @@ impl CommandSetup {
                 Some(text) => text.parse().map_err(Fault::usage)?,
             },
             precision: global.precision.or(precision).unwrap_or_default(),
-            offline: global.offline || config.offline == Some(true) || is_offline_by_environment(),
+            offline,
+            llm: LlmSettings {
+                url: of_llm(&global.llm_url, config.llm.url),
+                model: of_llm(&global.llm_model, config.llm.model),
+                timeout: config.llm.timeout.map(u64::from).map(Duration::from_secs),
+                offline,
+            },
             graphics: global.graphics.or(config.graphics).unwrap_or_default(),
             memory: match global.memory.as_deref() {
                 None | Some("") => memory.unwrap_or(budget::DEFAULT_BYTES),

@@ -110,7 +110,31 @@ fn within<'de, D: Deserializer<'de>, const MIN: u8, const MAX: u8>(
         .ok_or_else(|| serde::de::Error::custom(wrong()))
 }
 
-/// The content of config.toml: options by name, `[layout]`, `[keys]` and `[[rule]]`.
+/// `[llm]`: the language model that drafts prompts. Its key is never in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LanguageModelSettings {
+    /// `--llm-url`
+    pub url: Option<String>,
+    /// `--llm-model`
+    pub model: Option<String>,
+    /// How long an answer may take, in seconds.
+    #[serde(deserialize_with = "within_seconds")]
+    pub timeout: Option<u32>,
+}
+
+/// Deserializes a number of seconds up to an hour.
+fn within_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let number = i64::deserialize(from)?;
+    let inside = u32::try_from(number).ok();
+    let inside = inside.filter(|number| (1..=3600).contains(number));
+    let wrong = || format!("{number} is not between 1 and 3600 seconds");
+    inside
+        .map(Some)
+        .ok_or_else(|| serde::de::Error::custom(wrong()))
+}
+
+/// The content of config.toml: options by name, `[llm]`, `[layout]`, `[keys]` and `[[rule]]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -136,6 +160,9 @@ pub struct Config {
     pub no_mouse: Option<bool>,
     /// `--log-level`
     pub log_level: Option<Spanned<String>>,
+    /// The language model that drafts prompts.
+    #[serde(default)]
+    pub llm: LanguageModelSettings,
     /// Colour theme.
     pub theme: Option<Theme>,
     /// Colours that the terminal supports.

@@ -17,6 +17,15 @@ use crate::library::{Record, json};
 pub use command_line::CommandLine;
 use process::StopSignal;
 
+/// The user's editor, `$VISUAL` or else `$EDITOR`; `None` if neither is set. An error is a sentence.
+pub fn editor() -> Option<Result<CommandLine, String>> {
+    ["VISUAL", "EDITOR"].into_iter().find_map(|name| {
+        let text = std::env::var(name).ok()?;
+        let parsed = (!text.trim().is_empty()).then(|| CommandLine::parse(&text))?;
+        Some(parsed.map_err(|reason| format!("{name} {reason}")))
+    })
+}
+
 /// Number of programs that run at once.
 const MAX_PROGRAMS: usize = 4;
 /// Number of waiting runs from which no more results should be taken on. The results of one file may exceed it.

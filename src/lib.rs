@@ -7,9 +7,10 @@
 //! * shell: [`runtime`], [`commands`], [`graphics`] (and `main`, [`cli`])
 //! * presentation: [`ui`]: `&Model` in, cells out
 //! * application: [`app`]: pure state and its transitions
-//! * services: [`jobs`], which drives the engine; [`exec`]; [`transfer`]; [`watch`], [`library`], [`engine`]
+//! * services: [`jobs`], which drives the engine; [`exec`]; [`transfer`]; [`watch`], [`library`], [`engine`], [`llm`]
 //! * model: [`encoder`]: the only layer that uses libtorch
-//! * domain: [`config`], [`media`], [`paths`], [`view`], [`rules`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
+//! * domain: [`config`], [`media`], [`paths`], [`view`], [`rules`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic;
+//!   [`http`]: what the clients of the hub and of language models share
 //!
 //! [`media`] is a separate crate (`src/media`): it builds, and is tested and fuzzed, without libtorch.
 
@@ -24,8 +25,10 @@ pub mod encoder;
 pub mod engine;
 pub mod exec;
 pub mod graphics;
+pub mod http;
 pub mod jobs;
 pub mod library;
+pub mod llm;
 pub mod paths;
 pub mod phantom;
 pub mod prompts;

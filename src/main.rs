@@ -85,6 +85,10 @@ fn start_logging(setup: &CommandSetup) {
 }
 
 fn run(cli: &Cli) -> Result<u8, Fault> {
+    if cli.has_surplus_prompts() {
+        let text = "--prompts: name one prompt set; `eval` takes two, to compare them";
+        return Err(Fault::usage(text));
+    }
     let mut config_fault = None;
     let read_settings = || {
         let setup = CommandSetup::new(&cli.global)?;

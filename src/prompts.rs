@@ -1,7 +1,10 @@
 //! Prompt sets: TOML files of conditions and their phrases, built in or the user's.
 
+pub mod draft;
 mod images;
 mod parse;
+pub mod placebo;
+mod write;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::media::read_text;
 use images::admits;
 pub use images::{ImageCriteria, ImageTraits};
+pub use write::{Change, difference, save};
 
 /// The built-in sets with their names, in the order of `prompts list`.
 const BUILT_IN: [(&str, &str); 5] = [
@@ -370,6 +374,12 @@ fn built_in() -> impl Iterator<Item = Result<PromptSet, PromptError>> {
         .map(|(name, text)| PromptSet::parse(text, &format!("{name}.toml (built in)")))
 }
 
+/// The text of a built-in set.
+pub fn built_in_text(name: &str) -> Option<&'static str> {
+    let found = BUILT_IN.iter().find(|(own, _)| *own == name);
+    found.map(|(_, text)| *text)
+}
+
 /// All available sets: the built-in ones, replaced by the user's files of the same name, then the user's other files.
 pub fn all(folder: Option<&Path>) -> Result<Vec<PromptSet>, PromptError> {
     all_named(folder).into_iter().map(|(_, set)| set).collect()
@@ -426,7 +436,8 @@ fn files_in(folder: Option<&Path>) -> Vec<PathBuf> {
                 && path.is_file()
         })
         .collect();
-    own.sort();
+    // By name without extension: `ward` before `ward-draft`, which `auto` would prefer otherwise.
+    own.sort_by(|a, b| a.file_stem().cmp(&b.file_stem()));
     own
 }
 

@@ -2,6 +2,7 @@
 //! tests drive the real loop.
 
 mod choices;
+mod drafts;
 mod exports;
 mod folder_states;
 mod folders;
@@ -9,6 +10,7 @@ mod library_changes;
 mod measurements;
 mod objects;
 mod places;
+mod prompt_editor;
 mod prompt_files;
 mod reviews;
 mod transfers;
@@ -40,6 +42,7 @@ pub use folder_states::FolderStateStore;
 use folder_states::FolderStateWriter;
 use library_changes::LibraryWatch;
 use measurements::MeasurementWriter;
+use prompt_editor::PromptEdit;
 use prompt_files::PromptWatch;
 use reviews::ReviewWriter;
 use transfers::TransferRequest;
@@ -65,6 +68,8 @@ pub struct Services {
     folder_states: Option<FolderStateWriter>,
     /// Stops the current pull.
     pull: choices::StopFlag,
+    /// Stops the draft under way.
+    draft: choices::StopFlag,
     preview: Option<preview::PreviewWorker>,
     /// Make the images of the comparison.
     sides: Option<[preview::PreviewWorker; 2]>,
@@ -131,6 +136,7 @@ impl Services {
             retired: Vec::new(),
             folder_states: None,
             pull: choices::StopFlag::default(),
+            draft: choices::StopFlag::default(),
             preview: None,
             sides: None,
             tiles: None,
@@ -284,12 +290,11 @@ impl Services {
             | Effect::Headers { .. }
             | Effect::Related { .. }
             | Effect::Directory { .. } => self.read_objects(effect),
-            Effect::PromptSets => choices::prompt_sets(&self.choices, Arc::clone(&self.send)),
-            Effect::UsePrompts {
-                prompts,
-                mode,
-                revision,
-            } => self.use_prompts(prompts, mode, revision),
+            Effect::PromptSets
+            | Effect::UsePrompts { .. }
+            | Effect::EditPrompts(_)
+            | Effect::DraftPrompts { .. }
+            | Effect::StopDraft => return self.perform_on_prompts(effect),
             Effect::Places(_)
             | Effect::ModelOffered
             | Effect::Folders { .. }
@@ -337,6 +342,35 @@ impl Services {
             Effect::Resume => return Some(ScreenEffect::Resume),
             Effect::Redraw => return Some(ScreenEffect::Redraw),
             Effect::Quit => return Some(ScreenEffect::Quit),
+        }
+        None
+    }
+
+    /// Performs effects about prompt sets; others do nothing.
+    fn perform_on_prompts(&mut self, effect: Effect) -> Option<ScreenEffect> {
+        match effect {
+            Effect::PromptSets => choices::prompt_sets(&self.choices, Arc::clone(&self.send)),
+            Effect::UsePrompts {
+                prompts,
+                mode,
+                revision,
+            } => self.use_prompts(prompts, mode, revision),
+            Effect::EditPrompts(set) => {
+                match PromptEdit::begin(&set, self.choices.prompts.as_deref()) {
+                    Ok(edit) => return Some(ScreenEffect::Edit(edit)),
+                    Err(reason) => drop((self.send)(Msg::PromptSetEdited(Err(reason)))),
+                }
+            }
+            Effect::DraftPrompts {
+                request,
+                base,
+                serial,
+            } => {
+                let send = Arc::clone(&self.send);
+                self.draft = drafts::draft(request, *base, serial, &self.choices, send);
+            }
+            Effect::StopDraft => self.draft.stop(),
+            _ => {}
         }
         None
     }
@@ -483,6 +517,8 @@ enum ScreenEffect {
     Redraw,
     /// Run a program on a file, in the terminal.
     Run(CommandLine, PathBuf),
+    /// Run the user's editor on a prompt set, in the terminal.
+    Edit(PromptEdit),
     Quit,
 }
 
@@ -561,6 +597,11 @@ impl Loop {
                             let severity = Severity::Error;
                             self.handle(services, Msg::Report { severity, text });
                         }
+                    }
+                    ScreenEffect::Edit(edit) => {
+                        let outcome = screen.run(&mut edit.command());
+                        self.handle(services, Msg::Resumed);
+                        self.handle(services, Msg::PromptSetEdited(edit.finish(outcome)));
                     }
                     ScreenEffect::Redraw => {
                         screen.clear()?;

@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod calibration;
+pub mod comparison;
 mod decider;
 pub mod explanation;
 pub mod heat_map;

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 /// The layers from the bottom. A room may use the rooms of its own layer and of those below.
 const LAYERS: [&[&str]; 7] = [
     &[
-        "config", "media", "paths", "view", "rules", "prompts", "scoring", "phantom",
+        "config", "http", "media", "paths", "view", "rules", "prompts", "scoring", "phantom",
     ],
     &["encoder"],
-    &["engine", "library", "watch"],
+    &["engine", "library", "llm", "watch"],
     &["exec", "jobs", "transfer"],
     &["app"],
     &["ui"],
@@ -19,12 +19,14 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// Crates that only these rooms may use.
-const CONFINED: [(&str, &[&str]); 7] = [
+const CONFINED: [(&str, &[&str]); 8] = [
     ("dicom_object", &["library", "media", "phantom"]),
     ("tch", &["encoder"]),
     ("tokenizers", &["encoder"]),
     ("notify", &["watch"]),
     ("rusqlite", &["library"]),
+    // Whatever leaves the machine passes through these.
+    ("ureq", &["encoder", "http", "llm"]),
     ("ratatui_image", &["graphics"]),
     ("ratatui", &["ui", "graphics"]),
 ];

@@ -255,6 +255,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         prompts: settings.prompts.clone(),
         mode: Mode::Single,
         offers_model: false,
+        language_model: None,
         zone: TimeZone::UTC,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");

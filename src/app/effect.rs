@@ -13,7 +13,8 @@ use crate::engine::{ClassifiedFile, MapRequest, SimilarityRequest};
 use crate::exec::CommandLine;
 use crate::jobs::JobCommand;
 use crate::library::{Record, Review, ReviewRequest};
-use crate::prompts::Prompts;
+use crate::llm::DraftRequest;
+use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::Mode;
 use crate::transfer::{Transfer, TransferKind};
 
@@ -120,6 +121,21 @@ pub enum Effect {
         /// The number that messages about their files carry.
         revision: u64,
     },
+    /// Open a set in the user's editor, which has the terminal until it ends; a built-in one is copied to the user's folder first.
+    /// Answered by [`super::Msg::Resumed`] and [`super::Msg::PromptSetEdited`].
+    EditPrompts(Box<PromptSet>),
+    /// Let the language model draft phrases for the conditions of a set, and save them as another set. Answered by
+    /// [`super::Msg::Drafted`].
+    DraftPrompts {
+        /// What is sent, and nothing else.
+        request: DraftRequest,
+        /// The set whose phrases are replaced.
+        base: Box<PromptSet>,
+        /// The number that the answer carries.
+        serial: u64,
+    },
+    /// Stop the draft under way. Not answered.
+    StopDraft,
     /// Score classified files again, with the prompts in use. Answered by `Event::Rescored` parts.
     Rescore(Vec<ClassifiedFile>),
     /// Score files from what the library holds of them. Answered by one `Event::Recalled` of the engine in use.

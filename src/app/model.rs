@@ -12,6 +12,7 @@ mod mouse;
 mod open_with;
 mod phrases;
 mod places;
+mod prompts;
 mod review;
 mod similar;
 mod transfers;
@@ -30,6 +31,7 @@ use super::browser::folder::{Folder, Listing, Row};
 use super::compare::Comparison;
 use super::contact_sheet::ContactSheet;
 use super::context::FileContext;
+use super::drafting::Drafting;
 use super::entry::FoundFile;
 use super::environment::Environment;
 use super::failures;
@@ -37,11 +39,12 @@ use super::folder_state::{FolderState, ScreenLayout};
 use super::grid::Grid;
 use super::heat_map::HeatMaps;
 use super::keys::{Action, Keymap};
+use super::label_changes::LabelChanges;
 use super::line::Line;
 use super::mode::Mode;
 use super::models::ModelChooser;
 use super::places::Places;
-use super::popup::{Choice, PickerKind, Popup, PopupLine, Popups};
+use super::popup::{Choice, LanguageModel, PickerKind, Popup, PopupLine, Popups};
 use super::preview::{Preview, PreviewKey, Previewed};
 use super::prompt_sets::PromptSets;
 use super::recall::RecallQueue;
@@ -113,6 +116,8 @@ pub struct Setup {
     pub mode: scoring::Mode,
     /// Whether a model for findings is still to be offered.
     pub offers_model: bool,
+    /// The language model that drafts prompts; `None` if none is configured, an error if it is configured wrongly.
+    pub language_model: Option<Result<LanguageModel, String>>,
     /// The time zone of the user, in which dates are read and shown.
     pub zone: TimeZone,
 }
@@ -156,6 +161,8 @@ pub struct Model {
     line: Option<Line>,
     tags: TagBrowser,
     prompt_sets: PromptSets,
+    drafting: Drafting,
+    label_changes: LabelChanges,
     models: ModelChooser,
     rules: Rules,
     /// The query that is being answered.
@@ -214,6 +221,8 @@ impl Model {
             line: None,
             tags: TagBrowser::default(),
             prompt_sets: PromptSets::new(setup.prompts, setup.mode, layout.mode),
+            drafting: Drafting::new(setup.language_model),
+            label_changes: LabelChanges::default(),
             models: ModelChooser::default(),
             rules: setup.rules,
             query: None,
@@ -277,6 +286,7 @@ impl Model {
         let rescores = self.prompt_sets.rescoring().is_some();
         if awaits_headers
             || rescores
+            || self.drafting.is_underway()
             || self.query.is_some()
             || self.models.is_busy()
             || self.heat_maps.is_awaited()
@@ -495,6 +505,7 @@ impl Model {
             PickerKind::Views => Some(self.places.view_choices(&self.env)),
             PickerKind::Bookmarks => Some(self.places.bookmark_choices(&self.env)),
             PickerKind::Failures => Some(failures::choices(&self.results, &self.env)),
+            PickerKind::Changes => Some(self.label_changes.choices(&self.env)),
         }
     }
 

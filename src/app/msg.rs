@@ -13,7 +13,7 @@ use super::preview::{Graphics, Previewed, VolumeProgress};
 use crate::engine;
 use crate::library::{FileWithResult, Review, ReviewChanges, ReviewOutcome, ReviewRequest};
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
-use crate::prompts::Prompts;
+use crate::prompts::{PromptSet, Prompts};
 use crate::transfer::Transfer;
 
 /// Something that happened. Sent to the runtime's queue; consumed by [`super::update`] only.
@@ -223,6 +223,18 @@ pub enum Msg {
         prompts: Option<Prompts>,
         /// What is wrong in a file, whose earlier content stays in use; `None` if all are right.
         fault: Option<String>,
+    },
+    /// The answer to [`super::Effect::EditPrompts`], once the editor has ended.
+    PromptSetEdited(
+        /// The set as it is now; `None` if nothing was changed. Or why it cannot be edited or used, as a sentence.
+        Result<Option<PromptSet>, String>,
+    ),
+    /// The answer to [`super::Effect::DraftPrompts`]; not sent if it was stopped.
+    Drafted {
+        /// The number of the request.
+        serial: u64,
+        /// The set, or the reason of the failure and what to do.
+        outcome: Result<super::DraftedSet, String>,
     },
     /// The answer to [`super::Effect::Models`].
     Models(Vec<super::OfferedModel>),

@@ -4,6 +4,7 @@ mod help;
 mod menu;
 mod phrases;
 mod picker;
+mod proposal;
 
 use std::path::Path;
 
@@ -18,9 +19,11 @@ pub(super) use menu::{MenuKind, Switch};
 pub use phrases::PhraseTable;
 pub(super) use picker::Choice;
 pub use picker::PickerKind;
+pub(super) use proposal::DraftProposal;
+pub use proposal::LanguageModel;
 
 /// A popup.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Popup {
     /// The bindings in force.
     Help {
@@ -51,6 +54,8 @@ pub(crate) enum Popup {
     Value(Box<TagValue>),
     /// What phrases contribute to the scores of an image.
     Phrases(PhraseTable),
+    /// What would be sent to a language model.
+    Draft(Box<DraftProposal>),
 }
 
 /// The value of a tag; all of it safe to show.
@@ -122,6 +127,8 @@ pub(super) enum PopupOutcome {
     Remove(PickerKind, usize),
     /// All files of the picker are to be classified again.
     RetryAll,
+    /// The prompt set in a row of the picker is to be edited or drafted.
+    Prompts(Action, usize),
     /// The opacity of related objects is to change.
     Opacity {
         /// More opaque.
@@ -149,6 +156,7 @@ impl Popup {
             Self::Menu { kind, .. } => kind.title(),
             Self::Value(_) => "Value",
             Self::Phrases(_) => "What the score goes with",
+            Self::Draft(_) => "Draft phrases",
             Self::Picker { kind, .. } => kind.title(),
         }
     }
@@ -166,6 +174,7 @@ impl Popup {
             } => kind.lines(*entry, switches),
             Self::Value(value) => value.lines(width),
             Self::Phrases(table) => table.lines(width),
+            Self::Draft(proposal) => proposal.lines(width),
             Self::Picker { chosen, .. } => {
                 picker::lines(choices, *chosen, width, usize::from(content_rows(env.rows)))
             }
@@ -187,7 +196,11 @@ impl Popups {
     /// The mode of the popup that is open.
     pub(super) fn mode(&self) -> Option<Mode> {
         self.open.as_ref().map(|popup| match popup {
-            Popup::Help { .. } | Popup::Explanation(_) | Popup::Value(_) | Popup::Phrases(_) => {
+            Popup::Help { .. }
+            | Popup::Explanation(_)
+            | Popup::Value(_)
+            | Popup::Phrases(_)
+            | Popup::Draft(_) => {
                 Mode::Reading
             }
             Popup::Menu { .. } => Mode::Menu,
@@ -201,6 +214,19 @@ impl Popups {
             Some(Popup::Picker { kind, .. }) => Some(kind),
             _ => None,
         }
+    }
+
+    /// Closes the popup that asks whether a draft may be sent, if that is open.
+    pub(super) fn take_proposal(&mut self) -> Option<DraftProposal> {
+        match self.open.take_if(|popup| matches!(popup, Popup::Draft(_))) {
+            Some(Popup::Draft(proposal)) => Some(*proposal),
+            _ => None,
+        }
+    }
+
+    /// Whether the popup asks whether a draft may be sent.
+    pub(super) fn is_proposal(&self) -> bool {
+        matches!(self.open, Some(Popup::Draft(_)))
     }
 
     /// Shows a popup instead of any other.
@@ -290,6 +316,9 @@ impl Popups {
                     ) => PopupOutcome::Remove(kind, chosen),
                     (PickerKind::Failures, Action::Classify) => PopupOutcome::Retry(chosen),
                     (PickerKind::Failures, Action::ClassifyAll) => PopupOutcome::RetryAll,
+                    (PickerKind::Prompts, Action::EditPrompts | Action::DraftPrompts) => {
+                        PopupOutcome::Prompts(action, chosen)
+                    }
                     _ => PopupOutcome::None,
                 };
             }

@@ -1,6 +1,7 @@
 //! The choice of a prompt set and of the mode, by which all results are scored again.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use super::effect::Effect;
 use super::popup::Choice;
@@ -225,6 +226,61 @@ impl PromptSets {
             Request::info(words),
             Request::Effect(self.put_into_use(prompts)),
         ]
+    }
+
+    /// The name of the prompts in use.
+    pub(super) fn name(&self) -> &str {
+        self.in_use.name()
+    }
+
+    /// The set in a row of the list; an error says why there is none.
+    pub(super) fn listed(&self, row: usize) -> Result<PromptSet, String> {
+        let auto =
+            || "`auto` chooses a set for each image; choose one of the sets below".to_owned();
+        let at = row.checked_sub(1).ok_or_else(auto)?;
+        match self.sets.iter().flatten().nth(at) {
+            // One that cannot be used can be edited: that is how it is mended.
+            Some((name, Err(error))) => self.broken(name, error),
+            Some((_, Ok(set))) => Ok(set.clone()),
+            None => Err("the list is still being read".to_owned()),
+        }
+    }
+
+    /// What an editor needs of a set that cannot be used: its file.
+    fn broken(&self, name: &str, error: &PromptError) -> Result<PromptSet, String> {
+        let file = PathBuf::from(&error.file);
+        let any = self.in_use.sets().first().cloned();
+        let any = any
+            .filter(|_| file.is_absolute())
+            .ok_or_else(|| error.to_string())?;
+        Ok(PromptSet {
+            name: name.to_owned(),
+            digest: String::new(),
+            file: Some(file),
+            ..any
+        })
+    }
+
+    /// The set in use; where one is chosen for each image, that of this name.
+    pub(super) fn in_use_for(&self, name: Option<&str>) -> Result<PromptSet, String> {
+        let sets = self.in_use.sets();
+        let named = name.and_then(|name| sets.iter().find(|set| set.name == name));
+        let only = || sets.first().filter(|_| !self.in_use.is_auto());
+        let set = named.or_else(only).cloned();
+        set.ok_or_else(|| {
+            "a set is chosen for each image; go to a classified one, or choose a set".to_owned()
+        })
+    }
+
+    /// Puts a set into use that was edited, unless it is watched: then its change has been seen.
+    pub(super) fn edited_by_hand(&mut self, set: PromptSet) -> Option<Effect> {
+        let is_watched = self.in_use.is_auto()
+            || self
+                .in_use
+                .sets()
+                .iter()
+                .any(|other| other.file.is_some() && other.file == set.file);
+        (!is_watched).then(|| self.put_into_use(Prompts::only(set)))
     }
 
     /// Begins to score classified files again with the new prompts.

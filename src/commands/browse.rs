@@ -89,6 +89,14 @@ pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<
             .folders
             .as_ref()
             .is_some_and(|folders| keep && !folders.model_offered().exists()),
+        language_model: setup.llm.is_configured().then(|| {
+            let endpoint = setup.llm.endpoint().map_err(|error| error.to_string())?;
+            Ok(app::LanguageModel {
+                url: endpoint.url().to_owned(),
+                name: endpoint.model().to_owned(),
+                is_local: endpoint.is_local(),
+            })
+        }),
         zone: TimeZone::system(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -165,6 +173,7 @@ async fn interface(
         model: Some(setup.source.clone()),
         options: setup.options(None),
         offline: setup.offline,
+        llm: setup.llm.clone(),
     });
     on_signals(services.messages())?;
     let places = setup.folders.as_ref().map(Folders::places);

@@ -10,6 +10,7 @@ use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use unicode_width::UnicodeWidthStr;
 
+use super::comparison::{self, ComparisonRequest};
 use super::progress::ProgressLine;
 use super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
 use super::{CommandSetup, Fault, exit, leave, on_signals, print, shown};
@@ -43,10 +44,33 @@ struct EvalReport {
 
 /// Evaluates; returns the exit code.
 pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault> {
+    if let Some(second) = &setup.prompts.second {
+        return compare(arguments, [&setup.prompts.name, second], setup);
+    }
     let calibrations = setup.calibrations();
     with_outcomes(&arguments.labelled, setup, calibrations, |classified| {
         print_report(arguments, classified)
     })
+}
+
+/// Compares two prompt sets on the labelled images.
+fn compare(arguments: &cli::EvalArgs, names: [&str; 2], setup: &CommandSetup) -> Result<u8, Fault> {
+    let labelled = &arguments.labelled;
+    let sets = comparison::sets(names, setup)?;
+    let (files, conditions) = comparison::labelled(&labelled.labels, &sets, &labelled.map)?;
+    let request = ComparisonRequest {
+        sets,
+        files,
+        conditions: Some(conditions),
+        mode: labelled.mode,
+        frames: labelled.frames,
+        fit: labelled.fit,
+        exact: labelled.exact,
+        draws: arguments.draws,
+        seed: arguments.seed,
+        json: arguments.json,
+    };
+    comparison::run(&request, setup)
 }
 
 /// Labelled images with what the model says of them.

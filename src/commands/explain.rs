@@ -10,10 +10,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::describe::{self, GeneratedText};
 use super::progress::ProgressLine;
 use super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
 use super::{CommandSetup, Fault, exit, on_signals, output, print, shown};
-use crate::cli::ExplainArgs;
+use crate::cli::{Description, ExplainArgs};
 use crate::encoder::{Encoder, EncoderError};
 use crate::engine::explanation::{EncodedSet, ExplainedScore, PhraseExplanation};
 use crate::engine::{self, Factory, FrameSelection, Lane, Settings, StoredFile};
@@ -40,15 +41,18 @@ struct ModelTexts {
 
 /// What is printed.
 #[derive(Serialize)]
-struct ExplanationReport<'a> {
+pub(super) struct ExplanationReport<'a> {
     #[serde(flatten)]
-    record: &'a Record,
+    pub(super) record: &'a Record,
     /// Images of the same folder that the percentiles refer to.
     compared: usize,
-    conditions: Vec<ExplainedScore>,
+    pub(super) conditions: Vec<ExplainedScore>,
     /// The heat map, if one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     map: Option<MapReport>,
+    /// A text of the language model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generated: Option<GeneratedText>,
 }
 
 /// Explains a file; returns the exit code.
@@ -132,9 +136,15 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     if let (Some(map), Some(out)) = (&map, &arguments.render) {
         map.render(&arguments.file, &record, out)?;
     }
+    if arguments.describe == Some(Description::Generated) {
+        report.generated = describe::generated(&report, &setup.llm, arguments.yes)?;
+    }
     if arguments.json {
         print::json(&report)?;
     } else {
+        if arguments.describe.is_some() {
+            print::lines(&describe::paragraph(&report, report.generated.as_ref()))?;
+        }
         print::lines(&table(&report))?;
     }
     Ok(exit::OK)
@@ -255,6 +265,7 @@ fn explained<'a>(
         compared,
         conditions,
         map: None,
+        generated: None,
     })
 }
 

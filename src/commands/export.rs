@@ -241,7 +241,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
     let selection = ResultSelection {
         paths: paths.collect::<Result<_, _>>()?,
         model: given(&global.model).map(stored_name),
-        prompts: given(&global.prompts),
+        prompts: given(&global.prompts.first().cloned()),
         all: arguments.all,
         by_study: arguments.per == Some(ReportScope::Study),
     };

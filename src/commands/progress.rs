@@ -35,6 +35,18 @@ impl ProgressLine {
         self.bar.set_message(text.to_owned());
     }
 
+    /// Shows what the command waits for, once it takes long.
+    pub(super) fn spin(&self, text: &str) {
+        if self.begun.elapsed() < SHOW_AFTER {
+            return;
+        }
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {elapsed}") {
+            self.bar.set_style(style);
+        }
+        self.bar.set_message(text.to_owned());
+        self.bar.tick();
+    }
+
     /// Shows that `done` files are done, of `total` if that is known.
     pub(super) fn set(&self, done: u64, total: Option<u64>) {
         if self.begun.elapsed() < SHOW_AFTER {

@@ -1,4 +1,7 @@
-//! `prompts`: lists and checks prompt sets.
+//! `prompts`: lists, checks, drafts and compares prompt sets.
+
+mod compare;
+mod draft;
 
 use super::{CommandSetup, Fault, exit, print};
 use crate::cli::PromptsAction;
@@ -15,6 +18,8 @@ const NAME_CELLS: usize = 14;
 pub fn run(action: &PromptsAction, setup: &CommandSetup, with_model: bool) -> Result<u8, Fault> {
     let folder = setup.folders.as_ref().map(Folders::prompts);
     match action {
+        PromptsAction::Draft(arguments) => draft::run(arguments, setup),
+        PromptsAction::Compare(arguments) => compare::run(arguments, setup),
         PromptsAction::List => list(prompts::all_named(folder.as_deref())),
         PromptsAction::Check { sets } => {
             let encoder = with_model

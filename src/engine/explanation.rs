@@ -2,23 +2,15 @@
 
 use std::sync::Arc;
 
-use rand::SeedableRng;
-use rand::seq::IndexedRandom;
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::Event;
 use super::worker::InferenceWorker;
 use crate::encoder::{Encoder, EncoderError};
-use crate::prompts::PromptSet;
+use crate::prompts::{PromptSet, placebo};
 use crate::scoring::explanation::{ConditionTexts, PhraseShare, explain, explain_placebo};
 use crate::scoring::{Logits, Score};
 
-/// Words that say nothing of an image; a placebo is made of those that the model knows.
-const PLACEBO_WORDS: &str = "and very small large two several many old new typical example case view left right table river \
-    music window yellow morning letter garden bridge summer paper kitchen";
-/// Words of a placebo's phrase.
-const PLACEBO_LENGTH: usize = 3;
 /// Images below which there are no percentiles.
 const MIN_COMPARED: usize = 10;
 
@@ -108,27 +100,11 @@ impl EncodedSet {
     ///
     /// Those of the model.
     pub fn new(set: &PromptSet, encoder: &mut dyn Encoder) -> Result<Self, EncoderError> {
-        let all: Vec<String> = PLACEBO_WORDS
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect();
-        let unknown = encoder.unknown_words(&all);
-        let mut words: Vec<&String> = all.iter().filter(|word| !unknown.contains(word)).collect();
-        if words.is_empty() {
-            words = all.iter().collect();
-        }
         // The same words for the same set every time.
-        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut random = placebo::Placebo::new(0, |words| encoder.unknown_words(words));
         let mut conditions = Vec::with_capacity(set.conditions.len());
         for condition in &set.conditions {
-            let phrase = || {
-                let chosen = words.choose_multiple(&mut rng, PLACEBO_LENGTH);
-                let chosen: Vec<&str> = chosen.map(|word| word.as_str()).collect();
-                chosen.join(" ")
-            };
-            let placebo_phrases: Vec<String> = std::iter::repeat_with(phrase)
-                .take(condition.phrases.len())
-                .collect();
+            let placebo_phrases = random.phrases(condition.phrases.len());
             let mut texts = |phrases: &[String]| {
                 let rows = encoder.encode_texts(&set.texts(phrases))?;
                 Ok::<_, EncoderError>(ConditionTexts::new(rows, phrases.len()))

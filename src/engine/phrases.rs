@@ -1,6 +1,9 @@
 //! Warnings about the parts of a prompt set that a model does not understand.
 
-use crate::encoder::Encoder;
+use std::collections::HashMap;
+
+use crate::encoder::{Encoder, EncoderError};
+use crate::prompts::draft::{Draft, PhraseFault};
 use crate::prompts::{Condition, PromptSet};
 
 /// Maximum number of characters quoted from a phrase.
@@ -46,6 +49,58 @@ pub fn warnings(set: &PromptSet, encoder: &dyn Encoder) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// The cosine from which two phrases are the same to a model.
+const SAME_COSINE: f64 = 0.95;
+
+/// Leaves out the phrases of a draft that the model does not read in full, or cannot tell from one before them other than the
+/// condition's name. `set`: the set that they are for, with the templates.
+///
+/// # Errors
+///
+/// If the texts cannot be encoded.
+pub fn lint(
+    draft: &mut Draft,
+    set: &PromptSet,
+    encoder: &mut dyn Encoder,
+) -> Result<(), EncoderError> {
+    let mut embeddings: HashMap<String, Vec<f64>> = HashMap::new();
+    draft.leave_out(|phrase, kept| {
+        let texts = set.texts(&[phrase.to_owned()]);
+        if let Some(cut) = texts.iter().find_map(|text| encoder.cut_off(text)) {
+            return Ok(Some(PhraseFault::CutOff(cut.context)));
+        }
+        for text in kept.iter().map(String::as_str).chain([phrase]) {
+            if !embeddings.contains_key(text) {
+                let rows = encoder.encode_texts(&set.texts(&[text.to_owned()]))?;
+                embeddings.insert(text.to_owned(), mean_direction(&rows));
+            }
+        }
+        let own = &embeddings[phrase];
+        let cosine = |other: &String| dot(own, &embeddings[other]);
+        let nearest = kept.iter().max_by(|a, b| cosine(a).total_cmp(&cosine(b)));
+        Ok(nearest.and_then(|other| {
+            let cosine = cosine(other);
+            (cosine > SAME_COSINE).then(|| PhraseFault::Similar {
+                other: other.clone(),
+                cosine,
+            })
+        }))
+    })
+}
+
+/// The mean of unit vectors, made unit again.
+fn mean_direction(rows: &[Vec<f32>]) -> Vec<f64> {
+    let dimension = rows.first().map_or(0, Vec::len);
+    let sum = |at: usize| rows.iter().map(|row| f64::from(row[at])).sum::<f64>();
+    let sums: Vec<f64> = (0..dimension).map(sum).collect();
+    let length = dot(&sums, &sums).sqrt().max(f64::MIN_POSITIVE);
+    sums.into_iter().map(|x| x / length).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// What the user should know before searching for a text with this model, one sentence each.

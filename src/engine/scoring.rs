@@ -16,7 +16,7 @@ use crate::scoring::{Logits, Mode, Scorer, Verdict};
 pub(super) type FrameResult = (u32, Result<Arc<[f32]>, Failure>);
 
 /// Prompt sets, encoded by a model.
-pub(super) struct Scorers {
+pub struct Scorers {
     pub(super) prompts: Prompts,
     /// One per prompt set, in the same order.
     scorers: Vec<Scorer>,
@@ -28,7 +28,11 @@ pub(super) struct Scorers {
 
 impl Scorers {
     /// Encodes the prompts' texts, and calibrates those for which labelled images did. Also returns what the user should know of them, one sentence each.
-    pub(super) fn new(
+    ///
+    /// # Errors
+    ///
+    /// A sentence, if a set cannot be used with this model in this mode, or a text cannot be encoded.
+    pub fn new(
         prompts: Prompts,
         mode: Mode,
         calibrations: &Calibrations,
@@ -159,7 +163,7 @@ impl Scorers {
     }
 
     /// The records of one file under these prompts; `None` if another model encoded its images.
-    pub(super) fn rescored(&self, records: &[Record]) -> Option<Arc<[Record]>> {
+    pub fn rescored(&self, records: &[Record]) -> Option<Arc<[Record]>> {
         let first = records.first()?;
         if first.model_digest != self.card.digest {
             return None;

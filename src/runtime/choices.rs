@@ -12,6 +12,7 @@ use crate::app::{Msg, OfferedModel};
 use crate::config::BUILTIN;
 use crate::encoder::hub::{self, HubCache, HubError, PullOptions, PullProgress};
 use crate::encoder::{ModelOptions, ModelSource, catalog};
+use crate::llm::LlmSettings;
 use crate::prompts::{self, PromptSet};
 
 /// The sources of the choices.
@@ -27,6 +28,8 @@ pub struct ChoiceSources {
     pub options: ModelOptions,
     /// Whether the network must not be used.
     pub offline: bool,
+    /// The language model that drafts prompts.
+    pub llm: LlmSettings,
 }
 
 /// Reads the prompt sets.
@@ -104,7 +107,7 @@ impl StopFlag {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    fn is_set(&self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -103,9 +103,9 @@ impl Evaluation {
 }
 
 /// Number of cases by truth (row) and prediction (column).
-type ConfusionMatrix = Vec<Vec<usize>>;
+pub(super) type ConfusionMatrix = Vec<Vec<usize>>;
 
-fn confusion(cases: &[Case], drawn: &[usize], classes: usize) -> ConfusionMatrix {
+pub(super) fn confusion(cases: &[Case], drawn: &[usize], classes: usize) -> ConfusionMatrix {
     let mut table = vec![vec![0; classes]; classes];
     for &index in drawn {
         table[cases[index].truth][cases[index].predicted] += 1;
@@ -118,7 +118,7 @@ fn share(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn accuracy(table: &ConfusionMatrix) -> f64 {
+pub(super) fn accuracy(table: &ConfusionMatrix) -> f64 {
     let correct = (0..table.len()).map(|class| table[class][class]).sum();
     share(correct, table.iter().flatten().sum()).unwrap_or(0.0)
 }
@@ -134,7 +134,7 @@ fn precision(table: &ConfusionMatrix, class: usize) -> Option<f64> {
     )
 }
 
-fn balanced_accuracy(table: &ConfusionMatrix) -> f64 {
+pub(super) fn balanced_accuracy(table: &ConfusionMatrix) -> f64 {
     let recalls: Vec<f64> = (0..table.len())
         .filter_map(|class| recall(table, class))
         .collect();
@@ -142,7 +142,7 @@ fn balanced_accuracy(table: &ConfusionMatrix) -> f64 {
 }
 
 /// The probability that a case of the class has a higher score than any other case, ties counting half (Mann & Whitney).
-fn auroc(cases: &[Case], drawn: &[usize], class: usize) -> Option<f64> {
+pub(super) fn auroc(cases: &[Case], drawn: &[usize], class: usize) -> Option<f64> {
     let mut rows: Vec<(f64, bool)> = drawn
         .iter()
         .map(|&index| (cases[index].scores[class], cases[index].truth == class))
@@ -164,7 +164,7 @@ fn auroc(cases: &[Case], drawn: &[usize], class: usize) -> Option<f64> {
 }
 
 /// A value with the 2.5th and 97.5th percentiles of the draws, linearly interpolated.
-fn estimate(value: f64, mut drawn: Vec<f64>) -> Estimate {
+pub(super) fn estimate(value: f64, mut drawn: Vec<f64>) -> Estimate {
     drawn.sort_by(f64::total_cmp);
     let percentile = |share: f64| {
         let at = share * drawn.len().checked_sub(1)? as f64;

@@ -391,6 +391,12 @@ fn picker_hints(kind: Option<PickerKind>) -> &'static [(Action, &'static str)] {
             (Action::Remove, "remove"),
             (Action::Back, "back"),
         ],
+        Some(PickerKind::Prompts) => &[
+            (Action::Enter, "choose"),
+            (Action::EditPrompts, "edit"),
+            (Action::DraftPrompts, "draft"),
+            (Action::Back, "back"),
+        ],
         Some(PickerKind::Views | PickerKind::Bookmarks) => &[
             (Action::Enter, "open"),
             (Action::Remove, "remove"),

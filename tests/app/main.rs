@@ -17,6 +17,7 @@ mod objects;
 mod orders;
 mod phrases;
 mod pickers;
+mod prompt_editing;
 mod recall;
 mod reformats;
 mod rejected;

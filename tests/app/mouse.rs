@@ -274,7 +274,7 @@ fn a_popup_and_a_line_being_typed_keep_what_lies_behind() {
     mouse(&mut program, PRESS, (40, row.expect("an entry") as u16), 0);
     assert_eq!(program.tiles().len(), 10, "an entry of the menu is chosen");
     program.press("vgv");
-    mouse(&mut program, PRESS, (40, 1), 5000);
+    mouse(&mut program, PRESS, (40, 0), 5000);
     assert!(
         !program.screen(80, 24).contains("grid of small"),
         "beside it"

@@ -24,7 +24,7 @@ phrases = ["clear lungs"]
 "#;
 
 /// The shipped sets, one of the user's, and one that is wrong.
-fn sets() -> Vec<NamedPromptSet> {
+pub fn sets() -> Vec<NamedPromptSet> {
     let mut sets = prompts::all_named(None);
     sets.push(("ward".to_owned(), PromptSet::parse(WARD, "ward.toml")));
     let broken = PromptSet::parse(
@@ -36,7 +36,7 @@ fn sets() -> Vec<NamedPromptSet> {
 }
 
 /// Three pictures, two of them classified, and the list of sets open.
-fn choosing(program: &mut Program) {
+pub fn choosing(program: &mut Program) {
     program.list(["a.png", "b.png", "c.png"].map(file).to_vec());
     program.ready(false);
     program.scan(&["a.png", "b.png", "c.png"]);
@@ -115,7 +115,7 @@ fn a_set_that_is_wrong_is_not_used_and_the_list_stays() {
 }
 
 /// The engine scores by other prompts; what it is then asked to score anew.
-fn switched(program: &mut Program) -> Vec<ClassifiedFile> {
+pub fn switched(program: &mut Program) -> Vec<ClassifiedFile> {
     let effects = program.send(Msg::Engine(Event::Prompts {
         prompts: "ward".to_owned(),
         mode: Mode::Single,
@@ -130,7 +130,7 @@ fn switched(program: &mut Program) -> Vec<ClassifiedFile> {
     known
 }
 
-fn scored(known: &ClassifiedFile, label: &str) -> ClassifiedFile {
+pub fn scored(known: &ClassifiedFile, label: &str) -> ClassifiedFile {
     let verdict = record(label, 0.8, Decision::Confident)
         .expect("a record")
         .verdict;

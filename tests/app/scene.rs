@@ -11,8 +11,8 @@ use jiff::tz::TimeZone;
 use medivision_tui::app::text;
 use medivision_tui::app::{
     self, Effect, EncodedImage, Entry, EntryKind, FolderState, FoundFile, Graphics, Keymap,
-    MarkedFigure, Model, Msg, PixelValue, Preview, PreviewKey, Previewed, RelatedContent,
-    ReviewSetup, Scene, Setup, Stamp, Theme, VolumeView,
+    LanguageModel, MarkedFigure, Model, Msg, PixelValue, Preview, PreviewKey, Previewed,
+    RelatedContent, ReviewSetup, Scene, Setup, Stamp, Theme, VolumeView,
 };
 use medivision_tui::engine::{Event, Job};
 use medivision_tui::graphics::{ImagePainter, half_blocks};
@@ -121,6 +121,17 @@ impl Program {
         program
     }
 
+    /// Started on a screen of 100 × 24 cells, with a language model, or what is wrong with it.
+    pub fn with_language_model(model: Result<LanguageModel, String>) -> Self {
+        let mut program = Self::begin_with(|setup| setup.language_model = Some(model));
+        program.send(Msg::Resized {
+            cols: 100,
+            rows: 24,
+        });
+        program.send(Msg::Graphics(Graphics::Halfblocks));
+        program
+    }
+
     /// Started on a screen of 100 × 24 cells, with a library and a reviewer.
     pub fn reviewing(reviewer: &str, blind: bool) -> Self {
         let mut program = Self::begin_with(|setup| {
@@ -164,6 +175,7 @@ impl Program {
             prompts: prompts(),
             mode: Mode::Single,
             offers_model: false,
+            language_model: None,
             zone: TimeZone::UTC,
         };
         change(&mut setup);

@@ -146,6 +146,7 @@ fn list(bench: &mut Criterion) {
             prompts: Prompts::select("general", None).expect("a prompt set"),
             mode: Mode::Single,
             offers_model: false,
+            language_model: None,
             zone: TimeZone::UTC,
         });
         let listing = effects.iter().find_map(|effect| match effect {
@@ -271,6 +272,7 @@ fn worklist(count: usize) -> app::Model {
         prompts: Prompts::select("general", None).expect("a prompt set"),
         mode: Mode::Single,
         offers_model: false,
+        language_model: None,
         zone: TimeZone::UTC,
     });
     let generation = effects.iter().find_map(|effect| match effect {

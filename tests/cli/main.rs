@@ -1,6 +1,9 @@
 //! The headless commands as a script sees them: the real binary, its output and its exit code.
 
 mod classify;
+mod comparisons;
+mod descriptions;
+mod drafts;
 mod explain;
 mod export;
 mod hostile;

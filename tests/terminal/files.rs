@@ -162,3 +162,32 @@ fn a_program_in_the_background_leaves_the_screen_alone() {
     session.press("q");
     assert_eq!(session.ended(), 0);
 }
+
+#[test]
+fn a_built_in_prompt_set_is_edited_as_a_copy_and_changes_the_results_at_once() {
+    let editor = r#"sed -i 's/^name = "\([ptfn]\)/name = "zz\1/'"#;
+    let environment = [("EDITOR", editor), ("MEDIVISION_PROMPTS", "general")];
+    let session = Session::start(Kind::Plain, &environment);
+    let display = &session.display;
+    display.until("a result", |screen| is_classified(screen, "c.png"));
+    session.press("E");
+    display.shows("any key goes back");
+    session.press("x");
+    display.until("the new labels", |screen| {
+        row(&screen.contents(), "a.png").is_some_and(|row| row.contains("zz"))
+    });
+    session.press("vd");
+    display.shows("Labels that changed");
+    session.press("h");
+    let copy = session
+        .home
+        .path()
+        .join(".config/medivision-tui/prompts/general.toml");
+    assert!(
+        fs::read_to_string(copy)
+            .expect("copied")
+            .contains("zzpneumonia")
+    );
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}

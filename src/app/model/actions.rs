@@ -72,6 +72,8 @@ impl Model {
                 self.open_picker(PickerKind::Prompts);
                 return vec![Effect::PromptSets];
             }
+            Action::EditPrompts | Action::DraftPrompts => return self.act_on_prompts(action, None),
+            Action::LabelChanges => self.open_label_changes(),
             Action::Model => {
                 // The cache may have changed: it is read again.
                 self.open_picker(PickerKind::Model);

@@ -29,6 +29,7 @@ impl Model {
             event @ Event::Ready { .. } if self.models.loaded(serial) => {
                 self.rate = None;
                 self.prompt_sets.stop_rescoring();
+                self.label_changes.clear();
                 let mut effects = vec![Effect::AdoptEngine { serial }];
                 effects.extend(self.current_engine_event(event));
                 self.classify_everything();
@@ -207,6 +208,9 @@ impl Model {
             (None, _) => self.say(Severity::Info, &format!("prompts: {name}")),
         }
         let mut files = self.results.classified();
+        // A warning, or what the mode means, stays on screen.
+        let is_told = warnings.is_empty() && !changed;
+        self.label_changes.begin(&files, is_told);
         let on_screen = self.paths_on_screen();
         let dir = self.folder().dir();
         files.sort_by_cached_key(|file| {
@@ -223,6 +227,7 @@ impl Model {
         if self.prompt_sets.rescored(left) {
             // Once rather than for each file: if the order depends on results, every row may move.
             self.browser.folder.rerank_all(&self.results);
+            self.tell_label_changes();
         }
     }
 

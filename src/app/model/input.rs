@@ -38,6 +38,11 @@ impl Model {
                 }
                 _ => None,
             },
+            // Not Enter, which is pressed for many things.
+            Mode::Reading if self.popups.is_proposal() => match key.code {
+                KeyCode::Char('y') if !has_modifier(key) => return self.send_draft(),
+                _ => None,
+            },
             Mode::Picker | Mode::Reading | Mode::Tags => None,
             Mode::Agreement => match self.press_in_agreement(key) {
                 Some(effects) => return effects,
@@ -175,6 +180,12 @@ impl Model {
             PopupOutcome::Pick(PickerKind::Failures, chosen) => {
                 let failed = self.results.failed().into_iter().nth(chosen);
                 let path = failed.map(|(path, _)| path.to_owned());
+                self.popups.close_all();
+                path.map_or_else(Vec::new, |path| self.show_file(&path))
+            }
+            PopupOutcome::Prompts(action, chosen) => self.act_on_prompts(action, Some(chosen)),
+            PopupOutcome::Pick(PickerKind::Changes, chosen) => {
+                let path = self.label_changes.path(chosen).map(ToOwned::to_owned);
                 self.popups.close_all();
                 path.map_or_else(Vec::new, |path| self.show_file(&path))
             }
@@ -317,6 +328,9 @@ fn opens_anywhere(action: Action) -> bool {
             | Action::Palette
             | Action::Watch
             | Action::PromptSet
+            | Action::EditPrompts
+            | Action::DraftPrompts
+            | Action::LabelChanges
             | Action::Grid
             | Action::Compare
             | Action::Activity

@@ -63,6 +63,8 @@ impl Model {
             } => {
                 return self.prompts_edited(revision, prompts, fault);
             }
+            Msg::PromptSetEdited(outcome) => return self.prompt_set_edited(outcome),
+            Msg::Drafted { serial, outcome } => return self.drafted(serial, outcome),
             places @ (Msg::Places(_) | Msg::Folders { .. } | Msg::Transferred { .. }) => {
                 return self.places_changed(places);
             }

@@ -18,12 +18,13 @@ pub(crate) enum MenuKind {
     Files,
 }
 
-const VIEWS: [MenuEntry; 18] = [
+const VIEWS: [MenuEntry; 19] = [
     ('w', "worklist of all images", Action::Worklist),
     ('g', "grid of small images", Action::Grid),
     ('c', "compare two files", Action::Compare),
     ('a', "activity", Action::Activity),
     ('f', "files that failed", Action::Failures),
+    ('d', "labels that changed", Action::LabelChanges),
     ('s', "group by study and series", Action::Series),
     ('t', "tags of the file", Action::Tags),
     ('z', "image in full screen", Action::Whole),

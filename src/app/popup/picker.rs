@@ -20,6 +20,8 @@ pub enum PickerKind {
     Measurements,
     /// A file that failed, to go to or to try again.
     Failures,
+    /// A file whose label changed with the prompts, to go to.
+    Changes,
     /// A saved view, to open or remove.
     Views,
     /// A bookmark, to go to or remove.
@@ -35,6 +37,7 @@ impl PickerKind {
             Self::Related => Action::Related,
             Self::Measurements => Action::Measurements,
             Self::Failures => Action::Failures,
+            Self::Changes => Action::LabelChanges,
             Self::Views => Action::Views,
             Self::Bookmarks => Action::Bookmarks,
         }
@@ -47,6 +50,7 @@ impl PickerKind {
             Self::Related => "Related objects",
             Self::Measurements => "Measurements",
             Self::Failures => "Files that failed",
+            Self::Changes => "Labels that changed",
             Self::Views => "Saved views",
             Self::Bookmarks => "Bookmarks",
         }

@@ -4,14 +4,14 @@ use std::io::Read;
 use std::time::Duration;
 
 use serde::Deserialize;
-use ureq::http::{HeaderMap, Response};
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::http::Response;
 use ureq::{Agent, Body};
 use url::Url;
 
 use super::hash::Etag;
-use super::redirect::{redirect_target, retry_after};
+use super::redirect::redirect_target;
 use super::{HubCache, HubError};
+use crate::http::{self, RequestTimeouts, header, retry_after};
 
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 /// Limits connecting, and also the wait for a response's headers.
@@ -104,7 +104,7 @@ pub(super) struct HubClient {
 }
 
 impl HubClient {
-    /// The only place that creates a network client: code that must stay offline does not call it.
+    /// The only place that creates a client of the hub: code that must stay offline does not call it.
     pub(super) fn new(cache: &HubCache, id: &str, revision: &str) -> Result<Self, HubError> {
         let endpoint = std::env::var("HF_ENDPOINT")
             .ok()
@@ -118,21 +118,13 @@ impl HubClient {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(fault("neither http nor https".into()));
         }
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .build();
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(RESPONSE_TIMEOUT))
-            .timeout_recv_response(Some(RESPONSE_TIMEOUT))
-            .timeout_recv_body(Some(BODY_TIMEOUT))
-            .user_agent(concat!("medivision-tui/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
-            .build();
+        let timeouts = RequestTimeouts {
+            connect: RESPONSE_TIMEOUT,
+            response: RESPONSE_TIMEOUT,
+            body: BODY_TIMEOUT,
+        };
         Ok(Self {
-            agent: config.into(),
+            agent: http::agent(timeouts),
             endpoint: url,
             token: cache.token(),
             id: id.to_owned(),
@@ -372,8 +364,4 @@ fn other_size(file: &RemoteFile, found: u64) -> String {
     format!(
         "{name} has {found} bytes there, but {size} according to the hub; a proxy or mirror may have sent something else"
     )
-}
-
-pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -1,15 +1,11 @@
-//! What a response asks the client to do next: go elsewhere, or come back later.
+//! Where a response sends the client.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 use ureq::Body;
 use ureq::http::Response;
 use url::Url;
 
 use super::HubError;
-use super::client::header;
+use crate::http::header;
 
 /// Where a redirect leads, if the response is one. Its `Location` may be relative to the URL that was requested (RFC 3986,
 /// section 5). A redirect from https to http is refused.
@@ -46,18 +42,6 @@ fn resolve(requested: &Url, location: &str) -> Result<Url, String> {
         ));
     }
     Ok(target)
-}
-
-/// The time to wait that a `Retry-After` header names: in seconds, or until a date (RFC 9110, section 10.2.3).
-pub(super) fn retry_after(value: &str) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = rfc2822::DateTimeParser::new()
-        .parse_timestamp(value.trim())
-        .ok()?;
-    let left = date.duration_since(Timestamp::now());
-    Some(Duration::try_from(left).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -100,16 +84,5 @@ mod tests {
         }
         assert!(resolved("http://127.0.0.1/a", "http://localhost/b").is_ok());
         assert!(resolved("http://127.0.0.1/a", "file:///etc/passwd").is_err());
-    }
-
-    #[test]
-    fn retry_after_is_a_number_of_seconds_or_a_date() {
-        assert_eq!(retry_after("120"), Some(Duration::from_secs(120)));
-        assert_eq!(
-            retry_after("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(Duration::ZERO)
-        );
-        assert!(retry_after("Sat, 06 Nov 2094 08:49:37 GMT") > Some(Duration::from_secs(86_400)));
-        assert_eq!(retry_after("soon"), None);
     }
 }

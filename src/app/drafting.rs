@@ -1,0 +1,108 @@
+//! Drafts of prompt sets by a language model: what would be sent is shown, and sent only when the user agrees.
+
+use super::effect::Effect;
+use super::popup::{DraftProposal, LanguageModel};
+use super::request::Request;
+use super::text;
+use crate::prompts::PromptSet;
+
+/// A prompt set that was drafted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DraftedSet {
+    /// Its name.
+    pub name: String,
+    /// Number of phrases that were left out.
+    pub left_out: usize,
+}
+
+/// Drafts with the language model, one at a time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Drafting {
+    /// `None` if none is configured; an error if it is, but wrongly.
+    model: Option<Result<LanguageModel, String>>,
+    serial: u64,
+    is_underway: bool,
+}
+
+impl Drafting {
+    pub(super) fn new(model: Option<Result<LanguageModel, String>>) -> Self {
+        Self {
+            model,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the language model is at work.
+    pub(crate) fn is_underway(&self) -> bool {
+        self.is_underway
+    }
+
+    /// What would be sent to draft phrases for the conditions of a set; stops a draft that is under way instead.
+    ///
+    /// # Errors
+    ///
+    /// The requests that say why there is nothing to show.
+    pub(super) fn propose(&mut self, base: &PromptSet) -> Result<DraftProposal, Vec<Request>> {
+        if self.is_underway {
+            self.is_underway = false;
+            let stopped = Request::info("the draft was stopped");
+            return Err(vec![Request::Effect(Effect::StopDraft), stopped]);
+        }
+        let refused = |words: &str| vec![Request::error(words)];
+        let model = match &self.model {
+            None => {
+                let words = "no language model is configured; set MEDIVISION_LLM_URL and MEDIVISION_LLM_MODEL";
+                return Err(vec![Request::info(words)]);
+            }
+            Some(Err(fault)) => return Err(refused(fault)),
+            Some(Ok(model)) => model.clone(),
+        };
+        DraftProposal::new(base, model).map_err(|error| refused(&error.to_string()))
+    }
+
+    /// Sends what the user agreed to.
+    pub(super) fn send(&mut self, proposal: DraftProposal) -> Vec<Request> {
+        self.serial += 1;
+        self.is_underway = true;
+        let words = format!("{} writes phrases …", text::safe_str(&proposal.model.name));
+        vec![
+            Request::info(words),
+            Request::Effect(Effect::DraftPrompts {
+                request: proposal.request,
+                base: Box::new(proposal.base),
+                serial: self.serial,
+            }),
+        ]
+    }
+
+    /// Handles an answer; `None` if nobody waits for it any more.
+    pub(super) fn drafted(
+        &mut self,
+        serial: u64,
+        outcome: Result<DraftedSet, String>,
+        keys: [&str; 2],
+    ) -> Option<Vec<Request>> {
+        if serial != self.serial || !self.is_underway {
+            return None;
+        }
+        self.is_underway = false;
+        let drafted = match outcome {
+            Err(reason) => return Some(vec![Request::error(reason)]),
+            Ok(drafted) => drafted,
+        };
+        let left_out = match drafted.left_out {
+            0 => String::new(),
+            count => format!(" ({count} phrases left out)"),
+        };
+        let [list, edit] = keys;
+        let words = format!(
+            "drafted {}{left_out}; {list} lists it, {edit} there opens it",
+            drafted.name
+        );
+        // The list may be open, and is read again.
+        Some(vec![
+            Request::info(words),
+            Request::Effect(Effect::PromptSets),
+        ])
+    }
+}

@@ -1,0 +1,104 @@
+//! Editing and drafting prompt sets, and what their change does to the labels.
+
+use super::Model;
+use crate::app::drafting::DraftedSet;
+use crate::app::effect::Effect;
+use crate::app::keys::Action;
+use crate::app::msg::Severity;
+use crate::app::popup::{PickerKind, Popup};
+use crate::app::results::FileState;
+use crate::prompts::PromptSet;
+
+impl Model {
+    /// Acts on the set in a row of the list, or without the list on the set in use.
+    pub(super) fn act_on_prompts(&mut self, action: Action, row: Option<usize>) -> Vec<Effect> {
+        let set = match row {
+            Some(row) => self.prompt_sets.listed(row),
+            None => self.prompt_sets.in_use_for(self.set_in_sight().as_deref()),
+        };
+        let set = match set {
+            Ok(set) => set,
+            Err(reason) => {
+                self.say(Severity::Info, &reason);
+                return Vec::new();
+            }
+        };
+        if action == Action::EditPrompts {
+            return vec![Effect::EditPrompts(Box::new(set))];
+        }
+        match self.drafting.propose(&set) {
+            Ok(proposal) => {
+                self.popups.open(Popup::Draft(Box::new(proposal)));
+                Vec::new()
+            }
+            Err(requests) => self.carry_out(requests),
+        }
+    }
+
+    /// The name of the set that scored the file under the cursor.
+    fn set_in_sight(&self) -> Option<String> {
+        let record = self.current_state().and_then(FileState::subject)?;
+        Some(record.prompts.clone())
+    }
+
+    /// Sends the draft that is shown.
+    pub(super) fn send_draft(&mut self) -> Vec<Effect> {
+        let Some(proposal) = self.popups.take_proposal() else {
+            return Vec::new();
+        };
+        let requests = self.drafting.send(proposal);
+        self.carry_out(requests)
+    }
+
+    pub(super) fn drafted(
+        &mut self,
+        serial: u64,
+        outcome: Result<DraftedSet, String>,
+    ) -> Vec<Effect> {
+        let [list, edit] = [Action::PromptSet, Action::EditPrompts].map(|key| self.env.key(key));
+        let requests = self.drafting.drafted(serial, outcome, [&list, &edit]);
+        self.carry_out(requests.into_iter().flatten())
+    }
+
+    /// Handles the end of an editor: a set that was changed is put into use.
+    pub(super) fn prompt_set_edited(
+        &mut self,
+        outcome: Result<Option<PromptSet>, String>,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match outcome {
+            Err(reason) => self.say(Severity::Error, &reason),
+            Ok(None) => self.say(Severity::Info, "the prompt set was not changed"),
+            Ok(Some(set)) => effects.extend(self.prompt_sets.edited_by_hand(set)),
+        }
+        if self.popups.picker() == Some(PickerKind::Prompts) {
+            effects.push(Effect::PromptSets);
+        }
+        effects
+    }
+
+    /// Opens the list of files whose label changed with the prompts.
+    pub(super) fn open_label_changes(&mut self) {
+        if self.results.is_blind() {
+            return self.say(Severity::Info, "blind, changes of labels are hidden");
+        }
+        match self.label_changes.nothing_to_list() {
+            Some(words) => self.say(Severity::Info, words),
+            None => self.open_picker(PickerKind::Changes),
+        }
+    }
+
+    /// Tells how many labels changed, once all results are scored again.
+    pub(super) fn tell_label_changes(&mut self) {
+        let Some(words) = self.label_changes.finish(&self.results) else {
+            return;
+        };
+        let view = self.env.key(Action::View);
+        let how = match self.label_changes.count() {
+            0 => String::new(),
+            _ => format!("; {view} d lists them"),
+        };
+        let name = self.prompt_sets.name().to_owned();
+        self.say(Severity::Info, &format!("prompts: {name}; {words}{how}"));
+    }
+}

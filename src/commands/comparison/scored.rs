@@ -1,0 +1,215 @@
+//! The results of images under each of the prompt sets that are compared.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::super::progress::ProgressLine;
+use super::super::run::BatchHandler;
+use super::super::{Fault, print, shown};
+use super::report::{ChangedFile, ComparisonReport, FileLabel};
+use super::{ComparisonRequest, PLACEBOS};
+use crate::engine::Scorers;
+use crate::jobs::{End, Ended};
+use crate::library::{Failure, Record};
+use crate::scoring::Decision;
+use crate::scoring::comparison::SetComparison;
+use crate::scoring::metrics::Case;
+
+/// The results of files under the first set, by the index of the file.
+pub(super) struct CollectedRecords {
+    /// Number of files.
+    count: usize,
+    records: BTreeMap<usize, Arc<[Record]>>,
+    failures: BTreeMap<usize, Failure>,
+}
+
+impl CollectedRecords {
+    /// Of so many files.
+    pub(super) fn new(count: usize) -> Self {
+        Self {
+            count,
+            records: BTreeMap::new(),
+            failures: BTreeMap::new(),
+        }
+    }
+}
+
+impl BatchHandler<(usize, PathBuf), usize> for CollectedRecords {
+    fn begin(&mut self, (index, path): (usize, PathBuf)) -> Option<(PathBuf, usize)> {
+        Some((path, index))
+    }
+
+    fn end(&mut self, ended: Ended<usize>, progress: &ProgressLine) -> Result<(), Fault> {
+        if let End::Answered(outcomes) = ended.end {
+            let mut records = Vec::new();
+            let mut failure = None;
+            for outcome in outcomes {
+                match outcome {
+                    Ok(record) => records.push(record),
+                    Err(error) => failure = failure.or(Some(error)),
+                }
+            }
+            let records: Arc<[Record]> = records.into();
+            for index in ended.waiters {
+                if let Some(error) = failure.as_ref().filter(|_| records.is_empty()) {
+                    self.failures.insert(index, error.clone());
+                } else {
+                    self.records.insert(index, Arc::clone(&records));
+                }
+            }
+        }
+        let done = self.records.len() + self.failures.len();
+        progress.set(done as u64, Some(self.count as u64));
+        Ok(())
+    }
+}
+
+/// The results of a file under each set: the two, then the placebos.
+struct ScoredFile {
+    index: usize,
+    records: Vec<Record>,
+}
+
+/// All images with results.
+pub(super) struct ScoredFiles {
+    files: Vec<ScoredFile>,
+    failed: usize,
+}
+
+impl ScoredFiles {
+    /// Scores all images by all sets, and prints which failed.
+    pub(super) fn new(
+        scorers: &[Scorers],
+        request: &ComparisonRequest,
+        collected: &CollectedRecords,
+    ) -> Self {
+        let mut failed = 0;
+        for (index, failure) in &collected.failures {
+            let file = &request.files[*index];
+            // As everywhere, files that are not images count only if they were named.
+            if failure.content.is_image() || file.named {
+                failed += 1;
+                print::message(format_args!("{}: {}", shown(&file.path), failure.message));
+            }
+        }
+        let files = collected.records.iter().filter_map(|(&index, records)| {
+            let by_set = scorers
+                .iter()
+                .map(|scorers| scorers.rescored(records)?.last().cloned());
+            let records: Option<Vec<Record>> = by_set.collect();
+            Some(ScoredFile {
+                index,
+                records: records?,
+            })
+        });
+        Self {
+            files: files.collect(),
+            failed,
+        }
+    }
+
+    /// What is printed.
+    pub(super) fn report(
+        &self,
+        request: &ComparisonRequest,
+        interrupted: bool,
+    ) -> Result<ComparisonReport, Fault> {
+        let Some(first) = self.files.first() else {
+            return Err(Fault::unusable(format!(
+                "no image could be classified: {} failed",
+                self.failed
+            )));
+        };
+        let is_rejected = |record: &Record| record.verdict.decision == Decision::Rejected;
+        let rejected = |set: usize| {
+            self.files
+                .iter()
+                .filter(|file| is_rejected(&file.records[set]))
+                .count()
+        };
+        let changed = self.files.iter().filter_map(|file| {
+            let [a, b] = [0, 1].map(|set| FileLabel::of(&file.records[set]));
+            let compared = &request.files[file.index];
+            let truth = compared.label.zip(request.conditions.as_ref());
+            (a.label != b.label).then(|| ChangedFile {
+                path: shown(&compared.path),
+                truth: truth.map(|(label, names)| names[label].clone()),
+                a,
+                b,
+            })
+        });
+        let (kept, comparison) = match &request.conditions {
+            Some(names) => self.compare(request, names),
+            None => (0, None),
+        };
+        let names = [0, 1].map(|set: usize| first.records[set].prompts.clone());
+        let digests = [0, 1].map(|set: usize| first.records[set].prompts_digest.clone());
+        Ok(ComparisonReport {
+            model: first.records[0].model.clone(),
+            model_digest: first.records[0].model_digest.clone(),
+            prompts: names,
+            prompts_digests: digests,
+            images: self.files.len(),
+            failed: self.failed,
+            interrupted,
+            rejected: [rejected(0), rejected(1)],
+            changed: changed.collect(),
+            labelled: request.conditions.as_ref().map(|_| kept),
+            placebos: request.conditions.as_ref().map(|_| PLACEBOS),
+            seed: request.seed,
+            draws: request.draws,
+            comparison,
+        })
+    }
+
+    /// Compares the sets on the labelled images that none of them rejects; also returns the number of these.
+    fn compare(
+        &self,
+        request: &ComparisonRequest,
+        names: &[String],
+    ) -> (usize, Option<SetComparison>) {
+        let mut by_set: Vec<Vec<Case>> = Vec::new();
+        let mut kept = 0;
+        for file in &self.files {
+            let Some(truth) = request.files[file.index].label else {
+                continue;
+            };
+            let cases: Option<Vec<Case>> = file
+                .records
+                .iter()
+                .map(|record| case(names, truth, record))
+                .collect();
+            let Some(cases) = cases else { continue };
+            by_set.resize_with(cases.len(), Vec::new);
+            for (own, case) in by_set.iter_mut().zip(cases) {
+                own.push(case);
+            }
+            kept += 1;
+        }
+        let [a, b, placebos @ ..] = by_set.as_slice() else {
+            return (kept, None);
+        };
+        let compared =
+            SetComparison::new(names.len(), (a, b), placebos, request.draws, request.seed);
+        (kept, compared)
+    }
+}
+
+/// The scores and the prediction of a labelled image; `None` if it was rejected.
+fn case(names: &[String], truth: usize, record: &Record) -> Option<Case> {
+    let verdict = &record.verdict;
+    if verdict.decision == Decision::Rejected {
+        return None;
+    }
+    let scores = names.iter().map(|name| {
+        let mut scores = verdict.scores.iter();
+        let found = scores.find(|score| score.condition == *name);
+        found.map_or(0.0, |score| score.probability)
+    });
+    Some(Case {
+        truth,
+        predicted: names.iter().position(|name| *name == verdict.label)?,
+        scores: scores.collect(),
+    })
+}

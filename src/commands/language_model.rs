@@ -1,0 +1,133 @@
+//! Talks to the language model on behalf of a command: shows what is sent, asks whether it may be, and waits for the answer.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use serde_json::Value;
+use signal_hook::consts::SIGINT;
+
+use super::ask::{confirm, is_interactive};
+use super::progress::ProgressLine;
+use super::{Fault, exit, leave, on_signals, print};
+use crate::exec::CommandLine;
+use crate::library::json;
+use crate::llm::{ChatProgress, ChatRequest, Client, LlmError};
+
+/// What Ctrl-C does.
+#[derive(Clone, Copy)]
+enum Phase {
+    /// It ends the program.
+    Asking,
+    /// It interrupts the request.
+    Waiting,
+    /// It belongs to the editor.
+    Editing,
+}
+
+static PHASE: AtomicU8 = AtomicU8::new(Phase::Asking as u8);
+/// Set by Ctrl-C while a request is under way.
+const INTERRUPTED: u8 = u8::MAX;
+
+fn enter(phase: Phase) {
+    PHASE.store(phase as u8, Ordering::Relaxed);
+}
+
+/// Shows exactly what is sent, and asks for consent unless it was given (`--yes`); false if it is refused.
+pub(super) fn confirm_sending(
+    client: &Client,
+    chat: &ChatRequest,
+    is_confirmed: bool,
+) -> Result<bool, Fault> {
+    on_signals(&[SIGINT], handle_interrupt)?;
+    show_request(client, chat)?;
+    if is_confirmed {
+        return Ok(true);
+    }
+    if !is_interactive() {
+        let text = "this sends the text above to the language model; --yes confirms that where nobody can be asked";
+        return Err(Fault::usage(text));
+    }
+    let question = format!("Send this to {}?", client.endpoint().url());
+    Ok(confirm(&question, false))
+}
+
+/// What Ctrl-C does, by phase.
+fn handle_interrupt() {
+    let is = |phase: Phase| PHASE.load(Ordering::Relaxed) == phase as u8;
+    if is(Phase::Waiting) {
+        PHASE.store(INTERRUPTED, Ordering::Relaxed);
+    } else if !is(Phase::Editing) {
+        leave(exit::INTERRUPTED);
+    }
+}
+
+/// Shows exactly what is sent.
+fn show_request(client: &Client, chat: &ChatRequest) -> Result<(), Fault> {
+    let endpoint = client.endpoint();
+    let place = if endpoint.is_local() {
+        "on this machine"
+    } else {
+        "over the network"
+    };
+    print::message(format_args!(
+        "To {} ({place}), which is sent nothing else:",
+        endpoint.url()
+    ));
+    let body = chat.body(endpoint.model());
+    for message in &chat.messages {
+        print::message(format_args!("[{}]", message.role));
+        message.content.lines().for_each(print::message);
+    }
+    let rest = body.as_object().into_iter().flatten();
+    let rest: serde_json::Map<String, Value> = rest
+        .filter(|(key, _)| *key != "messages")
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    let rest = json::line(&rest).map_err(|error| Fault::output(&error))?;
+    print::message(format_args!("[parameters] {rest}"));
+    Ok(())
+}
+
+/// Waits for the model's answer, which `read` reads. Ctrl-C interrupts it.
+pub(super) fn ask<T>(
+    client: &Client,
+    chat: &ChatRequest,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, LlmError> {
+    let progress = ProgressLine::new();
+    enter(Phase::Waiting);
+    let answer = client.complete(chat, read, &mut |step| {
+        match step {
+            ChatProgress::Answering => progress.spin("the model writes"),
+            ChatProgress::Pausing(left) => {
+                let seconds = left.as_secs_f64().ceil();
+                progress.spin(&format!("the server is busy; trying again in {seconds} s"));
+            }
+        }
+        if PHASE.load(Ordering::Relaxed) == INTERRUPTED {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    enter(Phase::Asking);
+    progress.end();
+    answer
+}
+
+/// Runs the editor on a file; Ctrl-C is the editor's meanwhile.
+pub(super) fn edit(editor: &CommandLine, file: &Path) -> Result<(), Fault> {
+    enter(Phase::Editing);
+    let status = editor.command_for(file).status();
+    enter(Phase::Asking);
+    let failed = |reason: String| Fault {
+        code: exit::SOME_FAILED,
+        message: format!("the editor `{editor}` failed: {reason}"),
+    };
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(failed(status.to_string())),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}

@@ -1,0 +1,73 @@
+//! What the program's HTTP clients share: certificates, time limits, headers.
+//!
+//! Only the hub's client and the one of language models create an agent. Code that must stay offline calls neither.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use ureq::Agent;
+use ureq::http::HeaderMap;
+use ureq::tls::{RootCerts, TlsConfig};
+
+/// Time limits of one request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestTimeouts {
+    /// Connecting.
+    pub connect: Duration,
+    /// From the end of the request to the response's headers.
+    pub response: Duration,
+    /// The transfer of the response's body.
+    pub body: Duration,
+}
+
+/// An agent that trusts the system's certificates, follows no redirect, and returns error statuses as responses.
+pub fn agent(timeouts: RequestTimeouts) -> Agent {
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .build();
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_connect(Some(timeouts.connect))
+        .timeout_recv_response(Some(timeouts.response))
+        .timeout_recv_body(Some(timeouts.body))
+        .user_agent(concat!("medivision-tui/", env!("CARGO_PKG_VERSION")))
+        .tls_config(tls)
+        .build()
+        .into()
+}
+
+/// The value of a header, if it is text.
+pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The time to wait that a `Retry-After` header names: in seconds, or until a date (RFC 9110, section 10.2.3).
+pub fn retry_after(value: &str) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = rfc2822::DateTimeParser::new()
+        .parse_timestamp(value.trim())
+        .ok()?;
+    let left = date.duration_since(Timestamp::now());
+    Some(Duration::try_from(left).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_a_number_of_seconds_or_a_date() {
+        assert_eq!(retry_after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(
+            retry_after("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Some(Duration::ZERO)
+        );
+        assert!(retry_after("Sat, 06 Nov 2094 08:49:37 GMT") > Some(Duration::from_secs(86_400)));
+        assert_eq!(retry_after("soon"), None);
+    }
+}

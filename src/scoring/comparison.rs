@@ -1,0 +1,275 @@
+//! Two prompt sets on the same labelled images. Differences are paired: in each bootstrap draw, all sets are measured on the same
+//! images (Efron & Tibshirani 1993, chapter 16).
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use super::calibration::calibration_error;
+use super::metrics::{Case, Estimate, accuracy, auroc, balanced_accuracy, confusion, estimate};
+
+/// A metric of both sets and of the placebo, and how it differs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PairedMetric {
+    /// Of the first set.
+    pub a: f64,
+    /// Of the second set.
+    pub b: f64,
+    /// Mean over the second set's placebos.
+    pub placebo: f64,
+    /// The second less the first.
+    pub b_minus_a: Estimate,
+    /// The second less its placebo.
+    pub b_minus_placebo: Estimate,
+}
+
+/// What a prompt set gains. The rule: a gain is a lower bound above 0 of the paired difference of accuracy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Gain {
+    /// Better than the other set and than its placebo.
+    #[serde(rename = "measured gain")]
+    Measured,
+    /// Better than the other set only.
+    #[serde(rename = "not better than its placebo")]
+    NotOverPlacebo,
+    /// Better than its placebo only.
+    #[serde(rename = "better than its placebo only")]
+    OverPlaceboOnly,
+    /// Better than neither.
+    #[serde(rename = "no measured gain")]
+    None,
+}
+
+impl Gain {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Measured => "measured gain",
+            Self::NotOverPlacebo => "not better than its placebo",
+            Self::OverPlaceboOnly => "better than its placebo only",
+            Self::None => "no measured gain",
+        }
+    }
+}
+
+/// The paired comparison of two prompt sets.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SetComparison {
+    /// Number of labelled images.
+    pub cases: usize,
+    /// Share of correct labels.
+    pub accuracy: PairedMetric,
+    /// Mean share of correct labels over the conditions.
+    pub balanced_accuracy: PairedMetric,
+    /// Mean area under the receiver operating characteristic over the conditions; `None` if the images have one label.
+    pub auroc: Option<PairedMetric>,
+    /// Expected calibration error of the labels' scores; less is better.
+    pub calibration_error: PairedMetric,
+    /// What the second set gains; `None` without draws.
+    pub verdict: Option<Gain>,
+}
+
+/// The metrics of one set on the drawn images.
+#[derive(Clone, Copy)]
+struct Measured {
+    accuracy: f64,
+    balanced_accuracy: f64,
+    auroc: Option<f64>,
+    calibration_error: f64,
+}
+
+impl Measured {
+    fn of(cases: &[Case], drawn: &[usize], classes: usize) -> Self {
+        let table = confusion(cases, drawn, classes);
+        let areas: Vec<f64> = (0..classes)
+            .filter_map(|class| auroc(cases, drawn, class))
+            .collect();
+        let stated = drawn.iter().map(|&index| {
+            let case = &cases[index];
+            (case.scores[case.predicted], case.predicted == case.truth)
+        });
+        Self {
+            accuracy: accuracy(&table),
+            balanced_accuracy: balanced_accuracy(&table),
+            auroc: (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64),
+            calibration_error: calibration_error(&stated.collect::<Vec<_>>()),
+        }
+    }
+}
+
+/// Both sets and the mean placebo on the drawn images.
+struct Draw {
+    a: Measured,
+    b: Measured,
+    placebos: Vec<Measured>,
+}
+
+impl Draw {
+    /// A metric of the three; `None` where it is not defined.
+    fn read(&self, of: impl Fn(&Measured) -> Option<f64>) -> Option<[f64; 3]> {
+        let placebos: Option<Vec<f64>> = self.placebos.iter().map(&of).collect();
+        let placebos = placebos?;
+        let mean = placebos.iter().sum::<f64>() / placebos.len().max(1) as f64;
+        Some([of(&self.a)?, of(&self.b)?, mean])
+    }
+}
+
+impl SetComparison {
+    /// Compares `b` with `a` and with its placebos, of which there must be one at least. All are of the same images in the same
+    /// order. `None` without images. The same seed gives the same intervals.
+    pub fn new(
+        classes: usize,
+        (a, b): (&[Case], &[Case]),
+        placebos: &[Vec<Case>],
+        draws: usize,
+        seed: u64,
+    ) -> Option<Self> {
+        let count = a.len();
+        if count == 0 || placebos.is_empty() {
+            return None;
+        }
+        let measure = |drawn: &[usize]| Draw {
+            a: Measured::of(a, drawn, classes),
+            b: Measured::of(b, drawn, classes),
+            placebos: placebos
+                .iter()
+                .map(|own| Measured::of(own, drawn, classes))
+                .collect(),
+        };
+        let all = measure(&(0..count).collect::<Vec<_>>());
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let samples: Vec<Draw> = (0..draws)
+            .map(|_| {
+                let drawn: Vec<usize> = (0..count).map(|_| rng.random_range(0..count)).collect();
+                measure(&drawn)
+            })
+            .collect();
+        let paired = |of: fn(&Measured) -> Option<f64>| paired(&all, &samples, of);
+        let accuracy = paired(|m| Some(m.accuracy))?;
+        Some(Self {
+            cases: count,
+            verdict: gain(&accuracy),
+            accuracy,
+            balanced_accuracy: paired(|m| Some(m.balanced_accuracy))?,
+            auroc: paired(|m| m.auroc),
+            calibration_error: paired(|m| Some(m.calibration_error))?,
+        })
+    }
+}
+
+fn paired(all: &Draw, samples: &[Draw], of: fn(&Measured) -> Option<f64>) -> Option<PairedMetric> {
+    let [a, b, placebo] = all.read(of)?;
+    let drawn: Vec<[f64; 3]> = samples.iter().filter_map(|draw| draw.read(of)).collect();
+    let differences = |from: usize| {
+        drawn
+            .iter()
+            .map(|values| values[1] - values[from])
+            .collect()
+    };
+    Some(PairedMetric {
+        a,
+        b,
+        placebo,
+        b_minus_a: estimate(b - a, differences(0)),
+        b_minus_placebo: estimate(b - placebo, differences(2)),
+    })
+}
+
+fn gain(accuracy: &PairedMetric) -> Option<Gain> {
+    let is_above = |difference: &Estimate| difference.low.map(|low| low > 0.0);
+    let over_a = is_above(&accuracy.b_minus_a)?;
+    let over_placebo = is_above(&accuracy.b_minus_placebo)?;
+    Some(match (over_a, over_placebo) {
+        (true, true) => Gain::Measured,
+        (true, false) => Gain::NotOverPlacebo,
+        (false, true) => Gain::OverPlaceboOnly,
+        (false, false) => Gain::None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cases of two classes, of which the first `right` in `of` are predicted correctly.
+    fn cases(count: usize, (right, of): (usize, usize)) -> Vec<Case> {
+        let case = |index: usize| {
+            let truth = index / of % 2;
+            let predicted = if index % of < right { truth } else { 1 - truth };
+            let mut scores = vec![0.2, 0.2];
+            scores[predicted] = 0.8;
+            Case {
+                truth,
+                predicted,
+                scores,
+            }
+        };
+        (0..count).map(case).collect()
+    }
+
+    fn compared(a: (usize, usize), b: (usize, usize), placebo: (usize, usize)) -> SetComparison {
+        let placebos = [cases(200, placebo), cases(200, placebo)];
+        SetComparison::new(2, (&cases(200, a), &cases(200, b)), &placebos, 400, 1).unwrap()
+    }
+
+    #[test]
+    fn differences_equal_those_computed_by_hand() {
+        let found = compared((6, 10), (8, 10), (5, 10));
+        let near = |value: f64, expected: f64| {
+            assert!((value - expected).abs() < 1e-9, "{value} {expected}")
+        };
+        near(found.accuracy.a, 0.6);
+        near(found.accuracy.b_minus_a.value, 0.2);
+        near(found.accuracy.b_minus_placebo.value, 0.3);
+        // Scores of 0.8 that are right in 0.6, 0.8 and 0.5 of all cases.
+        near(found.calibration_error.a, 0.2);
+        near(found.calibration_error.b, 0.0);
+        near(found.calibration_error.placebo, 0.3);
+        near(found.auroc.unwrap().b, 0.8);
+        assert_eq!(found.verdict, Some(Gain::Measured));
+    }
+
+    #[test]
+    fn a_set_is_judged_by_the_lower_bounds() {
+        assert_eq!(
+            compared((8, 10), (8, 10), (5, 10)).verdict,
+            Some(Gain::OverPlaceboOnly)
+        );
+        assert_eq!(
+            compared((6, 10), (8, 10), (8, 10)).verdict,
+            Some(Gain::NotOverPlacebo)
+        );
+        assert_eq!(
+            compared((8, 10), (8, 10), (8, 10)).verdict,
+            Some(Gain::None)
+        );
+        assert_eq!(
+            compared((9, 10), (5, 10), (6, 10)).verdict,
+            Some(Gain::None)
+        );
+        assert_eq!(Gain::None.words(), "no measured gain");
+    }
+
+    #[test]
+    fn a_pair_narrows_the_interval_of_its_difference() {
+        // The same images are wrong under both sets, except for one in ten.
+        let found = compared((7, 10), (8, 10), (5, 10)).accuracy.b_minus_a;
+        let (low, high) = (found.low.unwrap(), found.high.unwrap());
+        // Unpaired, the standard error would be sqrt(0.21 / 200 + 0.16 / 200) = 0.043; paired, it is sqrt(0.09 / 200) = 0.021.
+        assert!(
+            low > 0.04 && high < 0.16 && high - low < 0.1,
+            "{low} {high}"
+        );
+    }
+
+    #[test]
+    fn without_images_or_draws_there_is_no_verdict() {
+        let some = cases(20, (8, 10));
+        assert_eq!(
+            SetComparison::new(2, (&[], &[]), &[Vec::new()], 10, 0),
+            None
+        );
+        let found = SetComparison::new(2, (&some, &some), &[some.clone()], 0, 0).unwrap();
+        assert_eq!((found.verdict, found.accuracy.b_minus_a.low), (None, None));
+    }
+}

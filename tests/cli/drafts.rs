@@ -1,0 +1,398 @@
+//! `prompts draft`, against a server that speaks the protocol.
+
+pub mod server;
+
+use std::process::Command;
+
+use server::{Answer, Response, Server, failing, responding, said};
+
+use super::*;
+
+/// What a good model answers.
+const GOOD: &str = r#"{"conditions": [
+    {"name": "pneumonia", "description": "Patchy opacity.",
+     "present": ["- hazy patchy opacity.", "no clear lung", "signs of pneumonia", "hazy patchy opacity"],
+     "absent": ["clear lungs"]},
+    {"name": "normal", "description": "Clear lungs.", "present": ["clear lungs"], "absent": ["an opacity"]}
+]}"#;
+
+fn draft(home: &Path, url: &str, arguments: &[&str]) -> Command {
+    let mut command = program(home);
+    command
+        .args(["prompts", "draft", "pneumonia", "--model", "builtin"])
+        .args(arguments)
+        .env("MEDIVISION_LLM_URL", url)
+        .env("MEDIVISION_LLM_MODEL", "test-model");
+    command
+}
+
+fn outcome(mut command: Command) -> (Option<i32>, String, String) {
+    let output = command.output().expect("the binary starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code(), text, stderr(&output))
+}
+
+/// The sentence when the server behaves like this.
+fn failure(answer: impl Fn(&server::Request, usize) -> Answer + Send + Sync + 'static) -> String {
+    let home = tempfile::tempdir().expect("a home");
+    let server = Server::start(answer);
+    let (code, text, said) = outcome(draft(home.path(), &server.url, &["--yes"]));
+    assert_eq!((code, text.as_str()), (Some(3), ""), "{said}");
+    assert!(
+        !home.path().join(".config/medivision-tui/prompts").exists(),
+        "nothing is saved"
+    );
+    said
+}
+
+#[test]
+fn a_draft_is_checked_saved_and_used_and_only_names_have_left_the_machine() {
+    let home = tempfile::tempdir().expect("a home");
+    let server = Server::saying(GOOD);
+    let mut command = draft(
+        home.path(),
+        &server.url,
+        &["--modality", "chest X-ray", "--name", "ward", "--yes"],
+    );
+    command.env("MEDIVISION_LLM_KEY", "sk-secret");
+    let (code, text, told) = outcome(command);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        text.contains("  + hazy patchy opacity\n") && text.contains("absent: clear lungs"),
+        "{text}"
+    );
+    for part in [
+        "“no clear lung”: “no” negates",
+        "“signs of pneumonia”: it only names",
+        "repeats “hazy patchy opacity”",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    let requests = server.requests();
+    assert_eq!(requests.len(), 1);
+    let request = &requests[0];
+    assert_eq!(request.path, "/v1/chat/completions");
+    assert_eq!(request.key.as_deref(), Some("Bearer sk-secret"));
+    assert_eq!(request.format(), "json_schema");
+    assert_eq!(
+        (&request.body["temperature"], &request.body["model"]),
+        (&0.into(), &"test-model".into())
+    );
+    let messages = request.body["messages"].as_array().expect("messages");
+    assert_eq!(
+        messages[1]["content"],
+        "Modality: chest X-ray\nConditions:\n- pneumonia\n- normal (the healthy state)"
+    );
+    // Every line that was sent was shown before, and the key was not.
+    for message in messages {
+        for line in message["content"].as_str().expect("text").lines() {
+            assert!(told.contains(line), "{line}\n{told}");
+        }
+    }
+    let parameters = &request.body["response_format"].to_string();
+    assert!(
+        told.contains(parameters.as_str()) && !told.contains("sk-secret"),
+        "{told}"
+    );
+    let home_name = home.path().to_string_lossy().into_owned();
+    assert!(!request.body.to_string().contains(&home_name) && !request.head.contains(&home_name));
+    let file = home.path().join(".config/medivision-tui/prompts/ward.toml");
+    let saved = fs::read_to_string(file).expect("saved");
+    for part in [
+        "# Drafted by test-model at http://127.0.0.1",
+        "# Request: conditions pneumonia, normal; modality chest X-ray",
+        "# Left out:",
+    ] {
+        assert!(saved.contains(part), "{saved}");
+    }
+    assert!(!saved.contains("sk-secret"));
+    let checked = run(home.path(), &["prompts", "check", "ward"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+    picture(&home.path().join("a.png"), 90);
+    let classified = run(
+        home.path(),
+        &[
+            "classify",
+            "a.png",
+            "--prompts",
+            "ward",
+            "--model",
+            "builtin",
+        ],
+    );
+    assert_eq!(
+        lines(&classified)[0]["prompts"],
+        "ward",
+        "{}",
+        stderr(&classified)
+    );
+}
+
+#[test]
+fn nothing_is_sent_unless_configured_and_confirmed() {
+    let home = tempfile::tempdir().expect("a home");
+    let server = Server::saying(GOOD);
+    let (code, _, told) = outcome(draft(home.path(), &server.url, &[]));
+    assert_eq!(code, Some(2), "{told}");
+    assert!(
+        told.contains("--yes") && told.contains("- pneumonia"),
+        "{told}"
+    );
+    let off = run(home.path(), &["prompts", "draft", "pneumonia", "--yes"]);
+    assert_eq!(off.status.code(), Some(2));
+    assert!(
+        stderr(&off).contains("MEDIVISION_LLM_URL"),
+        "{}",
+        stderr(&off)
+    );
+    let mut unnamed = draft(home.path(), &server.url, &["--yes"]);
+    unnamed.env_remove("MEDIVISION_LLM_MODEL");
+    assert!(outcome(unnamed).2.contains("MEDIVISION_LLM_MODEL"));
+    let (code, _, told) = outcome(draft(
+        home.path(),
+        "https://x.invalid/v1",
+        &["--yes", "--offline"],
+    ));
+    assert_eq!(
+        (code, told.contains("--offline")),
+        (Some(2), true),
+        "{told}"
+    );
+    assert!(server.requests().is_empty());
+    // A server on this machine is not the network.
+    let (code, _, told) = outcome(draft(home.path(), &server.url, &["--yes", "--offline"]));
+    assert_eq!(code, Some(0), "{told}");
+}
+
+#[test]
+fn a_set_is_redrafted_shown_as_a_difference_and_replaced_only_if_confirmed() {
+    let home = tempfile::tempdir().expect("a home");
+    let server = Server::saying(GOOD);
+    let arguments = ["--set", "chest-xray", "--name", "chest", "--json"];
+    let mut command = draft(home.path(), &server.url, &arguments);
+    let (code, text, told) = outcome({
+        command.arg("--yes");
+        command
+    });
+    assert_eq!(code, Some(3), "`normal` was not asked for: {told}");
+    assert!(
+        told.contains("`normal`, which was not asked for") && text.is_empty(),
+        "{told}"
+    );
+    let both = [
+        "normal",
+        "--set",
+        "chest-xray",
+        "--name",
+        "chest",
+        "--yes",
+        "--json",
+    ];
+    let (code, text, told) = outcome(draft(home.path(), &server.url, &both));
+    assert_eq!(code, Some(0), "{told}");
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let names: Vec<&Value> = report["conditions"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|c| &c["name"])
+        .collect();
+    assert_eq!(names, ["pneumonia", "tumor", "normal"]);
+    assert_eq!(report["conditions"][0]["phrases"][0], "pneumonia");
+    assert_eq!(report["model"], "test-model");
+    assert_eq!(
+        report["request"],
+        server.requests().last().expect("asked").body
+    );
+    let file = home
+        .path()
+        .join(".config/medivision-tui/prompts/chest.toml");
+    let before = fs::read_to_string(&file).expect("saved");
+    assert!(
+        before.contains("a frontal chest radiograph of {}"),
+        "templates stay: {before}"
+    );
+    let again = ["normal", "--set", "chest-xray", "--name", "chest", "--yes"];
+    let (code, text, _) = outcome(draft(home.path(), &server.url, &again));
+    assert_eq!(code, Some(0));
+    assert!(
+        !text.contains("  + ") && !text.contains("  - "),
+        "nothing changes: {text}"
+    );
+    let out = home.path().join("own.toml");
+    let (code, _, told) = outcome(draft(
+        home.path(),
+        &server.url,
+        &["--yes", "--out", "own.toml"],
+    ));
+    assert!(code == Some(0) && out.is_file(), "{told}");
+    assert_eq!(
+        run(home.path(), &["prompts", "check", "own.toml"])
+            .status
+            .code(),
+        Some(0)
+    );
+}
+
+#[test]
+fn a_server_without_schemas_is_asked_in_words_that_it_knows() {
+    let home = tempfile::tempdir().expect("a home");
+    let server = Server::start(|request, _| match request.format().as_str() {
+        Some("json_schema") => failing(400, "response_format json_schema is not supported"),
+        Some("json_object") => said(&format!("```json\n{GOOD}\n```")),
+        _ => failing(500, "never asked"),
+    });
+    let (code, _, told) = outcome(draft(home.path(), &server.url, &["--yes"]));
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(server.requests().len(), 2);
+    // One that ignores the schema in silence.
+    let server = Server::start(|request, _| match request.format().as_str() {
+        Some("json_schema") => said("Here are some phrases: hazy opacity."),
+        _ => said(GOOD),
+    });
+    let (code, _, told) = outcome(draft(home.path(), &server.url, &["--yes"]));
+    assert_eq!((code, server.requests().len()), (Some(0), 2), "{told}");
+}
+
+#[test]
+fn a_busy_server_is_asked_again_after_the_pause_that_it_names() {
+    let home = tempfile::tempdir().expect("a home");
+    let server = Server::start(|_, number| match number {
+        0 => Answer::Respond(Response {
+            status: 429,
+            headers: vec![("Retry-After", "0".to_owned())],
+            body: String::new(),
+        }),
+        _ => said(GOOD),
+    });
+    let (code, _, told) = outcome(draft(home.path(), &server.url, &["--yes"]));
+    assert_eq!((code, server.requests().len()), (Some(0), 2), "{told}");
+    let limited = |after: &'static str| {
+        failure(move |_, _| {
+            Answer::Respond(Response {
+                status: 429,
+                headers: vec![("Retry-After", after.to_owned())],
+                body: r#"{"error":{"message":"Rate limit reached."}}"#.to_owned(),
+            })
+        })
+    };
+    let told = limited("3600");
+    assert!(
+        told.contains("Rate limit reached")
+            && told.contains("60 minutes")
+            && told.contains("try again later"),
+        "{told}"
+    );
+    let told = limited("0");
+    assert!(told.contains("is busy: status 429"), "{told}");
+}
+
+#[test]
+fn each_fault_has_a_sentence_that_says_what_to_do() {
+    let choice = |choice: Value| responding(200, &serde_json::json!({ "choices": [choice] }));
+    let told = failure(move |_, _| {
+        choice(
+            serde_json::json!({ "message": { "content": "{\"cond" }, "finish_reason": "length" }),
+        )
+    });
+    assert!(
+        told.contains("cut off after") && told.contains("fewer conditions"),
+        "{told}"
+    );
+    let told = failure(move |_, _| {
+        choice(serde_json::json!({ "message": { "refusal": "I can't help with that." } }))
+    });
+    assert!(
+        told.contains("declined") && told.contains("I can't help with that"),
+        "{told}"
+    );
+    let told = failure(|_, _| said("The lungs are two organs."));
+    assert!(
+        told.contains("not usable") && told.contains("The lungs are two"),
+        "{told}"
+    );
+    let told = failure(|_, _| said(r#"{"conditions": []}"#));
+    assert!(told.contains("nothing on `pneumonia`"), "{told}");
+    let told = failure(|_, _| failing(401, "Incorrect API key provided."));
+    assert!(
+        told.contains("does not accept the key") && told.contains("MEDIVISION_LLM_KEY"),
+        "{told}"
+    );
+    let told = failure(|_, _| failing(404, "model 'test-model' not found"));
+    assert!(
+        told.contains("has no model `test-model`") && told.contains("MEDIVISION_LLM_MODEL"),
+        "{told}"
+    );
+    let told = failure(|_, _| responding(200, &serde_json::json!({ "hello": 1 })));
+    assert!(
+        told.contains("does not answer as a chat-completions endpoint"),
+        "{told}"
+    );
+    let told = failure(|_, _| responding(302, &Value::Null));
+    assert!(told.contains("redirects"), "{told}");
+}
+
+#[test]
+fn a_server_that_is_not_there_or_says_nothing_is_given_up() {
+    let home = tempfile::tempdir().expect("a home");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/v1", closed.local_addr().expect("bound"));
+    drop(closed);
+    let (code, _, told) = outcome(draft(home.path(), &url, &["--yes"]));
+    assert_eq!(code, Some(3));
+    assert!(
+        told.contains("cannot be reached") && told.contains("start the server"),
+        "{told}"
+    );
+    let server = Server::start(|_, _| Answer::Silence);
+    let config = home.path().join("c.toml");
+    let settings = format!(
+        "[llm]\nurl = \"{}\"\nmodel = \"m\"\ntimeout = 1\n",
+        server.url
+    );
+    fs::write(&config, settings).expect("written");
+    let output = run(
+        home.path(),
+        &[
+            "prompts",
+            "draft",
+            "pneumonia",
+            "--yes",
+            "--config",
+            "c.toml",
+        ],
+    );
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        stderr(&output).contains("did not answer within 1 s"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn ctrl_c_ends_a_request_at_once() {
+    let home = tempfile::tempdir().expect("a home");
+    let (asked, waiting) = std::sync::mpsc::channel();
+    let server = Server::start(move |_, _| {
+        asked.send(()).expect("the test waits");
+        Answer::Silence
+    });
+    let mut command = draft(home.path(), &server.url, &["--yes"]);
+    let child = command
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    waiting.recv().expect("asked");
+    let process =
+        rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("a pid");
+    rustix::process::kill_process(process, rustix::process::Signal::INT).expect("sent");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("nothing was saved"),
+        "{}",
+        stderr(&output)
+    );
+}
