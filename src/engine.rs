@@ -10,6 +10,7 @@
 //! [`crate::jobs`] decides what is submitted, and how much at a time.
 
 mod lanes;
+pub mod learning;
 mod outcomes;
 pub mod phrases;
 mod pool;
@@ -30,12 +31,14 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{Encoder, EncoderError};
+use crate::learn::LearnedSets;
 use crate::library::{Library, Outcome};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use crate::scoring::calibration::Calibrations;
 use lanes::Lanes;
 pub use lanes::{Closed, Lane};
+use learning::{LearnRequest, Proposal};
 pub use pool::StoredFile;
 pub(crate) use pool::{Decoding, decode_frame, preprocess_frame};
 use rescore::ScoringRequest;
@@ -85,6 +88,8 @@ pub struct Settings {
     pub mode: Mode,
     /// What labelled images say about the scores of models and prompt sets.
     pub calibrations: Calibrations,
+    /// What was learned from reviews for models and prompt sets.
+    pub learned: LearnedSets,
     /// Which frames of multi-frame files.
     pub frames: FrameSelection,
     /// Maximum batch size; `None` means the engine's own.
@@ -180,6 +185,13 @@ pub enum Event {
         /// The other files.
         missing: Vec<PathBuf>,
     },
+    /// The result of [`Engine::learn`].
+    Learned {
+        /// The number of the request.
+        generation: u64,
+        /// What was learned and what it changes, or why nothing was.
+        outcome: Result<Box<Proposal>, String>,
+    },
     /// The result of [`Engine::compare`].
     Compared {
         /// The number of the request.
@@ -216,6 +228,7 @@ impl Engine {
     pub fn start(factory: Factory, settings: Settings, handler: EventHandler) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let decoders = settings.decode_threads.unwrap_or(cores).max(1);
+        let learned = settings.learned.clone();
         let shared = Arc::new(EngineShared {
             settings,
             handler,
@@ -229,6 +242,7 @@ impl Engine {
             scorers: RwLock::default(),
             next_prompts: Mutex::default(),
             next_comparison: Mutex::default(),
+            learned: RwLock::new(learned),
         });
         let (alive, ended) = bounded::<()>(0);
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
@@ -325,6 +339,16 @@ impl Engine {
     /// model is open or has failed. A few hundred files at a time, as they are answered together.
     pub fn recall(&self, files: Vec<PathBuf>) {
         self.score(ScoringRequest::Recall(files));
+    }
+
+    /// Learns from images and their reviews. Answered by [`Event::Learned`], once the model is open.
+    pub fn learn(&self, request: LearnRequest) {
+        self.score(ScoringRequest::Learn(Box::new(request)));
+    }
+
+    /// Scores with what was learned from now on, as soon as [`Self::use_prompts`] takes effect, which has to follow.
+    pub fn use_learned(&self, learned: LearnedSets) {
+        self.shared.set_learned(learned);
     }
 
     /// Compares images with a query, between two forward passes. Answered by [`Event::Compared`], once the model is open. A later

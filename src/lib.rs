@@ -9,7 +9,8 @@
 //! * application: [`app`]: pure state and its transitions
 //! * services: [`jobs`], which drives the engine; [`exec`]; [`transfer`]; [`watch`], [`library`], [`engine`]
 //! * model: [`encoder`]: the only layer that uses libtorch
-//! * domain: [`config`], [`media`], [`paths`], [`view`], [`rules`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic
+//! * domain: [`config`], [`media`], [`paths`], [`view`], [`rules`], [`prompts`], [`scoring`], [`learn`], [`phantom`]: plain data
+//!   and arithmetic
 //!
 //! [`media`] is a separate crate (`src/media`): it builds, and is tested and fuzzed, without libtorch.
 
@@ -25,6 +26,7 @@ pub mod engine;
 pub mod exec;
 pub mod graphics;
 pub mod jobs;
+pub mod learn;
 pub mod library;
 pub mod paths;
 pub mod phantom;

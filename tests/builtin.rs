@@ -442,6 +442,7 @@ fn the_answers_contain_the_true_label_nine_times_in_ten() {
             prompts: set.name.clone(),
             prompts_digest: set.digest.clone(),
             mode: Mode::Single,
+            learned: None,
             at: String::new(),
             images: known.len(),
             error_before: fitted.error_before,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The layers from the bottom. A room may use the rooms of its own layer and of those below.
 const LAYERS: [&[&str]; 7] = [
     &[
-        "config", "media", "paths", "view", "rules", "prompts", "scoring", "phantom",
+        "config", "media", "paths", "view", "rules", "prompts", "scoring", "learn", "phantom",
     ],
     &["encoder"],
     &["engine", "library", "watch"],

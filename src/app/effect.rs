@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use super::entry::{FoundFile, Stamp};
 use super::folder_state::FolderState;
+use super::learning::LearnSubject;
 use super::measurement::{Measurement, MeasurementId};
 use super::places::PlaceChange;
 use super::preview::PreviewKey;
+use crate::engine::learning::LearnRequest;
 use crate::engine::{ClassifiedFile, SimilarityRequest};
 use crate::exec::CommandLine;
 use crate::jobs::JobCommand;
+use crate::learn::{Learned, LearnedSets};
 use crate::library::{Record, Review, ReviewRequest};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
@@ -126,6 +129,14 @@ pub enum Effect {
     /// Compare images with a query. Answered by `Event::Compared` of the engine in use; a later request may supersede an
     /// unfinished one.
     Compare(SimilarityRequest),
+    /// Learn from images and their reviews. Answered by `Event::Learned` of the engine in use.
+    Learn(Box<LearnRequest>),
+    /// Keep what was learned, to be used from now on. Answered by [`super::Msg::LearnedKept`].
+    KeepLearned(Box<Learned>),
+    /// Take what was learned last out of use. Answered by [`super::Msg::LearnedKept`].
+    UndoLearned(LearnSubject),
+    /// Score with what was learned as soon as prompts are put into use, which has to follow. Not answered.
+    UseLearned(LearnedSets),
     /// Write results to a new file; its extension decides the format. Answered by [`super::Msg::Report`]s: of progress, and of how
     /// it ended.
     Export {

@@ -66,6 +66,7 @@ pub enum Action {
     ReviewBlind,
     ReviewAgreement,
     ReviewErrors,
+    ReviewLearn,
     Palette,
     NextPanel,
     FrameNext,
@@ -208,6 +209,7 @@ impl Action {
                 | Self::ReviewBlind
                 | Self::ReviewAgreement
                 | Self::ReviewErrors
+                | Self::ReviewLearn
         )
     }
 

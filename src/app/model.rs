@@ -6,6 +6,7 @@ mod engine;
 mod files;
 mod follow;
 mod input;
+mod learning;
 mod library;
 mod mouse;
 mod open_with;
@@ -159,6 +160,8 @@ pub struct Model {
     /// First line of the result panel on screen.
     result_scroll: usize,
     leader: Leader,
+    /// What is to be said once learned scores are in use.
+    learned_words: Option<String>,
     /// Saved views and bookmarks.
     places: Places,
     transfers: Transfers,
@@ -212,6 +215,7 @@ impl Model {
             query: None,
             result_scroll: 0,
             leader: Leader::default(),
+            learned_words: None,
             places: Places::default(),
             transfers: Transfers::default(),
             last_program: String::new(),

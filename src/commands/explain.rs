@@ -18,6 +18,7 @@ use crate::cli::ExplainArgs;
 use crate::encoder::{Encoder, EncoderError};
 use crate::engine::{self, Factory, FrameSelection, Lane, Settings, StoredFile};
 use crate::jobs::{End, Ended};
+use crate::learn::LearnedSets;
 use crate::library::{NOTICE, Outcome, Record};
 use crate::media::clean;
 use crate::prompts::{PromptSet, Prompts};
@@ -95,6 +96,7 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
         prompts: setup.load_prompts_by_rules()?,
         mode: Mode::Single,
         calibrations: setup.calibrations(),
+        learned: LearnedSets::default(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: None,

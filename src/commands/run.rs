@@ -174,6 +174,7 @@ impl<'a, W> Run<'a, W> {
             Event::Rescored { .. }
             | Event::Recalled { .. }
             | Event::Compared { .. }
+            | Event::Learned { .. }
             | Event::Rate { .. } => {}
         }
         Ok(None)

@@ -10,6 +10,7 @@ use super::scoring::Scorers;
 use super::similar::SimilarityRequest;
 use super::{Event, EventHandler, Job, Settings};
 use crate::encoder::Preprocess;
+use crate::learn::LearnedSets;
 use crate::library::{Outcome, Record};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
@@ -48,6 +49,8 @@ pub(super) struct EngineShared {
     pub(super) next_prompts: Mutex<Option<(Prompts, Mode)>>,
     /// The query to answer before the next batch.
     pub(super) next_comparison: Mutex<Option<SimilarityRequest>>,
+    /// What was learned from reviews.
+    pub(super) learned: RwLock<LearnedSets>,
 }
 
 impl EngineShared {
@@ -125,6 +128,16 @@ impl EngineShared {
         next.take()
     }
 
+    /// What was learned from reviews, as it is now.
+    pub(super) fn learned(&self) -> LearnedSets {
+        let learned = self.learned.read();
+        learned.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_learned(&self, learned: LearnedSets) {
+        *self.learned.write().unwrap_or_else(PoisonError::into_inner) = learned;
+    }
+
     /// Asks the engine thread to compare images with a query, and wakes it.
     pub(super) fn request_comparison(&self, request: SimilarityRequest) {
         let next = &self.next_comparison;
@@ -144,6 +157,12 @@ impl EngineShared {
         let mut current = self.scorers.write().unwrap_or_else(PoisonError::into_inner);
         *current = Some(scorers);
         (self.handler)(event);
+    }
+
+    /// The scorers in use. What is done with them may be out of date when it is done.
+    pub(super) fn current_scorers(&self) -> Option<Arc<Scorers>> {
+        let current = self.scorers.read();
+        current.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Sends the event that `work` makes with the scorers in use.

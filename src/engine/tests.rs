@@ -13,6 +13,8 @@ use crate::scoring::known::KnownImages;
 
 #[path = "tests/devices.rs"]
 mod devices;
+#[path = "tests/learning.rs"]
+mod learning;
 #[path = "tests/promote.rs"]
 mod promote;
 #[path = "tests/rescore.rs"]
@@ -121,6 +123,7 @@ fn settings() -> Settings {
         prompts: Prompts::select("general", None).unwrap(),
         mode: Mode::Single,
         calibrations: Calibrations::default(),
+        learned: crate::learn::LearnedSets::default(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: Some(2),

@@ -9,6 +9,7 @@ mod files;
 mod first_start;
 mod folder_states;
 mod grid;
+mod learning;
 mod lists;
 mod measurements;
 mod mouse;

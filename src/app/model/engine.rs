@@ -100,6 +100,10 @@ impl Model {
                 generation,
                 outcome,
             } => self.compared(generation, outcome),
+            Event::Learned {
+                generation,
+                outcome,
+            } => self.learned(generation, outcome),
             Event::Rate {
                 images_per_second, ..
             } => self.rate = Some(images_per_second),
@@ -183,7 +187,9 @@ impl Model {
         }
         let changed = mode != self.prompt_sets.mode();
         self.prompt_sets.used(mode);
+        let learned = self.learned_words.take();
         match (warnings.first(), mode) {
+            _ if learned.is_some() => self.say(Severity::Info, &learned.unwrap_or_default()),
             (Some(warning), _) => self.say(Severity::Info, warning),
             (None, Mode::Single) if changed => {
                 self.say(Severity::Info, "one label for each image");
