@@ -314,8 +314,7 @@ impl Services {
             Effect::DropEngine { serial } => {
                 drop(self.candidate.take_if(|(own, _)| *own == serial));
             }
-            Effect::Rescore(files) => self.engine.rescore(files),
-            Effect::Recall(files) => self.engine.recall(files),
+            Effect::Rescore(_) | Effect::Recall(_) => self.score(effect),
             Effect::Review { request, before } => {
                 if let Some(reviews) = &self.reviews {
                     reviews.request(request, before);
@@ -453,6 +452,15 @@ impl Services {
             engine.use_prompts(prompts.clone(), mode);
         }
         self.engine.use_prompts(prompts, mode);
+    }
+
+    /// Scores files without their images; other effects do nothing.
+    fn score(&self, effect: Effect) {
+        match effect {
+            Effect::Rescore(files) => self.engine.rescore(files),
+            Effect::Recall(files) => self.engine.recall(files),
+            _ => {}
+        }
     }
 
     /// Learns, keeps what was learned, takes it back, or puts it into use; other effects do nothing.

@@ -190,7 +190,7 @@ fn classify(folder: &Path, count: usize, spoil: impl FnOnce()) -> Vec<String> {
         prompts: Prompts::select("general", None).expect("ships"),
         mode: Mode::Single,
         calibrations: Calibrations::default(),
-        learned: medivision_tui::learn::LearnedSets::default(),
+        learned: LearnedSets::default(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: None,

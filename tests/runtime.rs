@@ -219,7 +219,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         prompts: Prompts::select("general", None).expect("ships"),
         mode: Mode::Single,
         calibrations: Calibrations::default(),
-        learned: medivision_tui::learn::LearnedSets::default(),
+        learned: LearnedSets::default(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: Some(1),

@@ -1,9 +1,16 @@
 //! Vectors and matrices.
 
+use multiversion::multiversion;
+
 /// Numbers that are summed side by side, as wide as the registers of the processor.
 const LANES: usize = 16;
 
 /// The dot product of two vectors of equal length.
+#[inline(always)]
+#[allow(
+    clippy::inline_always,
+    reason = "takes the instruction set of its caller"
+)]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a_chunks, a_rest) = a.as_chunks::<LANES>();
     let (b_chunks, b_rest) = b.as_chunks::<LANES>();
@@ -18,9 +25,36 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Adds a multiple of a vector to another.
+#[inline(always)]
+#[allow(
+    clippy::inline_always,
+    reason = "takes the instruction set of its caller"
+)]
 pub(crate) fn add(to: &mut [f32], factor: f32, row: &[f32]) {
     for (sum, value) in to.iter_mut().zip(row) {
         *sum += factor * value;
+    }
+}
+
+/// The dot products of rows with directions of their length, `[rows, directions]`.
+#[multiversion(targets("x86_64+avx2"))]
+pub(crate) fn products(rows: &[&[f32]], directions: &[Vec<f32>]) -> Vec<f32> {
+    let mut products = Vec::with_capacity(rows.len() * directions.len());
+    for row in rows {
+        products.extend(directions.iter().map(|own| dot(row, own)));
+    }
+    products
+}
+
+/// Adds to each sum the rows times their weights `[rows, sums]`, as far as these reach a minimum.
+#[multiversion(targets("x86_64+avx2"))]
+pub(crate) fn add_weighted(sums: &mut [Vec<f32>], rows: &[&[f32]], weights: &[f32], min: f32) {
+    for (row, weights) in rows.iter().zip(weights.chunks_exact(sums.len())) {
+        for (sum, weight) in sums.iter_mut().zip(weights) {
+            if *weight >= min {
+                add(sum, *weight, row);
+            }
+        }
     }
 }
 

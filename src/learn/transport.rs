@@ -9,9 +9,8 @@
 //! assignments follow from each other in turn. The share of each condition among the unlabelled is not that among the labelled, as
 //! in the paper: what people correct is no random sample.
 
-use super::linear::{add, dot, normalize};
+use super::linear::{add, add_weighted, dot, normalize, products};
 use super::{Problem, Shot};
-use crate::scoring::softmax;
 
 /// Rounds of assigning images and moving directions.
 const ROUNDS: usize = 3;
@@ -74,15 +73,13 @@ impl ShotSums {
 
 impl<'a> Transport<'a> {
     pub(super) fn new(problem: &'a Problem, unlabelled: &'a [&'a [f32]]) -> Self {
-        let classes = problem.texts.len();
-        let mut zero_shot = Vec::with_capacity(unlabelled.len() * classes);
-        let mut mean = vec![0.0; classes];
-        for row in unlabelled {
-            let probabilities = softmax(&problem.zero_shot(row));
-            for (sum, p) in mean.iter_mut().zip(&probabilities) {
+        let cosines = products(unlabelled, &problem.texts);
+        let zero_shot = probabilities(&cosines, problem.scale, &problem.offsets);
+        let mut mean = vec![0.0; problem.texts.len()];
+        for row in zero_shot.chunks_exact(mean.len()) {
+            for (sum, p) in mean.iter_mut().zip(row) {
                 *sum += p / unlabelled.len() as f64;
             }
-            zero_shot.extend(probabilities);
         }
         Self {
             problem,
@@ -152,29 +149,40 @@ impl<'a> Transport<'a> {
 
     /// The probabilities of the unlabelled images by these directions.
     fn scores(&self, directions: &[Vec<f32>]) -> Vec<f64> {
-        let mut all = Vec::with_capacity(self.zero_shot.len());
-        for row in self.unlabelled {
-            let logits = directions.iter();
-            let logits = logits.map(|own| self.problem.scale * f64::from(dot(row, own)));
-            all.extend(softmax(&logits.collect::<Vec<_>>()));
-        }
-        all
+        let cosines = products(self.unlabelled, directions);
+        probabilities(&cosines, self.problem.scale, &vec![0.0; directions.len()])
     }
 
     fn weighted_sums(&self, shares: &[f64]) -> Vec<Vec<f32>> {
         let texts = self.problem.texts.iter();
         let mut sums: Vec<Vec<f32>> = texts.map(|text| vec![0.0; text.len()]).collect();
         let factor = self.problem.scale / self.unlabelled.len() as f64;
-        let rows = self.unlabelled.iter().zip(shares.chunks_exact(sums.len()));
-        for (row, shares) in rows {
-            for (sum, share) in sums.iter_mut().zip(shares) {
-                if *share >= MIN_SHARE {
-                    add(sum, (factor * share) as f32, row);
-                }
-            }
-        }
+        let weights: Vec<f32> = shares.iter().map(|share| (factor * share) as f32).collect();
+        let min = (factor * MIN_SHARE) as f32;
+        add_weighted(&mut sums, self.unlabelled, &weights, min);
         sums
     }
+}
+
+/// The softmax of each row of cosines `[images, conditions]`, scaled, with an offset for each condition.
+fn probabilities(cosines: &[f32], scale: f64, offsets: &[f64]) -> Vec<f64> {
+    let mut all = Vec::with_capacity(cosines.len());
+    for row in cosines.chunks_exact(offsets.len()) {
+        let from = all.len();
+        let logits = row.iter().zip(offsets);
+        all.extend(logits.map(|(cosine, offset)| scale * f64::from(*cosine) + offset));
+        let own = &mut all[from..];
+        let highest = own.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut sum = 0.0;
+        for value in own.iter_mut() {
+            *value = (*value - highest).exp();
+            sum += *value;
+        }
+        for value in own {
+            *value /= sum;
+        }
+    }
+    all
 }
 
 /// The shots that are not of the fold that is left out.

@@ -55,11 +55,11 @@ impl Ward {
         let truth: Vec<(String, String)> = rows.collect();
         let ward = Self { home, truth };
         let labels = ward.truth.iter().step_by(3);
-        let labels: String = labels
-            .map(|(path, label)| format!("{path},{label}\n"))
+        let labels: Vec<String> = labels
+            .map(|(path, label)| format!("{path},{label}"))
             .collect();
         let some = ward.home.path().join("d/some.csv");
-        fs::write(some, format!("path,label\n{labels}")).expect("written");
+        fs::write(some, format!("path,label\n{}\n", labels.join("\n"))).expect("written");
         ward.results("weak.toml");
         let import = ["reviews", "import", "d/some.csv", "--reviewer", "bo"];
         let imported = ward.run(&[&import[..], &["--prompts", "weak.toml"]].concat());

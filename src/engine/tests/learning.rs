@@ -25,7 +25,7 @@ fn ward() -> crate::prompts::PromptSet {
 fn calibration() -> Calibration {
     let case = |at: usize| {
         let sure = if at.is_multiple_of(5) { 0.6 } else { 0.9 };
-        let truth = usize::from(at % 7 == 0);
+        let truth = usize::from(at.is_multiple_of(7));
         Case {
             truth,
             predicted: 0,
