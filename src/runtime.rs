@@ -314,14 +314,13 @@ impl Services {
             Effect::DropEngine { serial } => {
                 drop(self.candidate.take_if(|(own, _)| *own == serial));
             }
-            Effect::Rescore(_) | Effect::Recall(_) => self.score(effect),
+            Effect::Rescore(_) | Effect::Recall(_) | Effect::Compare(_) => self.score(effect),
             Effect::Review { request, before } => {
                 if let Some(reviews) = &self.reviews {
                     reviews.request(request, before);
                 }
             }
             Effect::Export { file, results } => self.export(file, results),
-            Effect::Compare(request) => self.engine.compare(request),
             Effect::Learn(_)
             | Effect::KeepLearned(_)
             | Effect::UndoLearned(_)
@@ -454,11 +453,12 @@ impl Services {
         self.engine.use_prompts(prompts, mode);
     }
 
-    /// Scores files without their images; other effects do nothing.
+    /// Scores files without their images, or compares them with a query; other effects do nothing.
     fn score(&self, effect: Effect) {
         match effect {
             Effect::Rescore(files) => self.engine.rescore(files),
             Effect::Recall(files) => self.engine.recall(files),
+            Effect::Compare(request) => self.engine.compare(request),
             _ => {}
         }
     }
