@@ -268,7 +268,7 @@ fn one_key_undoes_and_results_say_from_what_they_were_learned() {
     let screen = program.screen(200, 50);
     assert!(screen.contains("from 12 reviews"), "{screen}");
     program.press(",l");
-    assert!(program.screen(80, 24).contains("learned from 12 reviews"));
+    assert!(program.screen(200, 50).contains("learned from 12 reviews"));
     let effects = program.press("u");
     let undone = effects.iter().any(
         |effect| matches!(effect, Effect::UndoLearned(subject) if subject.prompts == "general"),
@@ -276,7 +276,7 @@ fn one_key_undoes_and_results_say_from_what_they_were_learned() {
     assert!(undone, "{effects:?}");
     let outcome = Err("disk full".to_owned());
     program.send(Msg::LearnedKept { outcome });
-    let screen = program.screen(100, 24);
+    let screen = program.screen(200, 50);
     assert!(
         screen.contains("nothing was changed: disk full"),
         "{screen}"
