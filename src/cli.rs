@@ -2,6 +2,7 @@
 
 mod export;
 mod help;
+mod learn;
 mod prompts;
 mod search;
 
@@ -19,6 +20,7 @@ use crate::scoring::Mode;
 use crate::scoring::heat_map::MapChoice;
 pub use export::{ExportArgs, ExportFormat, ExportSubject, ReportScope};
 pub use help::{command, suggestion};
+pub use learn::{BenchSubject, LearnArgs, LearnBenchArgs};
 pub use prompts::{ComparePromptsArgs, DraftArgs, PromptsAction, PromptsArgs};
 pub use search::SearchArgs;
 
@@ -303,6 +305,16 @@ pub enum Command {
   medivision-tui calibrate truth.csv --prompts chest-xray
   medivision-tui calibrate chest --prompts chest-xray --mode multi")]
     Calibrate(CalibrateArgs),
+    /// Learn from reviews how to score images like these, on embeddings that the library holds
+    ///
+    /// Reads what was reviewed under the prompt set, and the other images that were classified under it. What is learned is kept
+    /// beside the library, and from then on applies to this model with this prompt set in this mode.
+    #[command(after_help = "Examples:
+  medivision-tui learn --prompts chest-xray --dry-run
+  medivision-tui learn scans --prompts chest-xray
+  medivision-tui learn --prompts chest-xray --undo
+  medivision-tui learn --prompts chest-xray --export learned.toml")]
+    Learn(LearnArgs),
     /// Measure the speed of each stage on this machine
     Bench(BenchArgs),
     /// List, describe, pull and verify models
@@ -530,7 +542,11 @@ pub struct LabelledArgs {
 
 /// `bench`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
+    /// What else to measure
+    #[command(subcommand)]
+    pub subject: Option<BenchSubject>,
     /// Files and folders to measure with [default: synthetic images]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,

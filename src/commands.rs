@@ -15,6 +15,7 @@ pub mod explain;
 pub mod export;
 pub mod inspect;
 mod language_model;
+pub mod learn;
 pub mod library;
 pub mod models;
 mod output;
@@ -45,8 +46,9 @@ use crate::encoder::hub::is_offline_by_environment;
 use crate::encoder::{Device, Fit, ModelOptions, ModelSource, Precision, builtin};
 use crate::engine::{self, Factory, Settings};
 use crate::exec::CommandLine;
+use crate::learn::LearnedSets;
 use crate::library::export::ResultFormat;
-use crate::library::{Library, calibrations};
+use crate::library::{Library, calibrations, learned};
 use crate::llm::LlmSettings;
 use crate::media::budget;
 use crate::prompts::{AUTO, DEFAULT, PromptSet, Prompts};
@@ -377,6 +379,18 @@ impl CommandSetup {
         all
     }
 
+    /// What was learned from reviews; files that cannot be used are named.
+    pub fn learned(&self) -> LearnedSets {
+        let Some(library) = &self.library else {
+            return LearnedSets::default();
+        };
+        let (all, faults) = learned::load(&learned::folder(library));
+        for fault in faults {
+            print::message(crate::media::clean(&fault));
+        }
+        all
+    }
+
     /// The settings of a command that chooses the prompt set for each image, unless one was named.
     #[must_use]
     pub fn choosing_prompts(mut self) -> Self {
@@ -463,6 +477,7 @@ impl ResultArgs {
             prompts,
             mode: self.mode,
             calibrations: setup.calibrations(),
+            learned: setup.learned(),
             frames: self.frames,
             batch_size: self.batch_size.map(usize::from),
             decode_threads: self.jobs.map(usize::from),

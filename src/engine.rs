@@ -13,6 +13,7 @@
 
 pub mod explanation;
 mod lanes;
+pub mod learning;
 mod maps;
 mod outcomes;
 pub mod phrases;
@@ -34,6 +35,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{Encoder, EncoderError};
+use crate::learn::LearnedSets;
 use crate::library::{Library, Outcome};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
@@ -43,6 +45,7 @@ use crate::scoring::heat_map::deletion::DeletionCheck;
 use explanation::{ExplanationRequest, PhraseExplanation};
 use lanes::Lanes;
 pub use lanes::{Closed, Lane};
+use learning::{LearnRequest, Proposal};
 pub use maps::MapRequest;
 pub use pool::StoredFile;
 pub(crate) use pool::{Decoding, decode_frame, preprocess_frame};
@@ -94,6 +97,8 @@ pub struct Settings {
     pub mode: Mode,
     /// What labelled images say about the scores of models and prompt sets.
     pub calibrations: Calibrations,
+    /// What was learned from reviews for models and prompt sets.
+    pub learned: LearnedSets,
     /// Which frames of multi-frame files.
     pub frames: FrameSelection,
     /// Maximum batch size; `None` means the engine's own.
@@ -189,6 +194,13 @@ pub enum Event {
         /// The other files.
         missing: Vec<PathBuf>,
     },
+    /// The result of [`Engine::learn`].
+    Learned {
+        /// The number of the request.
+        generation: u64,
+        /// What was learned and what it changes, or why nothing was.
+        outcome: Result<Box<Proposal>, String>,
+    },
     /// The result of [`Engine::compare`].
     Compared {
         /// The number of the request.
@@ -246,6 +258,7 @@ impl Engine {
     pub fn start(factory: Factory, settings: Settings, handler: EventHandler) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let decoders = settings.decode_threads.unwrap_or(cores).max(1);
+        let learned = settings.learned.clone();
         let shared = Arc::new(EngineShared {
             settings,
             handler,
@@ -262,6 +275,7 @@ impl Engine {
             next_explanation: Mutex::default(),
             next_map: Mutex::default(),
             latest_map: AtomicU64::new(0),
+            learned: RwLock::new(learned),
         });
         let (alive, ended) = bounded::<()>(0);
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
@@ -358,6 +372,16 @@ impl Engine {
     /// model is open or has failed. A few hundred files at a time, as they are answered together.
     pub fn recall(&self, files: Vec<PathBuf>) {
         self.score(ScoringRequest::Recall(files));
+    }
+
+    /// Learns from images and their reviews. Answered by [`Event::Learned`], once the model is open.
+    pub fn learn(&self, request: LearnRequest) {
+        self.score(ScoringRequest::Learn(Box::new(request)));
+    }
+
+    /// Scores with what was learned from now on, as soon as [`Self::use_prompts`] takes effect, which has to follow.
+    pub fn use_learned(&self, learned: LearnedSets) {
+        self.shared.set_learned(learned);
     }
 
     /// Compares images with a query, between two forward passes. Answered by [`Event::Compared`], once the model is open. A later

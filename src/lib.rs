@@ -9,8 +9,8 @@
 //! * application: [`app`]: pure state and its transitions
 //! * services: [`jobs`], which drives the engine; [`exec`]; [`transfer`]; [`watch`], [`library`], [`engine`], [`llm`]
 //! * model: [`encoder`]: the only layer that uses libtorch
-//! * domain: [`config`], [`media`], [`paths`], [`view`], [`rules`], [`prompts`], [`scoring`], [`phantom`]: plain data and arithmetic;
-//!   [`http`]: what the clients of the hub and of language models share
+//! * domain: [`config`], [`media`], [`paths`], [`view`], [`rules`], [`prompts`], [`scoring`], [`learn`], [`phantom`]: plain data
+//!   and arithmetic; [`http`]: what the clients of the hub and of language models share
 //!
 //! [`media`] is a separate crate (`src/media`): it builds, and is tested and fuzzed, without libtorch.
 
@@ -27,6 +27,7 @@ pub mod exec;
 pub mod graphics;
 pub mod http;
 pub mod jobs;
+pub mod learn;
 pub mod library;
 pub mod llm;
 pub mod paths;

@@ -4,6 +4,7 @@ mod aggregate;
 pub mod calibrations;
 pub mod export;
 pub mod json;
+pub mod learned;
 pub mod search;
 mod stable;
 mod store;
@@ -22,10 +23,10 @@ use crate::scoring::{Mode, Verdict};
 pub use aggregate::AggregateRecord;
 pub use stable::{RequestProgress, StableSeries};
 pub use store::{
-    AuditEvent, FileIdentity, FileWithResult, Forgotten, ImageContent, ImageFacts, Library,
-    LibraryError, LibraryState, LineKey, MeasuredFile, NoticeReporter, OutputId, OutputLog,
-    ResultSelection, Review, ReviewChanges, ReviewOutcome, ReviewPosition, ReviewRequest,
-    SampledImage, StoredMeasurement,
+    AuditEvent, EmbeddedImage, FileIdentity, FileWithResult, Forgotten, ImageContent, ImageFacts,
+    Library, LibraryError, LibraryState, LineKey, MeasuredFile, NoticeReporter, OutputId,
+    OutputLog, ResultSelection, Review, ReviewChanges, ReviewOutcome, ReviewPosition,
+    ReviewRequest, SampledImage, StoredMeasurement,
 };
 
 /// The notice in every result.
@@ -73,6 +74,9 @@ pub struct Record {
     pub mode: Mode,
     /// Whether the probabilities were fitted to labelled images.
     pub calibrated: bool,
+    /// The number of reviews from which the scores were learned; `None` if they are zero-shot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learned: Option<usize>,
     /// The device that computed it.
     pub device: String,
     /// The time: RFC 3339, UTC, whole seconds.
@@ -111,6 +115,7 @@ impl Record {
             prompts_digest: provenance.prompts.digest.clone(),
             mode: provenance.mode,
             calibrated: provenance.calibrated,
+            learned: provenance.learned,
             at: now(),
             ..self.clone()
         }
@@ -159,6 +164,8 @@ pub struct Provenance<'a> {
     pub mode: Mode,
     /// Whether the probabilities were fitted to labelled images.
     pub calibrated: bool,
+    /// The number of reviews from which the scores were learned.
+    pub learned: Option<usize>,
 }
 
 /// Makes the record of a verdict, with the current time.
@@ -191,6 +198,7 @@ pub fn record(
         prompts_digest: provenance.prompts.digest.clone(),
         mode: provenance.mode,
         calibrated: provenance.calibrated,
+        learned: provenance.learned,
         device: provenance.card.device.clone(),
         at: now(),
         notice: NOTICE,

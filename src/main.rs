@@ -132,7 +132,11 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
         Some(Command::Inspect(arguments)) => commands::inspect::run(arguments),
         Some(Command::Eval(arguments)) => commands::eval::run(arguments, &setup),
         Some(Command::Calibrate(arguments)) => commands::calibrate::run(arguments, &setup),
-        Some(Command::Bench(arguments)) => commands::bench::run(arguments, &setup),
+        Some(Command::Learn(arguments)) => commands::learn::run(arguments, &setup),
+        Some(Command::Bench(arguments)) => match &arguments.subject {
+            Some(cli::BenchSubject::Learn(learn)) => commands::bench::learn::run(learn, &setup),
+            None => commands::bench::run(arguments, &setup),
+        },
         Some(Command::Models(arguments)) => commands::models::run(&arguments.action, &setup),
         Some(Command::Prompts(arguments)) => {
             let with_model = cli.global.model.is_some();

@@ -11,10 +11,12 @@ mod head;
 mod limb;
 mod random;
 mod studies;
+mod unseen;
 
 use random::PhantomRng;
 
 pub use studies::{MARKER, PhantomError, PhantomStudy, TRUTH, write_studies};
+pub use unseen::{UnseenCondition, draw_unseen};
 
 /// The part of the body that a phantom shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

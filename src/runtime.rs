@@ -6,6 +6,7 @@ mod drafts;
 mod exports;
 mod folder_states;
 mod folders;
+mod learning;
 mod library_changes;
 mod measurements;
 mod objects;
@@ -33,6 +34,7 @@ use crate::engine::{Engine, Factory, Settings};
 use crate::exec::CommandLine;
 use crate::graphics::{GraphicsSetup, Screen, preview};
 use crate::jobs::JobCommand;
+use crate::learn::LearnedSets;
 use crate::library::Record;
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
@@ -317,17 +319,21 @@ impl Services {
             Effect::DropEngine { serial } => {
                 drop(self.candidate.take_if(|(own, _)| *own == serial));
             }
-            Effect::Rescore(files) => self.engine.rescore(files),
-            Effect::Recall(files) => self.engine.recall(files),
+            Effect::Rescore(_)
+            | Effect::Recall(_)
+            | Effect::Compare(_)
+            | Effect::Explain(_)
+            | Effect::HeatMap(_) => self.score(effect),
             Effect::Review { request, before } => {
                 if let Some(reviews) = &self.reviews {
                     reviews.request(request, before);
                 }
             }
             Effect::Export { file, results } => self.export(file, results),
-            Effect::Compare(request) => self.engine.compare(request),
-            Effect::Explain(request) => self.engine.explain(request),
-            Effect::HeatMap(request) => self.engine.map(request),
+            Effect::Learn(_)
+            | Effect::KeepLearned(_)
+            | Effect::UndoLearned(_)
+            | Effect::UseLearned(_) => self.perform_learning(effect),
             Effect::OpenWith {
                 program,
                 path,
@@ -483,6 +489,39 @@ impl Services {
             engine.use_prompts(prompts.clone(), mode);
         }
         self.engine.use_prompts(prompts, mode);
+    }
+
+    /// Scores files without their images, or compares them with a query; other effects do nothing.
+    fn score(&self, effect: Effect) {
+        match effect {
+            Effect::Rescore(files) => self.engine.rescore(files),
+            Effect::Recall(files) => self.engine.recall(files),
+            Effect::Compare(request) => self.engine.compare(request),
+            Effect::Explain(request) => self.engine.explain(request),
+            Effect::HeatMap(request) => self.engine.map(request),
+            _ => {}
+        }
+    }
+
+    /// Learns, keeps what was learned, takes it back, or puts it into use; other effects do nothing.
+    fn perform_learning(&mut self, effect: Effect) {
+        match (effect, &self.settings.library) {
+            (Effect::Learn(request), _) => self.engine.learn(*request),
+            (Effect::UseLearned(learned), _) => self.use_learned(learned),
+            (effect, Some(library)) => {
+                learning::change(library.file(), effect, Arc::clone(&self.send));
+            }
+            _ => {}
+        }
+    }
+
+    /// Scores with what was learned, also with a model that is being loaded, once prompts are put into use.
+    fn use_learned(&mut self, learned: LearnedSets) {
+        if let Some((_, engine)) = &self.candidate {
+            engine.use_learned(learned.clone());
+        }
+        self.engine.use_learned(learned.clone());
+        self.settings.learned = learned;
     }
 
     /// Starts an engine with another model, while the current engine continues to answer.

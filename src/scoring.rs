@@ -11,6 +11,7 @@ mod decider;
 pub mod explanation;
 pub mod heat_map;
 pub mod known;
+pub mod learned;
 pub mod metrics;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::prompts::PromptSet;
 use calibration::Calibration;
 pub use decider::{Decider, ScoreRow};
 use known::KnownImages;
+use learned::LearnedCondition;
 
 /// How the conditions of a prompt set relate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -174,6 +176,24 @@ struct EncodedCondition {
     absent: Option<Vec<f32>>,
 }
 
+/// What reviews taught about a condition.
+#[derive(Clone, Debug)]
+struct LearnedLogit {
+    gate: f64,
+    direction: Vec<f32>,
+}
+
+/// The texts of a condition as a model has encoded them.
+#[derive(Clone, Copy, Debug)]
+pub struct EncodedTexts<'a> {
+    /// The condition's name.
+    pub name: &'a str,
+    /// The unit embedding of its presence.
+    pub present: &'a [f32],
+    /// That of its absence; `None` unless it is compared with that.
+    pub absent: Option<&'a [f32]>,
+}
+
 /// Scores images against a prompt set whose texts a model has encoded.
 #[derive(Clone, Debug)]
 pub struct Scorer {
@@ -182,6 +202,8 @@ pub struct Scorer {
     mode: Mode,
     decider: Decider,
     calibration: Option<Calibration>,
+    /// What reviews taught, by condition; empty where nothing did.
+    learned: Vec<Option<LearnedLogit>>,
     /// Tells the condition at an index by the distance to what the model knows, not by phrases.
     other: Option<(usize, Arc<KnownImages>)>,
 }
@@ -214,6 +236,7 @@ impl Scorer {
             mode,
             decider: Decider::new(set, mode),
             calibration: None,
+            learned: Vec::new(),
             other: None,
         })
     }
@@ -226,6 +249,53 @@ impl Scorer {
             other: at.zip(known),
             ..self
         }
+    }
+
+    /// Applies what reviews taught about conditions; where that is nothing, the texts alone score. A calibration is for either one
+    /// or the other.
+    #[must_use]
+    pub fn learning(self, learned: &[LearnedCondition]) -> Self {
+        let length = |direction: &[f32]| {
+            let texts = self.conditions.first();
+            texts.is_some_and(|own| own.present.len() == direction.len())
+        };
+        let of_condition = |name: &str| {
+            let mut all = learned.iter();
+            let own = all.find(|own| own.condition == name && own.gate > 0.0)?;
+            length(&own.direction.0).then(|| LearnedLogit {
+                gate: own.gate,
+                direction: own.direction.0.clone(),
+            })
+        };
+        let all = self.decider.names().into_iter().map(of_condition);
+        let all: Vec<Option<LearnedLogit>> = all.collect();
+        let learned = if all.iter().any(Option::is_some) {
+            all
+        } else {
+            Vec::new()
+        };
+        Self { learned, ..self }
+    }
+
+    /// How the conditions relate.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The model's parameters from cosine to logit.
+    pub fn logits(&self) -> Logits {
+        self.logits
+    }
+
+    /// The conditions' texts, in the order of the prompt set.
+    pub fn texts(&self) -> impl Iterator<Item = EncodedTexts<'_>> {
+        let names = self.decider.names().into_iter();
+        let both = names.zip(&self.conditions);
+        both.map(|(name, condition)| EncodedTexts {
+            name,
+            present: &condition.present,
+            absent: condition.absent.as_deref(),
+        })
     }
 
     /// Applies what labelled images say about the scores.
@@ -278,11 +348,10 @@ impl Scorer {
             .collect();
         let probabilities = match self.mode {
             Mode::Single => self.exclusive(&similarities, embedding),
-            Mode::Multi => self
-                .conditions
+            Mode::Multi => similarities
                 .iter()
-                .zip(&similarities)
-                .map(|(condition, &present)| self.probability_alone(condition, present, embedding))
+                .enumerate()
+                .map(|(at, &present)| self.probability_alone(at, present, embedding))
                 .collect(),
         };
         let Some(calibration) = &self.calibration else {
@@ -303,7 +372,9 @@ impl Scorer {
     /// Softmax over the conditions. What the softmax leaves to the known ones goes to the one that stands for everything else, as
     /// far as the distance says so.
     fn exclusive(&self, similarities: &[f64], embedding: &[f32]) -> Vec<f64> {
-        let logits: Vec<f64> = similarities.iter().map(|&s| self.logits.of(s)).collect();
+        let logits = similarities.iter().map(|&s| self.logits.of(s)).enumerate();
+        let logits = logits.map(|(at, logit)| self.with_learned(at, logit, embedding));
+        let logits: Vec<f64> = logits.collect();
         let mut probabilities = softmax(&logits);
         if let Some((at, known)) = &self.other {
             let other = known.probability_of_other(embedding);
@@ -325,13 +396,26 @@ impl Scorer {
         self.decider.decide(rows.collect())
     }
 
+    /// The logit of a condition, mixed with what reviews taught about it.
+    fn with_learned(&self, at: usize, logit: f64, embedding: &[f32]) -> f64 {
+        match self.learned.get(at) {
+            Some(Some(own)) => {
+                let learned = self.logits.scale * dot(embedding, &own.direction);
+                (1.0 - own.gate) * logit + own.gate * learned
+            }
+            _ => logit,
+        }
+    }
+
     /// The probability of one condition independently of the others: softmax over present and absent, or a sigmoid.
-    fn probability_alone(
-        &self,
-        condition: &EncodedCondition,
-        present: f64,
-        embedding: &[f32],
-    ) -> f64 {
+    fn probability_alone(&self, at: usize, present: f64, embedding: &[f32]) -> f64 {
+        let condition = &self.conditions[at];
+        if let Some(Some(_)) = self.learned.get(at) {
+            let absent = condition.absent.as_ref();
+            let absent = absent.map_or(0.0, |absent| self.logits.of(dot(embedding, absent)));
+            let logit = self.logits.of(present) - absent;
+            return 1.0 / (1.0 + (-self.with_learned(at, logit, embedding)).exp());
+        }
         match &condition.absent {
             Some(absent) => {
                 let absent = dot(embedding, absent);
@@ -385,7 +469,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 }
 
 /// Softmax that does not overflow.
-fn softmax(logits: &[f64]) -> Vec<f64> {
+pub(crate) fn softmax(logits: &[f64]) -> Vec<f64> {
     let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let powers: Vec<f64> = logits.iter().map(|logit| (logit - highest).exp()).collect();
     let sum: f64 = powers.iter().sum();

@@ -7,6 +7,7 @@ mod compare;
 mod contact_sheet;
 mod grid;
 mod histogram;
+mod learning;
 mod list;
 mod popup;
 mod preview;
@@ -55,6 +56,7 @@ pub fn view(model: &Model, frame: &mut Frame, painter: &dyn Painter) {
         }
         Some(Overlay::Activity(view)) => activity::draw(model, *view, looks, frame),
         Some(Overlay::Agreement(view)) => agreement::draw(model, view, looks, frame),
+        Some(Overlay::Learning(view)) => learning::draw(model, view, looks, frame),
         None => draw_panels(model, &panels, looks, frame, painter),
     }
     if let Some(area) = panels.status {

@@ -132,7 +132,7 @@ fn recognises_phantoms(mut model: DualEncoder) {
             _ => true,
         };
         for mode in [Mode::Single, Mode::Multi] {
-            let calibration = calibrations.find(&model.card().digest, &set.digest, mode);
+            let calibration = calibrations.find(&model.card().digest, &set.digest, mode, None);
             let scorer = scorer(&mut model, &set, mode).calibrated(calibration.cloned());
             let (right, sure) = accuracy(&scorer, samples.iter().filter(suits));
             // Conditions that are decided on by themselves are harder.
@@ -442,6 +442,7 @@ fn the_answers_contain_the_true_label_nine_times_in_ten() {
             prompts: set.name.clone(),
             prompts_digest: set.digest.clone(),
             mode: Mode::Single,
+            learned: None,
             at: String::new(),
             images: known.len(),
             error_before: fitted.error_before,

@@ -9,6 +9,7 @@ use medivision_tui::encoder::{
     checkpoint,
 };
 use medivision_tui::engine::{self, Engine, Event, FrameSelection, Job, Lane, Settings};
+use medivision_tui::learn::LearnedSets;
 use medivision_tui::media::{Picture, Pixels};
 use medivision_tui::phantom::{Anatomy, Plan, draw};
 use medivision_tui::prompts::{self, Prompts};
@@ -189,6 +190,7 @@ fn classify(folder: &Path, count: usize, spoil: impl FnOnce()) -> Vec<String> {
         prompts: Prompts::select("general", None).expect("ships"),
         mode: Mode::Single,
         calibrations: Calibrations::default(),
+        learned: LearnedSets::default(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: None,

@@ -14,6 +14,7 @@ use medivision_tui::app::{Graphics, Keymap, Model, ReviewSetup, Setup, Theme};
 use medivision_tui::encoder::{Encoder, EncoderError, ModelCard, PreparedImage, Preprocess};
 use medivision_tui::engine::{self, FrameSelection, Settings};
 use medivision_tui::graphics::{GraphicsSetup, ImagePainter, Output, Screen};
+use medivision_tui::learn::LearnedSets;
 use medivision_tui::prompts::Prompts;
 use medivision_tui::rules::Rules;
 use medivision_tui::runtime::{ChoiceSources, FolderStateStore, Loop, Services};
@@ -218,6 +219,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         prompts: Prompts::select("general", None).expect("ships"),
         mode: Mode::Single,
         calibrations: Calibrations::default(),
+        learned: LearnedSets::default(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: Some(1),

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use super::entry::{FoundFile, Stamp};
 use super::folder_state::FolderState;
+use super::learning::LearnSubject;
 use super::measurement::{Measurement, MeasurementId};
 use super::places::PlaceChange;
 use super::preview::PreviewKey;
 use crate::engine::explanation::ExplanationRequest;
+use crate::engine::learning::LearnRequest;
 use crate::engine::{ClassifiedFile, MapRequest, SimilarityRequest};
 use crate::exec::CommandLine;
 use crate::jobs::JobCommand;
+use crate::learn::{Learned, LearnedSets};
 use crate::library::{Record, Review, ReviewRequest};
 use crate::llm::DraftRequest;
 use crate::prompts::{PromptSet, Prompts};
@@ -148,6 +151,14 @@ pub enum Effect {
     /// Make the heat map of an image. Answered by `Event::Mapped` and `Event::MapChecked` of the engine in use; a later request
     /// supersedes an unfinished one.
     HeatMap(MapRequest),
+    /// Learn from images and their reviews. Answered by `Event::Learned` of the engine in use.
+    Learn(Box<LearnRequest>),
+    /// Keep what was learned, to be used from now on. Answered by [`super::Msg::LearnedKept`].
+    KeepLearned(Box<Learned>),
+    /// Take what was learned last out of use. Answered by [`super::Msg::LearnedKept`].
+    UndoLearned(LearnSubject),
+    /// Score with what was learned as soon as prompts are put into use, which has to follow. Not answered.
+    UseLearned(LearnedSets),
     /// Write results to a new file; its extension decides the format. Answered by [`super::Msg::Report`]s: of progress, and of how
     /// it ended.
     Export {

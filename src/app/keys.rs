@@ -69,6 +69,7 @@ pub enum Action {
     ReviewBlind,
     ReviewAgreement,
     ReviewErrors,
+    ReviewLearn,
     Palette,
     NextPanel,
     FrameNext,
@@ -213,6 +214,7 @@ impl Action {
                 | Self::ReviewBlind
                 | Self::ReviewAgreement
                 | Self::ReviewErrors
+                | Self::ReviewLearn
         )
     }
 

@@ -27,6 +27,8 @@ pub enum Mode {
     Activity,
     /// The agreement of reviews with results.
     Agreement,
+    /// What reviews teach, before and after.
+    Learning,
     /// The grid of small images.
     Grid,
     /// List, image and result; one of them has the focus.

@@ -7,6 +7,7 @@ mod files;
 mod follow;
 mod heat_map;
 mod input;
+mod learning;
 mod library;
 mod mouse;
 mod open_with;
@@ -173,6 +174,8 @@ pub struct Model {
     heat_maps: HeatMaps,
     /// The image whose phrases are awaited.
     phrases: Option<PendingPhrases>,
+    /// What is to be said once learned scores are in use.
+    learned_words: Option<String>,
     /// Saved views and bookmarks.
     places: Places,
     transfers: Transfers,
@@ -230,6 +233,7 @@ impl Model {
             leader: Leader::default(),
             heat_maps: HeatMaps::default(),
             phrases: None,
+            learned_words: None,
             places: Places::default(),
             transfers: Transfers::default(),
             last_program: String::new(),

@@ -11,6 +11,7 @@ use super::folder_state::FolderState;
 use super::measurement::Measurement;
 use super::preview::{Graphics, Previewed, VolumeProgress};
 use crate::engine;
+use crate::learn::LearnedSets;
 use crate::library::{FileWithResult, Review, ReviewChanges, ReviewOutcome, ReviewRequest};
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
 use crate::prompts::{PromptSet, Prompts};
@@ -275,6 +276,12 @@ pub enum Msg {
         before: Option<Box<Review>>,
         /// The reason, as a sentence.
         message: String,
+    },
+
+    /// The answer to [`super::Effect::KeepLearned`] and [`super::Effect::UndoLearned`].
+    LearnedKept {
+        /// All that is to be used now and a sentence about it; or why nothing has changed.
+        outcome: Result<(LearnedSets, String), String>,
     },
 
     // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────

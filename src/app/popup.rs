@@ -200,9 +200,7 @@ impl Popups {
             | Popup::Explanation(_)
             | Popup::Value(_)
             | Popup::Phrases(_)
-            | Popup::Draft(_) => {
-                Mode::Reading
-            }
+            | Popup::Draft(_) => Mode::Reading,
             Popup::Menu { .. } => Mode::Menu,
             Popup::Picker { .. } => Mode::Picker,
         })

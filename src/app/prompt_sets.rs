@@ -102,6 +102,11 @@ impl PromptSets {
         self.request_mode(mode)
     }
 
+    /// Asks the engine for the prompts and the mode in use once more, because scores have changed otherwise.
+    pub(super) fn renew(&mut self) -> Effect {
+        self.request_mode(self.mode)
+    }
+
     fn request_mode(&mut self, mode: Mode) -> Effect {
         let prompts = self.requested.as_ref().unwrap_or(&self.in_use).clone();
         self.request(prompts, mode)

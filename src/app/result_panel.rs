@@ -518,15 +518,25 @@ fn facts(record: &Record) -> Vec<Detail> {
     fact("modality", record.modality.clone());
     fact("body part", record.body_part.clone());
     // Until they are calibrated, scores are not probabilities.
-    let scores = if record.calibrated {
-        "calibrated probabilities"
-    } else {
-        "not calibrated"
+    let scores = match (record.learned, record.calibrated) {
+        (None, false) => "zero-shot, not calibrated",
+        (Some(_), false) => "learned, not calibrated",
+        (None, true) => "calibrated probabilities",
+        (Some(_), true) => "learned, calibrated",
     };
     fact("scores", Some(scores.to_owned()));
+    fact("learned", record.learned.map(from_reviews));
     fact("device", Some(record.device.clone()));
     fact("at", Some(record.at.clone()));
     lines
+}
+
+/// `from 23 reviews`
+fn from_reviews(count: usize) -> String {
+    match count {
+        1 => "from 1 review".to_owned(),
+        count => format!("from {count} reviews"),
+    }
 }
 
 fn headline(status: Option<FileStatus>, text: &str, word: &str) -> Detail {

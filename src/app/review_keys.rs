@@ -5,8 +5,8 @@ use super::keys::Action;
 /// A key behind the leader, what it does in a word or two, and its action.
 type LeaderEntry = (char, &'static str, Action);
 
-/// The keys, the most frequent first. Digits from 1 stand for conditions; `l` is left for what is learned.
-const ENTRIES: [LeaderEntry; 13] = [
+/// The keys, the most frequent first. Digits from 1 stand for conditions.
+const ENTRIES: [LeaderEntry; 14] = [
     (',', "accept", Action::ReviewAccept),
     ('0', "none of them", Action::ReviewNone),
     ('n', "note", Action::ReviewNote),
@@ -20,6 +20,7 @@ const ENTRIES: [LeaderEntry; 13] = [
     ('b', "blind", Action::ReviewBlind),
     ('c', "agreement", Action::ReviewAgreement),
     ('e', "disagreements", Action::ReviewErrors),
+    ('l', "learn", Action::ReviewLearn),
 ];
 
 /// Conditions that have a digit.

@@ -5,6 +5,7 @@ use super::activity::ActivityView;
 use super::agreement::AgreementView;
 use super::compare::Comparison;
 use super::environment::Environment;
+use super::learning::LearningView;
 use super::mode::Mode;
 use super::preview::Graphics;
 use crate::view::panels::{self, Panel, Panels};
@@ -18,6 +19,8 @@ pub(crate) enum Overlay {
     Activity(ActivityView),
     /// The agreement of reviews with results.
     Agreement(AgreementView),
+    /// What reviews teach.
+    Learning(Box<LearningView>),
 }
 
 /// The state of the screen.
@@ -53,6 +56,7 @@ impl Screen {
             Some(Overlay::Compare(_)) => Mode::Compare,
             Some(Overlay::Activity(_)) => Mode::Activity,
             Some(Overlay::Agreement(_)) => Mode::Agreement,
+            Some(Overlay::Learning(_)) => Mode::Learning,
             None if self.grid => Mode::Grid,
             None => Mode::Panels(self.focus),
         }
@@ -165,6 +169,14 @@ impl Screen {
     pub(super) fn agreement_mut(&mut self) -> Option<&mut AgreementView> {
         match &mut self.overlay {
             Some(Overlay::Agreement(view)) => Some(view),
+            _ => None,
+        }
+    }
+
+    /// The view of what reviews teach, if it is open.
+    pub(super) fn learning_mut(&mut self) -> Option<&mut LearningView> {
+        match &mut self.overlay {
+            Some(Overlay::Learning(view)) => Some(view),
             _ => None,
         }
     }

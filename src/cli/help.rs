@@ -39,7 +39,9 @@ fn help(action: ArgAction) -> Arg {
 /// The global options listed in the help of a command.
 fn listed_globals(command: &str) -> &'static [&'static str] {
     match command {
-        "classify" | "watch" | "eval" | "bench" | "explain" => &["model", "prompts", "device"],
+        "classify" | "watch" | "eval" | "bench" | "explain" | "learn" => {
+            &["model", "prompts", "device"]
+        }
         "search" => &["model", "device"],
         "models" => &["offline"],
         "prompts" => &["model"],

@@ -2,6 +2,7 @@
 
 mod end_to_end;
 mod forward_timer;
+pub mod learn;
 mod report;
 mod stages;
 

@@ -56,6 +56,7 @@ pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<
         prompts,
         mode: Mode::Single,
         calibrations: setup.calibrations(),
+        learned: setup.learned(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: None,

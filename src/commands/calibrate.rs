@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::eval::{ClassifiedLabels, with_outcomes};
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli;
+use crate::learn::{Learned, LearnedSets};
 use crate::library::{calibrations, now};
 use crate::scoring::calibration::{
     COVERAGE, Calibration, Calibrations, Fitted, SingleCalibration, fit,
@@ -37,13 +38,14 @@ pub fn run(arguments: &cli::CalibrateArgs, setup: &CommandSetup) -> Result<u8, F
     };
     // Scores as the model gives them, whatever was fitted before.
     with_outcomes(&arguments.labelled, setup, Calibrations::default(), |all| {
-        calibrate(arguments, folder, all)
+        calibrate(arguments, folder, &setup.learned(), all)
     })
 }
 
 fn calibrate(
     arguments: &cli::CalibrateArgs,
     folder: Option<PathBuf>,
+    learned: &LearnedSets,
     classified: &ClassifiedLabels,
 ) -> Result<u8, Fault> {
     if classified.interrupted {
@@ -69,6 +71,9 @@ fn calibrate(
         prompts: record.prompts.clone(),
         prompts_digest: record.prompts_digest.clone(),
         mode: record.mode,
+        learned: learned
+            .find(&record.model_digest, &record.prompts_digest, record.mode)
+            .map(Learned::digest),
         at: now(),
         images: all.cases.len(),
         error_before,
@@ -107,8 +112,15 @@ fn table(calibration: &Calibration, file: Option<&str>) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
-        "model {}, prompts {}: {} labelled images",
-        calibration.model, calibration.prompts, calibration.images
+        "model {}, prompts {}{}: {} labelled images",
+        calibration.model,
+        calibration.prompts,
+        if calibration.learned.is_some() {
+            ", learned scores"
+        } else {
+            ""
+        },
+        calibration.images
     );
     let _ = writeln!(
         out,

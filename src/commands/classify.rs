@@ -47,6 +47,7 @@ pub fn run(arguments: &cli::ClassifyArgs, setup: &CommandSetup) -> Result<u8, Fa
     let factory = setup.factory(arguments.results.fit);
     let settings = arguments.results.settings(prompts.clone(), setup);
     let library = settings.library.clone();
+    let shows_learned = settings.learned.are_for(&prompts);
     let progress = ProgressLine::new();
     let mut run = Run::start(factory, settings, messages, &progress);
     let (sender, inputs) = bounded(MAX_WALK_AHEAD);
@@ -56,7 +57,9 @@ pub fn run(arguments: &cli::ClassifyArgs, setup: &CommandSetup) -> Result<u8, Fa
     let log = library
         .clone()
         .map(|library| OutputLog::new(library, AuditEvent::Printed, None));
-    let writer = ResultWriter::new(out, arguments.results.format(), &prompts).logged(log);
+    let writer = ResultWriter::new(out, arguments.results.format(), &prompts)
+        .showing_learned(shows_learned)
+        .logged(log);
     let mut printer = Printer::new(writer);
     match run.classify_all(Lane::Bulk, &inputs, &mut printer)? {
         RunEnd::Interrupted => {

@@ -33,6 +33,8 @@ struct EvalReport {
     prompts: String,
     prompts_digest: String,
     calibrated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learned: Option<usize>,
     failed: usize,
     rejected: usize,
     interrupted: bool,
@@ -102,6 +104,7 @@ pub(super) fn with_outcomes(
         prompts,
         mode: arguments.mode,
         calibrations,
+        learned: setup.learned(),
         frames: arguments.frames,
         batch_size: None,
         decode_threads: None,
@@ -243,6 +246,7 @@ fn print_report(arguments: &cli::EvalArgs, classified: &ClassifiedLabels) -> Res
         prompts: record.prompts.clone(),
         prompts_digest: record.prompts_digest.clone(),
         calibrated: record.calibrated,
+        learned: record.learned,
         failed: all.failed,
         rejected: all.rejected.len(),
         interrupted: classified.interrupted,
@@ -281,6 +285,15 @@ fn case(names: &[String], truth: usize, record: &Record) -> Option<Case> {
     })
 }
 
+/// `, learned from 23 reviews`; nothing where scores are zero-shot.
+fn learned_words(reviews: Option<usize>) -> String {
+    match reviews {
+        None => String::new(),
+        Some(1) => ", learned from 1 review".to_owned(),
+        Some(count) => format!(", learned from {count} reviews"),
+    }
+}
+
 fn percent(value: Option<f64>) -> String {
     value.map_or("–".into(), |value| format!("{:.1} %", value * 100.0))
 }
@@ -301,7 +314,13 @@ fn table(report: &EvalReport) -> String {
     let width = width.unwrap_or(0).max(9);
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = writeln!(out, "model {}, prompts {}", report.model, report.prompts);
+    let _ = writeln!(
+        out,
+        "model {}, prompts {}{}",
+        report.model,
+        report.prompts,
+        learned_words(report.learned)
+    );
     let _ = writeln!(
         out,
         "{} classified, {} rejected, {} failed{}",

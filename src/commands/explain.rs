@@ -19,6 +19,7 @@ use crate::encoder::{Encoder, EncoderError};
 use crate::engine::explanation::{EncodedSet, ExplainedScore, PhraseExplanation};
 use crate::engine::{self, Factory, FrameSelection, Lane, Settings, StoredFile};
 use crate::jobs::{End, Ended};
+use crate::learn::LearnedSets;
 use crate::library::{NOTICE, Outcome, Record};
 use crate::media::clean;
 use crate::prompts::Prompts;
@@ -69,6 +70,7 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
         prompts: setup.load_prompts_by_rules()?,
         mode: Mode::Single,
         calibrations: setup.calibrations(),
+        learned: LearnedSets::default(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: None,

@@ -21,7 +21,7 @@ use super::{CommandSetup, Fault, Reviewer, exit, on_signals, run, shown};
 use crate::app::results::reviews::Reviews;
 use crate::cli::{ExportArgs, ExportFormat, ExportSubject, GlobalArgs, ReportScope};
 use crate::config::{BUILTIN, DEMO};
-use crate::library::export::{FactKind, RESULT_SCHEMA, TableFormat, TableWriter};
+use crate::library::export::{FactKind, RESULT_SCHEMA, ResultColumns, TableFormat, TableWriter};
 use crate::library::{AuditEvent, Library, OutputLog, ResultSelection, ReviewPosition};
 use filter::ResultFilter;
 use reports::ReportExport;
@@ -50,9 +50,13 @@ impl Export {
     /// Writes the results to `out`.
     fn write(&self, out: impl Write + Send) -> Result<Exported, ExportError> {
         let conditions = self.library.stored_conditions(&self.selection);
-        let conditions = conditions.map_err(unusable(&self.library))?;
+        let learned = self.library.has_learned(&self.selection);
+        let columns = ResultColumns {
+            conditions: conditions.map_err(unusable(&self.library))?,
+            learned: learned.map_err(unusable(&self.library))?,
+        };
         let log = OutputLog::new(Arc::clone(&self.library), AuditEvent::Exported, None);
-        let mut writer = TableWriter::new(out, self.format, conditions, Some(log))?;
+        let mut writer = TableWriter::new(out, self.format, columns, Some(log))?;
         let stopped = stopped_by_signal()?;
         let progress = ProgressLine::new();
         let (mut results, mut fault) = (0, None);

@@ -211,7 +211,7 @@ fn import(path: &Path, map: &[(String, String)], setup: &CommandSetup) -> Result
 }
 
 /// The content of a file, which is read only if the library does not know it.
-fn content(library: &Library, path: &Path) -> std::io::Result<String> {
+pub(super) fn content(library: &Library, path: &Path) -> std::io::Result<String> {
     let known = FileIdentity::of(path).and_then(|identity| library.content(path, identity));
     if let Some(content) = known {
         return Ok(content.hash);

@@ -182,6 +182,7 @@ impl<'a, W> Run<'a, W> {
             | Event::Explained { .. }
             | Event::Mapped { .. }
             | Event::MapChecked { .. }
+            | Event::Learned { .. }
             | Event::Rate { .. } => {}
         }
         Ok(None)

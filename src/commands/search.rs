@@ -103,6 +103,7 @@ fn settings(arguments: &SearchArgs, setup: &CommandSetup) -> Result<Settings, Fa
         prompts: setup.load_prompts_by_rules()?,
         mode: Mode::Single,
         calibrations: setup.calibrations(),
+        learned: setup.learned(),
         frames: arguments.frames,
         batch_size: None,
         decode_threads: None,

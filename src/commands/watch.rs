@@ -57,10 +57,13 @@ pub fn run(
             print::message(format_args!("warning: {}", crate::media::clean(sentence)));
         }));
     }
-    let series = arguments
-        .stable_after
-        .map(|after| StableSeries::new(after, &prompts, settings.mode, &settings.calibrations));
-    let output = WatchOutput::open(arguments, &prompts, settings.library.clone())?;
+    let series = arguments.stable_after.map(|after| {
+        let calibrations = settings.learned.calibrations(&settings.calibrations);
+        StableSeries::new(after, &prompts, settings.mode, &calibrations)
+    });
+    let shows_learned = settings.learned.are_for(&prompts);
+    let library = settings.library.clone();
+    let output = WatchOutput::open(arguments, &prompts, library, shows_learned)?;
     let signals = signals::receive()?;
     let (sender, events) = unbounded();
     let watch = Watch::start(

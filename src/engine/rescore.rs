@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Receiver;
 
+use super::learning::LearnRequest;
 use super::pool;
 use super::scoring::Scorers;
 use super::shared::EngineShared;
@@ -43,6 +44,7 @@ pub struct RecalledFile {
 pub(super) enum ScoringRequest {
     Rescore(Vec<ClassifiedFile>),
     Recall(Vec<PathBuf>),
+    Learn(Box<LearnRequest>),
 }
 
 /// Serves requests until their channel is closed or the engine stops.
@@ -61,6 +63,7 @@ pub(super) fn run(shared: &EngineShared, requests: &Receiver<ScoringRequest>) {
         match request {
             Some(ScoringRequest::Rescore(files)) => to_rescore = files.into(),
             Some(ScoringRequest::Recall(paths)) => recall(shared, paths),
+            Some(ScoringRequest::Learn(request)) => learn(shared, &request),
             None => rescore(shared, &mut to_rescore),
         }
     }
@@ -119,6 +122,19 @@ fn recall(shared: &EngineShared, paths: Vec<PathBuf>) {
     });
     // They may be stored already, but of other prompts.
     shared.store(stored);
+}
+
+/// Learns from reviews. The model's texts are encoded by then, or there is no model.
+fn learn(shared: &EngineShared, request: &LearnRequest) {
+    let scorers = shared.current_scorers();
+    let outcome = match scorers {
+        Some(scorers) => scorers.proposal(request),
+        None => Err("there is no model yet to learn with".to_owned()),
+    };
+    (shared.handler)(Event::Learned {
+        generation: request.generation,
+        outcome: outcome.map(Box::new),
+    });
 }
 
 /// What the library holds of a file; `None` unless that suffices for its result.

@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::learning::{LearnRequest, Proposal, Subject};
 use super::phrases;
 use super::purpose::{KindReader, Reading};
 use crate::encoder::{Encoder, ModelCard};
+use crate::learn::{Learned, LearnedSets};
 use crate::library::{self, Failure, ImageContent, Outcome, Provenance, Record};
 use crate::media::FrameOrder;
-use crate::prompts::Prompts;
+use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Logits, Mode, Scorer, Verdict};
 
@@ -20,6 +22,10 @@ pub struct Scorers {
     pub(super) prompts: Prompts,
     /// One per prompt set, in the same order.
     scorers: Vec<Scorer>,
+    /// The same without what was learned, not calibrated.
+    zero_shot: Vec<Scorer>,
+    /// The number of reviews from which each has learned.
+    learned: Vec<Option<usize>>,
     pub(super) mode: Mode,
     /// The model.
     card: ModelCard,
@@ -27,7 +33,7 @@ pub struct Scorers {
 }
 
 impl Scorers {
-    /// Encodes the prompts' texts, and calibrates those for which labelled images did. Also returns what the user should know of them, one sentence each.
+    /// Encodes the prompts' texts, and applies what was learned for them and the calibrations that fit. Also returns what the user should know of them, one sentence each.
     ///
     /// # Errors
     ///
@@ -35,7 +41,7 @@ impl Scorers {
     pub fn new(
         prompts: Prompts,
         mode: Mode,
-        calibrations: &Calibrations,
+        (calibrations, learned): (&Calibrations, &LearnedSets),
         encoder: &mut dyn Encoder,
     ) -> Result<(Self, Vec<String>), String> {
         let card = encoder.card().clone();
@@ -43,7 +49,6 @@ impl Scorers {
             scale: card.logit_scale,
             bias: card.logit_bias,
         };
-        let (mut scorers, mut warnings) = (Vec::new(), Vec::new());
         for set in prompts.sets() {
             if mode == Mode::Multi
                 && logits.needs_absent_phrases()
@@ -56,23 +61,40 @@ impl Scorers {
             }
         }
         let known = card.builtin.as_ref().map(|facts| Arc::clone(&facts.known));
-        let mut scorer = |set: &crate::prompts::PromptSet| {
+        let mut scorer = |set: &PromptSet| {
             let scorer = Scorer::new(set, mode, logits, |texts| encoder.encode_texts(texts));
             let scorer = scorer.map_err(|error| format!("prompt set `{}`: {error}", set.name))?;
-            let mode = mode.for_set(set);
-            let calibration = calibrations.find(&card.digest, &set.digest, mode).cloned();
-            Ok::<_, String>(scorer.knowing(known.clone()).calibrated(calibration))
+            Ok::<_, String>(scorer.knowing(known.clone()))
         };
-        for set in prompts.sets() {
-            scorers.push(scorer(set)?);
-        }
-        let kinds = KindReader::new(&prompts, &scorers, &card, &mut scorer)?;
+        let zero_shot = prompts.sets().iter().map(&mut scorer);
+        let zero_shot = zero_shot.collect::<Result<Vec<Scorer>, _>>()?;
+        let in_use = |scorer: Scorer, set: &PromptSet| {
+            let mode = mode.for_set(set);
+            let own = learned.find(&card.digest, &set.digest, mode);
+            let digest = own.map(Learned::digest);
+            let calibration = calibrations.find(&card.digest, &set.digest, mode, digest.as_deref());
+            let conditions = own.map_or(&[][..], |own| &own.conditions);
+            scorer.learning(conditions).calibrated(calibration.cloned())
+        };
+        let both = zero_shot.iter().cloned().zip(prompts.sets());
+        let scorers: Vec<Scorer> = both.map(|(scorer, set)| in_use(scorer, set)).collect();
+        let kinds = KindReader::new(&prompts, &scorers, &card, &mut |set| {
+            Ok(in_use(scorer(set)?, set))
+        })?;
+        let learned = prompts.sets().iter().map(|set| {
+            let own = learned.find(&card.digest, &set.digest, mode.for_set(set));
+            own.map(|own| own.reviews)
+        });
+        let learned = learned.collect();
+        let mut warnings = Vec::new();
         for set in prompts.sets() {
             warnings.extend(phrases::warnings(set, encoder));
         }
         let scorers = Self {
             prompts,
             scorers,
+            zero_shot,
+            learned,
             mode,
             card,
             kinds,
@@ -82,13 +104,14 @@ impl Scorers {
 
     /// The scorer of a set, and what its results depend on.
     fn scorer(&self, set: usize) -> (&Scorer, Provenance<'_>) {
-        let scorer = &self.scorers[set];
+        let (scorer, learned) = (&self.scorers[set], self.learned[set]);
         let set = &self.prompts.sets()[set];
         let provenance = Provenance {
             card: &self.card,
             prompts: set,
             mode: self.mode.for_set(set),
             calibrated: scorer.is_calibrated(),
+            learned,
         };
         (scorer, provenance)
     }
@@ -115,6 +138,20 @@ impl Scorers {
         scorer.direction(at).ok_or_else(|| {
             format!("`{condition}` is told by its distance to what the model knows, not by regions")
         })
+    }
+
+    /// What the reviews of a request teach.
+    pub(super) fn proposal(&self, request: &LearnRequest) -> Result<Proposal, String> {
+        let mut sets = self.prompts.sets().iter();
+        let at = sets.position(|set| set.name == request.prompts);
+        let at = at.ok_or_else(|| format!("the prompt set {} is not in use", request.prompts))?;
+        let subject = Subject {
+            card: &self.card,
+            set: &self.prompts.sets()[at],
+            zero_shot: &self.zero_shot[at],
+            in_use: &self.scorers[at],
+        };
+        subject.propose(&request.images)
     }
 
     /// One outcome per frame of a file, followed by their aggregate if there are several. `order`: the order of the frames in

@@ -12,6 +12,7 @@ use super::scoring::Scorers;
 use super::similar::SimilarityRequest;
 use super::{Event, EventHandler, Job, Settings};
 use crate::encoder::Preprocess;
+use crate::learn::LearnedSets;
 use crate::library::{Outcome, Record};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
@@ -56,6 +57,8 @@ pub(super) struct EngineShared {
     pub(super) next_map: Mutex<Option<PreparedMap>>,
     /// The generation of the map that was requested last.
     pub(super) latest_map: AtomicU64,
+    /// What was learned from reviews.
+    pub(super) learned: RwLock<LearnedSets>,
 }
 
 impl EngineShared {
@@ -133,6 +136,16 @@ impl EngineShared {
         next.take()
     }
 
+    /// What was learned from reviews, as it is now.
+    pub(super) fn learned(&self) -> LearnedSets {
+        let learned = self.learned.read();
+        learned.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_learned(&self, learned: LearnedSets) {
+        *self.learned.write().unwrap_or_else(PoisonError::into_inner) = learned;
+    }
+
     /// Asks the engine thread to compare images with a query, and wakes it.
     pub(super) fn request_comparison(&self, request: SimilarityRequest) {
         let next = &self.next_comparison;
@@ -178,6 +191,12 @@ impl EngineShared {
         let mut current = self.scorers.write().unwrap_or_else(PoisonError::into_inner);
         *current = Some(scorers);
         (self.handler)(event);
+    }
+
+    /// The scorers in use. What is done with them may be out of date when it is done.
+    pub(super) fn current_scorers(&self) -> Option<Arc<Scorers>> {
+        let current = self.scorers.read();
+        current.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Sends the event that `work` makes with the scorers in use.

@@ -13,6 +13,8 @@ use crate::scoring::known::KnownImages;
 
 #[path = "tests/devices.rs"]
 mod devices;
+#[path = "tests/learning.rs"]
+mod learning;
 #[path = "tests/maps.rs"]
 mod maps;
 #[path = "tests/promote.rs"]
@@ -123,6 +125,7 @@ fn settings() -> Settings {
         prompts: Prompts::select("general", None).unwrap(),
         mode: Mode::Single,
         calibrations: Calibrations::default(),
+        learned: crate::learn::LearnedSets::default(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: Some(2),

@@ -18,7 +18,6 @@ use crate::library::Failure;
 use crate::media::{ErrorKind, FileContent, Picture, Pixels};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
-use crate::scoring::calibration::Calibrations;
 
 /// Maximum batch sizes: larger ones were not faster on any device tried, and cost memory.
 const MAX_CPU_BATCH: usize = 64;
@@ -82,7 +81,7 @@ impl<'a> InferenceWorker<'a> {
             encoder,
             scorers,
             notes,
-        } = LoadedModel::open(&mut factory, prompts, settings.mode, &settings.calibrations)?;
+        } = LoadedModel::open(&mut factory, prompts, settings.mode, shared)?;
         let embedding_key = stored_key(shared, encoder.as_ref());
         let _ = shared.preparation.set(Some(Preparation {
             preprocess: encoder.preprocess(),
@@ -138,8 +137,9 @@ impl<'a> InferenceWorker<'a> {
             return;
         };
         let name = prompts.name().to_owned();
-        let calibrations = &self.shared.settings.calibrations;
-        match Scorers::new(prompts, mode, calibrations, self.encoder.as_mut()) {
+        let (calibrations, learned) = (&self.shared.settings.calibrations, self.shared.learned());
+        let fits = (calibrations, &learned);
+        match Scorers::new(prompts, mode, fits, self.encoder.as_mut()) {
             Ok((scorers, warnings)) => {
                 self.scorers = Arc::new(scorers);
                 let event = Event::Prompts {
@@ -353,8 +353,7 @@ impl<'a> InferenceWorker<'a> {
         tracing::warn!("the GPU was lost: {reason}");
         give_up_gpu(reason);
         let prompts = self.scorers.prompts.clone();
-        let calibrations = &self.shared.settings.calibrations;
-        match LoadedModel::open(&mut self.factory, prompts, self.scorers.mode, calibrations) {
+        match LoadedModel::open(&mut self.factory, prompts, self.scorers.mode, self.shared) {
             Ok(model) => {
                 // Freeing tensors on a lost GPU can abort the process, so they are leaked.
                 std::mem::forget(std::mem::replace(&mut self.encoder, model.encoder));
@@ -400,10 +399,12 @@ impl LoadedModel {
         factory: &mut Factory,
         prompts: Prompts,
         mode: Mode,
-        calibrations: &Calibrations,
+        shared: &EngineShared,
     ) -> Result<Self, String> {
         let mut encoder = factory().map_err(|error| error.to_string())?;
-        let (scorers, notes) = Scorers::new(prompts, mode, calibrations, encoder.as_mut())?;
+        let (calibrations, learned) = (&shared.settings.calibrations, shared.learned());
+        let fits = (calibrations, &learned);
+        let (scorers, notes) = Scorers::new(prompts, mode, fits, encoder.as_mut())?;
         Ok(Self {
             encoder,
             scorers,

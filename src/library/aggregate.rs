@@ -44,6 +44,9 @@ pub struct AggregateRecord {
     pub mode: Mode,
     /// Whether the probabilities were fitted to labelled images.
     pub calibrated: bool,
+    /// The number of reviews from which the scores were learned; `None` if they are zero-shot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learned: Option<usize>,
     /// The device that computed the first instance.
     pub device: String,
     /// The time: RFC 3339, UTC, whole seconds.

@@ -59,10 +59,15 @@ fn name(calibration: &Calibration) -> String {
         prompts,
         prompts_digest,
         mode,
+        learned,
         ..
     } = calibration;
     let mode = super::json::name(mode);
-    let key = format!("{model_digest} {prompts_digest} {mode}");
+    let mut key = format!("{model_digest} {prompts_digest} {mode}");
+    // One for learned scores stays beside that for zero-shot.
+    if let Some(learned) = learned {
+        key.push_str(learned);
+    }
     let hash = blake3::hash(key.as_bytes()).to_hex();
     let plain = |c: char| {
         if c.is_alphanumeric() || c == '-' {
@@ -88,6 +93,7 @@ mod tests {
             prompts: "a/../b".to_owned(),
             prompts_digest: "blake3:2".to_owned(),
             mode: Mode::Single,
+            learned: None,
             at: "2026-01-01T00:00:00Z".to_owned(),
             images: 100,
             error_before: 0.2,
@@ -118,8 +124,9 @@ mod tests {
         fs::write(folder.join("z.toml"), "temperature = 2").unwrap();
         let (all, faults) = load(&folder);
         assert_eq!(all.0, [calibration(3.0)]);
-        assert!(all.find("blake3:1", "blake3:2", Mode::Single).is_some());
-        assert!(all.find("blake3:1", "blake3:2", Mode::Multi).is_none());
+        let find = |mode, learned| all.find("blake3:1", "blake3:2", mode, learned).is_some();
+        assert!(find(Mode::Single, None) && !find(Mode::Multi, None));
+        assert!(!find(Mode::Single, Some("blake3:3")), "of other scores");
         assert!(
             faults.len() == 1 && faults[0].contains("z.toml"),
             "{faults:?}"

@@ -67,6 +67,18 @@ const RESULT_COLUMNS: [&str; 2] = ["at", "notice"];
 /// The columns of failures, before those of the conditions.
 const FAILURE_COLUMNS: [&str; 2] = ["error_kind", "error_message"];
 
+/// The last column, where some scores were learned from reviews: the number of reviews, empty for zero-shot.
+const LEARNED_COLUMN: &str = "learned";
+
+/// The columns of a table that not all tables have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResultColumns {
+    /// The conditions that have one, with their probabilities.
+    pub conditions: Vec<String>,
+    /// Whether there is one for the number of reviews from which scores were learned.
+    pub learned: bool,
+}
+
 /// First characters by which a spreadsheet takes a text for a formula.
 const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
@@ -77,8 +89,8 @@ const LABEL_CELLS: usize = 16;
 pub struct ResultWriter<W: Write> {
     out: W,
     format: ResultFormat,
-    /// The conditions that have a column in a CSV.
-    conditions: Vec<String>,
+    /// Columns of a CSV.
+    columns: ResultColumns,
     has_header: bool,
     /// The lines that need not be written again.
     written: WrittenLines,
@@ -95,19 +107,34 @@ impl<W: Write> ResultWriter<W> {
                 conditions.push(condition.name.clone());
             }
         }
-        Self::with_conditions(out, format, conditions)
+        let learned = false;
+        Self::with_columns(
+            out,
+            format,
+            ResultColumns {
+                conditions,
+                learned,
+            },
+        )
     }
 
-    /// A writer to `out`; a CSV has one column for each of these conditions.
-    pub fn with_conditions(out: W, format: ResultFormat, conditions: Vec<String>) -> Self {
+    /// A writer to `out`; a CSV has these columns among others.
+    pub fn with_columns(out: W, format: ResultFormat, columns: ResultColumns) -> Self {
         Self {
             out,
             format,
-            conditions,
+            columns,
             has_header: false,
             written: WrittenLines::default(),
             log: None,
         }
+    }
+
+    /// Adds a column to a CSV for the number of reviews from which scores were learned.
+    #[must_use]
+    pub fn showing_learned(mut self, learned: bool) -> Self {
+        self.columns.learned = learned;
+        self
     }
 
     /// Leaves out lines that were written before.
@@ -129,11 +156,14 @@ impl<W: Write> ResultWriter<W> {
         &self.written
     }
 
-    /// Appends to a CSV that has this header; the conditions that have a column in it keep theirs, others have none.
+    /// Appends to a CSV that has this header: what has a column in it keeps that, and the rest has none.
     #[must_use]
     pub fn with_header(mut self, header: &csv::StringRecord) -> Self {
         let conditions = header.iter().filter_map(|column| column.strip_prefix("p:"));
-        self.conditions = conditions.map(ToOwned::to_owned).collect();
+        self.columns = ResultColumns {
+            conditions: conditions.map(ToOwned::to_owned).collect(),
+            learned: header.iter().any(|column| column == LEARNED_COLUMN),
+        };
         self.without_header()
     }
 
@@ -226,13 +256,16 @@ impl<W: Write> ResultWriter<W> {
         if std::mem::replace(&mut self.has_header, true) {
             return Ok(());
         }
-        let conditions = self.conditions.iter().map(|name| format!("p:{name}"));
+        let conditions = self.columns.conditions.iter();
+        let conditions = conditions.map(|name| format!("p:{name}"));
+        let learned = self.columns.learned.then(|| LEARNED_COLUMN.to_owned());
         let header: Vec<String> = FIRST_COLUMNS
             .iter()
             .chain(&RESULT_COLUMNS)
             .chain(&FAILURE_COLUMNS)
             .map(ToString::to_string)
             .chain(conditions)
+            .chain(learned)
             .collect();
         self.row(&header)
     }
@@ -263,13 +296,16 @@ impl<W: Write> ResultWriter<W> {
             .chain(&FAILURE_COLUMNS)
             .map(|column| cell(cells.get(*column)))
             .collect();
-        for condition in &self.conditions {
+        for condition in &self.columns.conditions {
             let score = scores.iter().find(|score| &score.condition == condition);
             row.push(
                 score
                     .map(|score| score.probability.to_string())
                     .unwrap_or_default(),
             );
+        }
+        if self.columns.learned {
+            row.push(cell(cells.get(LEARNED_COLUMN)));
         }
         self.row(&row)
     }

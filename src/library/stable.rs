@@ -69,6 +69,7 @@ struct InstanceSource {
     prompts: String,
     prompts_digest: String,
     calibrated: bool,
+    learned: Option<usize>,
     device: String,
 }
 
@@ -142,7 +143,7 @@ pub struct StableSeries {
 }
 
 impl StableSeries {
-    /// A line is due when a series or study had no new instance for `stable_after`.
+    /// `calibrations`: those that fit the scores that results have. A line is due when a series or study had no new instance for `stable_after`.
     pub fn new(
         stable_after: Duration,
         prompts: &Prompts,
@@ -225,6 +226,7 @@ impl StableSeries {
             prompts: record.prompts.clone(),
             prompts_digest: record.prompts_digest.clone(),
             calibrated: record.calibrated,
+            learned: record.learned,
             device: record.device.clone(),
         };
         let last = self.last.take();

@@ -6,6 +6,7 @@
 //! be written is computed again next time. The user is told once.
 
 mod identity;
+mod images;
 mod lines;
 mod measurements;
 mod notices;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::media::{DicomOrigin, FileFormat, FrameOrder, ImageInfo};
 use crate::prompts::ImageTraits;
 pub use identity::FileIdentity;
+pub use images::EmbeddedImage;
 pub(in crate::library) use lines::content_part;
 pub use lines::{LineKey, OutputId, OutputLog};
 pub use measurements::{MeasuredFile, StoredMeasurement};

@@ -22,7 +22,7 @@ struct ChestAnatomy {
 }
 
 pub(super) fn draw(plan: &Plan, rng: &mut PhantomRng) -> Phantom {
-    let pose = Pose::random(rng, 0.035, (0.94, 1.08), 0.05, false);
+    let pose = pose(rng);
     let dome = rng.between(0.44, 0.58);
     let build = ChestAnatomy {
         girth: rng.between(0.86, 0.98),
@@ -67,6 +67,11 @@ pub(super) fn draw(plan: &Plan, rng: &mut PhantomRng) -> Phantom {
         findings,
         side: None,
     }
+}
+
+/// How the chest lies before the detector: the first of its random numbers.
+pub(super) fn pose(rng: &mut PhantomRng) -> Pose {
+    Pose::random(rng, 0.035, (0.94, 1.08), 0.05, false)
 }
 
 /// Half width of the trunk at height `y`: neck, shoulders, flank.

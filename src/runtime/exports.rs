@@ -14,7 +14,7 @@ use crossbeam_channel::Sender;
 use super::folders::{MsgSender, spawn};
 use super::transfers::expanded;
 use crate::app::{Msg, Severity};
-use crate::library::export::{TableFormat, TableWriter};
+use crate::library::export::{ResultColumns, TableFormat, TableWriter};
 use crate::library::{AuditEvent, Library, OutputLog, Record};
 
 /// Interval between two reports of progress.
@@ -79,10 +79,14 @@ fn write(
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(file.parent().unwrap_or(Path::new(".")));
     let beside = beside.map_err(|error| io::Error::from(error.kind()))?;
-    let conditions = conditions(&results);
+    let mut records = results.iter().flat_map(|(_, records)| records.iter());
+    let columns = ResultColumns {
+        conditions: conditions(&results),
+        learned: records.any(|record| record.learned.is_some()),
+    };
     let all = results.iter().map(|(_, records)| records.len()).sum();
     let out = BufWriter::new(beside.as_file());
-    let mut writer = TableWriter::new(out, TableFormat::of_file(file), conditions, log)?;
+    let mut writer = TableWriter::new(out, TableFormat::of_file(file), columns, log)?;
     let mut done = 0;
     for (path, records) in results {
         for record in records.iter() {

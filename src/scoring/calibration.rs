@@ -38,6 +38,9 @@ pub struct Calibration {
     pub prompts_digest: String,
     /// How the conditions relate.
     pub mode: Mode,
+    /// The digest of what reviews taught, whose scores it was fitted to; `None` for those of the texts alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned: Option<String>,
     /// When it was fitted: RFC 3339, UTC.
     pub at: String,
     /// The number of labelled images.
@@ -361,8 +364,8 @@ impl Calibration {
 pub struct Calibrations(pub Vec<Calibration>);
 
 impl Calibrations {
-    /// The one for results of this model, prompt set and mode.
-    pub fn find(
+    /// The one for results of this model, prompt set and mode, where only one can be.
+    pub fn for_results(
         &self,
         model_digest: &str,
         prompts_digest: &str,
@@ -370,6 +373,21 @@ impl Calibrations {
     ) -> Option<&Calibration> {
         let mut all = self.0.iter();
         all.find(|one| one.is_for(model_digest, prompts_digest, mode))
+    }
+
+    /// The one for results of this model, prompt set and mode, as far as the texts alone score or as what reviews taught, which
+    /// has the digest `learned`. One is never taken for the other.
+    pub fn find(
+        &self,
+        model_digest: &str,
+        prompts_digest: &str,
+        mode: Mode,
+        learned: Option<&str>,
+    ) -> Option<&Calibration> {
+        let mut all = self.0.iter();
+        all.find(|one| {
+            one.is_for(model_digest, prompts_digest, mode) && one.learned.as_deref() == learned
+        })
     }
 }
 

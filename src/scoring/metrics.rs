@@ -3,7 +3,7 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One labelled case. Classes are indices.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +17,7 @@ pub struct Case {
 }
 
 /// A metric with its 95 % confidence interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The value over all cases.
     pub value: f64,
@@ -163,8 +163,22 @@ pub(super) fn auroc(cases: &[Case], drawn: &[usize], class: usize) -> Option<f64
     Some(wins / (positives as f64 * negatives as f64))
 }
 
+/// The mean of values, with its interval by 1000 bootstrap draws of as many values.
+pub(crate) fn bootstrap_mean(values: &[f64]) -> Estimate {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let count = values.len().max(1) as f64;
+    let mut draw = || {
+        let drawn = values
+            .iter()
+            .map(|_| values[rng.random_range(0..values.len())]);
+        drawn.sum::<f64>() / count
+    };
+    let drawn = (0..1000).map(|_| draw()).collect();
+    estimate(values.iter().sum::<f64>() / count, drawn)
+}
+
 /// A value with the 2.5th and 97.5th percentiles of the draws, linearly interpolated.
-pub(super) fn estimate(value: f64, mut drawn: Vec<f64>) -> Estimate {
+pub(crate) fn estimate(value: f64, mut drawn: Vec<f64>) -> Estimate {
     drawn.sort_by(f64::total_cmp);
     let percentile = |share: f64| {
         let at = share * drawn.len().checked_sub(1)? as f64;

@@ -254,3 +254,59 @@ fn single_mode_with_a_bias_is_still_a_softmax() {
         assert!((a.probability - b.probability).abs() < 1e-12);
     }
 }
+
+fn taught(condition: &str, gate: f64, direction: Vec<f32>) -> LearnedCondition {
+    LearnedCondition {
+        condition: condition.to_owned(),
+        gate,
+        direction: direction.into(),
+    }
+}
+
+#[test]
+fn a_gate_mixes_logits_and_shut_it_is_zero_shot_bit_for_bit() {
+    for mode in [Mode::Single, Mode::Multi] {
+        let plain = scorer(mode, 2.0);
+        let shut = [taught("haze", 0.0, at(10.0)), taught("mass", 0.0, at(20.0))];
+        let open = plain.clone().learning(&[taught("haze", 0.5, at(90.0))]);
+        let image = at(33.0);
+        assert_eq!(
+            plain.clone().learning(&shut).verdict(&image),
+            plain.verdict(&image)
+        );
+        let undone = open.clone().learning(&[]);
+        assert_eq!(undone.verdict(&image), plain.verdict(&image));
+        // Half of the texts' logit and half of that of the learned direction; the cosine stays that with the texts.
+        let cosine = |degrees: f64| degrees.to_radians().cos();
+        let of_texts = match mode {
+            Mode::Single => 2.0 * cosine(33.0),
+            Mode::Multi => 2.0 * (cosine(33.0) - cosine(180.0 - 33.0)),
+        };
+        let logit = f64::midpoint(of_texts, 2.0 * cosine(90.0 - 33.0));
+        let wanted = match mode {
+            Mode::Single => {
+                let others = [2.0 * cosine(90.0 - 33.0), 2.0 * cosine(225.0 - 33.0)];
+                softmax(&[logit, others[0], others[1]])[0]
+            }
+            Mode::Multi => 1.0 / (1.0 + (-logit).exp()),
+        };
+        let verdict = open.verdict(&image);
+        let haze = verdict
+            .scores
+            .iter()
+            .find(|s| s.condition == "haze")
+            .unwrap();
+        assert!(
+            (haze.probability - wanted).abs() < 1e-6,
+            "{haze:?} {wanted}"
+        );
+        assert!((haze.similarity - cosine(33.0)).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn a_direction_of_another_length_changes_nothing() {
+    let plain = scorer(Mode::Single, 2.0);
+    let other = plain.clone().learning(&[taught("haze", 0.5, vec![1.0; 3])]);
+    assert_eq!(other.verdict(&at(33.0)), plain.verdict(&at(33.0)));
+}

@@ -346,6 +346,11 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Back, "back"),
             (Action::Help, "help"),
         ],
+        Mode::Learning => &[
+            (Action::Enter, "image"),
+            (Action::Back, "back"),
+            (Action::Help, "help"),
+        ],
         Mode::FullScreen => &[
             (Action::Down, "next"),
             (Action::ZoomIn, "zoom"),

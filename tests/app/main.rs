@@ -10,6 +10,7 @@ mod first_start;
 mod folder_states;
 mod grid;
 mod heat_maps;
+mod learning;
 mod lists;
 mod measurements;
 mod mouse;

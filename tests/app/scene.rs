@@ -543,6 +543,7 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
         prompts_digest: "blake3:00".to_owned(),
         mode: Mode::Single,
         calibrated: false,
+        learned: None,
         device: "cpu".to_owned(),
         at: "2026-03-01T10:00:00Z".to_owned(),
         notice: NOTICE,

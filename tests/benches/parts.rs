@@ -12,6 +12,7 @@ use medivision_tui::app::{self, Effect, Entry, EntryKind, FoundFile, Keymap, Msg
 use medivision_tui::encoder::{Preprocess, Tokenizer};
 use medivision_tui::engine::{Event, RecalledFile};
 use medivision_tui::graphics::ImagePainter;
+use medivision_tui::learn::{self, Problem, Shot};
 use medivision_tui::library::search::EmbeddingMatrix;
 use medivision_tui::library::{FileIdentity, NOTICE, Record};
 use medivision_tui::media::{DicomOrigin, FileFormat, Picture, Pixels};
@@ -233,6 +234,7 @@ fn recalled(root: &Path, n: usize) -> RecalledFile {
         prompts_digest: String::new(),
         mode: Mode::Single,
         calibrated: false,
+        learned: None,
         device: "cpu".to_owned(),
         at: String::new(),
         notice: NOTICE,
@@ -466,5 +468,38 @@ fn review(bench: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, prepare, tokenise, score, search, list, review);
+/// The directions from 80 labelled images and 3,200 others, each of 512 numbers, and the same with the gate by leave-one-out.
+fn learn(bench: &mut Criterion) {
+    let row = |seed: usize| -> Vec<f32> {
+        let class = (seed % 5) as f32;
+        let number = |i: usize| {
+            let grain = ((i * 7919 + seed * 104_729) % 1009) as f32 / 1009.0 - 0.5;
+            2.0 + 0.4 * (class * (i % 5) as f32).sin() + grain
+        };
+        let row: Vec<f32> = (0..512).map(number).collect();
+        let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+        row.into_iter().map(|v| v / norm).collect()
+    };
+    let rows: Vec<Vec<f32>> = (0..3285).map(row).collect();
+    let (texts, rows) = rows.split_at(5);
+    let problem = Problem {
+        texts: texts.to_vec(),
+        offsets: vec![0.0; 5],
+        scale: 100.0,
+    };
+    let (labelled, others) = rows.split_at(80);
+    let shots = labelled.iter().enumerate();
+    let shots: Vec<Shot> = shots.map(|(at, row)| Shot { row, label: at % 5 }).collect();
+    let others: Vec<&[f32]> = others.iter().map(Vec::as_slice).collect();
+    bench.bench_function("fit 3,200 x 512", |b| {
+        b.iter(|| learn::directions(black_box(&problem), &shots, &others));
+    });
+    bench.bench_function("fit 3,200 x 512 with the gate", |b| {
+        b.iter(|| learn::fit(black_box(&problem), &shots, &others).expect("a fit"));
+    });
+}
+
+criterion_group!(
+    benches, prepare, tokenise, score, search, list, review, learn
+);
 criterion_main!(benches);

@@ -8,6 +8,7 @@ mod explain;
 mod export;
 mod hostile;
 mod inspect;
+mod learn;
 mod library;
 mod measures;
 mod models;

@@ -122,6 +122,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
             (Action::ReviewBlind, "hide results (blind)"),
             (Action::ReviewAgreement, "agreement, confusions"),
             (Action::ReviewErrors, "reviews that disagree"),
+            (Action::ReviewLearn, "learn from reviews"),
         ],
     ),
     (

@@ -113,6 +113,10 @@ impl Model {
                 generation,
                 outcome,
             } => self.heat_maps.checked(generation, outcome),
+            Event::Learned {
+                generation,
+                outcome,
+            } => self.learned(generation, outcome),
             Event::Rate {
                 images_per_second, ..
             } => self.rate = Some(images_per_second),
@@ -196,7 +200,9 @@ impl Model {
         }
         let changed = mode != self.prompt_sets.mode();
         self.prompt_sets.used(mode);
+        let learned = self.learned_words.take();
         match (warnings.first(), mode) {
+            _ if learned.is_some() => self.say(Severity::Info, &learned.unwrap_or_default()),
             (Some(warning), _) => self.say(Severity::Info, warning),
             (None, Mode::Single) if changed => {
                 self.say(Severity::Info, "one label for each image");

@@ -48,6 +48,10 @@ impl Model {
                 Some(effects) => return effects,
                 None => None,
             },
+            Mode::Learning => match self.press_in_learning(key) {
+                Some(effects) => return effects,
+                None => None,
+            },
             Mode::FullScreen | Mode::Compare | Mode::Activity | Mode::Grid | Mode::Panels(_) => {
                 self.press_in_view(key)
             }
@@ -126,6 +130,7 @@ impl Model {
             }
             _ if opens_anywhere(action) => self.act_on_files(action),
             Mode::Agreement => self.act_in_agreement(action).unwrap_or_default(),
+            Mode::Learning => self.act_in_learning(action),
             _ => match self.act_in_view(action, mode) {
                 Some(requests) => self.carry_out(requests),
                 None => self.act_on_files(action),
@@ -260,6 +265,7 @@ impl Model {
             Action::Worklist => self.folder().is_worklist(),
             Action::ReviewBlind => self.results.is_blind(),
             Action::ReviewAgreement => matches!(self.overlay(), Some(Overlay::Agreement(_))),
+            Action::ReviewLearn => matches!(self.overlay(), Some(Overlay::Learning(_))),
             _ => {
                 let by = Key::chosen_by(action)?;
                 return (by == self.folder().options().sort.by).then_some(true);

@@ -129,7 +129,9 @@ impl Model {
                 self.leader.end();
                 return Vec::new();
             }
-            Mode::Line | Mode::Tags | Mode::TagSearch | Mode::Agreement => return Vec::new(),
+            Mode::Line | Mode::Tags | Mode::TagSearch | Mode::Agreement | Mode::Learning => {
+                return Vec::new();
+            }
             Mode::Reading | Mode::Menu | Mode::Picker => return self.click_popup(at),
             Mode::FullScreen | Mode::Panels(_) => return self.click_panel(at, again),
             Mode::Compare => {

@@ -133,19 +133,20 @@ impl Model {
             Action::ReviewBlind => self.toggle_blind(),
             Action::ReviewErrors => return self.list_disagreements(),
             Action::ReviewAgreement => self.toggle_agreement(),
+            Action::ReviewLearn => return self.learn(),
             _ => self.begin_review(),
         }
         Vec::new()
     }
 
     /// The image to be reviewed, with its result.
-    fn review_subject(&self) -> Option<(PathBuf, &Record)> {
+    pub(super) fn review_subject(&self) -> Option<(PathBuf, &Record)> {
         let path = self.file_in_sight()?.path;
         let record = self.results.get(&path)?.subject()?;
         Some((path, record))
     }
 
-    fn say_no_subject(&mut self) -> Vec<Effect> {
+    pub(super) fn say_no_subject(&mut self) -> Vec<Effect> {
         let words = "an image can be reviewed once it has a result";
         self.say(Severity::Info, words);
         Vec::new()

@@ -52,6 +52,7 @@ impl Model {
             Msg::ReviewsChanged(changes) => self.show_reviews(changes),
             Msg::Reviewed { request, outcome } => return self.reviewed(&request, outcome),
             Msg::ReviewFailed { before, message } => self.review_failed(before, &message),
+            Msg::LearnedKept { outcome } => return self.learned_kept(outcome),
             Msg::PromptSets(sets) => {
                 let first = self.prompt_sets.sets_read(sets);
                 self.choices_read(first, PickerKind::Prompts);

@@ -19,6 +19,8 @@ enum HelpKeys {
     First(&'static [Action]),
     /// This key where it is bound to the action, else the first.
     Usual(Action, KeyCode),
+    /// A letter that has its meaning in this mode only.
+    Letter(char),
 }
 
 impl HelpKeys {
@@ -26,6 +28,7 @@ impl HelpKeys {
         match self {
             Self::Of(action) | Self::Usual(action, _) => std::slice::from_ref(action),
             Self::First(actions) => actions,
+            Self::Letter(_) => &[],
         }
     }
 
@@ -34,6 +37,7 @@ impl HelpKeys {
             Self::Of(action) => keymap.help_keys(action),
             Self::First(actions) => actions.iter().filter_map(|a| keymap.key(*a)).collect(),
             Self::Usual(action, usual) => keymap.key_like(action, usual).into_iter().collect(),
+            Self::Letter(letter) => vec![letter.to_string()],
         }
     }
 }
@@ -123,6 +127,20 @@ const AGREEMENT: Section = (
     ],
 );
 
+const LEARNING: Section = (
+    "Learning",
+    &[
+        (
+            HelpKeys::First(&[Action::Down, Action::Up]),
+            "next, previous image",
+        ),
+        (HelpKeys::Of(Action::Enter), "go to the image"),
+        (HelpKeys::Letter('a'), "accept what was learned"),
+        (HelpKeys::Letter('u'), "undo what is in use"),
+        (HelpKeys::Of(Action::Back), "back to the list"),
+    ],
+);
+
 const TAGS: Section = (
     "Tags",
     &[
@@ -170,6 +188,7 @@ fn section(mode: Mode) -> Option<Section> {
         Mode::Compare => Some(COMPARE),
         Mode::Activity => Some(ACTIVITY),
         Mode::Agreement => Some(AGREEMENT),
+        Mode::Learning => Some(LEARNING),
         Mode::Tags | Mode::TagSearch => Some(TAGS),
         Mode::Picker => Some(PICKER),
         Mode::Menu => Some(MENU),

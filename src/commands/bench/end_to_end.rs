@@ -14,6 +14,7 @@ use crate::commands::run::{self, BatchHandler, Run, RunEnd};
 use crate::commands::{CommandSetup, Fault};
 use crate::engine::{self, FrameSelection, Lane, Settings};
 use crate::jobs::Ended;
+use crate::learn::LearnedSets;
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use crate::scoring::calibration::Calibrations;
@@ -37,6 +38,7 @@ impl Benchmark<'_> {
             prompts,
             mode: Mode::Single,
             calibrations: Calibrations::default(),
+            learned: LearnedSets::default(),
             frames: FrameSelection::First,
             batch_size: None,
             decode_threads: None,

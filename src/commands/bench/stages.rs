@@ -17,10 +17,10 @@ use crate::media::{self, MediaError};
 const MEASURED_PASSES: usize = 9;
 
 /// A prepared image, and the seconds that its two stages took.
-struct PreparedFile {
+pub(super) struct PreparedFile {
     file: PathBuf,
     /// `None` beyond the first [`MAX_BATCH`] files, which no batch needs.
-    input: Option<PreparedImage>,
+    pub(super) input: Option<PreparedImage>,
     decode: f64,
     preprocess: f64,
 }
@@ -187,7 +187,11 @@ impl Benchmark<'_> {
 }
 
 /// Prepares a file's first frame as the engine does, and measures decoding (reading included) and preparing.
-fn prepare(file: &Path, preprocess: &Preprocess, exact: bool) -> Result<PreparedFile, MediaError> {
+pub(super) fn prepare(
+    file: &Path,
+    preprocess: &Preprocess,
+    exact: bool,
+) -> Result<PreparedFile, MediaError> {
     let begun = Instant::now();
     let source = media::open(file)?;
     source.content()?;

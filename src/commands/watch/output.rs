@@ -19,6 +19,8 @@ pub(super) struct WatchOutput {
     file: Option<OutputFile>,
     format: ResultFormat,
     library: Option<Arc<Library>>,
+    /// Whether a new CSV has a column for learned scores.
+    shows_learned: bool,
 }
 
 /// A file of lines.
@@ -33,15 +35,17 @@ impl WatchOutput {
         arguments: &cli::WatchArgs,
         prompts: &Prompts,
         library: Option<Arc<Library>>,
+        shows_learned: bool,
     ) -> Result<Self, Fault> {
         if let Some(path) = &arguments.output {
             let format = arguments.results.format.unwrap_or(ResultFormat::Jsonl);
-            return open_file(path, format, prompts, library)
+            return open_file(path, format, prompts, (library, shows_learned))
                 .map_err(|error| Fault::usage(format!("{}: {error}", shown(path))));
         }
         let format = arguments.results.format();
         let out: Box<dyn Write> = Box::new(print::stdout());
-        let mut writer = ResultWriter::new(BufWriter::new(out), format, prompts);
+        let mut writer =
+            ResultWriter::new(BufWriter::new(out), format, prompts).showing_learned(shows_learned);
         if let Some(library) = &library {
             let id = OutputId::stdout(&arguments.dir);
             let written = WrittenLines::remembered(library.lines(&id));
@@ -53,6 +57,7 @@ impl WatchOutput {
             file: None,
             format,
             library,
+            shows_learned,
         })
     }
 
@@ -64,7 +69,8 @@ impl WatchOutput {
             return Ok(());
         };
         let name = shown(path);
-        match open_file(path, self.format, prompts, self.library.clone()) {
+        let kept = (self.library.clone(), self.shows_learned);
+        match open_file(path, self.format, prompts, kept) {
             Ok(mut new) => {
                 let keys: Vec<_> = self.writer.written().keys().collect();
                 if let (Some(library), Some(file)) = (&self.library, &new.file)
@@ -110,7 +116,7 @@ fn open_file(
     path: &Path,
     format: ResultFormat,
     prompts: &Prompts,
-    library: Option<Arc<Library>>,
+    (library, shows_learned): (Option<Arc<Library>>, bool),
 ) -> io::Result<WatchOutput> {
     let mut options = OpenOptions::new();
     let mut file = options.create(true).read(true).append(true).open(path)?;
@@ -127,7 +133,9 @@ fn open_file(
     };
     let has_lines = file.metadata()?.len() > 0;
     let out: Box<dyn Write> = Box::new(file);
-    let mut writer = ResultWriter::new(BufWriter::new(out), format, prompts).following(written);
+    let mut writer = ResultWriter::new(BufWriter::new(out), format, prompts)
+        .showing_learned(shows_learned)
+        .following(written);
     if let Some(header) = header {
         writer = writer.with_header(&header);
     } else if has_lines {
@@ -143,6 +151,7 @@ fn open_file(
         }),
         format,
         library,
+        shows_learned,
     })
 }
 

@@ -12,7 +12,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 use serde_json::Value;
 
-use super::{FIRST_COLUMNS, RESULT_COLUMNS};
+use super::{FIRST_COLUMNS, LEARNED_COLUMN, RESULT_COLUMNS, ResultColumns};
 use crate::library::{OutputLog, Record};
 
 /// Rows that are held in memory and written together: about 50 MB.
@@ -30,7 +30,7 @@ pub(super) enum ColumnType {
 impl ColumnType {
     fn of_result(column: &str) -> Self {
         match column {
-            "frame" | "width" | "height" | "frames" => Self::Integer,
+            "frame" | "width" | "height" | "frames" | LEARNED_COLUMN => Self::Integer,
             "probability" => Self::Number,
             "calibrated" => Self::Flag,
             _ => Self::Text,
@@ -185,25 +185,30 @@ impl<W: Write + Send> ParquetTable<W> {
 
 /// Writes results to a Parquet file.
 pub struct ParquetWriter<W: Write + Send> {
-    /// The columns of results, then one per condition.
+    /// The columns of results, then one per condition, then that for learned scores.
     table: ParquetTable<W>,
-    conditions: Vec<String>,
+    of_results: ResultColumns,
     /// Tells the library what was written.
     log: Option<OutputLog>,
 }
 
 impl<W: Write + Send> ParquetWriter<W> {
-    /// A writer to `out` with the columns of a CSV, among them one for each of these conditions.
+    /// A writer to `out` with the columns of a CSV, these among them.
     /// Tells `log` of each of them.
-    pub fn new(out: W, conditions: Vec<String>, log: Option<OutputLog>) -> io::Result<Self> {
+    pub fn new(out: W, of_results: ResultColumns, log: Option<OutputLog>) -> io::Result<Self> {
         let columns = result_columns().map(|name| (name.to_owned(), ColumnType::of_result(name)));
-        let numbers = conditions
+        let numbers = of_results
+            .conditions
             .iter()
             .map(|name| (format!("p:{name}"), ColumnType::Number));
-        let columns: Vec<_> = columns.chain(numbers).collect();
+        let learned = of_results.learned.then(|| {
+            let of = ColumnType::of_result(LEARNED_COLUMN);
+            (LEARNED_COLUMN.to_owned(), of)
+        });
+        let columns: Vec<_> = columns.chain(numbers).chain(learned).collect();
         Ok(Self {
             table: ParquetTable::new(out, "results", &columns)?,
-            conditions,
+            of_results,
             log,
         })
     }
@@ -212,13 +217,16 @@ impl<W: Write + Send> ParquetWriter<W> {
     pub fn write(&mut self, record: Record) -> io::Result<()> {
         let cells = serde_json::to_value(&record)?;
         let scores = &record.verdict.scores;
-        let probabilities = self.conditions.iter().map(|condition| {
+        let conditions = self.of_results.conditions.iter();
+        let probabilities = conditions.map(|condition| {
             let score = scores.iter().find(|score| score.condition == *condition);
             score.map(|score| Value::from(score.probability))
         });
         let probabilities: Vec<Option<Value>> = probabilities.collect();
         let values = result_columns().map(|column| cells.get(column));
         let values = values.chain(probabilities.iter().map(Option::as_ref));
+        let learned = self.of_results.learned;
+        let values = values.chain(learned.then(|| cells.get(LEARNED_COLUMN)));
         let is_written = self.table.write(values)?;
         if let Some(log) = &mut self.log {
             log.add(None, &Ok(record));

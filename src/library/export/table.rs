@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{ParquetWriter, ResultFormat, ResultWriter};
+use super::{ParquetWriter, ResultColumns, ResultFormat, ResultWriter};
 use crate::library::{OutputLog, Record};
 
 /// The format of a table.
@@ -39,22 +39,22 @@ enum Format<W: Write + Send> {
 }
 
 impl<W: Write + Send> TableWriter<W> {
-    /// A writer to `out`; a CSV or Parquet file has one column for each of these conditions. `log` is told what was written.
+    /// A writer to `out`; a CSV or Parquet file has these columns among others. `log` is told what was written.
     pub fn new(
         out: W,
         format: TableFormat,
-        conditions: Vec<String>,
+        columns: ResultColumns,
         log: Option<OutputLog>,
     ) -> io::Result<Self> {
         let format = match format {
             TableFormat::Jsonl => ResultFormat::Jsonl,
             TableFormat::Csv => ResultFormat::Csv,
             TableFormat::Parquet => {
-                let writer = ParquetWriter::new(out, conditions, log)?;
+                let writer = ParquetWriter::new(out, columns, log)?;
                 return Ok(Self(Format::Parquet(writer)));
             }
         };
-        let writer = ResultWriter::with_conditions(out, format, conditions);
+        let writer = ResultWriter::with_columns(out, format, columns);
         Ok(Self(Format::Lines(writer.logged(log))))
     }
 

@@ -40,6 +40,7 @@ pub(crate) fn record(decision: Decision) -> Record {
         prompts_digest: "blake3:02".into(),
         mode: Mode::Single,
         calibrated: false,
+        learned: None,
         device: "cpu".into(),
         at: "2026-01-31T10:00:00Z".into(),
         notice: super::super::NOTICE,

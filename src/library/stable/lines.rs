@@ -45,7 +45,7 @@ pub(super) fn aggregate(
     groups
         .filter_map(|([model, prompts], group)| {
             let decider = deciders.get(prompts)?.clone();
-            let calibration = calibrations.find(model, prompts, subject.mode);
+            let calibration = calibrations.for_results(model, prompts, subject.mode);
             let decider = match calibration {
                 Some(calibration) => decider.calibrated(calibration),
                 None => decider,
@@ -86,6 +86,7 @@ fn line(
         prompts_digest: source.prompts_digest.clone(),
         mode: subject.mode,
         calibrated: source.calibrated,
+        learned: source.learned,
         device: source.device.clone(),
         at: now(),
         notice: NOTICE,

@@ -274,11 +274,13 @@ pub(super) fn put<'a>(
     };
     let source = sources.id(change, &ResultSource::of(first))?;
     let mut statement = change.prepare_cached(
-        "INSERT INTO results (content, provenance, frame, at, verdict, calibrated) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO results (content, provenance, frame, at, verdict, calibrated, learned)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (content, provenance, frame) DO UPDATE
-         SET at = excluded.at, verdict = excluded.verdict, calibrated = excluded.calibrated
+         SET at = excluded.at, verdict = excluded.verdict, calibrated = excluded.calibrated, learned = excluded.learned
          WHERE excluded.calibrated <> results.calibrated
-            OR (excluded.calibrated = 1 AND excluded.verdict <> results.verdict)",
+            OR excluded.learned IS NOT results.learned
+            OR ((excluded.calibrated = 1 OR excluded.learned IS NOT NULL) AND excluded.verdict <> results.verdict)",
     )?;
     for record in records {
         let verdict = serde_json::to_string(&record.verdict);
@@ -291,7 +293,8 @@ pub(super) fn put<'a>(
             frame,
             record.at,
             verdict,
-            record.calibrated
+            record.calibrated,
+            record.learned.map(|count| count as i64)
         ])?;
     }
     Ok(())

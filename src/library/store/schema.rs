@@ -15,7 +15,7 @@ use crate::watch::is_remote;
 /// Marks an SQLite file as a library (`application_id`): "MVTL".
 const APPLICATION_ID: i64 = 0x4D56_544C;
 /// Version of the tables (`user_version`).
-const SCHEMA_VERSION: i64 = 6;
+const SCHEMA_VERSION: i64 = 7;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait before the journal is tried again.
@@ -162,6 +162,10 @@ ALTER TABLE results ADD COLUMN calibrated INTEGER NOT NULL DEFAULT 0;
     "
 -- Versions that one import added have the same number, and are undone and redone together.
 ALTER TABLE reviews ADD COLUMN import INTEGER;
+",
+    "
+-- The number of reviews from which the scores were learned; NULL if they are zero-shot.
+ALTER TABLE results ADD COLUMN learned INTEGER;
 ",
 ];
 

@@ -48,7 +48,7 @@ JOIN provenances ON provenances.id = results.provenance";
 
 impl ResultSelection {
     /// The condition in SQL, and its parameters.
-    fn condition(&self) -> (String, Vec<rusqlite::types::Value>) {
+    pub(super) fn condition(&self) -> (String, Vec<rusqlite::types::Value>) {
         let (mut terms, mut values) = (Vec::new(), Vec::new());
         let mut bind = |value: rusqlite::types::Value| {
             values.push(value);
@@ -115,6 +115,21 @@ impl Library {
         Ok(conditions)
     }
 
+    /// Whether any of the selected results was learned from reviews.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is not a library, or damaged.
+    pub fn has_learned(&self, selection: &ResultSelection) -> Result<bool, LibraryError> {
+        let (condition, values) = selection.condition();
+        let joint = if condition.is_empty() { "WHERE" } else { "AND" };
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 {FROM} {condition} {joint} results.learned IS NOT NULL)"
+        );
+        let connection = self.connection()?;
+        Ok(connection.query_row(&sql, params_from_iter(values), |row| row.get(0))?)
+    }
+
     /// Passes the selected results to `take`, by path (bytewise; if wanted, by study first), then by frame, with the aggregate of several frames last, then by the
     /// time of their computation. Their paths are absolute; they have no embedding, and no urgency (NaN). Ends early when `take` returns
     /// false. Others can write meanwhile.
@@ -136,7 +151,7 @@ impl Library {
         };
         let sql = format!(
             "SELECT files.path, results.frame, results.verdict, results.at, contents.hash, contents.facts, model, model_digest,
-                prompts, prompts_digest, mode, device, results.calibrated
+                prompts, prompts_digest, mode, device, results.calibrated, results.learned
              {FROM} {condition} ORDER BY {study} files.path, results.frame < 0, results.frame, results.id"
         );
         for_each(&connection, &sql, values, selection.all, take)?;
@@ -208,6 +223,7 @@ fn stored_result(row: &Row) -> rusqlite::Result<StoredResult> {
         prompts_digest: row.get(9)?,
         mode,
         calibrated: row.get(12)?,
+        learned: row.get::<_, Option<u32>>(13)?.map(|count| count as usize),
         device: row.get(11)?,
         at: row.get(3)?,
         notice: NOTICE,

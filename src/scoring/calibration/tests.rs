@@ -130,6 +130,7 @@ fn calibration(cases: &[Case]) -> Calibration {
         prompts: "p".to_owned(),
         prompts_digest: "blake3:2".to_owned(),
         mode: Mode::Single,
+        learned: None,
         at: String::new(),
         images: cases.len(),
         error_before,

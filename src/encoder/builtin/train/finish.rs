@@ -214,6 +214,7 @@ fn calibrate(
                 prompts: set.name.clone(),
                 prompts_digest: set.digest.clone(),
                 mode,
+                learned: None,
                 at: jiff::Timestamp::now()
                     .strftime("%Y-%m-%dT%H:%M:%SZ")
                     .to_string(),

@@ -1,0 +1,127 @@
+//! Learns from reviews: asks for a proposal, shows it, and puts it into use or takes it back.
+
+use crossterm::event::{KeyCode, KeyEvent};
+
+use super::Model;
+use crate::app::effect::Effect;
+use crate::app::keys::Action;
+use crate::app::learning::{LearnSubject, LearningView, images};
+use crate::app::msg::Severity;
+use crate::app::screen::Overlay;
+use crate::app::text;
+use crate::engine::learning::{LearnRequest, Proposal};
+use crate::learn::LearnedSets;
+
+impl Model {
+    /// Opens the view of what reviews teach, and asks for it; in the view, accepts it.
+    pub(super) fn learn(&mut self) -> Vec<Effect> {
+        if self.screen.learning_mut().is_some() {
+            return self.accept_learned();
+        }
+        if self.results.is_blind() {
+            let words = "blind, there is no result that could be learned to be better";
+            self.say(Severity::Info, words);
+            return Vec::new();
+        }
+        let Some((_, record)) = self.review_subject() else {
+            return self.say_no_subject();
+        };
+        let (subject, in_use) = (LearnSubject::of(record), record.learned);
+        let generation = self.env.next_generation();
+        let request = LearnRequest {
+            prompts: subject.prompts.clone(),
+            images: images(&self.results, &self.env.root, &subject),
+            generation,
+        };
+        self.viewer.stop();
+        self.message = None;
+        self.screen
+            .open_overlay(Overlay::Learning(Box::new(LearningView {
+                generation,
+                subject,
+                in_use,
+                answer: None,
+                cursor: 0,
+            })));
+        vec![Effect::Learn(Box::new(request))]
+    }
+
+    /// Shows what was learned, if it is still asked for.
+    pub(super) fn learned(&mut self, generation: u64, outcome: Result<Box<Proposal>, String>) {
+        let view = self.screen.learning_mut();
+        if let Some(view) = view.filter(|view| view.generation == generation) {
+            view.answer = Some(outcome);
+        }
+    }
+
+    /// Puts what was learned into use.
+    fn accept_learned(&mut self) -> Vec<Effect> {
+        let view = self.screen.learning_mut();
+        let proposal = view.and_then(|view| view.proposal().map(|own| own.learned.clone()));
+        match proposal {
+            Some(learned) if learned.changes_scores() => {
+                vec![Effect::KeepLearned(Box::new(learned))]
+            }
+            Some(_) => {
+                let words =
+                    "there is nothing to accept: what was learned is no better than zero-shot";
+                self.say(Severity::Info, words);
+                Vec::new()
+            }
+            None => {
+                self.say(Severity::Info, "there is nothing to accept yet");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Scores with what is in use now.
+    pub(super) fn learned_kept(
+        &mut self,
+        outcome: Result<(LearnedSets, String), String>,
+    ) -> Vec<Effect> {
+        match outcome {
+            Ok((learned, words)) => {
+                if self.screen.learning_mut().is_some() {
+                    self.screen.close_overlay();
+                }
+                self.learned_words = Some(words);
+                vec![Effect::UseLearned(learned), self.prompt_sets.renew()]
+            }
+            Err(message) => {
+                let words = format!("nothing was changed: {}", text::safe_str(&message));
+                self.say(Severity::Error, &words);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Carries out a letter of the view.
+    pub(super) fn press_in_learning(&mut self, key: KeyEvent) -> Option<Vec<Effect>> {
+        match key.code {
+            KeyCode::Char('a') => Some(self.accept_learned()),
+            KeyCode::Char('u') => {
+                let subject = self.screen.learning_mut()?.subject.clone();
+                Some(vec![Effect::UndoLearned(subject)])
+            }
+            _ => None,
+        }
+    }
+
+    /// Carries out an action in the view.
+    pub(super) fn act_in_learning(&mut self, action: Action) -> Vec<Effect> {
+        let page = usize::from(self.env.rows / 2).max(1);
+        let Some(view) = self.screen.learning_mut() else {
+            return Vec::new();
+        };
+        if action == Action::Enter {
+            if let Some(path) = view.current() {
+                self.screen.close_overlay();
+                return self.show_file(&path);
+            }
+        } else {
+            view.act(action, page);
+        }
+        Vec::new()
+    }
+}

@@ -1,0 +1,73 @@
+//! The options of `learn`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::scoring::Mode;
+
+/// `learn`
+#[derive(Debug, Args)]
+pub struct LearnArgs {
+    /// Folders whose images are learned from [default: all that the library knows]; a table of files and labels counts before
+    /// reviews
+    #[arg(value_name = "DIR|CSV")]
+    pub paths: Vec<PathBuf>,
+    /// Map a label in a table to a condition of the prompt set; may be repeated
+    #[arg(long, value_name = "LABEL=CONDITION", value_parser = super::mapping)]
+    pub map: Vec<(String, String)>,
+    /// Learn to choose one condition (single), or to decide on each separately (multi)
+    #[arg(long, default_value = "single")]
+    pub mode: Mode,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Only print what would change
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take what was learned last out of use; what it replaced is used again
+    #[arg(long, conflicts_with_all = ["dry_run", "paths", "import", "export"])]
+    pub undo: bool,
+    /// Write what is in use to a file, for another machine
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "paths", "import"])]
+    pub export: Option<PathBuf>,
+    /// Use what a file holds that was exported with the same model and prompt set
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "paths"])]
+    pub import: Option<PathBuf>,
+}
+
+/// What `bench` measures besides speed.
+#[derive(Debug, Subcommand)]
+pub enum BenchSubject {
+    /// Measure what learning from a few labels gains, beside other methods on the same labels
+    ///
+    /// Without labelled images: on phantoms of five conditions that the built-in model was not trained on, under prompts that say
+    /// little of them. Otherwise on these images, under --prompts.
+    #[command(after_help = "Examples:
+  medivision-tui bench learn
+  medivision-tui bench learn truth.csv --prompts chest-xray --shots 4,16,64")]
+    Learn(LearnBenchArgs),
+}
+
+/// `bench learn`
+#[derive(Debug, Args)]
+pub struct LearnBenchArgs {
+    /// Folder with a truth.csv, folder with one subfolder per condition, or table with the columns `path` and `label`
+    #[arg(value_name = "DIR|CSV")]
+    pub labels: Option<PathBuf>,
+    /// Map a label in the data to a condition of the prompt set; may be repeated
+    #[arg(long, value_name = "LABEL=CONDITION", value_parser = super::mapping)]
+    pub map: Vec<(String, String)>,
+    /// Labelled images of each condition to learn from
+    #[arg(long, value_name = "K,K,…", value_delimiter = ',', default_values_t = [1, 4, 16], value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub shots: Vec<u16>,
+    /// Random splits into labelled, unlabelled and test images
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub seeds: u64,
+    /// Phantoms of each condition
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(8..=10_000))]
+    pub phantoms: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

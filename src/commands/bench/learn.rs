@@ -1,0 +1,257 @@
+//! `bench learn`: what learning from a few labels gains on images that took no part, beside other methods on the same labels.
+
+mod images;
+mod rivals;
+
+use std::fmt::Write as _;
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use crate::cli::LearnBenchArgs;
+use crate::commands::progress::ProgressLine;
+use crate::commands::{CommandSetup, Fault, exit, print};
+use crate::learn::linear::dot;
+use crate::learn::{Fitted, Problem, Shot, fit};
+use crate::library::NOTICE;
+use crate::media::clean;
+use crate::scoring::metrics::{Estimate, bootstrap_mean};
+use images::LabelledImages;
+
+/// The methods, this program's own first.
+const METHODS: [&str; 5] = [
+    "learn",
+    "learn, no gate",
+    "linear probe",
+    "Tip-Adapter",
+    "GDA",
+];
+
+/// What was measured.
+#[derive(Serialize)]
+struct LearnBenchReport {
+    model: String,
+    model_digest: String,
+    prompts: String,
+    /// Where the images are from.
+    images: String,
+    /// The number of images of each condition.
+    conditions: Vec<(String, usize)>,
+    seeds: u64,
+    /// The accuracy of zero-shot on the test images of each split: mean and interval over splits.
+    zero_shot: Estimate,
+    shots: Vec<ShotReport>,
+    notice: &'static str,
+}
+
+/// What was measured with so many labels of each condition.
+#[derive(Serialize)]
+struct ShotReport {
+    /// Labelled images of each condition; fewer where there are no more.
+    shots: u16,
+    /// The mean gate of `learn`.
+    gate: f64,
+    methods: Vec<MethodReport>,
+}
+
+#[derive(Serialize)]
+struct MethodReport {
+    method: &'static str,
+    /// Accuracy less that of zero-shot on the same images, from 0 to 1: mean and interval over splits.
+    gain: Estimate,
+    /// The lowest gain of all splits.
+    worst: f64,
+}
+
+/// Measures; returns the exit code.
+pub fn run(arguments: &LearnBenchArgs, setup: &CommandSetup) -> Result<u8, Fault> {
+    let progress = ProgressLine::new();
+    progress.message("loading the model");
+    let mut encoder = setup.factory(None)().map_err(Fault::unusable)?;
+    let images = LabelledImages::read(arguments, setup, encoder.as_mut(), &progress)?;
+    let mut splits = Vec::new();
+    for seed in 0..arguments.seeds {
+        progress.set(seed, Some(arguments.seeds));
+        splits.push(Split::new(&images, seed));
+    }
+    let zero_shot = splits.iter().map(Split::zero_shot);
+    let zero_shot: Vec<f64> = zero_shot.collect();
+    let mut shots = Vec::new();
+    for count in &arguments.shots {
+        progress.message(&format!("learning from {count} of each"));
+        shots.push(measure(*count, &splits, &zero_shot));
+    }
+    progress.end();
+    let card = encoder.card();
+    let report = LearnBenchReport {
+        model: card.id.clone(),
+        model_digest: card.digest.clone(),
+        prompts: images.prompts.clone(),
+        images: images.source.clone(),
+        conditions: images.counts(),
+        seeds: arguments.seeds,
+        zero_shot: bootstrap_mean(&zero_shot),
+        shots,
+        notice: NOTICE,
+    };
+    if arguments.json {
+        print::json(&report)?;
+    } else {
+        print::lines(&table(&report))?;
+    }
+    Ok(exit::OK)
+}
+
+/// A random split: a pool to learn from, and test images.
+struct Split<'a> {
+    problem: &'a Problem,
+    pool: Vec<Shot<'a>>,
+    test: Vec<Shot<'a>>,
+}
+
+impl<'a> Split<'a> {
+    /// Half of the images of each condition are the pool, in a random order.
+    fn new(images: &'a LabelledImages, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut all: Vec<Shot> = images.shots().collect();
+        all.shuffle(&mut rng);
+        let (mut pool, mut test) = (Vec::new(), Vec::new());
+        for class in 0..images.problem.texts.len() {
+            let own = all.iter().filter(|shot| shot.label == class).copied();
+            let own: Vec<Shot> = own.collect();
+            let (first, rest) = own.split_at(own.len() / 2);
+            pool.extend_from_slice(first);
+            test.extend_from_slice(rest);
+        }
+        pool.shuffle(&mut rng);
+        Self {
+            problem: &images.problem,
+            pool,
+            test,
+        }
+    }
+
+    fn zero_shot(&self) -> f64 {
+        self.accuracy(|row| self.problem.zero_shot(row))
+    }
+
+    /// The share of test images whose condition has the highest logit.
+    fn accuracy(&self, logits: impl Fn(&[f32]) -> Vec<f64>) -> f64 {
+        let is_right = |shot: &&Shot| {
+            let logits = logits(shot.row);
+            let others = logits.iter().enumerate();
+            others
+                .filter(|(class, _)| *class != shot.label)
+                .all(|(_, other)| *other < logits[shot.label])
+        };
+        self.test.iter().filter(is_right).count() as f64 / self.test.len().max(1) as f64
+    }
+
+    /// The first images of each condition, with their labels, and all others without.
+    fn drawn(&self, count: u16) -> (Vec<Shot<'a>>, Vec<&'a [f32]>) {
+        let mut left = vec![count; self.problem.texts.len()];
+        let (mut labelled, mut others) = (Vec::new(), Vec::new());
+        for shot in &self.pool {
+            if left[shot.label] > 0 {
+                left[shot.label] -= 1;
+                labelled.push(*shot);
+            } else {
+                others.push(shot.row);
+            }
+        }
+        (labelled, others)
+    }
+}
+
+/// The logits of an image with what was learned, `gate` of them.
+fn mixed(problem: &Problem, fitted: &Fitted, gate: f64, row: &[f32]) -> Vec<f64> {
+    let text = problem.zero_shot(row);
+    let learned = fitted.directions.iter();
+    let learned = learned.map(|own| problem.scale * f64::from(dot(row, own)));
+    let both = text.iter().zip(learned);
+    both.map(|(text, learned)| (1.0 - gate) * text + gate * learned)
+        .collect()
+}
+
+fn measure(count: u16, splits: &[Split], zero_shot: &[f64]) -> ShotReport {
+    let mut gains = vec![Vec::new(); METHODS.len()];
+    let mut gate = 0.0;
+    for (split, before) in splits.iter().zip(zero_shot) {
+        let (labelled, others) = split.drawn(count);
+        let problem = split.problem;
+        let accuracies = match fit(problem, &labelled, &others) {
+            Ok(fitted) => {
+                gate += fitted.gate / splits.len() as f64;
+                let of_gate = |gate| split.accuracy(|row| mixed(problem, &fitted, gate, row));
+                [of_gate(fitted.gate), of_gate(1.0)]
+            }
+            Err(_) => [*before; 2],
+        };
+        let rivals = rivals::all(problem, &labelled);
+        let rivals = rivals
+            .iter()
+            .map(|rival| split.accuracy(|row| rival.logits(row)));
+        for (gains, after) in gains.iter_mut().zip(accuracies.into_iter().chain(rivals)) {
+            gains.push(after - before);
+        }
+    }
+    let methods = METHODS.iter().zip(gains);
+    let methods = methods.map(|(method, gains)| MethodReport {
+        method,
+        gain: bootstrap_mean(&gains),
+        worst: gains.iter().copied().fold(f64::INFINITY, f64::min),
+    });
+    ShotReport {
+        shots: count,
+        gate,
+        methods: methods.collect(),
+    }
+}
+
+fn table(report: &LearnBenchReport) -> String {
+    let mut out = String::new();
+    let conditions = report.conditions.iter();
+    let conditions: Vec<String> = conditions
+        .map(|(name, count)| format!("{count} {}", clean(name)))
+        .collect();
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        out,
+        "model {}, prompts {}; {}: {}",
+        report.model,
+        clean(&report.prompts),
+        report.images,
+        conditions.join(", ")
+    );
+    let percent = |value: f64| format!("{:.1} %", value * 100.0);
+    let points = |value: f64| format!("{:+.1}", value * 100.0);
+    let _ = writeln!(
+        out,
+        "zero-shot accuracy on the half of the images that takes no part, {} splits (mean, 95 % interval): {}",
+        report.seeds,
+        interval(&report.zero_shot, percent)
+    );
+    for own in &report.shots {
+        let _ = writeln!(
+            out,
+            "\n{} labelled of each condition: points of accuracy gained (mean gate {:.2})",
+            own.shots, own.gate
+        );
+        for method in &own.methods {
+            let gain = interval(&method.gain, points);
+            let worst = points(method.worst);
+            let _ = writeln!(out, "  {:<16}{gain:<28} worst {worst}", method.method);
+        }
+    }
+    out
+}
+
+fn interval(estimate: &Estimate, show: impl Fn(f64) -> String) -> String {
+    let value = show(estimate.value);
+    match (estimate.low, estimate.high) {
+        (Some(low), Some(high)) => format!("{value} ({} to {})", show(low), show(high)),
+        _ => value,
+    }
+}

@@ -1,0 +1,208 @@
+//! `learn`: learns from reviews on stored embeddings, says what that changes, and puts it into use.
+
+mod images;
+mod output;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{CommandSetup, Fault, exit, print, shown};
+use crate::cli::LearnArgs;
+use crate::encoder::{Encoder, ModelCard};
+use crate::engine;
+use crate::engine::learning::{Proposal, propose};
+use crate::learn::LearnedFor;
+use crate::library::learned::{self, Undone};
+use crate::media::clean;
+use crate::prompts::{PromptSet, Prompts};
+use images::Collected;
+use output::LearnReport;
+
+/// What learned scores belong to.
+struct Subject {
+    encoder: Box<dyn Encoder>,
+    prompts: Prompts,
+    set: PromptSet,
+    /// Where what was learned is kept.
+    folder: PathBuf,
+}
+
+impl Subject {
+    fn open(setup: &CommandSetup) -> Result<Self, Fault> {
+        let folder = setup.library.as_deref().map(learned::folder);
+        let folder = folder.ok_or_else(|| {
+            Fault::usage("reviews, and what is learned from them, are kept with the library, and --library is none")
+        })?;
+        let prompts = setup.load_prompts()?;
+        let [set] = prompts.sets() else {
+            return Err(Fault::usage(
+                "this needs one prompt set, under which images were reviewed; name it with --prompts",
+            ));
+        };
+        let set = set.clone();
+        let encoder = setup.source.open(setup.options(None));
+        Ok(Self {
+            encoder: encoder.map_err(Fault::unusable)?,
+            prompts,
+            set,
+            folder,
+        })
+    }
+
+    fn card(&self) -> &ModelCard {
+        self.encoder.card()
+    }
+
+    fn named(&self) -> LearnedFor<'_> {
+        let card = self.card();
+        LearnedFor {
+            model: [&card.id, &card.digest],
+            prompts: [&self.set.name, &self.set.digest],
+        }
+    }
+}
+
+/// Carries the command out; returns the exit code.
+pub fn run(arguments: &LearnArgs, setup: &CommandSetup) -> Result<u8, Fault> {
+    let subject = Subject::open(setup)?;
+    if arguments.undo {
+        return undo(arguments, &subject);
+    }
+    if let Some(file) = &arguments.export {
+        return export(file, arguments, &subject);
+    }
+    if let Some(file) = &arguments.import {
+        return import(file, arguments, &subject);
+    }
+    learn(arguments, setup, subject)
+}
+
+fn learn(arguments: &LearnArgs, setup: &CommandSetup, mut subject: Subject) -> Result<u8, Fault> {
+    let key = engine::embedding_key(subject.encoder.as_ref(), false);
+    let collected = Collected::read(arguments, setup, &subject.set, subject.card(), &key)?;
+    let (calibrations, in_use) = (setup.calibrations(), setup.learned());
+    let proposal = propose(
+        subject.encoder.as_mut(),
+        &subject.prompts,
+        arguments.mode,
+        (&calibrations, &in_use),
+        collected.images,
+    );
+    let proposal = proposal.map_err(|reason| {
+        let set = clean(&subject.set.name);
+        Fault::unusable(format!("nothing was learned under {set}: {reason}"))
+    })?;
+    let file = kept(arguments, &subject, &proposal)?;
+    let report = LearnReport {
+        proposal: &proposal,
+        left_out: &collected.left_out,
+        file: file.as_deref().map(shown),
+        dry_run: arguments.dry_run,
+    };
+    if arguments.json {
+        print::json(&report.json())?;
+    } else {
+        print::lines(&report.table())?;
+    }
+    Ok(exit::OK)
+}
+
+/// Keeps what was learned, unless that is not wanted or would change nothing; returns its file.
+fn kept(
+    arguments: &LearnArgs,
+    subject: &Subject,
+    proposal: &Proposal,
+) -> Result<Option<PathBuf>, Fault> {
+    if arguments.dry_run || !proposal.learned.changes_scores() {
+        return Ok(None);
+    }
+    let saved = learned::save(&subject.folder, &proposal.learned);
+    saved
+        .map(Some)
+        .map_err(|error| not_kept(&subject.folder, &error))
+}
+
+fn not_kept(folder: &Path, error: &std::io::Error) -> Fault {
+    Fault::unusable(format!("{}: {error}", shown(folder)))
+}
+
+/// What became of what was in use.
+#[derive(Serialize)]
+struct ChangeReport {
+    /// `undone`, `exported` or `imported`.
+    done: &'static str,
+    /// The number of reviews behind the scores in use now; `None` if they are zero-shot.
+    learned: Option<usize>,
+    file: Option<String>,
+}
+
+fn report(arguments: &LearnArgs, report: &ChangeReport, words: &str) -> Result<u8, Fault> {
+    if arguments.json {
+        print::json(report)?;
+    } else {
+        print::line(words)?;
+    }
+    Ok(exit::OK)
+}
+
+fn in_use(subject: &Subject, arguments: &LearnArgs) -> Option<crate::learn::Learned> {
+    let (all, _) = learned::load(&subject.folder);
+    let mode = arguments.mode.for_set(&subject.set);
+    all.find(&subject.card().digest, &subject.set.digest, mode)
+        .cloned()
+}
+
+fn undo(arguments: &LearnArgs, subject: &Subject) -> Result<u8, Fault> {
+    let mode = arguments.mode.for_set(&subject.set);
+    let digest = &subject.card().digest;
+    let undone = learned::undo(&subject.folder, digest, &subject.set.digest, mode);
+    let undone = undone.map_err(|error| not_kept(&subject.folder, &error))?;
+    let now = in_use(subject, arguments).map(|own| own.reviews);
+    let words = match (undone, now) {
+        (Undone::Nothing, _) => "there is nothing to undo: scores are zero-shot".to_owned(),
+        (_, Some(reviews)) => format!("undone: scores are those learned from {reviews} reviews"),
+        (_, None) => "undone: scores are zero-shot again".to_owned(),
+    };
+    let file = None;
+    let done = "undone";
+    let learned = now;
+    report(
+        arguments,
+        &ChangeReport {
+            done,
+            learned,
+            file,
+        },
+        &words,
+    )
+}
+
+fn export(file: &Path, arguments: &LearnArgs, subject: &Subject) -> Result<u8, Fault> {
+    let own = in_use(subject, arguments);
+    let own = own.ok_or_else(|| Fault::unusable("nothing was learned that could be exported"))?;
+    learned::write(file, &own).map_err(|error| not_kept(file, &error))?;
+    let words = format!("what {} reviews taught is in {}", own.reviews, shown(file));
+    let change = ChangeReport {
+        done: "exported",
+        learned: Some(own.reviews),
+        file: Some(shown(file)),
+    };
+    report(arguments, &change, &words)
+}
+
+fn import(file: &Path, arguments: &LearnArgs, subject: &Subject) -> Result<u8, Fault> {
+    let wrong = |reason: String| Fault::unusable(format!("{}: {reason}", shown(file)));
+    let own = learned::read(file).map_err(wrong)?;
+    own.check_for(&subject.named())
+        .map_err(|error| wrong(error.to_string()))?;
+    let saved = learned::save(&subject.folder, &own);
+    let saved = saved.map_err(|error| not_kept(&subject.folder, &error))?;
+    let words = format!("scores are those learned from {} reviews", own.reviews);
+    let change = ChangeReport {
+        done: "imported",
+        learned: Some(own.reviews),
+        file: Some(shown(&saved)),
+    };
+    report(arguments, &change, &words)
+}

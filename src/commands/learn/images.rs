@@ -1,0 +1,171 @@
+//! The images to learn from: what the library holds of them, and what people say they show.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::super::eval::labels::{self, LabelNames};
+use super::super::library::{existing, unusable};
+use super::super::{CommandSetup, Fault, reviews, shown};
+use crate::cli::LearnArgs;
+use crate::encoder::ModelCard;
+use crate::engine::learning::LearnImage;
+use crate::library::{Library, ResultSelection, Review};
+use crate::prompts::PromptSet;
+use crate::scoring::Decision;
+
+/// Images that take no part, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct LeftOut {
+    /// Reviewed, but this model has not encoded them, or they are elsewhere.
+    pub(super) not_encoded: usize,
+    /// Reviewed, but the model rejects them.
+    pub(super) rejected: usize,
+    /// Reviewed by several who say different things.
+    pub(super) disputed: usize,
+}
+
+/// The images to learn from.
+pub(super) struct Collected {
+    pub(super) images: Vec<LearnImage>,
+    pub(super) left_out: LeftOut,
+}
+
+impl Collected {
+    /// Reads them from the library. `key`: that of the model's embeddings.
+    pub(super) fn read(
+        arguments: &LearnArgs,
+        setup: &CommandSetup,
+        set: &PromptSet,
+        card: &ModelCard,
+        key: &str,
+    ) -> Result<Self, Fault> {
+        let library = existing(setup)?;
+        let mut folders = Vec::new();
+        let mut said = decisions(
+            library.reviews().map_err(unusable(&library))?,
+            &set.name,
+            &setup.reviewer.name,
+        );
+        for path in &arguments.paths {
+            let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            if absolute.is_file() {
+                said.extend(table(&library, &absolute, arguments, set)?);
+            } else if absolute.is_dir() {
+                folders.push(absolute);
+            } else {
+                return Err(Fault::usage(format!("{}: no such folder", shown(path))));
+            }
+        }
+        let images = library.embedded_images(key, &folders);
+        let images = images.map_err(unusable(&library))?;
+        let results = results(&library, set, card, &folders)?;
+        let mut collected = Self {
+            images: Vec::new(),
+            left_out: LeftOut::default(),
+        };
+        for image in images {
+            let decision = results.get(&image.content);
+            let labels = match said.remove(&image.content) {
+                Some(Said::Labels(labels)) => Some(labels),
+                Some(Said::Disputed) => {
+                    collected.left_out.disputed += 1;
+                    continue;
+                }
+                None if decision.is_none() => continue,
+                None => None,
+            };
+            if decision == Some(&Decision::Rejected) {
+                collected.left_out.rejected += usize::from(labels.is_some());
+                continue;
+            }
+            collected.images.push(LearnImage {
+                path: image.path,
+                embedding: image.embedding,
+                labels,
+            });
+        }
+        if folders.is_empty() {
+            collected.left_out.not_encoded = said.len();
+        }
+        Ok(collected)
+    }
+}
+
+/// What people say about an image.
+enum Said {
+    Labels(Vec<String>),
+    Disputed,
+}
+
+/// What is said of each content under a prompt set: by this reviewer, else by others where they agree.
+fn decisions(all: Vec<Review>, set: &str, reviewer: &str) -> HashMap<String, Said> {
+    let mut by_content: BTreeMap<String, Vec<Review>> = BTreeMap::new();
+    for review in all {
+        if review.prompts == set && review.labels.is_some() {
+            let of_content = by_content.entry(review.content.clone());
+            of_content.or_default().push(review);
+        }
+    }
+    let decided = by_content.into_iter().map(|(content, reviews)| {
+        let own = reviews.iter().find(|review| review.reviewer == reviewer);
+        let labels = |review: &Review| {
+            let mut labels = review.labels.clone().unwrap_or_default();
+            labels.sort();
+            labels
+        };
+        let first = labels(own.unwrap_or(&reviews[0]));
+        let agree = own.is_some() || reviews.iter().all(|review| labels(review) == first);
+        let said = if agree {
+            Said::Labels(first)
+        } else {
+            Said::Disputed
+        };
+        (content, said)
+    });
+    decided.collect()
+}
+
+/// The labels of a table, by content.
+fn table(
+    library: &Library,
+    file: &std::path::Path,
+    arguments: &LearnArgs,
+    set: &PromptSet,
+) -> Result<Vec<(String, Said)>, Fault> {
+    let names = LabelNames::new(set, &arguments.map)?;
+    let labelled = labels::read(file, &names)?.into_iter();
+    let of_file = labelled.map(|file| {
+        let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
+        let content = reviews::content(library, &absolute)
+            .map_err(|error| Fault::unusable(format!("{}: {error}", shown(&file.path))))?;
+        let label = set.conditions[file.label].name.clone();
+        Ok((content, Said::Labels(vec![label])))
+    });
+    of_file.collect()
+}
+
+/// The decisions on images that this model has classified under the prompt set.
+fn results(
+    library: &Library,
+    set: &PromptSet,
+    card: &ModelCard,
+    folders: &[PathBuf],
+) -> Result<HashMap<String, Decision>, Fault> {
+    let selection = ResultSelection {
+        paths: folders.to_vec(),
+        prompts: Some(set.name.clone()),
+        all: true,
+        ..ResultSelection::default()
+    };
+    let mut found = HashMap::new();
+    let read = library.stored_results(&selection, &mut |_, record| {
+        if record.model_digest == card.digest {
+            found.insert(record.content, record.verdict.decision);
+        }
+        true
+    });
+    read.map_err(unusable(library))?;
+    Ok(found)
+}

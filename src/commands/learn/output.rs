@@ -1,0 +1,214 @@
+//! What `learn` prints.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::super::shown;
+use super::images::LeftOut;
+use crate::engine::learning::{ImageScore, MovedImage, Proposal};
+use crate::learn::Method;
+use crate::library::NOTICE;
+use crate::media::clean;
+use crate::scoring::metrics::Estimate;
+
+/// Moved images that a table names.
+const MAX_SHOWN: usize = 20;
+
+/// What was learned, and what became of it.
+pub(super) struct LearnReport<'a> {
+    pub(super) proposal: &'a Proposal,
+    pub(super) left_out: &'a LeftOut,
+    /// Where it is kept.
+    pub(super) file: Option<String>,
+    pub(super) dry_run: bool,
+}
+
+impl LearnReport<'_> {
+    pub(super) fn json(&self) -> Value {
+        let Proposal {
+            learned,
+            images,
+            moved,
+            was_calibrated,
+        } = self.proposal;
+        let gates = learned.conditions.iter();
+        let gates = gates.map(|own| json!({"condition": own.condition, "gate": own.gate}));
+        json!({
+            "model": learned.model,
+            "model_digest": learned.model_digest,
+            "prompts": learned.prompts,
+            "prompts_digest": learned.prompts_digest,
+            "mode": learned.mode,
+            "learned": learned.reviews,
+            "unlabelled": learned.unlabelled,
+            "method": learned.method,
+            "gates": gates.collect::<Vec<_>>(),
+            "held_out": learned.held_out,
+            "images": images,
+            "moved": moved.iter().map(moved_json).collect::<Vec<_>>(),
+            "left_out": self.left_out,
+            "was_calibrated": was_calibrated,
+            "kept": self.file.is_some(),
+            "file": self.file,
+            "notice": NOTICE,
+        })
+    }
+
+    pub(super) fn table(&self) -> String {
+        let mut out = String::new();
+        self.head(&mut out);
+        self.worth(&mut out);
+        self.moves(&mut out);
+        let learned = &self.proposal.learned;
+        let words = match &self.file {
+            Some(file) => format!("kept in {file}; `learn --undo` takes it back"),
+            None if !learned.changes_scores() => {
+                "not kept: what was learned is no better than zero-shot on images that took no part"
+                    .to_owned()
+            }
+            None if self.dry_run => "not kept (--dry-run)".to_owned(),
+            None => "not kept".to_owned(),
+        };
+        if self.proposal.was_calibrated && learned.changes_scores() {
+            out.push_str(
+                "scores were calibrated; learned scores are not, until `calibrate` is run again\n",
+            );
+        }
+        out.push_str(&words);
+        out.push('\n');
+        out
+    }
+
+    fn head(&self, out: &mut String) {
+        let learned = &self.proposal.learned;
+        let how = match learned.method {
+            Method::Transport => format!("and {} images without review", learned.unlabelled),
+            Method::Ridge => "alone: there are too few images without review".to_owned(),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "model {}, prompts {}: learned from {} reviews {how}",
+            clean(&learned.model),
+            clean(&learned.prompts),
+            learned.reviews,
+        );
+        let gates = learned.conditions.iter();
+        let gates: Vec<f64> = gates.map(|own| own.gate).collect();
+        let is_common = gates
+            .windows(2)
+            .all(|pair| pair[0].to_bits() == pair[1].to_bits());
+        if let Some(gate) = gates.first().filter(|_| is_common) {
+            let _ = writeln!(
+                out,
+                "share of what was learned  {gate:.2}, the rest is zero-shot"
+            );
+        } else {
+            for own in &learned.conditions {
+                let _ = writeln!(
+                    out,
+                    "share of what was learned  {:.2} {}",
+                    own.gate,
+                    clean(&own.condition)
+                );
+            }
+        }
+        let LeftOut {
+            not_encoded,
+            rejected,
+            disputed,
+        } = self.left_out;
+        for (count, why) in [
+            (
+                not_encoded,
+                "have no embedding of this model; classify them first",
+            ),
+            (rejected, "are rejected by the model"),
+            (disputed, "are judged differently by several reviewers"),
+        ] {
+            if *count > 0 {
+                let _ = writeln!(out, "left out: {count} reviewed images {why}");
+            }
+        }
+    }
+
+    /// What it is worth.
+    fn worth(&self, out: &mut String) {
+        let worth = &self.proposal.learned.held_out;
+        let share = |value: f64| format!("{:.1} %", value * 100.0);
+        let points = |value: f64| format!("{:+.1}", value * 100.0);
+        let _ = writeln!(
+            out,
+            "reviewed images, each scored without its own review (95 % interval):"
+        );
+        let _ = writeln!(
+            out,
+            "  accuracy  {} zero-shot, {} learned: {} points",
+            share(worth.accuracy_before),
+            share(worth.accuracy_after),
+            interval(&worth.accuracy_gain, points)
+        );
+        let _ = writeln!(
+            out,
+            "  log-loss  {:.3} zero-shot, {:.3} learned: less by {}",
+            worth.log_loss_before,
+            worth.log_loss_after,
+            interval(&worth.log_loss_gain, |value| format!("{value:.3}"))
+        );
+    }
+
+    fn moves(&self, out: &mut String) {
+        let Proposal { images, moved, .. } = self.proposal;
+        let _ = writeln!(out, "{} of {images} images get another label", moved.len());
+        for image in moved.iter().take(MAX_SHOWN) {
+            let said = match &image.labels {
+                Some(labels) if labels.is_empty() => "  (reviewed: none)".to_owned(),
+                Some(labels) => format!("  (reviewed: {})", clean(&labels.join(", "))),
+                None => String::new(),
+            };
+            let _ = writeln!(
+                out,
+                "  {} → {}  {}{said}",
+                score(&image.before),
+                score(&image.after),
+                shown(&image.path)
+            );
+        }
+        if moved.len() > MAX_SHOWN {
+            let _ = writeln!(
+                out,
+                "  … and {} more (--json lists all)",
+                moved.len() - MAX_SHOWN
+            );
+        }
+    }
+}
+
+fn score(score: &ImageScore) -> String {
+    format!("{} {:.1} %", clean(&score.label), score.probability * 100.0)
+}
+
+fn interval(estimate: &Estimate, show: impl Fn(f64) -> String) -> String {
+    let value = show(estimate.value);
+    match (estimate.low, estimate.high) {
+        (Some(low), Some(high)) => format!("{value} ({} to {})", show(low), show(high)),
+        _ => value,
+    }
+}
+
+fn moved_json(image: &MovedImage) -> Value {
+    let side = |score: &ImageScore| {
+        json!({
+            "label": score.label,
+            "probability": score.probability,
+            "decision": score.decision,
+        })
+    };
+    json!({
+        "path": image.path.to_string_lossy(),
+        "before": side(&image.before),
+        "after": side(&image.after),
+        "reviewed": image.labels,
+    })
+}

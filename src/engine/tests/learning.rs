@@ -1,0 +1,190 @@
+//! Learning from reviews while the engine runs, and what that does to calibrations.
+
+use super::*;
+use crate::engine::learning::{LearnImage, LearnRequest};
+use crate::learn::{Learned, LearnedSets};
+use crate::scoring::calibration::{Calibration, fit};
+use crate::scoring::metrics::Case;
+
+const WARD: &str = r#"
+name = "ward"
+[[condition]]
+name = "haze"
+phrases = ["haze"]
+[[condition]]
+name = "clear"
+phrases = ["clear lungs"]
+normal = true
+"#;
+
+fn ward() -> crate::prompts::PromptSet {
+    crate::prompts::PromptSet::parse(WARD, "ward.toml").unwrap()
+}
+
+/// A calibration of zero-shot scores of the fake model under this set.
+fn calibration() -> Calibration {
+    let case = |at: usize| {
+        let sure = if at.is_multiple_of(5) { 0.6 } else { 0.9 };
+        let truth = usize::from(at.is_multiple_of(7));
+        Case {
+            truth,
+            predicted: 0,
+            scores: vec![sure, 1.0 - sure],
+        }
+    };
+    let cases: Vec<Case> = (0..40).map(case).collect();
+    let names = ["haze", "clear"].map(str::to_owned);
+    let fitted = fit(&names, &[false, true], Mode::Single, &cases).unwrap();
+    Calibration {
+        model: "fake".into(),
+        model_digest: "blake3:0".into(),
+        prompts: "ward".into(),
+        prompts_digest: ward().digest,
+        mode: Mode::Single,
+        learned: None,
+        at: String::new(),
+        images: 40,
+        error_before: fitted.error_before,
+        error_after: fitted.error_after,
+        single: fitted.single,
+        conditions: fitted.conditions,
+    }
+}
+
+impl TestEngine {
+    fn next<T>(&self, wanted: impl Fn(Event) -> Option<T>) -> T {
+        self.events
+            .iter()
+            .find_map(wanted)
+            .expect("the event comes")
+    }
+
+    /// Scores these images, of which some are labelled.
+    fn learn(&self, images: Vec<LearnImage>) -> Result<Box<learning::Proposal>, String> {
+        self.next(|event| matches!(event, Event::Ready { .. }).then_some(()));
+        self.engine.learn(LearnRequest {
+            prompts: "ward".into(),
+            images,
+            generation: 3,
+        });
+        self.next(|event| match event {
+            Event::Learned {
+                generation: 3,
+                outcome,
+            } => Some(outcome),
+            _ => None,
+        })
+    }
+
+    /// The records of a file under what was learned.
+    fn rescored(&self, learned: LearnedSets, before: &ClassifiedFile) -> ClassifiedFile {
+        self.engine.use_learned(learned);
+        self.engine.use_prompts(Prompts::only(ward()), Mode::Single);
+        self.next(|event| matches!(event, Event::Prompts { .. }).then_some(()));
+        self.engine.rescore(vec![before.clone()]);
+        self.next(|event| match event {
+            Event::Rescored { mut files, .. } => files.pop(),
+            _ => None,
+        })
+    }
+}
+
+/// Images at two angles, whose labels contradict the texts.
+fn images() -> Vec<LearnImage> {
+    let image = |at: usize| {
+        let degrees = if at.is_multiple_of(2) { 20.0_f32 } else { 70.0 } + at as f32;
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        let label = if at.is_multiple_of(2) {
+            "clear"
+        } else {
+            "haze"
+        };
+        LearnImage {
+            path: PathBuf::from(at.to_string()),
+            embedding: vec![cos, sin].into(),
+            labels: (at < 8).then(|| vec![label.to_owned()]),
+        }
+    };
+    (0..12).map(image).collect()
+}
+
+#[test]
+fn what_was_learned_is_used_and_taken_back_and_drops_a_calibration_of_other_scores() {
+    let (_folder, paths) = pictures(1);
+    let running = start(
+        Behaviour::Answer,
+        false,
+        Settings {
+            prompts: Prompts::only(ward()),
+            calibrations: Calibrations(vec![calibration()]),
+            ..settings()
+        },
+    );
+    let proposal = running.learn(images()).unwrap();
+    assert!(proposal.was_calibrated);
+    assert_eq!((proposal.learned.reviews, proposal.images), (8, 12));
+    assert!(proposal.learned.changes_scores() && !proposal.moved.is_empty());
+    running.submit(&paths[0], Lane::Bulk, 7);
+    let before = running.next(|event| match event {
+        Event::Done {
+            path,
+            generation,
+            outcomes,
+        } => Some(ClassifiedFile {
+            path,
+            generation,
+            records: outcomes.into_iter().map(Result::unwrap).collect(),
+        }),
+        _ => None,
+    });
+    assert!(before.records[0].calibrated && before.records[0].learned.is_none());
+    let learned = LearnedSets(vec![proposal.learned.clone()]);
+    let after = running.rescored(learned, &before);
+    let record = &after.records[0];
+    assert_eq!((record.learned, record.calibrated), (Some(8), false));
+    assert_ne!(record.verdict, before.records[0].verdict);
+    let back = running.rescored(LearnedSets::default(), &after);
+    assert_eq!(back.records[0].verdict, before.records[0].verdict);
+    assert!(back.records[0].calibrated && back.records[0].learned.is_none());
+}
+
+#[test]
+fn a_calibration_belongs_to_the_scores_that_it_was_fitted_to() {
+    let running = start(
+        Behaviour::Answer,
+        false,
+        Settings {
+            prompts: Prompts::only(ward()),
+            ..settings()
+        },
+    );
+    let learned: Learned = running.learn(images()).unwrap().learned;
+    let anew = Calibration {
+        learned: Some(learned.digest()),
+        ..calibration()
+    };
+    let all = Calibrations(vec![calibration(), anew.clone()]);
+    let fits = |learned: LearnedSets| learned.calibrations(&all).0;
+    assert_eq!(fits(LearnedSets::default()), [calibration()]);
+    assert_eq!(fits(LearnedSets(vec![learned.clone()])), [anew]);
+    let other = Learned {
+        conditions: learned.conditions[..1].to_vec(),
+        ..learned
+    };
+    assert_eq!(fits(LearnedSets(vec![other])), []);
+}
+
+#[test]
+fn what_cannot_be_learned_is_answered_too() {
+    let running = start(
+        Behaviour::Answer,
+        false,
+        Settings {
+            prompts: Prompts::only(ward()),
+            ..settings()
+        },
+    );
+    let unlabelled: Vec<LearnImage> = images().split_off(8);
+    let reason = running.learn(unlabelled).unwrap_err();
+    assert!(reason.contains("reviewed"), "{reason}");
+}

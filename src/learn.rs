@@ -1,0 +1,192 @@
+//! Few-shot learning: what reviews of some images say about how to score all of them. Plain arithmetic on embeddings.
+//!
+//! A condition is a direction: its score is the cosine of an image with it. Texts give the first directions; here they follow from
+//! labelled images, from unlabelled ones that optimal transport assigns to conditions, and from the texts (SS-Text-U, Silva-Rodríguez
+//! and Konukoglu 2026, arXiv 2603.02959), or where there are too few unlabelled images from ridge regression that starts at the
+//! texts. A gate γ mixes the logits of texts and learned directions, `(1 − γ)·text + γ·learned`, and is chosen by the log-loss of
+//! labelled images that took no part: γ = 0 is zero-shot.
+
+mod comparison;
+mod gate;
+pub(crate) mod linear;
+mod reviews;
+mod ridge;
+mod stored;
+mod transport;
+
+use serde::{Deserialize, Serialize};
+
+pub use comparison::Comparison;
+use gate::LogitPair;
+pub use reviews::{Lesson, ReviewedImage, learn};
+pub use stored::{Learned, LearnedError, LearnedFor, LearnedSets};
+
+/// Unlabelled images for each condition from which they take part.
+pub const MIN_UNLABELLED: usize = 4;
+/// Folds of labelled images that are left out together when unlabelled ones are assigned. Up to so many images, each is its own fold.
+const MAX_FOLDS: usize = 16;
+
+/// Conditions of which one applies, as texts describe them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// A unit embedding for each condition; zeros for one that has no text.
+    pub texts: Vec<Vec<f32>>,
+    /// What is added to the logit of each condition.
+    pub offsets: Vec<f64>,
+    /// The factor from cosine to logit.
+    pub scale: f64,
+}
+
+impl Problem {
+    /// The logits of an image by the texts.
+    pub(crate) fn zero_shot(&self, row: &[f32]) -> Vec<f64> {
+        let both = self.texts.iter().zip(&self.offsets);
+        both.map(|(text, offset)| self.scale * f64::from(linear::dot(row, text)) + offset)
+            .collect()
+    }
+}
+
+/// A labelled image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shot<'a> {
+    /// Its unit embedding.
+    pub row: &'a [f32],
+    /// The index of its condition.
+    pub label: usize,
+}
+
+/// How directions were learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// From labelled images and those that optimal transport assigns.
+    Transport,
+    /// By ridge regression from the texts.
+    Ridge,
+}
+
+/// What was learned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fitted {
+    /// How.
+    pub method: Method,
+    /// The share of the learned logits, from 0 to 1.
+    pub gate: f64,
+    /// A direction for each condition, in the order of the texts. Its logit is `scale × direction · embedding`.
+    pub directions: Vec<Vec<f32>>,
+    /// Each labelled image, scored without its label: in the order of the shots.
+    pub held_out: Vec<HeldOut>,
+}
+
+/// A labelled image, scored without its label.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldOut {
+    /// The index of its condition.
+    pub truth: usize,
+    /// The probabilities by the texts.
+    pub before: Vec<f64>,
+    /// The probabilities with what the other images say; their gate was chosen without the image, too.
+    pub after: Vec<f64>,
+}
+
+/// Why nothing can be learned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LearnError {
+    /// No image is labelled.
+    #[error("no image with a stored embedding is reviewed under this prompt set")]
+    NoLabels,
+    /// All have the same label.
+    #[error("all reviews say the same; at least two conditions need a review")]
+    OneLabel,
+    /// An embedding is of another length than the texts.
+    #[error("an embedding has {0} numbers, and those of the texts have {1}")]
+    Length(usize, usize),
+}
+
+/// Learns from labelled images (`shots`) and unlabelled ones.
+///
+/// # Errors
+///
+/// Fails without labels, if all are the same, or if an embedding is of another length.
+pub fn fit(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Result<Fitted, LearnError> {
+    check(problem, shots, unlabelled)?;
+    let folds = folds(shots);
+    let enough = unlabelled.len() >= MIN_UNLABELLED * problem.texts.len();
+    let (method, directions, learned) = if enough {
+        let transport = transport::Transport::new(problem, unlabelled);
+        let directions = transport.directions(shots, None);
+        (
+            Method::Transport,
+            directions,
+            transport.held_out(shots, &folds),
+        )
+    } else {
+        let (directions, learned) = ridge::fit(problem, shots);
+        (Method::Ridge, directions, learned)
+    };
+    let pairs = shots.iter().zip(learned).map(|(shot, learned)| LogitPair {
+        truth: shot.label,
+        text: problem.zero_shot(shot.row),
+        learned,
+    });
+    let pairs: Vec<LogitPair> = pairs.collect();
+    let gate = gate::best(pairs.iter());
+    let gates: Vec<f64> = (0..folds.iter().max().map_or(0, |last| last + 1))
+        .map(|fold| {
+            let others = pairs.iter().zip(&folds);
+            gate::best(
+                others
+                    .filter(|(_, own)| **own != fold)
+                    .map(|(pair, _)| pair),
+            )
+        })
+        .collect();
+    let held_out = pairs.iter().zip(&folds).map(|(pair, fold)| HeldOut {
+        truth: pair.truth,
+        before: pair.probabilities(0.0),
+        after: pair.probabilities(gates[*fold]),
+    });
+    Ok(Fitted {
+        method,
+        gate,
+        directions,
+        held_out: held_out.collect(),
+    })
+}
+
+/// Directions from all shots alone, as [`fit`] makes them, without a gate. The embeddings must be of the texts' length, and at least
+/// [`MIN_UNLABELLED`] unlabelled ones must be there for each condition.
+pub fn directions(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Vec<Vec<f32>> {
+    transport::Transport::new(problem, unlabelled).directions(shots, None)
+}
+
+fn check(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Result<(), LearnError> {
+    let length = problem.texts.first().map_or(0, Vec::len);
+    let rows = shots.iter().map(|shot| shot.row);
+    for row in rows.chain(unlabelled.iter().copied()) {
+        if row.len() != length {
+            return Err(LearnError::Length(row.len(), length));
+        }
+    }
+    let first = shots.first().ok_or(LearnError::NoLabels)?;
+    if shots.iter().all(|shot| shot.label == first.label) {
+        return Err(LearnError::OneLabel);
+    }
+    Ok(())
+}
+
+/// The fold of each shot. Those of one label are spread over the folds.
+fn folds(shots: &[Shot]) -> Vec<usize> {
+    let count = shots.len().min(MAX_FOLDS);
+    let mut order: Vec<usize> = (0..shots.len()).collect();
+    order.sort_by_key(|at| shots[*at].label);
+    let mut folds = vec![0; shots.len()];
+    for (place, at) in order.into_iter().enumerate() {
+        folds[at] = place % count;
+    }
+    folds
+}
+
+#[cfg(test)]
+#[path = "learn/tests.rs"]
+mod tests;

@@ -1,0 +1,92 @@
+//! What learning is worth: labelled images scored without their labels, by the texts alone and with what was learned.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::HeldOut;
+use crate::scoring::metrics::{Estimate, estimate};
+
+/// Bootstrap draws for the intervals.
+const DRAWS: usize = 1000;
+/// The least probability that counts: an image is not infinitely wrong.
+const MIN_PROBABILITY: f64 = 1e-12;
+
+/// Accuracy and log-loss of labelled images, each scored without its label. Intervals are of 95 %, by bootstrap over images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Number of images.
+    pub images: usize,
+    /// Share of right labels, by the texts.
+    pub accuracy_before: f64,
+    /// Share of right labels, with what was learned.
+    pub accuracy_after: f64,
+    /// The difference of these.
+    pub accuracy_gain: Estimate,
+    /// Mean negative logarithm of the probability of the true condition, by the texts.
+    pub log_loss_before: f64,
+    /// The same, with what was learned.
+    pub log_loss_after: f64,
+    /// How much it fell.
+    pub log_loss_gain: Estimate,
+}
+
+/// An image: shares of right decisions and losses, before and after.
+#[derive(Clone, Copy, Debug, Default)]
+struct ImageScore {
+    right: [f64; 2],
+    loss: [f64; 2],
+}
+
+impl Comparison {
+    /// Compares images. Each has one entry for each problem that it took part in: one where conditions exclude each other, one for
+    /// each condition otherwise. `None` without any.
+    pub(super) fn new(images: &[Vec<&HeldOut>]) -> Option<Self> {
+        let scores: Vec<ImageScore> = images.iter().filter_map(|all| score(all)).collect();
+        if scores.is_empty() {
+            return None;
+        }
+        let mean = |pick: &dyn Fn(&ImageScore) -> f64| {
+            scores.iter().map(pick).sum::<f64>() / scores.len() as f64
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let (mut accuracy, mut loss) = (Vec::new(), Vec::new());
+        for _ in 0..DRAWS {
+            let (mut right, mut lost) = (0.0, 0.0);
+            for _ in 0..scores.len() {
+                let drawn = &scores[rng.random_range(0..scores.len())];
+                right += drawn.right[1] - drawn.right[0];
+                lost += drawn.loss[0] - drawn.loss[1];
+            }
+            accuracy.push(right / scores.len() as f64);
+            loss.push(lost / scores.len() as f64);
+        }
+        let [before, after] = [0, 1].map(|at| mean(&|own| own.right[at]));
+        let [loss_before, loss_after] = [0, 1].map(|at| mean(&|own| own.loss[at]));
+        Some(Self {
+            images: scores.len(),
+            accuracy_before: before,
+            accuracy_after: after,
+            accuracy_gain: estimate(after - before, accuracy),
+            log_loss_before: loss_before,
+            log_loss_after: loss_after,
+            log_loss_gain: estimate(loss_before - loss_after, loss),
+        })
+    }
+}
+
+fn score(all: &[&HeldOut]) -> Option<ImageScore> {
+    let mut sum = ImageScore::default();
+    for held_out in all {
+        for (at, probabilities) in [&held_out.before, &held_out.after].into_iter().enumerate() {
+            let truth = probabilities[held_out.truth];
+            let others = probabilities.iter().enumerate();
+            let beaten = others
+                .filter(|(class, _)| *class != held_out.truth)
+                .all(|(_, other)| *other < truth);
+            sum.right[at] += f64::from(u8::from(beaten)) / all.len() as f64;
+            sum.loss[at] -= truth.max(MIN_PROBABILITY).ln() / all.len() as f64;
+        }
+    }
+    (!all.is_empty()).then_some(sum)
+}

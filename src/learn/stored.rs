@@ -1,0 +1,188 @@
+//! What was learned from reviews, as it is stored.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Comparison, Method};
+use crate::prompts::Prompts;
+use crate::scoring::Mode;
+use crate::scoring::calibration::{Calibration, Calibrations};
+use crate::scoring::learned::LearnedCondition;
+
+/// The version of the format.
+const FORMAT: u32 = 1;
+
+/// What was learned from reviews for one model under one prompt set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Learned {
+    /// The version of the format.
+    pub format: u32,
+    /// The model's name.
+    pub model: String,
+    /// The model's digest.
+    pub model_digest: String,
+    /// The prompt set's name.
+    pub prompts: String,
+    /// The prompt set's digest.
+    pub prompts_digest: String,
+    /// How the conditions relate.
+    pub mode: Mode,
+    /// When it was learned: RFC 3339, UTC.
+    pub at: String,
+    /// How.
+    pub method: Method,
+    /// The number of reviewed images.
+    pub reviews: usize,
+    /// The number of images without a review that took part.
+    pub unlabelled: usize,
+    /// What it is worth.
+    pub held_out: Comparison,
+    /// The conditions for which something was learned.
+    pub conditions: Vec<LearnedCondition>,
+}
+
+/// Why a file with what was learned is not used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LearnedError {
+    /// Another version of the program wrote it.
+    #[error("it has format {0}; this program knows format {FORMAT}")]
+    Format(u32),
+    /// It was learned with another model.
+    #[error(
+        "it was learned with the model {found}, and this is {wanted}; what one model has learned means nothing to another"
+    )]
+    Model {
+        /// Its model.
+        found: String,
+        /// The model in use.
+        wanted: String,
+    },
+    /// It was learned under another prompt set.
+    #[error("it was learned under another prompt set ({found}), or another version of {wanted}")]
+    Prompts {
+        /// Its prompt set.
+        found: String,
+        /// The prompt set in use.
+        wanted: String,
+    },
+    /// Its numbers do not fit together.
+    #[error("`{0}` has no sound gate or direction")]
+    Unsound(String),
+}
+
+/// What learned scores are to apply to.
+#[derive(Clone, Copy, Debug)]
+pub struct LearnedFor<'a> {
+    /// The model's name and digest.
+    pub model: [&'a str; 2],
+    /// The prompt set's name and digest.
+    pub prompts: [&'a str; 2],
+}
+
+impl Learned {
+    /// The version of the format that is written.
+    pub const FORMAT: u32 = FORMAT;
+
+    /// Whether it is for results of this model, prompt set and mode.
+    pub fn is_for(&self, model_digest: &str, prompts_digest: &str, mode: Mode) -> bool {
+        self.model_digest == model_digest
+            && self.prompts_digest == prompts_digest
+            && self.mode == mode
+    }
+
+    /// Whether any score differs from zero-shot.
+    pub fn changes_scores(&self) -> bool {
+        self.conditions.iter().any(|own| own.gate > 0.0)
+    }
+
+    /// Checks that it can be used.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is of another format, or damaged.
+    pub fn check(&self) -> Result<(), LearnedError> {
+        if self.format != FORMAT {
+            return Err(LearnedError::Format(self.format));
+        }
+        let length = self
+            .conditions
+            .first()
+            .map_or(0, |own| own.direction.0.len());
+        for own in &self.conditions {
+            let is_sound = (0.0..=1.0).contains(&own.gate) && own.direction.0.len() == length;
+            if !is_sound {
+                return Err(LearnedError::Unsound(own.condition.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that it is for this model and prompt set.
+    ///
+    /// # Errors
+    ///
+    /// Says for which it is.
+    pub fn check_for(&self, subject: &LearnedFor) -> Result<(), LearnedError> {
+        self.check()?;
+        let ([model, model_digest], [prompts, prompts_digest]) = (subject.model, subject.prompts);
+        if self.model_digest != model_digest {
+            return Err(LearnedError::Model {
+                found: self.model.clone(),
+                wanted: model.to_owned(),
+            });
+        }
+        if self.prompts_digest != prompts_digest {
+            return Err(LearnedError::Prompts {
+                found: self.prompts.clone(),
+                wanted: prompts.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// `blake3:<hex>` of what changes scores: two with the same digest give the same scores.
+    pub fn digest(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for part in [&self.model_digest, &self.prompts_digest] {
+            hasher.update(part.as_bytes());
+        }
+        for own in &self.conditions {
+            hasher.update(&(own.condition.len() as u64).to_le_bytes());
+            hasher.update(own.condition.as_bytes());
+            hasher.update(&own.gate.to_le_bytes());
+            for number in &own.direction.0 {
+                hasher.update(&number.to_le_bytes());
+            }
+        }
+        format!("blake3:{}", hasher.finalize().to_hex())
+    }
+}
+
+/// What was learned for several models and prompt sets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LearnedSets(pub Vec<Learned>);
+
+impl LearnedSets {
+    /// What is used for results of this model, prompt set and mode; `None` if no score would differ.
+    pub fn find(&self, model_digest: &str, prompts_digest: &str, mode: Mode) -> Option<&Learned> {
+        let mut all = self.0.iter();
+        let found = all.find(|own| own.is_for(model_digest, prompts_digest, mode));
+        found.filter(|own| own.changes_scores())
+    }
+
+    /// Whether something was learned for one of these prompt sets, by any model.
+    pub fn are_for(&self, prompts: &Prompts) -> bool {
+        let mut sets = prompts.sets().iter();
+        sets.any(|set| self.0.iter().any(|own| own.prompts_digest == set.digest))
+    }
+
+    /// The calibrations that fit the scores in use: those of zero-shot scores where nothing was learned, else those of exactly what was.
+    #[must_use]
+    pub fn calibrations(&self, all: &Calibrations) -> Calibrations {
+        let fits = |one: &&Calibration| {
+            let in_use = self.find(&one.model_digest, &one.prompts_digest, one.mode);
+            in_use.map(Learned::digest) == one.learned
+        };
+        Calibrations(all.0.iter().filter(fits).cloned().collect())
+    }
+}

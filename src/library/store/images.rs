@@ -1,0 +1,84 @@
+//! The images whose embeddings the library holds.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rusqlite::params_from_iter;
+
+use super::stored::ResultSelection;
+use super::{ImageFacts, Library, LibraryError};
+use crate::media::FrameOrder;
+
+/// An image with its embedding: of several frames the first one in space that has any.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmbeddedImage {
+    /// A file with this content, the first by path.
+    pub path: PathBuf,
+    /// `blake3:<hex>` of its content.
+    pub content: String,
+    /// The unit embedding.
+    pub embedding: Arc<[f32]>,
+    /// The place of its frame in space, from 0.
+    position: u32,
+}
+
+impl Library {
+    /// The images that a model has encoded, each content once, by path. `model_key`: see [`Library::embedding`]; `paths`: absolute
+    /// paths of files and folders, empty for all.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is not a library, or damaged.
+    pub fn embedded_images(
+        &self,
+        model_key: &str,
+        paths: &[PathBuf],
+    ) -> Result<Vec<EmbeddedImage>, LibraryError> {
+        let selection = ResultSelection {
+            paths: paths.to_vec(),
+            ..ResultSelection::default()
+        };
+        let (condition, mut values) = selection.condition();
+        let joint = if condition.is_empty() { "WHERE" } else { "AND" };
+        values.push(model_key.to_owned().into());
+        let sql = format!(
+            "SELECT files.path, contents.hash, contents.facts, embeddings.frame, numbers FROM files
+             JOIN contents ON contents.id = files.content
+             JOIN embeddings ON embeddings.content = files.content
+             JOIN models ON models.id = embeddings.model
+             {condition} {joint} models.key = ?{} ORDER BY contents.id, files.path",
+            values.len()
+        );
+        let connection = self.connection()?;
+        let mut statement = connection.prepare(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut images: Vec<EmbeddedImage> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let bytes: Vec<u8> = row.get(4)?;
+            let (numbers, _) = bytes.as_chunks::<4>();
+            let numbers: Vec<f32> = numbers.iter().map(|n| f32::from_le_bytes(*n)).collect();
+            let facts: Option<ImageFacts> = serde_json::from_str(&row.get::<_, String>(2)?).ok();
+            let Some(facts) = facts.filter(|_| numbers.iter().all(|n| n.is_finite())) else {
+                continue;
+            };
+            let order = FrameOrder::new(facts.order);
+            let image = EmbeddedImage {
+                path: PathBuf::from(OsString::from_vec(row.get(0)?)),
+                content: row.get(1)?,
+                embedding: numbers.into(),
+                position: order.position(row.get(3)?),
+            };
+            match images.last_mut().filter(|own| own.content == image.content) {
+                Some(own) if image.position < own.position => {
+                    (own.embedding, own.position) = (image.embedding, image.position);
+                }
+                Some(_) => {}
+                None => images.push(image),
+            }
+        }
+        images.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(images)
+    }
+}

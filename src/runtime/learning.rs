@@ -1,0 +1,46 @@
+//! Keeps what was learned in files beside the library.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::folders::{MsgSender, spawn};
+use crate::app::{Effect, Msg};
+use crate::learn::LearnedSets;
+use crate::library::learned::{self, Undone};
+
+/// Carries out an effect that keeps what was learned or takes it back; others do nothing. `library`: the library's file.
+pub(super) fn change(library: &Path, effect: Effect, send: MsgSender) {
+    let folder = learned::folder(library);
+    let answer = Arc::clone(&send);
+    spawn("learned", &answer, move || {
+        let outcome = carry_out(&folder, effect);
+        let outcome = outcome.map_err(|error| format!("{}: {error}", folder.display()));
+        let _ = send(Msg::LearnedKept { outcome });
+    });
+}
+
+/// All that is in use then, and a sentence about it.
+fn carry_out(folder: &Path, effect: Effect) -> io::Result<(LearnedSets, String)> {
+    let words = match effect {
+        Effect::KeepLearned(own) => {
+            learned::save(folder, &own)?;
+            format!("scores are learned from {} reviews", own.reviews)
+        }
+        Effect::UndoLearned(subject) => {
+            let (model, prompts) = (&subject.model_digest, &subject.prompts_digest);
+            match learned::undo(folder, model, prompts, subject.mode)? {
+                Undone::Restored => {
+                    let (all, _) = learned::load(folder);
+                    let now = all.find(model, prompts, subject.mode);
+                    let reviews = now.map_or(0, |own| own.reviews);
+                    format!("undone: scores are learned from {reviews} reviews, as before")
+                }
+                Undone::ZeroShot => "undone: scores are zero-shot again".to_owned(),
+                Undone::Nothing => "there is nothing to undo: scores are zero-shot".to_owned(),
+            }
+        }
+        _ => String::new(),
+    };
+    Ok((learned::load(folder).0, words))
+}

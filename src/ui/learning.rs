@@ -1,0 +1,186 @@
+//! The view of what reviews teach: what it is worth, and the images that move, before and after.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::rect;
+use super::rules::{row, title};
+use super::theme::Looks;
+use crate::app::Model;
+use crate::app::learning::LearningView;
+use crate::app::result_panel::whole_percent;
+use crate::app::text::{cut_end, pad, safe_str, wrap};
+use crate::engine::learning::{ImageScore, MovedImage, Proposal};
+use crate::learn::Method;
+use crate::scoring::metrics::Estimate;
+
+/// Columns of a result before or after.
+const SIDE: usize = 22;
+/// Columns between the parts of a row.
+const GAP: usize = 2;
+
+/// Draws the view.
+pub(super) fn draw(model: &Model, view: &LearningView, looks: Looks, frame: &mut Frame) {
+    let body = model.env().body();
+    if body.y > 0 && body.height > 0 {
+        title(body, "What reviews teach", "", true, looks, frame);
+    }
+    let area = rect(body, frame);
+    let area = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(2),
+        ..area
+    }
+    .intersection(area);
+    let (columns, rows) = (usize::from(area.width), usize::from(area.height));
+    let mut lines = head(view, columns, looks);
+    if let Some(proposal) = view.proposal() {
+        let room = rows.saturating_sub(lines.len() + 2);
+        lines.extend(moved(model, proposal, view.cursor, (columns, room), looks));
+    }
+    for (at, line) in lines.into_iter().take(rows).enumerate() {
+        frame.render_widget(line, row(area, at as u16));
+    }
+}
+
+/// `zero-shot`, or how many reviews scores are learned from.
+fn scores(reviews: Option<usize>) -> String {
+    match reviews {
+        None => "zero-shot".to_owned(),
+        Some(1) => "learned from 1 review".to_owned(),
+        Some(count) => format!("learned from {count} reviews"),
+    }
+}
+
+fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>> {
+    let set = safe_str(&view.subject.prompts);
+    let now = format!("Scores under {set} are {}.", scores(view.in_use));
+    let mut all = vec![(now, Looks::text())];
+    match &view.answer {
+        None => all.push(("Learning …".to_owned(), looks.dim())),
+        Some(Err(reason)) => {
+            let words = format!("Nothing was learned: {}.", safe_str(reason));
+            all.push((words, looks.doubt()));
+        }
+        Some(Ok(proposal)) => {
+            let words = worth(proposal).into_iter();
+            all.extend(words.map(|words| (words, Looks::text())));
+            if !proposal.learned.changes_scores() {
+                let words = "No better than zero-shot on images that took no part: there is nothing to accept.";
+                all.push((words.to_owned(), looks.doubt()));
+            } else if proposal.was_calibrated {
+                let words = "Scores are calibrated now. Learned ones are not, until `calibrate` is run again.";
+                all.push((words.to_owned(), looks.doubt()));
+            }
+        }
+    }
+    let keys = match &view.answer {
+        Some(Ok(own)) if own.learned.changes_scores() => "a accepts · u undoes what is in use",
+        _ => "u undoes what is in use",
+    };
+    all.push((keys.to_owned(), looks.accent()));
+    let lines = all.into_iter().flat_map(|(words, style)| {
+        let lines = wrap(&words, columns).into_iter();
+        lines.map(move |line| Line::styled(line, style))
+    });
+    lines.collect()
+}
+
+fn worth(proposal: &Proposal) -> Vec<String> {
+    let learned = &proposal.learned;
+    let how = match learned.method {
+        Method::Transport => format!("and {} images without one", learned.unlabelled),
+        Method::Ridge => "alone, as too few images are without one".to_owned(),
+    };
+    let own = &learned.held_out;
+    let share = |value: f64| format!("{:.0} %", value * 100.0);
+    let points = |value: f64| format!("{:+.1}", value * 100.0);
+    vec![
+        format!("Learned from {} reviews {how}.", learned.reviews),
+        format!(
+            "Reviewed images, each without its own review: accuracy {} → {}, {} points.",
+            share(own.accuracy_before),
+            share(own.accuracy_after),
+            interval(&own.accuracy_gain, points)
+        ),
+        format!(
+            "Log-loss {:.2} → {:.2}, less by {}.",
+            own.log_loss_before,
+            own.log_loss_after,
+            interval(&own.log_loss_gain, |value| format!("{value:.2}"))
+        ),
+        format!(
+            "{} of {} images get another label.",
+            proposal.moved.len(),
+            proposal.images
+        ),
+    ]
+}
+
+fn interval(estimate: &Estimate, show: impl Fn(f64) -> String) -> String {
+    let value = show(estimate.value);
+    match (estimate.low, estimate.high) {
+        (Some(low), Some(high)) => format!("{value} ({} to {})", show(low), show(high)),
+        _ => value,
+    }
+}
+
+/// The images that move, of which the one under the cursor is on screen.
+fn moved(
+    model: &Model,
+    proposal: &Proposal,
+    cursor: usize,
+    (columns, room): (usize, usize),
+    looks: Looks,
+) -> Vec<Line<'static>> {
+    if proposal.moved.is_empty() || room == 0 {
+        return Vec::new();
+    }
+    let side = SIDE.min(columns / 3);
+    let heading = format!(
+        "{}{}image",
+        pad("before", side + GAP),
+        pad("after", side + GAP)
+    );
+    let mut lines = vec![
+        Line::default(),
+        Line::styled(cut_end(&heading, columns), looks.dim()),
+    ];
+    let first = (cursor + 1).saturating_sub(room);
+    let shown = proposal.moved.iter().enumerate().skip(first).take(room);
+    lines.extend(shown.map(|(at, image)| {
+        let about = about(model, image);
+        let about = cut_end(&about, columns.saturating_sub(2 * (side + GAP)));
+        let [before, after] = [&image.before, &image.after].map(|own| result(own, side));
+        if at == cursor {
+            let words = format!("{before}{after}{about}");
+            return Line::styled(pad(&words, columns), Looks::cursor());
+        }
+        Line::from(vec![
+            Span::styled(before, looks.dim()),
+            Span::styled(after, Looks::text()),
+            Span::styled(about, Looks::text()),
+        ])
+    }));
+    lines
+}
+
+/// `pneumonia 81%`, as wide as a side and its gap.
+fn result(score: &ImageScore, side: usize) -> String {
+    let figure = whole_percent(score.probability);
+    let label = cut_end(
+        &safe_str(&score.label),
+        side.saturating_sub(figure.len() + 1),
+    );
+    pad(&format!("{label} {figure}"), side + GAP)
+}
+
+fn about(model: &Model, image: &MovedImage) -> String {
+    let name = model.env().show_path(&image.path);
+    match &image.labels {
+        Some(labels) if labels.is_empty() => format!("{name} (reviewed: none)"),
+        Some(labels) => format!("{name} (reviewed: {})", safe_str(&labels.join(", "))),
+        None => name,
+    }
+}

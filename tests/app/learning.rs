@@ -1,0 +1,284 @@
+//! Learning from reviews: what is asked for, before and after side by side, and that accepting and undoing take one key.
+
+use crossterm::event::KeyCode;
+use medivision_tui::app::{Effect, Msg};
+use medivision_tui::engine::learning::{ImageScore, LearnRequest, MovedImage, Proposal};
+use medivision_tui::engine::{Event, RecalledFile};
+use medivision_tui::learn::{Comparison, Learned, LearnedSets, Method};
+use medivision_tui::library::{FileIdentity, Record, Review, ReviewChanges};
+use medivision_tui::scoring::learned::LearnedCondition;
+use medivision_tui::scoring::metrics::Estimate;
+use medivision_tui::scoring::{Decision, Mode};
+
+use crate::scene::{Program, file, key, path, record};
+
+const IDENTITY: FileIdentity = FileIdentity {
+    size: 1,
+    modified: 1_000_000_000,
+    changed: 7,
+    inode: 7,
+};
+
+/// Images a to d with results, of which d is rejected; the model's embedding of each is its own.
+fn records(learned: Option<usize>) -> Vec<Record> {
+    let result = |name: &str, label: &str, decision| Record {
+        content: name.to_owned(),
+        learned,
+        ..record(label, 0.8, decision).expect("a record")
+    };
+    vec![
+        result("a", "normal", Decision::Confident),
+        result("b", "tumor", Decision::Confident),
+        result("c", "normal", Decision::Uncertain),
+        result("d", "tumor", Decision::Rejected),
+    ]
+}
+
+fn begin(learned: Option<usize>, blind: bool) -> Program {
+    let mut program = Program::reviewing("ana", blind);
+    let records = records(learned);
+    program.list(records.iter().map(|record| file(&record.content)).collect());
+    program.ready(false);
+    let files = records.into_iter().map(|record| RecalledFile {
+        path: path(&record.content),
+        identity: IDENTITY,
+        records: vec![record].into(),
+    });
+    let files = files.collect();
+    let missing = Vec::new();
+    program.send(Msg::Engine(Event::Recalled { files, missing }));
+    let review = |content: &str, reviewer: &str, label: &str| Review {
+        content: content.to_owned(),
+        prompts: "general".to_owned(),
+        reviewer: reviewer.to_owned(),
+        path: path(content),
+        labels: Some(vec![label.to_owned()]),
+        ..Review::default()
+    };
+    let reviews = vec![
+        review("a", "ana", "pneumonia"),
+        review("a", "bo", "normal"),
+        review("b", "bo", "tumor"),
+        review("d", "ana", "tumor"),
+    ];
+    let samples = Vec::new();
+    program.send(Msg::ReviewsChanged(ReviewChanges { reviews, samples }));
+    program
+}
+
+fn asked(effects: Vec<Effect>) -> Option<LearnRequest> {
+    effects.into_iter().find_map(|effect| match effect {
+        Effect::Learn(request) => Some(*request),
+        _ => None,
+    })
+}
+
+/// What would be learned from two reviews, with this gate.
+fn proposal(gate: f64) -> Proposal {
+    let estimate = |value: f64| Estimate {
+        value,
+        low: Some(value - 0.04),
+        high: Some(value + 0.06),
+    };
+    let score = |label: &str, probability| ImageScore {
+        label: label.to_owned(),
+        probability,
+        decision: Decision::Uncertain,
+    };
+    Proposal {
+        learned: Learned {
+            format: Learned::FORMAT,
+            model: "demo".to_owned(),
+            model_digest: "blake3:00".to_owned(),
+            prompts: "general".to_owned(),
+            prompts_digest: "blake3:00".to_owned(),
+            mode: Mode::Single,
+            at: "2026-03-01T10:00:00Z".to_owned(),
+            method: Method::Transport,
+            reviews: 2,
+            unlabelled: 40,
+            held_out: Comparison {
+                images: 2,
+                accuracy_before: 0.5,
+                accuracy_after: 0.7,
+                accuracy_gain: estimate(0.2),
+                log_loss_before: 1.2,
+                log_loss_after: 0.9,
+                log_loss_gain: estimate(0.3),
+            },
+            conditions: vec![LearnedCondition {
+                condition: "pneumonia".to_owned(),
+                gate,
+                direction: vec![1.0, 0.0].into(),
+            }],
+        },
+        images: 3,
+        moved: vec![
+            MovedImage {
+                path: path("c"),
+                before: score("normal", 0.8),
+                after: score("pneumonia", 0.66),
+                labels: None,
+            },
+            MovedImage {
+                path: path("a"),
+                before: score("normal", 0.8),
+                after: score("pneumonia", 0.61),
+                labels: Some(vec!["pneumonia".to_owned()]),
+            },
+        ],
+        was_calibrated: false,
+    }
+}
+
+/// The view with an answer.
+fn shown(gate: f64) -> Program {
+    let mut program = begin(None, false);
+    let request = asked(program.press(",l")).expect("a request");
+    let outcome = Ok(Box::new(proposal(gate)));
+    let generation = request.generation;
+    program.send(Msg::Engine(Event::Learned {
+        generation,
+        outcome,
+    }));
+    program
+}
+
+#[test]
+fn all_images_of_the_set_take_part_with_what_the_reviewer_says_before_others() {
+    let mut program = begin(None, false);
+    let request = asked(program.press(",l")).expect("a request");
+    assert_eq!(request.prompts, "general");
+    let mut images: Vec<_> = request
+        .images
+        .iter()
+        .map(|image| (image.path.clone(), image.labels.clone()))
+        .collect();
+    images.sort();
+    let labels = |label: &str| Some(vec![label.to_owned()]);
+    assert_eq!(
+        images,
+        [
+            (path("a"), labels("pneumonia")),
+            (path("b"), labels("tumor")),
+            (path("c"), None),
+        ],
+        "the rejected image takes no part"
+    );
+    assert!(program.screen(80, 24).contains("Learning …"));
+    assert_eq!(asked(begin(None, true).press(",l")), None, "not blind");
+}
+
+#[test]
+fn before_and_after_are_shown_with_what_it_is_worth() {
+    let mut program = shown(0.5);
+    let screen = program.screen(80, 24);
+    for words in [
+        "Scores under general are zero-shot.",
+        "Learned from 2 reviews and 40 images without one.",
+        "accuracy 50 % → 70 %, +20.0",
+        "2 of 3 images get another label.",
+        "(reviewed: pneumonia)",
+        "a accepts",
+    ] {
+        assert!(screen.contains(words), "{words}:\n{screen}");
+    }
+    let row = screen.lines().find(|line| line.contains("pneumonia 66%"));
+    assert!(
+        row.is_some_and(|row| row.contains("normal 80%")),
+        "{screen}"
+    );
+    // Return goes to the image under the cursor.
+    program.press("j");
+    program.send(key(KeyCode::Enter));
+    let screen = program.screen(80, 24);
+    let line = screen.lines().find(|line| line.starts_with('▌'));
+    assert!(line.is_some_and(|line| line.contains(" a ")), "{screen}");
+}
+
+#[test]
+fn one_key_accepts_and_scores_follow() {
+    for keys in ["a", ",l"] {
+        let mut program = shown(0.5);
+        let effects = program.press(keys);
+        let kept = effects.iter().find_map(|effect| match effect {
+            Effect::KeepLearned(learned) => Some(learned.as_ref().clone()),
+            _ => None,
+        });
+        let learned = kept.unwrap_or_else(|| panic!("{keys}: {effects:?}"));
+        let all = LearnedSets(vec![learned]);
+        let outcome = Ok((all.clone(), "scores are learned from 2 reviews".to_owned()));
+        let effects = program.send(Msg::LearnedKept { outcome });
+        assert_eq!(effects[0], Effect::UseLearned(all));
+        assert!(
+            matches!(effects[1], Effect::UsePrompts { .. }),
+            "{effects:?}"
+        );
+        let effects = program.send(Msg::Engine(Event::Prompts {
+            prompts: "general".to_owned(),
+            mode: Mode::Single,
+            warnings: Vec::new(),
+        }));
+        assert!(
+            effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Rescore(files) if files.len() == 4))
+        );
+        let screen = program.screen(100, 24);
+        assert!(
+            screen.contains("scores are learned from 2 reviews"),
+            "{screen}"
+        );
+    }
+}
+
+#[test]
+fn what_gains_nothing_cannot_be_accepted_and_a_failure_says_why() {
+    let mut program = shown(0.0);
+    assert!(program.screen(80, 24).contains("No better than zero-shot"));
+    assert_eq!(program.press("a"), Vec::new());
+    let mut program = begin(None, false);
+    let generation = asked(program.press(",l")).expect("a request").generation;
+    let outcome = Err("all reviews say the same".to_owned());
+    program.send(Msg::Engine(Event::Learned {
+        generation,
+        outcome,
+    }));
+    let screen = program.screen(80, 24);
+    assert!(
+        screen.contains("Nothing was learned: all reviews say the same."),
+        "{screen}"
+    );
+    // The answer to a view that was left is not shown.
+    program.send(key(KeyCode::Esc));
+    program.send(Msg::Engine(Event::Learned {
+        generation,
+        outcome: Ok(Box::new(proposal(0.5))),
+    }));
+    assert!(!program.screen(80, 24).contains("Learned from 2 reviews"));
+}
+
+#[test]
+fn one_key_undoes_and_results_say_from_what_they_were_learned() {
+    let mut program = begin(Some(12), false);
+    program.send(Msg::Resized {
+        cols: 200,
+        rows: 50,
+    });
+    let screen = program.screen(200, 50);
+    assert!(screen.contains("from 12 reviews"), "{screen}");
+    program.press(",l");
+    assert!(program.screen(200, 50).contains("learned from 12 reviews"));
+    let effects = program.press("u");
+    let undone = effects.iter().any(
+        |effect| matches!(effect, Effect::UndoLearned(subject) if subject.prompts == "general"),
+    );
+    assert!(undone, "{effects:?}");
+    let outcome = Err("disk full".to_owned());
+    program.send(Msg::LearnedKept { outcome });
+    let screen = program.screen(200, 50);
+    assert!(
+        screen.contains("nothing was changed: disk full"),
+        "{screen}"
+    );
+}

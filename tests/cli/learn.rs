@@ -1,0 +1,211 @@
+//! Learning from reviews on the command line: what is learned, that scores follow it, and that each step can be taken back.
+
+use super::*;
+
+/// Prompts that say little of the phantoms' conditions.
+const WEAK: &str = r#"
+name = "weak"
+title = "Weak"
+templates = ["{}"]
+
+[[condition]]
+name = "pneumonia"
+description = "Pneumonia."
+phrases = ["an abnormal image"]
+absent = ["no abnormality"]
+
+[[condition]]
+name = "tumor"
+description = "A tumor."
+phrases = ["a lesion"]
+absent = ["no lesion"]
+
+[[condition]]
+name = "fracture"
+description = "A fracture."
+phrases = ["an image of disease"]
+absent = ["no disease"]
+
+[[condition]]
+name = "normal"
+description = "Nothing."
+phrases = ["an image"]
+absent = ["an abnormal image"]
+normal = true
+"#;
+
+/// Phantoms that were classified under weak prompts, and every third of them reviewed.
+struct Ward {
+    home: tempfile::TempDir,
+    truth: Vec<(String, String)>,
+}
+
+impl Ward {
+    fn new() -> Self {
+        let home = tempfile::tempdir().expect("a home");
+        fs::write(home.path().join("weak.toml"), WEAK).expect("written");
+        let demo = ["demo", "d", "--write-only", "--count", "48", "--seed", "3"];
+        assert_eq!(run(home.path(), &demo).status.code(), Some(0));
+        let table = fs::read_to_string(home.path().join("d/truth.csv")).expect("labels");
+        let rows = table.lines().skip(1).map(|line| {
+            let mut cells = line.split(',').map(str::to_owned);
+            let mut cell = || cells.next().expect("a cell");
+            (cell(), cell())
+        });
+        let truth: Vec<(String, String)> = rows.collect();
+        let ward = Self { home, truth };
+        let labels = ward.truth.iter().step_by(3);
+        let labels: Vec<String> = labels
+            .map(|(path, label)| format!("{path},{label}"))
+            .collect();
+        let some = ward.home.path().join("d/some.csv");
+        fs::write(some, format!("path,label\n{}\n", labels.join("\n"))).expect("written");
+        ward.results("weak.toml");
+        let import = ["reviews", "import", "d/some.csv", "--reviewer", "bo"];
+        let imported = ward.run(&[&import[..], &["--prompts", "weak.toml"]].concat());
+        assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+        ward
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        run(self.home.path(), arguments)
+    }
+
+    /// The results of single images by path, without times.
+    fn results(&self, prompts: &str) -> Vec<Value> {
+        let arguments = ["classify", "d", "--model", "demo", "--format", "jsonl"];
+        let output = self.run(&[&arguments[..], &["--prompts", prompts]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let mut lines = lines(&output);
+        for line in &mut lines {
+            line.as_object_mut().expect("an object").remove("at");
+        }
+        lines
+    }
+
+    fn learn(&self, arguments: &[&str]) -> Output {
+        let all = ["learn", "--model", "demo", "--prompts", "weak.toml"];
+        self.run(&[&all[..], arguments].concat())
+    }
+
+    /// The share of right labels among the images that nobody has reviewed.
+    fn accuracy(&self, results: &[Value]) -> f64 {
+        let known = self.truth.iter().enumerate().filter(|(at, _)| at % 3 > 0);
+        let known: Vec<_> = known.map(|(_, own)| own).collect();
+        let right = known.iter().filter(|(path, label)| {
+            let name = format!("d/{path}");
+            let result = results.iter().find(|line| line["path"] == name.as_str());
+            result.is_some_and(|line| line["label"] == label.as_str())
+        });
+        right.count() as f64 / known.len() as f64
+    }
+}
+
+#[test]
+fn scores_follow_reviews_until_that_is_undone_bit_for_bit() {
+    let ward = Ward::new();
+    let before = ward.results("weak.toml");
+    assert!(before.iter().all(|line| line.get("learned").is_none()));
+
+    let tried = ward.learn(&["--dry-run", "--json"]);
+    assert_eq!(tried.status.code(), Some(0), "{}", stderr(&tried));
+    let report: Value = serde_json::from_slice(&tried.stdout).expect("JSON");
+    assert_eq!(
+        (&report["learned"], &report["unlabelled"], &report["kept"]),
+        (&16.into(), &32.into(), &false.into()),
+        "{report}"
+    );
+    assert_eq!(report["held_out"]["images"], 16);
+    let gain = &report["held_out"]["accuracy_gain"];
+    assert!(gain["low"].as_f64() <= gain["value"].as_f64());
+    assert_eq!(ward.results("weak.toml"), before, "nothing has changed");
+
+    let learned = ward.learn(&[]);
+    let told = String::from_utf8_lossy(&learned.stdout).into_owned();
+    assert!(
+        told.contains("learned from 16 reviews and 32 images"),
+        "{told}"
+    );
+    assert!(told.contains("kept in "), "{told}");
+    let after = ward.results("weak.toml");
+    assert!(
+        after.iter().all(|line| line["learned"] == 16),
+        "{}",
+        after[0]
+    );
+    let accuracies = [&before, &after].map(|results| ward.accuracy(results));
+    assert!(accuracies[1] > accuracies[0] + 0.1, "{accuracies:?}");
+    let moved = report["moved"].as_array().expect("a list");
+    let changed = before.iter().zip(&after);
+    let changed = changed.filter(|(old, new)| old["label"] != new["label"]);
+    assert_eq!(changed.count(), moved.len());
+
+    let exported = ward.learn(&["--export", "carried.toml"]);
+    assert_eq!(exported.status.code(), Some(0), "{}", stderr(&exported));
+    let undone = ward.learn(&["--undo"]);
+    assert!(String::from_utf8_lossy(&undone.stdout).contains("zero-shot again"));
+    assert_eq!(ward.results("weak.toml"), before);
+    let imported = ward.learn(&["--import", "carried.toml"]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    assert_eq!(ward.results("weak.toml"), after);
+}
+
+#[test]
+fn a_csv_says_what_was_learned_and_another_model_or_prompt_set_refuses_it() {
+    let ward = Ward::new();
+    let header = |prompts: &str| {
+        let arguments = ["classify", "d", "--model", "demo", "--format", "csv"];
+        let output = ward.run(&[&arguments[..], &["--prompts", prompts]].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    assert!(header("weak.toml").ends_with("p:normal"));
+    ward.learn(&[]);
+    assert!(header("weak.toml").ends_with("p:normal,learned"));
+    assert!(header("general").ends_with("p:normal"));
+    ward.results("weak.toml");
+    let table = ward.run(&["export", "d", "--prompts", "weak", "--format", "csv"]);
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(
+        table.lines().nth(1).is_some_and(|row| row.ends_with(",16")),
+        "{table}"
+    );
+
+    ward.learn(&["--export", "carried.toml"]);
+    let other_set = ward.run(&["learn", "--model", "demo", "--import", "carried.toml"]);
+    assert_eq!(other_set.status.code(), Some(3));
+    assert!(
+        stderr(&other_set).contains("another prompt set (weak)"),
+        "{}",
+        stderr(&other_set)
+    );
+    let model = checkpoint();
+    let model = model.to_str().expect("UTF-8");
+    let import = ["--prompts", "weak.toml", "--import", "carried.toml"];
+    let other = ward.run(&[&["learn", "--model", model][..], &import].concat());
+    assert_eq!(other.status.code(), Some(3));
+    assert!(
+        stderr(&other).contains("learned with the model builtin"),
+        "{}",
+        stderr(&other)
+    );
+}
+
+#[test]
+fn what_cannot_be_learned_is_said() {
+    let ward = Ward::new();
+    let general = ["learn", "--model", "demo", "--prompts", "general"];
+    let none = ward.run(&general);
+    assert_eq!(none.status.code(), Some(3));
+    assert!(
+        stderr(&none).contains("is reviewed under this prompt set"),
+        "{}",
+        stderr(&none)
+    );
+    let auto = ward.run(&["learn", "--model", "demo", "--prompts", "auto"]);
+    assert_eq!(auto.status.code(), Some(2));
+    let nothing = ward.learn(&["--undo"]);
+    assert!(String::from_utf8_lossy(&nothing.stdout).contains("nothing to undo"));
+    let nowhere = ward.learn(&["no-such-folder"]);
+    assert_eq!(nowhere.status.code(), Some(2), "{}", stderr(&nowhere));
+}
