@@ -303,22 +303,12 @@ impl Services {
             | Effect::Transfer { .. }
             | Effect::UndoTransfer(_)
             | Effect::StopTransfer => self.perform_on_files(effect),
-            Effect::Models => choices::models(&self.choices, Arc::clone(&self.send)),
-            Effect::Pull { id, serial } => {
-                self.pull = choices::pull(id, serial, self.choices.offline, Arc::clone(&self.send));
-            }
-            Effect::StopPull => self.pull.stop(),
-            Effect::UseModel { id, serial } => self.use_model(id, serial),
-            Effect::AdoptEngine { serial } => {
-                if let Some((_, engine)) = self.candidate.take_if(|(own, _)| *own == serial) {
-                    let before = std::mem::replace(&mut self.engine, engine);
-                    before.stop();
-                    self.retired.push(before);
-                }
-            }
-            Effect::DropEngine { serial } => {
-                drop(self.candidate.take_if(|(own, _)| *own == serial));
-            }
+            Effect::Models
+            | Effect::Pull { .. }
+            | Effect::StopPull
+            | Effect::UseModel { .. }
+            | Effect::AdoptEngine { .. }
+            | Effect::DropEngine { .. } => self.perform_on_models(effect),
             Effect::Rescore(_)
             | Effect::Recall(_)
             | Effect::Compare(_)
@@ -499,6 +489,29 @@ impl Services {
             Effect::Compare(request) => self.engine.compare(request),
             Effect::Explain(request) => self.engine.explain(request),
             Effect::HeatMap(request) => self.engine.map(request),
+            _ => {}
+        }
+    }
+
+    /// Lists, downloads and opens models, and exchanges the engine; other effects do nothing.
+    fn perform_on_models(&mut self, effect: Effect) {
+        match effect {
+            Effect::Models => choices::models(&self.choices, Arc::clone(&self.send)),
+            Effect::Pull { id, serial } => {
+                self.pull = choices::pull(id, serial, self.choices.offline, Arc::clone(&self.send));
+            }
+            Effect::StopPull => self.pull.stop(),
+            Effect::UseModel { id, serial } => self.use_model(id, serial),
+            Effect::AdoptEngine { serial } => {
+                if let Some((_, engine)) = self.candidate.take_if(|(own, _)| *own == serial) {
+                    let before = std::mem::replace(&mut self.engine, engine);
+                    before.stop();
+                    self.retired.push(before);
+                }
+            }
+            Effect::DropEngine { serial } => {
+                drop(self.candidate.take_if(|(own, _)| *own == serial));
+            }
             _ => {}
         }
     }

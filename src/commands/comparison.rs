@@ -13,6 +13,7 @@ use super::{CommandSetup, Fault, exit, leave, on_signals, print};
 use crate::config::Folders;
 use crate::encoder::{Encoder, Fit};
 use crate::engine::{self, Factory, FrameSelection, Lane, Scorers, Settings};
+use crate::learn::LearnedSets;
 use crate::prompts::placebo::Placebo;
 use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::Mode;
@@ -68,6 +69,8 @@ pub(super) fn run(request: &ComparisonRequest, setup: &CommandSetup) -> Result<u
         prompts: Prompts::only(request.sets[0].clone()),
         mode: request.mode,
         calibrations: setup.calibrations(),
+        // Texts are compared, whatever was learned beside them.
+        learned: LearnedSets::default(),
         frames: request.frames,
         batch_size: None,
         decode_threads: None,
@@ -162,10 +165,10 @@ fn encoded(
         let mut placebo = Placebo::new(seed, |words| encoder.unknown_words(words));
         all.push(placebo.set(&sets[1]));
     }
-    let none = Calibrations::default();
+    let none = (&Calibrations::default(), &LearnedSets::default());
     let mut scorers = Vec::with_capacity(all.len());
     for set in all {
-        let (own, warnings) = Scorers::new(Prompts::only(set), mode, &none, encoder)?;
+        let (own, warnings) = Scorers::new(Prompts::only(set), mode, none, encoder)?;
         // The engine tells those of the first set.
         if scorers.len() == 1 {
             for warning in warnings {

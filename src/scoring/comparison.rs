@@ -216,7 +216,7 @@ mod tests {
     fn differences_equal_those_computed_by_hand() {
         let found = compared((6, 10), (8, 10), (5, 10));
         let near = |value: f64, expected: f64| {
-            assert!((value - expected).abs() < 1e-9, "{value} {expected}")
+            assert!((value - expected).abs() < 1e-9, "{value} {expected}");
         };
         near(found.accuracy.a, 0.6);
         near(found.accuracy.b_minus_a.value, 0.2);
@@ -269,7 +269,8 @@ mod tests {
             SetComparison::new(2, (&[], &[]), &[Vec::new()], 10, 0),
             None
         );
-        let found = SetComparison::new(2, (&some, &some), &[some.clone()], 0, 0).unwrap();
+        let found =
+            SetComparison::new(2, (&some, &some), std::slice::from_ref(&some), 0, 0).unwrap();
         assert_eq!((found.verdict, found.accuracy.b_minus_a.low), (None, None));
     }
 }

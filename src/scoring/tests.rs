@@ -110,6 +110,7 @@ fn labelled_images_move_the_operating_point_of_a_condition() {
         prompts: "t".to_owned(),
         prompts_digest: "blake3:2".to_owned(),
         mode: Mode::Multi,
+        learned: None,
         at: String::new(),
         images: 40,
         error_before: 0.1,
