@@ -2,8 +2,8 @@
 //!
 //! A condition is a direction: its score is the cosine of an image with it. Texts give the first directions; here they follow from
 //! labelled images, from unlabelled ones that optimal transport assigns to conditions, and from the texts (SS-Text-U, Silva-Rodríguez
-//! and Konukoglu 2026, arXiv 2603.02959), or where there are too few unlabelled images from ridge regression that starts at the
-//! texts. A gate γ mixes the logits of texts and learned directions, `(1 − γ)·text + γ·learned`, and is chosen by the log-loss of
+//! and Konukoglu 2026, arXiv 2603.02959), or from ridge regression that starts at the texts: whichever scores labelled images better
+//! that took no part. A gate γ mixes the logits of texts and learned directions, `(1 − γ)·text + γ·learned`, and is chosen by the log-loss of
 //! labelled images that took no part: γ = 0 is zero-shot.
 
 mod comparison;
@@ -111,47 +111,97 @@ pub enum LearnError {
 pub fn fit(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Result<Fitted, LearnError> {
     check(problem, shots, unlabelled)?;
     let folds = folds(shots);
-    let enough = unlabelled.len() >= MIN_UNLABELLED * problem.texts.len();
-    let (method, directions, learned) = if enough {
+    let candidates = candidates(problem, shots, unlabelled, &folds);
+    let chosen = best_of(&candidates, |_| true);
+    let choices: Vec<Choice> = (0..folds.iter().max().map_or(0, |last| last + 1))
+        .map(|fold| best_of(&candidates, |at| folds[at] != fold))
+        .collect();
+    let held_out = folds.iter().enumerate().map(|(at, fold)| {
+        let Choice { candidate, gate } = choices[*fold];
+        let pair = &candidates[candidate].pairs[at];
+        HeldOut {
+            truth: pair.truth,
+            before: pair.probabilities(0.0),
+            after: pair.probabilities(gate),
+        }
+    });
+    let held_out = held_out.collect();
+    let best = candidates.into_iter().nth(chosen.candidate);
+    let best = best.ok_or(LearnError::NoLabels)?;
+    Ok(Fitted {
+        method: best.method,
+        gate: chosen.gate,
+        directions: best.directions,
+        held_out,
+    })
+}
+
+/// What one method learns.
+struct Candidate {
+    method: Method,
+    directions: Vec<Vec<f32>>,
+    /// Each labelled image without its label, in the order of the shots.
+    pairs: Vec<LogitPair>,
+}
+
+/// The index of a candidate, and its gate.
+#[derive(Clone, Copy)]
+struct Choice {
+    candidate: usize,
+    gate: f64,
+}
+
+/// What transport learns, if there are enough unlabelled images, and what ridge regression does.
+fn candidates(
+    problem: &Problem,
+    shots: &[Shot],
+    unlabelled: &[&[f32]],
+    folds: &[usize],
+) -> Vec<Candidate> {
+    let candidate = |method, directions, learned: Vec<Vec<f64>>| {
+        let pairs = shots.iter().zip(learned).map(|(shot, learned)| LogitPair {
+            truth: shot.label,
+            text: problem.zero_shot(shot.row),
+            learned,
+        });
+        Candidate {
+            method,
+            directions,
+            pairs: pairs.collect(),
+        }
+    };
+    let mut all = Vec::with_capacity(2);
+    if unlabelled.len() >= MIN_UNLABELLED * problem.texts.len() {
         let transport = transport::Transport::new(problem, unlabelled);
         let directions = transport.directions(shots, None);
-        (
-            Method::Transport,
-            directions,
-            transport.held_out(shots, &folds),
-        )
-    } else {
-        let (directions, learned) = ridge::fit(problem, shots);
-        (Method::Ridge, directions, learned)
-    };
-    let pairs = shots.iter().zip(learned).map(|(shot, learned)| LogitPair {
-        truth: shot.label,
-        text: problem.zero_shot(shot.row),
-        learned,
+        let learned = transport.held_out(shots, folds);
+        all.push(candidate(Method::Transport, directions, learned));
+    }
+    let (directions, learned) = ridge::fit(problem, shots);
+    all.push(candidate(Method::Ridge, directions, learned));
+    all
+}
+
+/// The candidate and the gate with the least log-loss of the images to `keep`, by their index; the first among equals.
+fn best_of(candidates: &[Candidate], keep: impl Fn(usize) -> bool + Copy) -> Choice {
+    let choices = candidates.iter().enumerate().map(|(at, own)| {
+        let pairs = own.pairs.iter().enumerate();
+        let pairs = pairs.filter(|(at, _)| keep(*at)).map(|(_, pair)| pair);
+        let gate = gate::best(pairs.clone());
+        let choice = Choice {
+            candidate: at,
+            gate,
+        };
+        (choice, gate::loss(pairs, gate))
     });
-    let pairs: Vec<LogitPair> = pairs.collect();
-    let gate = gate::best(pairs.iter());
-    let gates: Vec<f64> = (0..folds.iter().max().map_or(0, |last| last + 1))
-        .map(|fold| {
-            let others = pairs.iter().zip(&folds);
-            gate::best(
-                others
-                    .filter(|(_, own)| **own != fold)
-                    .map(|(pair, _)| pair),
-            )
-        })
-        .collect();
-    let held_out = pairs.iter().zip(&folds).map(|(pair, fold)| HeldOut {
-        truth: pair.truth,
-        before: pair.probabilities(0.0),
-        after: pair.probabilities(gates[*fold]),
-    });
-    Ok(Fitted {
-        method,
-        gate,
-        directions,
-        held_out: held_out.collect(),
-    })
+    let best = choices.reduce(|best, next| if next.1 < best.1 { next } else { best });
+    best.map_or(
+        Choice {
+            candidate: 0,
+            gate: 0.0,
+        },
+        |(choice, _)| choice,
+    )
 }
 
 /// Directions from all shots alone, as [`fit`] makes them, without a gate. The embeddings must be of the texts' length, and at least

@@ -36,6 +36,16 @@ impl LogitPair {
     }
 }
 
+/// The summed log-loss with a gate.
+pub(super) fn loss<'a>(pairs: impl Iterator<Item = &'a LogitPair>, gate: f64) -> f64 {
+    let losses = pairs.map(|pair| {
+        -pair.probabilities(gate)[pair.truth]
+            .max(f64::MIN_POSITIVE)
+            .ln()
+    });
+    losses.sum()
+}
+
 /// The gate with the least log-loss, from 0 to 1. The loss is convex, as logits are linear in the gate.
 pub(super) fn best<'a>(pairs: impl Iterator<Item = &'a LogitPair> + Clone) -> f64 {
     let slope = |gate: f64| pairs.clone().map(|pair| pair.slope(gate)).sum::<f64>();

@@ -40,7 +40,7 @@ struct LearnBenchReport {
     /// The number of images of each condition.
     conditions: Vec<(String, usize)>,
     seeds: u64,
-    /// The accuracy of zero-shot on the test images of each split: mean and interval over splits.
+    /// The balanced accuracy of zero-shot on the test images of each split: mean and interval over splits.
     zero_shot: Estimate,
     shots: Vec<ShotReport>,
     notice: &'static str,
@@ -137,7 +137,8 @@ impl<'a> Split<'a> {
         self.accuracy(|row| self.problem.zero_shot(row))
     }
 
-    /// The share of test images whose condition has the highest logit.
+    /// The share of test images whose condition has the highest logit: the mean over the conditions, so that a split in which one
+    /// is frequent does not reward guessing it.
     fn accuracy(&self, logits: impl Fn(&[f32]) -> Vec<f64>) -> f64 {
         let is_right = |shot: &&Shot| {
             let logits = logits(shot.row);
@@ -146,7 +147,13 @@ impl<'a> Split<'a> {
                 .filter(|(class, _)| *class != shot.label)
                 .all(|(_, other)| *other < logits[shot.label])
         };
-        self.test.iter().filter(is_right).count() as f64 / self.test.len().max(1) as f64
+        let of_class = |class: usize| {
+            let own = self.test.iter().filter(|shot| shot.label == class);
+            let count = own.clone().count();
+            (count > 0).then(|| own.filter(is_right).count() as f64 / count as f64)
+        };
+        let shares: Vec<f64> = (0..self.problem.texts.len()).filter_map(of_class).collect();
+        shares.iter().sum::<f64>() / shares.len().max(1) as f64
     }
 
     /// The first images of each condition, with their labels, and all others without.
@@ -229,14 +236,14 @@ fn table(report: &LearnBenchReport) -> String {
     let points = |value: f64| format!("{:+.1}", value * 100.0);
     let _ = writeln!(
         out,
-        "zero-shot accuracy on the half of the images that takes no part, {} splits (mean, 95 % interval): {}",
+        "zero-shot balanced accuracy on the half of the images that takes no part, {} splits (mean, 95 % interval): {}",
         report.seeds,
         interval(&report.zero_shot, percent)
     );
     for own in &report.shots {
         let _ = writeln!(
             out,
-            "\n{} labelled of each condition: points of accuracy gained (mean gate {:.2})",
+            "\n{} labelled of each condition: points of balanced accuracy gained (mean gate {:.2})",
             own.shots, own.gate
         );
         for method in &own.methods {
