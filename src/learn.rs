@@ -125,15 +125,26 @@ pub fn fit(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Result<F
             after: pair.probabilities(gate),
         }
     });
-    let held_out = held_out.collect();
+    let held_out: Vec<HeldOut> = held_out.collect();
+    // The chosen gate has seen all labels. If gates that have not do harm, so may it.
+    let gate = if is_gain(&held_out) { chosen.gate } else { 0.0 };
     let best = candidates.into_iter().nth(chosen.candidate);
     let best = best.ok_or(LearnError::NoLabels)?;
     Ok(Fitted {
         method: best.method,
-        gate: chosen.gate,
+        gate,
         directions: best.directions,
         held_out,
     })
+}
+
+/// Whether the images have less log-loss with what the others say than by the texts.
+fn is_gain(held_out: &[HeldOut]) -> bool {
+    let gains = held_out.iter().map(|own| {
+        let [before, after] = [&own.before, &own.after].map(|all| all[own.truth]);
+        after.max(f64::MIN_POSITIVE).ln() - before.max(f64::MIN_POSITIVE).ln()
+    });
+    gains.sum::<f64>() > 0.0
 }
 
 /// What one method learns.

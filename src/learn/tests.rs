@@ -132,6 +132,18 @@ fn one_label_of_each_condition_does_not_spoil_good_texts() {
 }
 
 #[test]
+fn what_does_harm_to_images_that_took_no_part_is_no_gain() {
+    let held_out = |before: f64, after: f64| HeldOut {
+        truth: 1,
+        before: vec![1.0 - before, before],
+        after: vec![1.0 - after, after],
+    };
+    assert!(is_gain(&[held_out(0.4, 0.9), held_out(0.5, 0.45)]));
+    assert!(!is_gain(&[held_out(0.9, 0.4), held_out(0.45, 0.5)]));
+    assert!(!is_gain(&[held_out(0.5, 0.5)]));
+}
+
+#[test]
 fn what_is_refused_says_why() {
     let mut world = World::new(2, 1);
     let problem = world.problem(0.1);
