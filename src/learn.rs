@@ -16,7 +16,7 @@ mod transport;
 
 use serde::{Deserialize, Serialize};
 
-pub use comparison::Comparison;
+pub use comparison::LearningGain;
 use gate::LogitPair;
 pub use reviews::{Lesson, ReviewedImage, learn};
 pub use stored::{Learned, LearnedError, LearnedFor, LearnedSets};
@@ -113,11 +113,11 @@ pub fn fit(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Result<F
     let folds = folds(shots);
     let candidates = candidates(problem, shots, unlabelled, &folds);
     let chosen = best_of(&candidates, |_| true);
-    let choices: Vec<Choice> = (0..folds.iter().max().map_or(0, |last| last + 1))
+    let choices: Vec<GatedCandidate> = (0..folds.iter().max().map_or(0, |last| last + 1))
         .map(|fold| best_of(&candidates, |at| folds[at] != fold))
         .collect();
     let held_out = folds.iter().enumerate().map(|(at, fold)| {
-        let Choice { candidate, gate } = choices[*fold];
+        let GatedCandidate { candidate, gate } = choices[*fold];
         let pair = &candidates[candidate].pairs[at];
         HeldOut {
             truth: pair.truth,
@@ -148,7 +148,7 @@ fn is_gain(held_out: &[HeldOut]) -> bool {
 }
 
 /// What one method learns.
-struct Candidate {
+struct LearnedCandidate {
     method: Method,
     directions: Vec<Vec<f32>>,
     /// Each labelled image without its label, in the order of the shots.
@@ -157,7 +157,7 @@ struct Candidate {
 
 /// The index of a candidate, and its gate.
 #[derive(Clone, Copy)]
-struct Choice {
+struct GatedCandidate {
     candidate: usize,
     gate: f64,
 }
@@ -168,14 +168,14 @@ fn candidates(
     shots: &[Shot],
     unlabelled: &[&[f32]],
     folds: &[usize],
-) -> Vec<Candidate> {
+) -> Vec<LearnedCandidate> {
     let candidate = |method, directions, learned: Vec<Vec<f64>>| {
         let pairs = shots.iter().zip(learned).map(|(shot, learned)| LogitPair {
             truth: shot.label,
             text: problem.zero_shot(shot.row),
             learned,
         });
-        Candidate {
+        LearnedCandidate {
             method,
             directions,
             pairs: pairs.collect(),
@@ -194,12 +194,12 @@ fn candidates(
 }
 
 /// The candidate and the gate with the least log-loss of the images to `keep`, by their index; the first among equals.
-fn best_of(candidates: &[Candidate], keep: impl Fn(usize) -> bool + Copy) -> Choice {
+fn best_of(candidates: &[LearnedCandidate], keep: impl Fn(usize) -> bool + Copy) -> GatedCandidate {
     let choices = candidates.iter().enumerate().map(|(at, own)| {
         let pairs = own.pairs.iter().enumerate();
         let pairs = pairs.filter(|(at, _)| keep(*at)).map(|(_, pair)| pair);
         let gate = gate::best(pairs.clone());
-        let choice = Choice {
+        let choice = GatedCandidate {
             candidate: at,
             gate,
         };
@@ -207,7 +207,7 @@ fn best_of(candidates: &[Candidate], keep: impl Fn(usize) -> bool + Copy) -> Cho
     });
     let best = choices.reduce(|best, next| if next.1 < best.1 { next } else { best });
     best.map_or(
-        Choice {
+        GatedCandidate {
             candidate: 0,
             gate: 0.0,
         },

@@ -16,11 +16,11 @@ use crate::learn::LearnedFor;
 use crate::library::learned::{self, Undone};
 use crate::media::clean;
 use crate::prompts::{PromptSet, Prompts};
-use images::Collected;
+use images::CollectedImages;
 use output::LearnReport;
 
 /// What learned scores belong to.
-struct Subject {
+struct LearnTarget {
     encoder: Box<dyn Encoder>,
     prompts: Prompts,
     set: PromptSet,
@@ -28,7 +28,7 @@ struct Subject {
     folder: PathBuf,
 }
 
-impl Subject {
+impl LearnTarget {
     fn open(setup: &CommandSetup) -> Result<Self, Fault> {
         let folder = setup.library.as_deref().map(learned::folder);
         let folder = folder.ok_or_else(|| {
@@ -65,7 +65,7 @@ impl Subject {
 
 /// Carries the command out; returns the exit code.
 pub fn run(arguments: &LearnArgs, setup: &CommandSetup) -> Result<u8, Fault> {
-    let subject = Subject::open(setup)?;
+    let subject = LearnTarget::open(setup)?;
     if arguments.undo {
         return undo(arguments, &subject);
     }
@@ -78,9 +78,13 @@ pub fn run(arguments: &LearnArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     learn(arguments, setup, subject)
 }
 
-fn learn(arguments: &LearnArgs, setup: &CommandSetup, mut subject: Subject) -> Result<u8, Fault> {
+fn learn(
+    arguments: &LearnArgs,
+    setup: &CommandSetup,
+    mut subject: LearnTarget,
+) -> Result<u8, Fault> {
     let key = engine::embedding_key(subject.encoder.as_ref(), false);
-    let collected = Collected::read(arguments, setup, &subject.set, subject.card(), &key)?;
+    let collected = CollectedImages::read(arguments, setup, &subject.set, subject.card(), &key)?;
     let (calibrations, in_use) = (setup.calibrations(), setup.learned());
     let proposal = propose(
         subject.encoder.as_mut(),
@@ -111,7 +115,7 @@ fn learn(arguments: &LearnArgs, setup: &CommandSetup, mut subject: Subject) -> R
 /// Keeps what was learned, unless that is not wanted or would change nothing; returns its file.
 fn kept(
     arguments: &LearnArgs,
-    subject: &Subject,
+    subject: &LearnTarget,
     proposal: &Proposal,
 ) -> Result<Option<PathBuf>, Fault> {
     if arguments.dry_run || !proposal.learned.changes_scores() {
@@ -146,14 +150,14 @@ fn report(arguments: &LearnArgs, report: &ChangeReport, words: &str) -> Result<u
     Ok(exit::OK)
 }
 
-fn in_use(subject: &Subject, arguments: &LearnArgs) -> Option<crate::learn::Learned> {
+fn in_use(subject: &LearnTarget, arguments: &LearnArgs) -> Option<crate::learn::Learned> {
     let (all, _) = learned::load(&subject.folder);
     let mode = arguments.mode.for_set(&subject.set);
     all.find(&subject.card().digest, &subject.set.digest, mode)
         .cloned()
 }
 
-fn undo(arguments: &LearnArgs, subject: &Subject) -> Result<u8, Fault> {
+fn undo(arguments: &LearnArgs, subject: &LearnTarget) -> Result<u8, Fault> {
     let mode = arguments.mode.for_set(&subject.set);
     let digest = &subject.card().digest;
     let undone = learned::undo(&subject.folder, digest, &subject.set.digest, mode);
@@ -178,7 +182,7 @@ fn undo(arguments: &LearnArgs, subject: &Subject) -> Result<u8, Fault> {
     )
 }
 
-fn export(file: &Path, arguments: &LearnArgs, subject: &Subject) -> Result<u8, Fault> {
+fn export(file: &Path, arguments: &LearnArgs, subject: &LearnTarget) -> Result<u8, Fault> {
     let own = in_use(subject, arguments);
     let own = own.ok_or_else(|| Fault::unusable("nothing was learned that could be exported"))?;
     learned::write(file, &own).map_err(|error| not_kept(file, &error))?;
@@ -191,7 +195,7 @@ fn export(file: &Path, arguments: &LearnArgs, subject: &Subject) -> Result<u8, F
     report(arguments, &change, &words)
 }
 
-fn import(file: &Path, arguments: &LearnArgs, subject: &Subject) -> Result<u8, Fault> {
+fn import(file: &Path, arguments: &LearnArgs, subject: &LearnTarget) -> Result<u8, Fault> {
     let wrong = |reason: String| Fault::unusable(format!("{}: {reason}", shown(file)));
     let own = learned::read(file).map_err(wrong)?;
     own.check_for(&subject.named())

@@ -52,7 +52,7 @@ pub struct ExplainedScore {
     /// Its phrases.
     pub phrases: Vec<ExplainedPhrase>,
     /// As many phrases of random words.
-    pub placebo: Placebo,
+    pub placebo: PlaceboScore,
 }
 
 /// What a phrase contributes, in logits.
@@ -70,7 +70,7 @@ pub struct ExplainedPhrase {
 
 /// Phrases of random words in place of a condition's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Placebo {
+pub struct PlaceboScore {
     /// The phrases.
     pub phrases: Vec<String>,
     /// What the logit would be.
@@ -187,7 +187,7 @@ impl ExplainedCondition {
             logit: sum(shares, |share| share.contribution) + bias,
             lead: sum(shares, |share| share.lead),
             phrases: phrases.collect(),
-            placebo: Placebo {
+            placebo: PlaceboScore {
                 phrases: self.placebo_phrases.clone(),
                 logit: sum(placebo, |share| share.contribution) + bias,
                 lead: sum(placebo, |share| share.lead),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::encoder::{Encoder, EncoderError};
-use crate::prompts::draft::{Draft, PhraseFault};
+use crate::prompts::draft::{DraftedPhrases, PhraseFault};
 use crate::prompts::{Condition, PromptSet};
 
 /// Maximum number of characters quoted from a phrase.
@@ -61,7 +61,7 @@ const SAME_COSINE: f64 = 0.95;
 ///
 /// If the texts cannot be encoded.
 pub fn lint(
-    draft: &mut Draft,
+    draft: &mut DraftedPhrases,
     set: &PromptSet,
     encoder: &mut dyn Encoder,
 ) -> Result<(), EncoderError> {

@@ -14,7 +14,7 @@ const MIN_PROBABILITY: f64 = 1e-12;
 
 /// Accuracy and log-loss of labelled images, each scored without its label. Intervals are of 95 %, by bootstrap over images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Comparison {
+pub struct LearningGain {
     /// Number of images.
     pub images: usize,
     /// Share of right labels, by the texts.
@@ -33,20 +33,20 @@ pub struct Comparison {
 
 /// An image: shares of right decisions and losses, before and after.
 #[derive(Clone, Copy, Debug, Default)]
-struct ImageScore {
+struct HeldOutScore {
     right: [f64; 2],
     loss: [f64; 2],
 }
 
-impl Comparison {
+impl LearningGain {
     /// Compares images. Each has one entry for each problem that it took part in: one where conditions exclude each other, one for
     /// each condition otherwise. `None` without any.
     pub(super) fn new(images: &[Vec<&HeldOut>]) -> Option<Self> {
-        let scores: Vec<ImageScore> = images.iter().filter_map(|all| score(all)).collect();
+        let scores: Vec<HeldOutScore> = images.iter().filter_map(|all| score(all)).collect();
         if scores.is_empty() {
             return None;
         }
-        let mean = |pick: &dyn Fn(&ImageScore) -> f64| {
+        let mean = |pick: &dyn Fn(&HeldOutScore) -> f64| {
             scores.iter().map(pick).sum::<f64>() / scores.len() as f64
         };
         let mut rng = ChaCha8Rng::seed_from_u64(0);
@@ -75,8 +75,8 @@ impl Comparison {
     }
 }
 
-fn score(all: &[&HeldOut]) -> Option<ImageScore> {
-    let mut sum = ImageScore::default();
+fn score(all: &[&HeldOut]) -> Option<HeldOutScore> {
+    let mut sum = HeldOutScore::default();
     for held_out in all {
         for (at, probabilities) in [&held_out.before, &held_out.after].into_iter().enumerate() {
             let truth = probabilities[held_out.truth];

@@ -1,6 +1,6 @@
 //! From reviews of images to what is learned for the conditions of a prompt set.
 
-use super::{Comparison, Fitted, HeldOut, LearnError, Method, Problem, Shot, fit};
+use super::{Fitted, HeldOut, LearnError, LearningGain, Method, Problem, Shot, fit};
 use crate::scoring::learned::LearnedCondition;
 use crate::scoring::{EncodedTexts, Mode, Scorer};
 
@@ -25,7 +25,7 @@ pub struct Lesson {
     /// The unlabelled ones.
     pub unlabelled: usize,
     /// Labelled images scored without their labels.
-    pub comparison: Comparison,
+    pub comparison: LearningGain,
 }
 
 /// Learns from images under the prompt set of a scorer. Where one condition applies, a review of one label takes part; where each
@@ -76,7 +76,7 @@ fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, 
         method: fitted.method,
         reviews: shots.len(),
         unlabelled: unlabelled.len(),
-        comparison: Comparison::new(&held_out).ok_or(LearnError::NoLabels)?,
+        comparison: LearningGain::new(&held_out).ok_or(LearnError::NoLabels)?,
     })
 }
 
@@ -117,7 +117,7 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
         method: fits.first().map_or(Method::Ridge, |own| own.method),
         reviews: reviewed.len(),
         unlabelled: unlabelled.len(),
-        comparison: Comparison::new(&held_out).ok_or(LearnError::OneLabel)?,
+        comparison: LearningGain::new(&held_out).ok_or(LearnError::OneLabel)?,
     })
 }
 

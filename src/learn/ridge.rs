@@ -32,14 +32,14 @@ pub(super) fn fit(problem: &Problem, shots: &[Shot]) -> (Vec<Vec<f32>>, Vec<Vec<
 }
 
 /// How the direction of a condition changes.
-struct Change {
+struct DirectionChange {
     direction: Vec<f32>,
     /// The change of each image's score, without its label.
     left_out: Vec<f64>,
 }
 
 /// Solves for the weights of images, `(X·Xᵀ + λ)⁻¹`: quick for few of them.
-fn by_images(shots: &[Shot], residuals: &[Vec<f64>]) -> Vec<Change> {
+fn by_images(shots: &[Shot], residuals: &[Vec<f64>]) -> Vec<DirectionChange> {
     let n = shots.len();
     let mut kernel = vec![0.0; n * n];
     for i in 0..n {
@@ -59,7 +59,7 @@ fn by_images(shots: &[Shot], residuals: &[Vec<f64>]) -> Vec<Change> {
         // What the others say of an image is its target less the weight over the diagonal of the inverse.
         let parts = targets.iter().zip(&weights).zip(&leverages);
         let left_out = parts.map(|((target, weight), leverage)| target - weight / leverage);
-        Change {
+        DirectionChange {
             direction,
             left_out: left_out.collect(),
         }
@@ -67,7 +67,7 @@ fn by_images(shots: &[Shot], residuals: &[Vec<f64>]) -> Vec<Change> {
 }
 
 /// Solves for the numbers of a direction, `(Xᵀ·X + λ)⁻¹·Xᵀ`, which is the same: quick for many images.
-fn by_numbers(shots: &[Shot], residuals: &[Vec<f64>], d: usize) -> Vec<Change> {
+fn by_numbers(shots: &[Shot], residuals: &[Vec<f64>], d: usize) -> Vec<DirectionChange> {
     let mut gram = vec![0.0; d * d];
     for shot in shots {
         for (i, value) in shot.row.iter().enumerate() {
@@ -106,7 +106,7 @@ fn by_numbers(shots: &[Shot], residuals: &[Vec<f64>], d: usize) -> Vec<Change> {
             target - (target - all) / (1.0 - leverage).max(1e-9)
         });
         let left_out = left_out.collect();
-        Change {
+        DirectionChange {
             direction,
             left_out,
         }
@@ -114,7 +114,10 @@ fn by_numbers(shots: &[Shot], residuals: &[Vec<f64>], d: usize) -> Vec<Change> {
 }
 
 /// Calls `solve` with the targets of each class.
-fn of_each_class(residuals: &[Vec<f64>], solve: impl Fn(&[f64]) -> Change) -> Vec<Change> {
+fn of_each_class(
+    residuals: &[Vec<f64>],
+    solve: impl Fn(&[f64]) -> DirectionChange,
+) -> Vec<DirectionChange> {
     let classes = residuals.first().map_or(0, Vec::len);
     let targets = |class: usize| residuals.iter().map(|row| row[class]).collect::<Vec<f64>>();
     (0..classes).map(|class| solve(&targets(class))).collect()

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Comparison, Method};
+use super::{LearningGain, Method};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use crate::scoring::calibration::{Calibration, Calibrations};
@@ -36,7 +36,7 @@ pub struct Learned {
     /// The number of images without a review that took part.
     pub unlabelled: usize,
     /// What it is worth.
-    pub held_out: Comparison,
+    pub held_out: LearningGain,
     /// The conditions for which something was learned.
     pub conditions: Vec<LearnedCondition>,
 }

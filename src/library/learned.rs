@@ -163,7 +163,7 @@ fn name(learned: &Learned) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learn::{Comparison, LearnedError, LearnedFor, Method};
+    use crate::learn::{LearnedError, LearnedFor, LearningGain, Method};
     use crate::scoring::learned::LearnedCondition;
     use crate::scoring::metrics::Estimate;
 
@@ -184,7 +184,7 @@ mod tests {
             method: Method::Ridge,
             reviews,
             unlabelled: 3,
-            held_out: Comparison {
+            held_out: LearningGain {
                 images: reviews,
                 accuracy_before: 0.5,
                 accuracy_after: 0.6,

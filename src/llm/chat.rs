@@ -129,12 +129,12 @@ impl ChatRequest {
 
 /// The parts of a response that matter.
 #[derive(Deserialize)]
-struct Completion {
-    choices: Vec<Choice>,
+struct ChatCompletion {
+    choices: Vec<ChatChoice>,
 }
 
 #[derive(Deserialize)]
-struct Choice {
+struct ChatChoice {
     message: Answer,
     #[serde(default)]
     finish_reason: Option<String>,
@@ -154,7 +154,7 @@ pub(super) fn answer_text(url: &str, response: &str, max_tokens: u32) -> Result<
         url: url.to_owned(),
         reason,
     };
-    let completion: Completion =
+    let completion: ChatCompletion =
         serde_json::from_str(response).map_err(|error| fault(error.to_string()))?;
     let choice = completion.choices.into_iter().next();
     let choice = choice.ok_or_else(|| fault("it has no `choices`".to_owned()))?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Endpoint;
 use super::chat::{ChatRequest, Message, SEED, quoted};
 use crate::prompts::Condition;
-use crate::prompts::draft::{Draft, is_normal_name};
+use crate::prompts::draft::{DraftedPhrases, is_normal_name};
 
 /// Maximum number of conditions of one request.
 const MAX_CONDITIONS: usize = 24;
@@ -146,7 +146,7 @@ impl DraftRequest {
     }
 
     /// Where drafted phrases come from and what was left out, for the head of their file: one comment a line.
-    pub fn provenance(&self, endpoint: &Endpoint, draft: &Draft) -> Vec<String> {
+    pub fn provenance(&self, endpoint: &Endpoint, draft: &DraftedPhrases) -> Vec<String> {
         let date = Timestamp::now().strftime("%Y-%m-%d");
         let modality = if self.modality.is_empty() {
             "any"

@@ -73,14 +73,14 @@ pub struct LeftOut {
 
 /// Conditions with drafted phrases, and what was left out of them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Draft {
+pub struct DraftedPhrases {
     /// The conditions. Except for the healthy one, the first phrase of each is its name.
     pub conditions: Vec<Condition>,
     /// What was left out, in the order of the draft.
     pub left_out: Vec<LeftOut>,
 }
 
-impl Draft {
+impl DraftedPhrases {
     /// Cleans drafted phrases, and leaves out those that say nothing to a model.
     pub fn new(drafted: Vec<Condition>) -> Self {
         let names: Vec<String> = drafted

@@ -8,7 +8,7 @@ use super::choices::{ChoiceSources, StopFlag};
 use super::folders::{MsgSender, spawn};
 use crate::app::{DraftedSet, Msg};
 use crate::llm::{Client, DraftRequest, LlmError, LlmSettings};
-use crate::prompts::draft::{Draft, DraftModality};
+use crate::prompts::draft::{DraftModality, DraftedPhrases};
 use crate::prompts::{self, PromptSet};
 
 /// Numbers that are tried for the name of a drafted set.
@@ -51,7 +51,7 @@ fn drafted(
             ControlFlow::Continue(())
         }
     });
-    let draft = Draft::new(answer.map_err(told)?);
+    let draft = DraftedPhrases::new(answer.map_err(told)?);
     let (name, file) = free_name(&base.name, folder)?;
     let set = draft.to_set(&name, &DraftModality::default(), Some(base));
     let text = set.to_toml(&request.provenance(client.endpoint(), &draft));

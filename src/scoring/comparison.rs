@@ -71,14 +71,14 @@ pub struct SetComparison {
 
 /// The metrics of one set on the drawn images.
 #[derive(Clone, Copy)]
-struct Measured {
+struct MeasuredSet {
     accuracy: f64,
     balanced_accuracy: f64,
     auroc: Option<f64>,
     calibration_error: f64,
 }
 
-impl Measured {
+impl MeasuredSet {
     fn of(cases: &[Case], drawn: &[usize], classes: usize) -> Self {
         let table = confusion(cases, drawn, classes);
         let areas: Vec<f64> = (0..classes)
@@ -99,14 +99,14 @@ impl Measured {
 
 /// Both sets and the mean placebo on the drawn images.
 struct Draw {
-    a: Measured,
-    b: Measured,
-    placebos: Vec<Measured>,
+    a: MeasuredSet,
+    b: MeasuredSet,
+    placebos: Vec<MeasuredSet>,
 }
 
 impl Draw {
     /// A metric of the three; `None` where it is not defined.
-    fn read(&self, of: impl Fn(&Measured) -> Option<f64>) -> Option<[f64; 3]> {
+    fn read(&self, of: impl Fn(&MeasuredSet) -> Option<f64>) -> Option<[f64; 3]> {
         let placebos: Option<Vec<f64>> = self.placebos.iter().map(&of).collect();
         let placebos = placebos?;
         let mean = placebos.iter().sum::<f64>() / placebos.len().max(1) as f64;
@@ -129,11 +129,11 @@ impl SetComparison {
             return None;
         }
         let measure = |drawn: &[usize]| Draw {
-            a: Measured::of(a, drawn, classes),
-            b: Measured::of(b, drawn, classes),
+            a: MeasuredSet::of(a, drawn, classes),
+            b: MeasuredSet::of(b, drawn, classes),
             placebos: placebos
                 .iter()
-                .map(|own| Measured::of(own, drawn, classes))
+                .map(|own| MeasuredSet::of(own, drawn, classes))
                 .collect(),
         };
         let all = measure(&(0..count).collect::<Vec<_>>());
@@ -144,7 +144,7 @@ impl SetComparison {
                 measure(&drawn)
             })
             .collect();
-        let paired = |of: fn(&Measured) -> Option<f64>| paired(&all, &samples, of);
+        let paired = |of: fn(&MeasuredSet) -> Option<f64>| paired(&all, &samples, of);
         let accuracy = paired(|m| Some(m.accuracy))?;
         Some(Self {
             cases: count,
@@ -157,7 +157,11 @@ impl SetComparison {
     }
 }
 
-fn paired(all: &Draw, samples: &[Draw], of: fn(&Measured) -> Option<f64>) -> Option<PairedMetric> {
+fn paired(
+    all: &Draw,
+    samples: &[Draw],
+    of: fn(&MeasuredSet) -> Option<f64>,
+) -> Option<PairedMetric> {
     let [a, b, placebo] = all.read(of)?;
     let drawn: Vec<[f64; 3]> = samples.iter().filter_map(|draw| draw.read(of)).collect();
     let differences = |from: usize| {

@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 use medivision_tui::app::{Effect, Msg};
 use medivision_tui::engine::learning::{ImageScore, LearnRequest, MovedImage, Proposal};
 use medivision_tui::engine::{Event, RecalledFile};
-use medivision_tui::learn::{Comparison, Learned, LearnedSets, Method};
+use medivision_tui::learn::{Learned, LearnedSets, LearningGain, Method};
 use medivision_tui::library::{FileIdentity, Record, Review, ReviewChanges};
 use medivision_tui::scoring::learned::LearnedCondition;
 use medivision_tui::scoring::metrics::Estimate;
@@ -97,7 +97,7 @@ fn proposal(gate: f64) -> Proposal {
             method: Method::Transport,
             reviews: 2,
             unlabelled: 40,
-            held_out: Comparison {
+            held_out: LearningGain {
                 images: 2,
                 accuracy_before: 0.5,
                 accuracy_after: 0.7,

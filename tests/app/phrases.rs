@@ -5,7 +5,7 @@ use std::sync::Arc;
 use medivision_tui::app::{Effect, Msg};
 use medivision_tui::engine::Event;
 use medivision_tui::engine::explanation::{
-    ExplainedPhrase, ExplainedScore, ExplanationRequest, PhraseExplanation, Placebo,
+    ExplainedPhrase, ExplainedScore, ExplanationRequest, PhraseExplanation, PlaceboScore,
 };
 use medivision_tui::library::Outcome;
 use medivision_tui::scoring::Decision;
@@ -52,7 +52,7 @@ fn explanation() -> PhraseExplanation {
             logit: 3.0,
             lead: 2.5,
             phrases: vec![phrase("a round mass", 2.0), phrase("a lesion", -0.5)],
-            placebo: Placebo {
+            placebo: PlaceboScore {
                 phrases: vec!["river paper old".to_owned(), "two gardens".to_owned()],
                 logit: 0.5,
                 lead: 0.4,

@@ -17,7 +17,7 @@ use crate::scoring::Decision;
 
 /// Images that take no part, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct LeftOut {
+pub(super) struct UnusedImages {
     /// Reviewed, but this model has not encoded them, or they are elsewhere.
     pub(super) not_encoded: usize,
     /// Reviewed, but the model rejects them.
@@ -27,12 +27,12 @@ pub(super) struct LeftOut {
 }
 
 /// The images to learn from.
-pub(super) struct Collected {
+pub(super) struct CollectedImages {
     pub(super) images: Vec<LearnImage>,
-    pub(super) left_out: LeftOut,
+    pub(super) left_out: UnusedImages,
 }
 
-impl Collected {
+impl CollectedImages {
     /// Reads them from the library. `key`: that of the model's embeddings.
     pub(super) fn read(
         arguments: &LearnArgs,
@@ -63,7 +63,7 @@ impl Collected {
         let results = results(&library, set, card, &folders)?;
         let mut collected = Self {
             images: Vec::new(),
-            left_out: LeftOut::default(),
+            left_out: UnusedImages::default(),
         };
         for image in images {
             let decision = results.get(&image.content);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::super::shown;
-use super::images::LeftOut;
+use super::images::UnusedImages;
 use crate::engine::learning::{ImageScore, MovedImage, Proposal};
 use crate::learn::Method;
 use crate::library::NOTICE;
@@ -18,7 +18,7 @@ const MAX_SHOWN: usize = 20;
 /// What was learned, and what became of it.
 pub(super) struct LearnReport<'a> {
     pub(super) proposal: &'a Proposal,
-    pub(super) left_out: &'a LeftOut,
+    pub(super) left_out: &'a UnusedImages,
     /// Where it is kept.
     pub(super) file: Option<String>,
     pub(super) dry_run: bool,
@@ -114,7 +114,7 @@ impl LearnReport<'_> {
                 );
             }
         }
-        let LeftOut {
+        let UnusedImages {
             not_encoded,
             rejected,
             disputed,

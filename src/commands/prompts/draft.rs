@@ -14,7 +14,7 @@ use crate::cli::DraftArgs;
 use crate::config::Folders;
 use crate::engine::phrases;
 use crate::llm::{Client, DraftRequest, LlmError};
-use crate::prompts::draft::{Draft, DraftModality, is_normal_name};
+use crate::prompts::draft::{DraftModality, DraftedPhrases, is_normal_name};
 use crate::prompts::{Change, Condition, PromptSet, Prompts, difference};
 use saving::Target;
 
@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &DraftArgs, setup: &CommandSetup) -> Result<u8, Fau
         }
         answer => answer.map_err(Fault::unusable)?,
     };
-    let draft = linted(Draft::new(conditions), &plan, setup);
+    let draft = linted(DraftedPhrases::new(conditions), &plan, setup);
     let set = draft.to_set(&plan.target.name, &plan.modality, plan.base.as_ref());
     let known = plan.target.existing.as_ref().or(plan.base.as_ref());
     show(&draft, known, &set, arguments.json)?;
@@ -158,7 +158,7 @@ fn conditions(named: &[String], base: Option<&PromptSet>) -> (Vec<String>, Optio
 }
 
 /// Leaves out what the model in use cannot read or tell apart; without one, says so.
-fn linted(mut draft: Draft, plan: &Plan, setup: &CommandSetup) -> Draft {
+fn linted(mut draft: DraftedPhrases, plan: &Plan, setup: &CommandSetup) -> DraftedPhrases {
     let set = draft.to_set(&plan.target.name, &plan.modality, plan.base.as_ref());
     let progress = ProgressLine::new();
     progress.spin("comparing the phrases");
@@ -177,7 +177,7 @@ fn linted(mut draft: Draft, plan: &Plan, setup: &CommandSetup) -> Draft {
 
 /// Shows the draft beside what there was.
 fn show(
-    draft: &Draft,
+    draft: &DraftedPhrases,
     known: Option<&PromptSet>,
     set: &PromptSet,
     quietly: bool,
@@ -210,7 +210,7 @@ fn show(
 
 fn report<'a>(
     saved: &'a PromptSet,
-    draft: &'a Draft,
+    draft: &'a DraftedPhrases,
     client: &'a Client,
     request: &'a Value,
 ) -> DraftReport<'a> {

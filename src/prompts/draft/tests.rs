@@ -49,7 +49,7 @@ fn what_says_nothing_to_a_model_is_left_out_with_its_reason() {
         &["blunted costophrenic angle", "hazy patchy opacity"],
         &[],
     );
-    let draft = Draft::new(vec![pneumonia, effusion]);
+    let draft = DraftedPhrases::new(vec![pneumonia, effusion]);
     assert_eq!(
         draft.conditions[0].phrases,
         ["pneumonia", "hazy patchy opacity"]
@@ -84,20 +84,20 @@ fn what_says_nothing_to_a_model_is_left_out_with_its_reason() {
 
 #[test]
 fn the_healthy_condition_may_say_normal_and_keeps_a_phrase() {
-    let draft = Draft::new(vec![condition(
+    let draft = DraftedPhrases::new(vec![condition(
         "normal",
         &["normal heart size", "no opacity"],
         &[],
     )]);
     assert_eq!(draft.conditions[0].phrases, ["normal heart size"]);
-    let draft = Draft::new(vec![condition("normal", &["no opacity"], &[])]);
+    let draft = DraftedPhrases::new(vec![condition("normal", &["no opacity"], &[])]);
     assert_eq!(draft.conditions[0].phrases, ["normal"]);
     assert_eq!(draft.without_phrases(), ["normal"]);
 }
 
 #[test]
 fn a_model_may_leave_out_more_but_no_name() {
-    let mut draft = Draft::new(vec![condition(
+    let mut draft = DraftedPhrases::new(vec![condition(
         "mass",
         &["round opacity", "a round opacity"],
         &["clear lung"],
@@ -140,7 +140,7 @@ fn a_modality_is_words_or_codes() {
 fn a_draft_replaces_the_phrases_of_its_conditions_only() {
     let base = super::super::Prompts::select("chest-xray", None).unwrap();
     let base = &base.sets()[0];
-    let draft = Draft::new(vec![
+    let draft = DraftedPhrases::new(vec![
         condition("tumor", &["round opacity"], &["clear lung"]),
         condition("effusion", &["blunted angle"], &[]),
     ]);
