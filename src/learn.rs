@@ -14,16 +14,21 @@ mod ridge;
 mod stored;
 mod transport;
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 pub use comparison::LearningGain;
 use gate::LogitPair;
 pub use reviews::{Lesson, ReviewedImage, learn};
+use ridge::Ridge;
 pub use stored::{Learned, LearnedError, LearnedFor, LearnedSets};
 
 /// Unlabelled images for each condition from which they take part.
 pub const MIN_UNLABELLED: usize = 4;
-/// Folds of labelled images that are left out together when unlabelled ones are assigned. Up to so many images, each is its own fold.
+/// How sure ridge regression may be: factors of its logits, as images that it learned from look surer than others.
+const CERTAINTIES: [f64; 2] = [1.0, 0.5];
+/// Folds of labelled images that are left out together when unlabelled ones are assigned. Up to so many groups, each is its own fold.
 const MAX_FOLDS: usize = 16;
 
 /// Conditions of which one applies, as texts describe them.
@@ -53,6 +58,8 @@ pub struct Shot<'a> {
     pub row: &'a [f32],
     /// The index of its condition.
     pub label: usize,
+    /// Images with the same number are left out together, as those of one study are too alike to examine each other.
+    pub group: usize,
 }
 
 /// How directions were learned.
@@ -85,7 +92,7 @@ pub struct HeldOut {
     pub truth: usize,
     /// The probabilities by the texts.
     pub before: Vec<f64>,
-    /// The probabilities with what the other images say; their gate was chosen without the image, too.
+    /// The probabilities with what the other images say. Method and gate were chosen without the image's own, too.
     pub after: Vec<f64>,
 }
 
@@ -109,9 +116,23 @@ pub enum LearnError {
 ///
 /// Fails without labels, if all are the same, or if an embedding is of another length.
 pub fn fit(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Result<Fitted, LearnError> {
-    check(problem, shots, unlabelled)?;
+    check_lengths(problem, shots, unlabelled)?;
+    fit_by(problem, shots, unlabelled, &Ridge::new(shots))
+}
+
+/// The same where the lengths of all embeddings are right, with what does not depend on labels.
+fn fit_by(
+    problem: &Problem,
+    shots: &[Shot],
+    unlabelled: &[&[f32]],
+    ridge: &Ridge,
+) -> Result<Fitted, LearnError> {
+    let first = shots.first().ok_or(LearnError::NoLabels)?;
+    if shots.iter().all(|shot| shot.label == first.label) {
+        return Err(LearnError::OneLabel);
+    }
     let folds = folds(shots);
-    let candidates = candidates(problem, shots, unlabelled, &folds);
+    let candidates = candidates(problem, shots, unlabelled, (ridge, &folds));
     let chosen = best_of(&candidates, |_| true);
     let choices: Vec<GatedCandidate> = (0..folds.iter().max().map_or(0, |last| last + 1))
         .map(|fold| best_of(&candidates, |at| folds[at] != fold))
@@ -162,12 +183,12 @@ struct GatedCandidate {
     gate: f64,
 }
 
-/// What transport learns, if there are enough unlabelled images, and what ridge regression does.
+/// What transport learns, if there are enough unlabelled images, and what ridge regression does with each penalty.
 fn candidates(
     problem: &Problem,
     shots: &[Shot],
     unlabelled: &[&[f32]],
-    folds: &[usize],
+    (ridge, folds): (&Ridge, &[usize]),
 ) -> Vec<LearnedCandidate> {
     let candidate = |method, directions, learned: Vec<Vec<f64>>| {
         let pairs = shots.iter().zip(learned).map(|(shot, learned)| LogitPair {
@@ -181,15 +202,23 @@ fn candidates(
             pairs: pairs.collect(),
         }
     };
-    let mut all = Vec::with_capacity(2);
+    let mut all = Vec::new();
     if unlabelled.len() >= MIN_UNLABELLED * problem.texts.len() {
         let transport = transport::Transport::new(problem, unlabelled);
         let directions = transport.directions(shots, None);
         let learned = transport.held_out(shots, folds);
         all.push(candidate(Method::Transport, directions, learned));
     }
-    let (directions, learned) = ridge::fit(problem, shots);
-    all.push(candidate(Method::Ridge, directions, learned));
+    for fit in ridge.fits(problem, shots) {
+        for certainty in CERTAINTIES {
+            let mut directions = fit.directions.clone();
+            let numbers = directions.iter_mut().flatten();
+            numbers.for_each(|number| *number *= certainty as f32);
+            let held_out = fit.held_out.iter();
+            let held_out = held_out.map(|row| row.iter().map(|logit| certainty * logit).collect());
+            all.push(candidate(Method::Ridge, directions, held_out.collect()));
+        }
+    }
     all
 }
 
@@ -215,13 +244,17 @@ fn best_of(candidates: &[LearnedCandidate], keep: impl Fn(usize) -> bool + Copy)
     )
 }
 
-/// Directions from all shots alone, as [`fit`] makes them, without a gate. The embeddings must be of the texts' length, and at least
+/// Directions from all shots by transport alone, without a gate. The embeddings must be of the texts' length, and at least
 /// [`MIN_UNLABELLED`] unlabelled ones must be there for each condition.
 pub fn directions(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Vec<Vec<f32>> {
     transport::Transport::new(problem, unlabelled).directions(shots, None)
 }
 
-fn check(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Result<(), LearnError> {
+fn check_lengths(
+    problem: &Problem,
+    shots: &[Shot],
+    unlabelled: &[&[f32]],
+) -> Result<(), LearnError> {
     let length = problem.texts.first().map_or(0, Vec::len);
     let rows = shots.iter().map(|shot| shot.row);
     for row in rows.chain(unlabelled.iter().copied()) {
@@ -229,23 +262,23 @@ fn check(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Result<(),
             return Err(LearnError::Length(row.len(), length));
         }
     }
-    let first = shots.first().ok_or(LearnError::NoLabels)?;
-    if shots.iter().all(|shot| shot.label == first.label) {
-        return Err(LearnError::OneLabel);
-    }
     Ok(())
 }
 
-/// The fold of each shot. Those of one label are spread over the folds.
+/// The fold of each shot, which is that of its group. Groups of one label are spread over the folds.
 fn folds(shots: &[Shot]) -> Vec<usize> {
-    let count = shots.len().min(MAX_FOLDS);
-    let mut order: Vec<usize> = (0..shots.len()).collect();
-    order.sort_by_key(|at| shots[*at].label);
-    let mut folds = vec![0; shots.len()];
-    for (place, at) in order.into_iter().enumerate() {
-        folds[at] = place % count;
+    let mut order: Vec<&Shot> = shots.iter().collect();
+    order.sort_by_key(|shot| shot.label);
+    let mut places: HashMap<usize, usize> = HashMap::new();
+    for shot in order {
+        let place = places.len();
+        places.entry(shot.group).or_insert(place);
     }
-    folds
+    let count = places.len().min(MAX_FOLDS);
+    shots
+        .iter()
+        .map(|shot| places[&shot.group] % count)
+        .collect()
 }
 
 #[cfg(test)]

@@ -280,8 +280,8 @@ pub enum Msg {
 
     /// The answer to [`super::Effect::KeepLearned`] and [`super::Effect::UndoLearned`].
     LearnedKept {
-        /// All that is to be used now and a sentence about it; or why nothing has changed.
-        outcome: Result<(LearnedSets, String), String>,
+        /// All that is to be used now, unless nothing was there to change, and a sentence about it; or why nothing could be changed.
+        outcome: Result<(Option<LearnedSets>, String), String>,
     },
 
     // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────

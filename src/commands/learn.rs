@@ -11,7 +11,7 @@ use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli::LearnArgs;
 use crate::encoder::{Encoder, ModelCard};
 use crate::engine;
-use crate::engine::learning::{Proposal, propose};
+use crate::engine::learning::{Proposal, UnusedImages, propose};
 use crate::learn::LearnedFor;
 use crate::library::learned::{self, Undone};
 use crate::media::clean;
@@ -85,12 +85,12 @@ fn learn(
 ) -> Result<u8, Fault> {
     let key = engine::embedding_key(subject.encoder.as_ref(), false);
     let collected = CollectedImages::read(arguments, setup, &subject.set, subject.card(), &key)?;
-    let (calibrations, in_use) = (setup.calibrations(), setup.learned());
+    let (calibrations, learned) = (setup.calibrations(), setup.learned());
     let proposal = propose(
         subject.encoder.as_mut(),
         &subject.prompts,
         arguments.mode,
-        (&calibrations, &in_use),
+        (&calibrations, &learned),
         collected.images,
     );
     let proposal = proposal.map_err(|reason| {
@@ -98,9 +98,14 @@ fn learn(
         Fault::unusable(format!("nothing was learned under {set}: {reason}"))
     })?;
     let file = kept(arguments, &subject, &proposal)?;
+    let left_out = UnusedImages {
+        other_labels: proposal.other_labels,
+        ..collected.left_out
+    };
     let report = LearnReport {
+        in_use: in_use(&subject, arguments).map(|own| own.reviews),
         proposal: &proposal,
-        left_out: &collected.left_out,
+        left_out,
         file: file.as_deref().map(shown),
         dry_run: arguments.dry_run,
     };

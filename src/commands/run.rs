@@ -137,7 +137,7 @@ impl<'a, W> Run<'a, W> {
 
     /// Changes the prompts; the files classified so far are scored again.
     pub(super) fn use_prompts(&self, prompts: Prompts) {
-        self.engine.use_prompts(prompts, self.mode);
+        self.engine.use_prompts(prompts, self.mode, 0);
     }
 
     /// Handles an event of the engine; returns the job that ended by it, if any.
@@ -170,7 +170,7 @@ impl<'a, W> Run<'a, W> {
                 }
                 self.jobs.start_over();
             }
-            Event::PromptsFailed { message } => {
+            Event::PromptsFailed { message, .. } => {
                 print::message(format_args!(
                     "warning: {message}; the prompts stay as they were"
                 ));

@@ -11,7 +11,7 @@ use crate::app::Model;
 use crate::app::learning::LearningView;
 use crate::app::result_panel::whole_percent;
 use crate::app::text::{cut_end, pad, safe_str, wrap};
-use crate::engine::learning::{ImageScore, MovedImage, Proposal};
+use crate::engine::learning::{ImageScore, MovedImage, Proposal, UnusedImages};
 use crate::learn::Method;
 use crate::scoring::metrics::Estimate;
 
@@ -75,6 +75,15 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
             }
         }
     }
+    let unused = UnusedImages {
+        other_labels: view.proposal().map_or(0, |own| own.other_labels),
+        ..view.unused
+    };
+    let unused = unused.reasons();
+    all.extend(unused.map(|(count, why)| {
+        let words = format!("Left out: {count} reviewed images {why}.");
+        (words, looks.dim())
+    }));
     let keys = match &view.answer {
         Some(Ok(own)) if own.learned.changes_scores() => "a accepts · u undoes what is in use",
         _ => "u undoes what is in use",
@@ -91,7 +100,7 @@ fn worth(proposal: &Proposal) -> Vec<String> {
     let learned = &proposal.learned;
     let how = match learned.method {
         Method::Transport => format!("and {} images without one", learned.unlabelled),
-        Method::Ridge => "alone, as too few images are without one".to_owned(),
+        Method::Ridge => "alone".to_owned(),
     };
     let own = &learned.held_out;
     let share = |value: f64| format!("{:.0} %", value * 100.0);

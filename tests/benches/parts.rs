@@ -489,7 +489,12 @@ fn learn(bench: &mut Criterion) {
     };
     let (labelled, others) = rows.split_at(80);
     let shots = labelled.iter().enumerate();
-    let shots: Vec<Shot> = shots.map(|(at, row)| Shot { row, label: at % 5 }).collect();
+    let shots = shots.map(|(at, row)| Shot {
+        row,
+        label: at % 5,
+        group: at,
+    });
+    let shots: Vec<Shot> = shots.collect();
     let others: Vec<&[f32]> = others.iter().map(Vec::as_slice).collect();
     bench.bench_function("fit 3,200 x 512", |b| {
         b.iter(|| learn::directions(black_box(&problem), &shots, &others));

@@ -3,28 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 use super::super::eval::labels::{self, LabelNames};
 use super::super::library::{existing, unusable};
 use super::super::{CommandSetup, Fault, reviews, shown};
 use crate::cli::LearnArgs;
 use crate::encoder::ModelCard;
-use crate::engine::learning::LearnImage;
+use crate::engine::learning::{LearnImage, UnusedImages, study};
 use crate::library::{Library, ResultSelection, Review};
 use crate::prompts::PromptSet;
 use crate::scoring::Decision;
-
-/// Images that take no part, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct UnusedImages {
-    /// Reviewed, but this model has not encoded them, or they are elsewhere.
-    pub(super) not_encoded: usize,
-    /// Reviewed, but the model rejects them.
-    pub(super) rejected: usize,
-    /// Reviewed by several who say different things.
-    pub(super) disputed: usize,
-}
 
 /// The images to learn from.
 pub(super) struct CollectedImages {
@@ -80,7 +67,12 @@ impl CollectedImages {
                 collected.left_out.rejected += usize::from(labels.is_some());
                 continue;
             }
+            if image.frames > 1 {
+                collected.left_out.several_frames += usize::from(labels.is_some());
+                continue;
+            }
             collected.images.push(LearnImage {
+                study: study(&image.origin),
                 path: image.path,
                 embedding: image.embedding,
                 labels,

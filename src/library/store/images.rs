@@ -9,7 +9,7 @@ use rusqlite::params_from_iter;
 
 use super::stored::ResultSelection;
 use super::{ImageFacts, Library, LibraryError};
-use crate::media::FrameOrder;
+use crate::media::{DicomOrigin, FrameOrder};
 
 /// An image with its embedding: of several frames the first one in space that has any.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,10 @@ pub struct EmbeddedImage {
     pub content: String,
     /// The unit embedding.
     pub embedding: Arc<[f32]>,
+    /// Frames in the file.
+    pub frames: u32,
+    /// What it belongs to.
+    pub origin: DicomOrigin,
     /// The place of its frame in space, from 0.
     position: u32,
 }
@@ -68,6 +72,8 @@ impl Library {
                 path: PathBuf::from(OsString::from_vec(row.get(0)?)),
                 content: row.get(1)?,
                 embedding: numbers.into(),
+                frames: facts.frames,
+                origin: facts.origin,
                 position: order.position(row.get(3)?),
             };
             match images.last_mut().filter(|own| own.content == image.content) {

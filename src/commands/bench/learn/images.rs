@@ -152,8 +152,12 @@ impl LabelledImages {
     }
 
     pub(super) fn shots(&self) -> impl Iterator<Item = Shot<'_>> {
-        let all = self.rows.iter();
-        all.map(|(row, label)| Shot { row, label: *label })
+        let all = self.rows.iter().enumerate();
+        all.map(|(group, (row, label))| Shot {
+            row,
+            label: *label,
+            group,
+        })
     }
 
     /// The number of images of each condition.
