@@ -294,6 +294,7 @@ impl Services {
             | Effect::Directory { .. } => self.read_objects(effect),
             Effect::PromptSets
             | Effect::UsePrompts { .. }
+            | Effect::KeepPrompts { .. }
             | Effect::EditPrompts(_)
             | Effect::DraftPrompts { .. }
             | Effect::StopDraft => return self.perform_on_prompts(effect),
@@ -351,6 +352,11 @@ impl Services {
                 mode,
                 revision,
             } => self.use_prompts(prompts, mode, revision),
+            Effect::KeepPrompts {
+                prompts,
+                mode,
+                revision,
+            } => self.keep_prompts(prompts, mode, revision),
             Effect::EditPrompts(set) => {
                 match PromptEdit::begin(&set, self.choices.prompts.as_deref()) {
                     Ok(edit) => return Some(ScreenEffect::Edit(edit)),
@@ -476,9 +482,20 @@ impl Services {
             watch.set(prompts.clone(), revision);
         }
         if let Some((_, engine)) = &self.candidate {
-            engine.use_prompts(prompts.clone(), mode);
+            engine.use_prompts(prompts.clone(), mode, revision);
         }
-        self.engine.use_prompts(prompts, mode);
+        self.engine.use_prompts(prompts, mode, revision);
+    }
+
+    /// Goes back to prompts that the engine still uses, as it refused others.
+    fn keep_prompts(&mut self, prompts: Prompts, mode: Mode, revision: u64) {
+        (self.settings.prompts, self.settings.mode) = (prompts.clone(), mode);
+        if let Some((_, engine)) = &self.candidate {
+            engine.use_prompts(prompts.clone(), mode, revision);
+        }
+        if let Some(watch) = &self.prompt_files {
+            watch.set(prompts, revision);
+        }
     }
 
     /// Scores files without their images, or compares them with a query; other effects do nothing.

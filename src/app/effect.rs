@@ -124,6 +124,16 @@ pub enum Effect {
         /// The number that messages about their files carry.
         revision: u64,
     },
+    /// Watch the files of these prompts, and use them for a model to come: the engine uses them still, as it refused what it was asked
+    /// for. Answered as [`Effect::UsePrompts`] is about files.
+    KeepPrompts {
+        /// The prompts.
+        prompts: Prompts,
+        /// Whether one condition applies, or each on its own.
+        mode: Mode,
+        /// The number that messages about their files carry.
+        revision: u64,
+    },
     /// Open a set in the user's editor, which has the terminal until it ends; a built-in one is copied to the user's folder first.
     /// Answered by [`super::Msg::Resumed`] and [`super::Msg::PromptSetEdited`].
     EditPrompts(Box<PromptSet>),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Event;
+use super::maps::contained;
 use super::worker::InferenceWorker;
 use crate::encoder::{Encoder, EncoderError};
 use crate::prompts::{PromptSet, placebo};
@@ -203,7 +204,7 @@ impl InferenceWorker<'_> {
             return;
         };
         let generation = request.generation;
-        let outcome = self.explanation(&request);
+        let outcome = contained(|| self.explanation(&request));
         (self.shared.handler)(Event::Explained {
             generation,
             outcome,

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::maps::PendingCheck;
+use super::maps::{PendingCheck, contained};
 use super::pool::{FrameInput, OpenedFile, PreparedFrame};
 use super::scoring::{FrameResult, Scorers};
 use super::shared::{EngineShared, Preparation};
@@ -133,24 +133,28 @@ impl<'a> InferenceWorker<'a> {
 
     /// Uses the prompts that were requested last, if any.
     fn change_prompts(&mut self) {
-        let Some((prompts, mode)) = self.shared.requested_prompts() else {
+        let Some((prompts, mode, revision)) = self.shared.requested_prompts() else {
             return;
         };
         let name = prompts.name().to_owned();
         let (calibrations, learned) = (&self.shared.settings.calibrations, self.shared.learned());
         let fits = (calibrations, &learned);
-        match Scorers::new(prompts, mode, fits, self.encoder.as_mut()) {
+        let encoder = self.encoder.as_mut();
+        match contained(|| Scorers::new(prompts, mode, fits, encoder)) {
             Ok((scorers, warnings)) => {
                 self.scorers = Arc::new(scorers);
                 let event = Event::Prompts {
                     prompts: name,
                     mode,
                     warnings,
+                    revision,
                 };
                 let scorers = Arc::clone(&self.scorers);
                 self.shared.publish_scorers(scorers, event);
             }
-            Err(message) => (self.shared.handler)(Event::PromptsFailed { message }),
+            Err(message) => {
+                (self.shared.handler)(Event::PromptsFailed { revision, message });
+            }
         }
     }
 

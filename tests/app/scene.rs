@@ -194,6 +194,22 @@ impl Program {
         effects
     }
 
+    /// The engine answers the prompts that it was asked for last.
+    pub fn engine_uses(&mut self, mut event: Event) -> Vec<Effect> {
+        let asked = self.effects.iter().rev().find_map(|effect| match effect {
+            Effect::UsePrompts { revision, .. } => Some(*revision),
+            _ => None,
+        });
+        if let (
+            Event::Prompts { revision, .. } | Event::PromptsFailed { revision, .. },
+            Some(asked),
+        ) = (&mut event, asked)
+        {
+            *revision = asked;
+        }
+        self.send(Msg::Engine(event))
+    }
+
     /// Presses keys, one for each character.
     pub fn press(&mut self, keys: &str) -> Vec<Effect> {
         keys.chars()
