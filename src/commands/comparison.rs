@@ -74,6 +74,7 @@ pub(super) fn run(request: &ComparisonRequest, setup: &CommandSetup) -> Result<u
         exact: request.exact,
         pass_time: engine::BULK_PASS_TIME,
         library: setup.library_with_messages(),
+        stores_results: false,
     };
     let (opened, opening) = bounded(1);
     let factory = also_scoring(setup.factory(request.fit), request, opened);

@@ -16,6 +16,7 @@ use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli;
 use crate::engine::{self, Settings};
 use crate::jobs::{End, Ended};
+use crate::learn::LearnedSets;
 use crate::library::{Outcome, Record};
 use crate::media::padded;
 use crate::prompts::PromptSet;
@@ -48,8 +49,12 @@ pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault>
     if let Some(second) = &setup.prompts.second {
         return compare(arguments, [&setup.prompts.name, second], setup);
     }
-    let calibrations = setup.calibrations();
-    with_outcomes(&arguments.labelled, setup, calibrations, |classified| {
+    let scores = LabelledScores {
+        calibrations: setup.calibrations(),
+        learned: setup.learned(),
+        are_stored: true,
+    };
+    with_outcomes(&arguments.labelled, setup, scores, |classified| {
         print_report(arguments, classified)
     })
 }
@@ -83,11 +88,19 @@ pub(super) struct ClassifiedLabels<'a> {
     pub interrupted: bool,
 }
 
+/// How labelled images are scored.
+pub(super) struct LabelledScores {
+    pub calibrations: Calibrations,
+    pub learned: LearnedSets,
+    /// Whether results go to the library; only those that `classify` would give may.
+    pub are_stored: bool,
+}
+
 /// Classifies labelled images, passes them to `report`, and returns its exit code, or that of an interruption.
 pub(super) fn with_outcomes(
     arguments: &cli::LabelledArgs,
     setup: &CommandSetup,
-    calibrations: Calibrations,
+    scores: LabelledScores,
     report: impl FnOnce(&ClassifiedLabels) -> Result<u8, Fault>,
 ) -> Result<u8, Fault> {
     let prompts = setup.load_prompts()?;
@@ -102,14 +115,15 @@ pub(super) fn with_outcomes(
     let settings = Settings {
         prompts,
         mode: arguments.mode,
-        calibrations,
-        learned: setup.learned(),
+        calibrations: scores.calibrations,
+        learned: scores.learned,
         frames: arguments.frames,
         batch_size: None,
         decode_threads: None,
         exact: arguments.exact,
         pass_time: engine::BULK_PASS_TIME,
         library: setup.library_with_messages(),
+        stores_results: scores.are_stored,
     };
     let inputs = run::inputs(files.iter().map(|file| file.path.clone()).enumerate());
     let collected = Collected {

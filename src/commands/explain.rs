@@ -77,6 +77,8 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
         exact: false,
         pass_time: engine::BULK_PASS_TIME,
         library: setup.library_with_messages(),
+        // These are not the scores of `classify`.
+        stores_results: false,
     };
     let (prompts, library) = (settings.prompts.clone(), settings.library.clone());
     let messages = run::messages();
