@@ -1,6 +1,6 @@
 //! The images to learn from: what the library holds of them, and what people say they show.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -18,7 +18,7 @@ use crate::scoring::Decision;
 /// Images that take no part, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct UnusedImages {
-    /// Reviewed, but this model has not encoded them, or they are elsewhere.
+    /// Reviewed, but this model has not encoded them; or labelled by a table, but outside the folders that were named.
     pub(super) not_encoded: usize,
     /// Reviewed, but the model rejects them.
     pub(super) rejected: usize,
@@ -48,10 +48,14 @@ impl CollectedImages {
             &set.name,
             &setup.reviewer.name,
         );
+        let mut in_tables = HashSet::new();
         for path in &arguments.paths {
             let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             if absolute.is_file() {
-                said.extend(table(&library, &absolute, arguments, set)?);
+                for (content, labels) in table(&library, &absolute, arguments, set)? {
+                    in_tables.insert(content.clone());
+                    said.insert(content, labels);
+                }
             } else if absolute.is_dir() {
                 folders.push(absolute);
             } else {
@@ -86,9 +90,9 @@ impl CollectedImages {
                 labels,
             });
         }
-        if folders.is_empty() {
-            collected.left_out.not_encoded = said.len();
-        }
+        // Reviews of images outside the folders are not asked for; a table is.
+        let is_missing = |content: &&String| folders.is_empty() || in_tables.contains(*content);
+        collected.left_out.not_encoded = said.keys().filter(is_missing).count();
         Ok(collected)
     }
 }
