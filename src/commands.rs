@@ -484,6 +484,7 @@ impl ResultArgs {
             exact: self.exact,
             pass_time: engine::BULK_PASS_TIME,
             library: setup.library_with_messages(),
+            stores_results: true,
         }
     }
 

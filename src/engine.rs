@@ -111,6 +111,9 @@ pub struct Settings {
     pub pass_time: Duration,
     /// The library, which is consulted before a file is opened and before an image is decoded.
     pub library: Option<Arc<Library>>,
+    /// Whether results are stored in the library, where they replace earlier ones of the same model and prompts. Embeddings always
+    /// are. False where scores are not those that the library should hold, as without what was learned or calibrated.
+    pub stores_results: bool,
 }
 
 impl Settings {

@@ -226,6 +226,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         exact: false,
         pass_time: engine::INTERACTIVE_PASS_TIME,
         library: None,
+        stores_results: true,
     };
     let factory = Box::new(move || match behaviour.clone() {
         None => Err(EncoderError::MissingTensor("logit_scale".into())),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::eval::{ClassifiedLabels, with_outcomes};
+use super::eval::{ClassifiedLabels, LabelledScores, with_outcomes};
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli;
 use crate::learn::{Learned, LearnedSets};
@@ -36,9 +36,16 @@ pub fn run(arguments: &cli::CalibrateArgs, setup: &CommandSetup) -> Result<u8, F
             return Err(Fault::usage(text));
         }
     };
-    // Scores as the model gives them, whatever was fitted before.
-    with_outcomes(&arguments.labelled, setup, Calibrations::default(), |all| {
-        calibrate(arguments, folder, &setup.learned(), all)
+    // Scores as the model gives them, whatever was fitted before. They are none for the library; and what was learned meanwhile
+    // has no part in them.
+    let learned = setup.learned();
+    let scores = LabelledScores {
+        calibrations: Calibrations::default(),
+        learned: learned.clone(),
+        are_stored: false,
+    };
+    with_outcomes(&arguments.labelled, setup, scores, |all| {
+        calibrate(arguments, folder, &learned, all)
     })
 }
 

@@ -77,6 +77,8 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
         exact: false,
         pass_time: engine::BULK_PASS_TIME,
         library: setup.library_with_messages(),
+        // These are not the scores of `classify`.
+        stores_results: false,
     };
     let (prompts, library) = (settings.prompts.clone(), settings.library.clone());
     let messages = run::messages();
@@ -138,9 +140,13 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     if let (Some(map), Some(out)) = (&map, &arguments.render) {
         map.render(&arguments.file, &record, out)?;
     }
-    if arguments.describe == Some(Description::Generated) {
-        report.generated = describe::generated(&report, &setup.llm, arguments.yes)?;
-    }
+    let generated = match arguments.describe {
+        Some(Description::Generated) => describe::generated(&report, &setup.llm, arguments.yes),
+        _ => Ok(None),
+    };
+    // What the program found does not depend on what a language model says of it.
+    let (text, fault) = generated.map_or_else(|fault| (None, Some(fault)), |text| (text, None));
+    report.generated = text;
     if arguments.json {
         print::json(&report)?;
     } else {
@@ -149,7 +155,7 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
         }
         print::lines(&table(&report))?;
     }
-    Ok(exit::OK)
+    fault.map_or(Ok(exit::OK), Err)
 }
 
 /// What came of asking for a heat map.

@@ -13,6 +13,7 @@ use crate::encoder::{Encoder, ModelCard};
 use crate::engine;
 use crate::engine::learning::{Proposal, UnusedImages, propose};
 use crate::learn::LearnedFor;
+use crate::library::json;
 use crate::library::learned::{self, Undone};
 use crate::media::clean;
 use crate::prompts::{PromptSet, Prompts};
@@ -207,7 +208,12 @@ fn import(file: &Path, arguments: &LearnArgs, subject: &LearnTarget) -> Result<u
         .map_err(|error| wrong(error.to_string()))?;
     let saved = learned::save(&subject.folder, &own);
     let saved = saved.map_err(|error| not_kept(&subject.folder, &error))?;
-    let words = format!("scores are those learned from {} reviews", own.reviews);
+    // The file knows its mode, whatever --mode is.
+    let words = format!(
+        "scores with --mode {} are those learned from {} reviews",
+        json::name(&own.mode),
+        own.reviews
+    );
     let change = ChangeReport {
         done: "imported",
         learned: Some(own.reviews),

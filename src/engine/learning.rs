@@ -36,7 +36,7 @@ pub fn study(origin: &DicomOrigin) -> Option<String> {
 /// Reviewed images that take no part, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct UnusedImages {
-    /// The model has not encoded them, or they are elsewhere.
+    /// The model has not encoded them; or a table labels them, but they lie outside the folders that were named.
     pub not_encoded: usize,
     /// The model rejects them.
     pub rejected: usize,
@@ -54,7 +54,7 @@ impl UnusedImages {
         let all = [
             (
                 self.not_encoded,
-                "have no embedding of this model; classify them first",
+                "have no embedding of this model, or are outside the folders; classify them first",
             ),
             (self.rejected, "are rejected by the model"),
             (self.disputed, "are judged differently by several reviewers"),

@@ -211,9 +211,10 @@ impl EngineShared {
         (self.handler)(work(current.as_deref()));
     }
 
-    /// Stores results in the library, one slice per file.
+    /// Stores results in the library, one slice per file, if they are meant for it.
     pub(super) fn store(&self, files: Vec<Arc<[Record]>>) {
         if let Some(library) = &self.settings.library
+            && self.settings.stores_results
             && files.iter().any(|records| !records.is_empty())
         {
             library.put_results(files);

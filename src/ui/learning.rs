@@ -13,7 +13,6 @@ use crate::app::result_panel::whole_percent;
 use crate::app::text::{cut_end, pad, safe_str, wrap};
 use crate::engine::learning::{ImageScore, MovedImage, Proposal, UnusedImages};
 use crate::learn::Method;
-use crate::scoring::metrics::Estimate;
 
 /// Columns of a result before or after.
 const SIDE: usize = 22;
@@ -111,13 +110,13 @@ fn worth(proposal: &Proposal) -> Vec<String> {
             "Reviewed images, each without its own review: accuracy {} → {}, {} points.",
             share(own.accuracy_before),
             share(own.accuracy_after),
-            interval(&own.accuracy_gain, points)
+            own.accuracy_gain.text(points)
         ),
         format!(
             "Log-loss {:.2} → {:.2}, less by {}.",
             own.log_loss_before,
             own.log_loss_after,
-            interval(&own.log_loss_gain, |value| format!("{value:.2}"))
+            own.log_loss_gain.text(|value| format!("{value:.2}"))
         ),
         format!(
             "{} of {} images get another label.",
@@ -125,14 +124,6 @@ fn worth(proposal: &Proposal) -> Vec<String> {
             proposal.images
         ),
     ]
-}
-
-fn interval(estimate: &Estimate, show: impl Fn(f64) -> String) -> String {
-    let value = show(estimate.value);
-    match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) => format!("{value} ({} to {})", show(low), show(high)),
-        _ => value,
-    }
 }
 
 /// The images that move, of which the one under the cursor is on screen.

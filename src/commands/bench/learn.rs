@@ -238,7 +238,7 @@ fn table(report: &LearnBenchReport) -> String {
         out,
         "zero-shot balanced accuracy on the half of the images that takes no part, {} splits (mean, 95 % interval): {}",
         report.seeds,
-        interval(&report.zero_shot, percent)
+        report.zero_shot.text(percent)
     );
     for own in &report.shots {
         let _ = writeln!(
@@ -247,18 +247,10 @@ fn table(report: &LearnBenchReport) -> String {
             own.shots, own.gate
         );
         for method in &own.methods {
-            let gain = interval(&method.gain, points);
+            let gain = method.gain.text(points);
             let worst = points(method.worst);
             let _ = writeln!(out, "  {:<16}{gain:<28} worst {worst}", method.method);
         }
     }
     out
-}
-
-fn interval(estimate: &Estimate, show: impl Fn(f64) -> String) -> String {
-    let value = show(estimate.value);
-    match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) => format!("{value} ({} to {})", show(low), show(high)),
-        _ => value,
-    }
 }

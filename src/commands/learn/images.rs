@@ -1,6 +1,6 @@
 //! The images to learn from: what the library holds of them, and what people say they show.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::super::eval::labels::{self, LabelNames};
@@ -35,10 +35,14 @@ impl CollectedImages {
             &set.name,
             &setup.reviewer.name,
         );
+        let mut in_tables = HashSet::new();
         for path in &arguments.paths {
             let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             if absolute.is_file() {
-                said.extend(table(&library, &absolute, arguments, set)?);
+                for (content, labels) in table(&library, &absolute, arguments, set)? {
+                    in_tables.insert(content.clone());
+                    said.insert(content, labels);
+                }
             } else if absolute.is_dir() {
                 folders.push(absolute);
             } else {
@@ -78,9 +82,9 @@ impl CollectedImages {
                 labels,
             });
         }
-        if folders.is_empty() {
-            collected.left_out.not_encoded = said.len();
-        }
+        // Reviews of images outside the folders are not asked for; a table is.
+        let is_missing = |content: &&String| folders.is_empty() || in_tables.contains(*content);
+        collected.left_out.not_encoded = said.keys().filter(is_missing).count();
         Ok(collected)
     }
 }

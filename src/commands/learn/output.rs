@@ -9,7 +9,6 @@ use crate::engine::learning::{ImageScore, MovedImage, Proposal, UnusedImages};
 use crate::learn::Method;
 use crate::library::NOTICE;
 use crate::media::clean;
-use crate::scoring::metrics::Estimate;
 
 /// Moved images that a table names.
 const MAX_SHOWN: usize = 20;
@@ -140,14 +139,14 @@ impl LearnReport<'_> {
             "  accuracy  {} zero-shot, {} learned: {} points",
             share(worth.accuracy_before),
             share(worth.accuracy_after),
-            interval(&worth.accuracy_gain, points)
+            worth.accuracy_gain.text(points)
         );
         let _ = writeln!(
             out,
             "  log-loss  {:.3} zero-shot, {:.3} learned: less by {}",
             worth.log_loss_before,
             worth.log_loss_after,
-            interval(&worth.log_loss_gain, |value| format!("{value:.3}"))
+            worth.log_loss_gain.text(|value| format!("{value:.3}"))
         );
     }
 
@@ -180,14 +179,6 @@ impl LearnReport<'_> {
 
 fn score(score: &ImageScore) -> String {
     format!("{} {:.1} %", clean(&score.label), score.probability * 100.0)
-}
-
-fn interval(estimate: &Estimate, show: impl Fn(f64) -> String) -> String {
-    let value = show(estimate.value);
-    match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) => format!("{value} ({} to {})", show(low), show(high)),
-        _ => value,
-    }
 }
 
 fn moved_json(image: &MovedImage) -> Value {

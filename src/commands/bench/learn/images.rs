@@ -1,5 +1,6 @@
 //! The images that `bench learn` measures with, encoded by the model.
 
+use std::ops::Range;
 use std::thread;
 
 use super::super::stages::prepare;
@@ -72,12 +73,15 @@ impl LabelledImages {
         progress: &ProgressLine,
     ) -> Result<Self, Fault> {
         let preprocess = encoder.preprocess();
-        let (set, source, inputs) = match &arguments.labels {
+        let (set, source, rows) = match &arguments.labels {
             None => {
                 let set = PromptSet::parse(WEAK, "weak.toml").map_err(Fault::unusable)?;
-                progress.message("drawing phantoms");
-                let inputs = phantoms(arguments.phantoms, &preprocess)?;
-                (set, "phantoms of unseen conditions".to_owned(), inputs)
+                progress.message("drawing and encoding phantoms");
+                let count = arguments.phantoms as usize * UnseenCondition::ALL.len();
+                let rows = encoded(count, encoder, progress, |range| {
+                    phantoms(range, &preprocess)
+                })?;
+                (set, "phantoms of unseen conditions".to_owned(), rows)
             }
             Some(path) => {
                 let prompts = setup.load_prompts()?;
@@ -88,22 +92,12 @@ impl LabelledImages {
                 };
                 let names = LabelNames::new(set, &arguments.map)?;
                 let files = labels::read(path, &names)?;
-                let inputs = files_prepared(&files, &preprocess, progress);
-                (set.clone(), shown(path), inputs)
+                let rows = encoded(files.len(), encoder, progress, |range| {
+                    Ok(files_prepared(&files[range], &preprocess, progress))
+                })?;
+                (set.clone(), shown(path), rows)
             }
         };
-        let mut rows = Vec::with_capacity(inputs.len());
-        let total = inputs.len() as u64;
-        for chunk in inputs.chunks(BATCH) {
-            progress.set(rows.len() as u64, Some(total));
-            let batch: Vec<PreparedImage> = chunk.iter().map(|(input, _)| input.clone()).collect();
-            let encoded = encoder.encode_images(&batch).map_err(Fault::unusable)?;
-            rows.extend(
-                encoded
-                    .into_iter()
-                    .zip(chunk.iter().map(|(_, label)| *label)),
-            );
-        }
         Self::new(&set, source, rows, encoder)
     }
 
@@ -172,9 +166,31 @@ impl LabelledImages {
     }
 }
 
-/// Draws phantoms on all cores: so many of each condition, each of a seed of its own.
-fn phantoms(each: u32, preprocess: &Preprocess) -> Result<Vec<(PreparedImage, usize)>, Fault> {
-    let count = each as usize * UnseenCondition::ALL.len();
+/// Encodes so many images, each with its label. `prepare` makes those of a range; only these are in memory at a time.
+fn encoded(
+    count: usize,
+    encoder: &mut dyn Encoder,
+    progress: &ProgressLine,
+    mut prepare: impl FnMut(Range<usize>) -> Result<Vec<(PreparedImage, usize)>, Fault>,
+) -> Result<Vec<(Vec<f32>, usize)>, Fault> {
+    let mut rows = Vec::with_capacity(count);
+    for start in (0..count).step_by(BATCH) {
+        progress.set(start as u64, Some(count as u64));
+        let prepared = prepare(start..count.min(start + BATCH))?;
+        let (inputs, labels): (Vec<PreparedImage>, Vec<usize>) = prepared.into_iter().unzip();
+        if !inputs.is_empty() {
+            let encoded = encoder.encode_images(&inputs).map_err(Fault::unusable)?;
+            rows.extend(encoded.into_iter().zip(labels));
+        }
+    }
+    Ok(rows)
+}
+
+/// Draws phantoms on all cores, of the conditions in turn, each of a seed of its own.
+fn phantoms(
+    range: Range<usize>,
+    preprocess: &Preprocess,
+) -> Result<Vec<(PreparedImage, usize)>, Fault> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let one = |index: usize| {
         let label = index % UnseenCondition::ALL.len();
@@ -187,11 +203,12 @@ fn phantoms(each: u32, preprocess: &Preprocess) -> Result<Vec<(PreparedImage, us
         };
         Ok((preprocess.apply(&picture)?, label))
     };
-    let share = count.div_ceil(threads);
+    let share = range.len().div_ceil(threads);
     let parts = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|part| {
-                let range = part * share..count.min((part + 1) * share);
+                let first = range.start + part * share;
+                let range = first..range.end.min(first + share);
                 let one = &one;
                 scope.spawn(move || range.map(one).collect::<Result<Vec<_>, EncoderError>>())
             })
@@ -213,8 +230,7 @@ fn files_prepared(
     progress: &ProgressLine,
 ) -> Vec<(PreparedImage, usize)> {
     let mut inputs = Vec::new();
-    for (at, file) in files.iter().enumerate() {
-        progress.set(at as u64, Some(files.len() as u64));
+    for file in files {
         match prepare(&file.path, preprocess, false) {
             Ok(prepared) => inputs.extend(prepared.input.map(|input| (input, file.label))),
             Err(error) => progress.suspend(|| {
