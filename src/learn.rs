@@ -7,18 +7,25 @@
 //! labelled images that took no part: γ = 0 is zero-shot.
 
 mod comparison;
+mod figures;
 mod gate;
+pub(crate) mod gda;
 pub(crate) mod linear;
+mod probe;
 mod reviews;
 mod ridge;
+mod split;
 mod stored;
 mod transport;
 
 use serde::{Deserialize, Serialize};
 
 pub use comparison::LearningGain;
+pub use figures::{HeldOutFigures, compare};
 use gate::LogitPair;
+pub use probe::{Probe, ProbeMethod, fit_probe};
 pub use reviews::{Lesson, ReviewedImage, learn};
+pub use split::{PatientSplit, SplitError, split_by_patient};
 pub use stored::{Learned, LearnedError, LearnedFor, LearnedSets};
 
 /// Unlabelled images for each condition from which they take part.
@@ -63,6 +70,8 @@ pub enum Method {
     Transport,
     /// By ridge regression from the texts.
     Ridge,
+    /// By Gaussian discriminant analysis beside the texts.
+    Gda,
 }
 
 /// What was learned.

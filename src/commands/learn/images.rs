@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::super::eval::labels::{self, LabelNames};
 use super::super::library::{existing, unusable};
 use super::super::{CommandSetup, Fault, reviews, shown};
-use crate::cli::LearnArgs;
 use crate::encoder::ModelCard;
 use crate::engine::learning::LearnImage;
 use crate::library::{Library, ResultSelection, Review};
@@ -17,7 +16,7 @@ use crate::scoring::Decision;
 
 /// Images that take no part, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct UnusedImages {
+pub(in crate::commands) struct UnusedImages {
     /// Reviewed, but this model has not encoded them, or they are elsewhere.
     pub(super) not_encoded: usize,
     /// Reviewed, but the model rejects them.
@@ -27,15 +26,16 @@ pub(super) struct UnusedImages {
 }
 
 /// The images to learn from.
-pub(super) struct CollectedImages {
-    pub(super) images: Vec<LearnImage>,
+pub(in crate::commands) struct CollectedImages {
+    pub(in crate::commands) images: Vec<LearnImage>,
     pub(super) left_out: UnusedImages,
 }
 
 impl CollectedImages {
-    /// Reads them from the library. `key`: that of the model's embeddings.
-    pub(super) fn read(
-        arguments: &LearnArgs,
+    /// Reads them from the library: those below some paths, all without; tables among these say labels, which the pairs map to
+    /// conditions. `key`: that of the model's embeddings.
+    pub(in crate::commands) fn read(
+        (paths, map): (&[PathBuf], &[(String, String)]),
         setup: &CommandSetup,
         set: &PromptSet,
         card: &ModelCard,
@@ -48,10 +48,10 @@ impl CollectedImages {
             &set.name,
             &setup.reviewer.name,
         );
-        for path in &arguments.paths {
+        for path in paths {
             let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             if absolute.is_file() {
-                said.extend(table(&library, &absolute, arguments, set)?);
+                said.extend(table(&library, &absolute, map, set)?);
             } else if absolute.is_dir() {
                 folders.push(absolute);
             } else {
@@ -131,10 +131,10 @@ fn decisions(all: Vec<Review>, set: &str, reviewer: &str) -> HashMap<String, Sai
 fn table(
     library: &Library,
     file: &std::path::Path,
-    arguments: &LearnArgs,
+    map: &[(String, String)],
     set: &PromptSet,
 ) -> Result<Vec<(String, Said)>, Fault> {
-    let names = LabelNames::new(set, &arguments.map)?;
+    let names = LabelNames::new(set, map)?;
     let labelled = labels::read(file, &names)?.into_iter();
     let of_file = labelled.map(|file| {
         let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());

@@ -84,7 +84,9 @@ impl LearnReport<'_> {
         let learned = &self.proposal.learned;
         let how = match learned.method {
             Method::Transport => format!("and {} images without review", learned.unlabelled),
-            Method::Ridge => "alone: there are too few images without review".to_owned(),
+            Method::Ridge | Method::Gda => {
+                "alone: there are too few images without review".to_owned()
+            }
         };
         // Writing to a string cannot fail.
         let _ = writeln!(
