@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use comparison::LearningGain;
 pub use figures::{HeldOutFigures, compare};
 use gate::LogitPair;
-pub use probe::{Probe, ProbeMethod, fit_probe};
+pub use probe::{Probe, ProbeMethod, exclusive_problem, fit_probe};
 pub use reviews::{Lesson, ReviewedImage, learn};
 pub use split::{PatientSplit, SplitError, split_by_patient};
 pub use stored::{Learned, LearnedError, LearnedFor, LearnedSets};

@@ -85,7 +85,12 @@ pub struct LoraArgs {
     #[arg(long, value_name = "DIR")]
     pub output: PathBuf,
     /// Blocks of the image tower to change: the last half (of a residual network the last stage and the pooling), or all
-    #[arg(long, value_name = "half|all", default_value = "half", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "half|all",
+        default_value = "half",
+        hide_possible_values = true
+    )]
     pub blocks: TrainedBlocks,
     /// Rank of the changes
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -137,5 +142,9 @@ fn weight(text: &str) -> Result<f64, String> {
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    number(text, |number| (0.0..=0.9).contains(&number), "a share from 0 to 0.9")
+    number(
+        text,
+        |number| (0.0..=0.9).contains(&number),
+        "a share from 0 to 0.9",
+    )
 }

@@ -84,7 +84,13 @@ fn learn(
     mut subject: LearnTarget,
 ) -> Result<u8, Fault> {
     let key = engine::embedding_key(subject.encoder.as_ref(), false);
-    let collected = CollectedImages::read((&arguments.paths, &arguments.map), setup, &subject.set, subject.card(), &key)?;
+    let collected = CollectedImages::read(
+        (&arguments.paths, &arguments.map),
+        setup,
+        &subject.set,
+        subject.card(),
+        &key,
+    )?;
     let (calibrations, in_use) = (setup.calibrations(), setup.learned());
     let proposal = propose(
         subject.encoder.as_mut(),

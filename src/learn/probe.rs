@@ -11,6 +11,7 @@ use super::{
     HeldOut, HeldOutFigures, LearnError, LearningGain, Method, Problem, Shot, is_gain, linear,
     ridge,
 };
+use crate::scoring::{Scorer, softmax};
 
 /// Parts of the patients that are left out in turn.
 const FOLDS: usize = 5;
@@ -107,9 +108,8 @@ pub fn fit_probe(
     });
     let best = best.ok_or(LearnError::NoLabels)?;
     let directions = directions(problem, shots, best.method);
-    let probabilities = |gate: f64, shot: &Shot| {
-        crate::scoring::softmax(&mixed(problem, &directions, gate, shot.row))
-    };
+    let probabilities =
+        |gate: f64, shot: &Shot| softmax(&mixed(problem, &directions, gate, shot.row));
     let judged: Vec<HeldOut> = held_out
         .iter()
         .map(|shot| HeldOut {
@@ -138,6 +138,17 @@ pub fn fit_probe(
         after,
         gain,
     })
+}
+
+/// The choice between the conditions of a scorer by their texts, of which one applies.
+pub fn exclusive_problem(scorer: &Scorer) -> Problem {
+    let texts: Vec<Vec<f32>> = scorer.texts().map(|own| own.present.to_vec()).collect();
+    Problem {
+        // A bias that all share changes nothing.
+        offsets: vec![0.0; texts.len()],
+        scale: scorer.logits().scale,
+        texts,
+    }
 }
 
 /// The methods that can be used.

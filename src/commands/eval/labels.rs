@@ -149,7 +149,9 @@ impl LabelTable {
         }
         let fits = |separator: &u8| {
             let mut reader = reader(first, *separator);
-            reader.headers().is_ok_and(|names| Columns::of(names).is_some())
+            reader
+                .headers()
+                .is_ok_and(|names| Columns::of(names).is_some())
         };
         let separator = SEPARATORS.into_iter().find(fits).unwrap_or(SEPARATORS[0]);
         Ok(Self {
