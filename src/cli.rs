@@ -21,7 +21,7 @@ use crate::scoring::Mode;
 use crate::scoring::heat_map::MapChoice;
 pub use export::{ExportArgs, ExportFormat, ExportSubject, ReportScope};
 pub use help::{command, suggestion};
-pub use learn::{BenchSubject, LearnArgs, LearnBenchArgs};
+pub use learn::{BenchSubject, LearnArgs, LearnBenchArgs, TrainBenchArgs};
 pub use prompts::{ComparePromptsArgs, DraftArgs, PromptsAction, PromptsArgs};
 pub use search::SearchArgs;
 pub use train::{LoraArgs, ProbeArgs, TrainArgs, TrainMethod, TrainingImagesArgs};

@@ -133,7 +133,7 @@ fn number(text: &str, is_allowed: impl Fn(f64) -> bool, what: &str) -> Result<f6
     number.ok_or_else(|| format!("`{text}` is not {what}"))
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     number(text, |number| number > 0.0, "a number above 0")
 }
 

@@ -14,6 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+pub(super) use data::ScoredModel;
+pub(super) use images::prepare;
+pub(super) use labels::{LabelledImage, patients, prompt_set};
+pub(super) use report::{WORTHWHILE_GAIN, gain};
+
 use super::{CommandSetup, Fault, on_signals};
 use crate::cli::{TrainArgs, TrainMethod};
 

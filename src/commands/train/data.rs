@@ -33,14 +33,17 @@ pub(super) struct EncodedImages {
 
 /// A model and what it makes of a prompt set's texts.
 #[derive(Clone)]
-pub(super) struct ScoredModel {
-    pub(super) card: ModelCard,
-    pub(super) problem: Problem,
+pub(in crate::commands) struct ScoredModel {
+    pub(in crate::commands) card: ModelCard,
+    pub(in crate::commands) problem: Problem,
 }
 
 impl ScoredModel {
     /// Encodes the texts of a set.
-    pub(super) fn new(encoder: &mut dyn Encoder, set: &PromptSet) -> Result<Self, String> {
+    pub(in crate::commands) fn new(
+        encoder: &mut dyn Encoder,
+        set: &PromptSet,
+    ) -> Result<Self, String> {
         let card = encoder.card().clone();
         let logits = Logits {
             scale: card.logit_scale,

@@ -15,16 +15,16 @@ use crate::prompts::PromptSet;
 
 /// A labelled image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LabelledImage {
-    pub(super) path: PathBuf,
+pub(in crate::commands) struct LabelledImage {
+    pub(in crate::commands) path: PathBuf,
     /// The index of its condition in the prompt set.
-    pub(super) label: usize,
+    pub(in crate::commands) label: usize,
     /// What a table says of its patient.
-    pub(super) patient: Option<String>,
+    pub(in crate::commands) patient: Option<String>,
 }
 
 /// The only prompt set of the settings.
-pub(super) fn prompt_set(setup: &CommandSetup) -> Result<PromptSet, Fault> {
+pub(in crate::commands) fn prompt_set(setup: &CommandSetup) -> Result<PromptSet, Fault> {
     match setup.load_prompts()?.sets() {
         [set] => Ok(set.clone()),
         _ => Err(Fault::usage(
@@ -96,7 +96,7 @@ fn of_reviews(setup: &CommandSetup, set: &PromptSet) -> Result<Vec<LabelledImage
 
 /// How many images' patients are known from where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct PatientSources {
+pub(in crate::commands) struct PatientSources {
     /// From the PatientID of the DICOM file.
     pub(super) dicom: usize,
     /// From the column `patient` of the table.
@@ -122,7 +122,7 @@ impl PatientSources {
 }
 
 /// The patient of each image, for the split alone: the PatientID of a DICOM file, else what the table says, else the file itself.
-pub(super) fn patients(images: &[LabelledImage]) -> (Vec<String>, PatientSources) {
+pub(in crate::commands) fn patients(images: &[LabelledImage]) -> (Vec<String>, PatientSources) {
     let mut sources = PatientSources::default();
     let names = images.iter().map(|image| {
         if let Some(id) = patient_id(&image.path) {

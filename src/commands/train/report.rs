@@ -13,7 +13,7 @@ use crate::prompts::PromptSet;
 use crate::scoring::metrics::Estimate;
 
 /// The gain of fine-tuning over a probe from which it is worth its cost.
-pub(super) const WORTHWHILE_GAIN: f64 = 0.02;
+pub(in crate::commands) const WORTHWHILE_GAIN: f64 = 0.02;
 
 /// A condition and the number of its images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -187,7 +187,7 @@ fn figures_line(out: &mut String, name: &str, figures: &HeldOutFigures) {
 }
 
 /// A gain in points with its interval.
-pub(super) fn gain(estimate: &Estimate) -> String {
+pub(in crate::commands) fn gain(estimate: &Estimate) -> String {
     let points = |value: f64| format!("{:+.1}", value * 100.0);
     match (estimate.low, estimate.high) {
         (Some(low), Some(high)) => format!(
