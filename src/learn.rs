@@ -4,7 +4,7 @@
 //! labelled images, from unlabelled ones that optimal transport assigns to conditions, and from the texts (SS-Text-U, Silva-Rodríguez
 //! and Konukoglu 2026, arXiv 2603.02959), or from ridge regression that starts at the texts: whichever scores labelled images better
 //! that took no part. A gate γ mixes the logits of texts and learned directions, `(1 − γ)·text + γ·learned`, and is chosen by the log-loss of
-//! labelled images that took no part: γ = 0 is zero-shot.
+//! labelled images that took no part: γ = 0 is zero-shot. From many labelled images a probe learns directions in the same form.
 
 mod comparison;
 mod figures;

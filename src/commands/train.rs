@@ -32,9 +32,9 @@ pub fn run(arguments: &TrainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
 
 /// Whether a signal asks for the end.
 #[derive(Clone)]
-struct StopFlag(Arc<AtomicBool>);
+struct StopSignal(Arc<AtomicBool>);
 
-impl StopFlag {
+impl StopSignal {
     /// Raised by SIGINT and SIGTERM from now on.
     fn on_signals() -> Result<Self, Fault> {
         let flag = Self(Arc::new(AtomicBool::new(false)));

@@ -100,7 +100,7 @@ pub(super) enum Blueprint {
     /// Hugging Face's `SiglipModel`, and the id of its padding token.
     Siglip(SiglipConfig, u32),
     /// open_clip's layout.
-    OpenClip(OpenClipConfig),
+    OpenClip(Box<OpenClipConfig>),
     /// A state dictionary in OpenAI's format.
     StateDict,
 }
@@ -176,7 +176,12 @@ impl CheckpointReader<'_> {
         };
         let file = self.first(&OPEN_CLIP_WEIGHTS)?;
         let weights = self.digested(Weights::open(&file, self.target)?);
-        Ok((Blueprint::OpenClip(config), weights, tokenizer, preprocess))
+        Ok((
+            Blueprint::OpenClip(Box::new(config)),
+            weights,
+            tokenizer,
+            preprocess,
+        ))
     }
 
     /// A file of weights does not describe the preprocessing. A `preprocessor_config.json` beside it does; without one,
@@ -238,7 +243,12 @@ impl CheckpointReader<'_> {
         let mut weights = self.digested(Weights::open(file, self.target)?);
         weights.rename_prefix("text_encoder.", "text.");
         let tokenizer = tokenizer.cleaning(Clean::Whitespace);
-        Ok((Blueprint::OpenClip(config), weights, tokenizer, preprocess))
+        Ok((
+            Blueprint::OpenClip(Box::new(config)),
+            weights,
+            tokenizer,
+            preprocess,
+        ))
     }
 
     /// Reads a file of the folder.
@@ -474,7 +484,7 @@ pub(super) fn load_builtin(
         weights: Weights::read(Backing::Static(files.weights), target)?,
         tokenizer: tokenizer.cleaning(Clean::Lower),
         preprocess: preprocess.map_err(EncoderError::Unsupported)?,
-        blueprint: Blueprint::OpenClip(config),
+        blueprint: Blueprint::OpenClip(Box::new(config)),
     })
 }
 

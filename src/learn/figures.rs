@@ -103,7 +103,7 @@ mod tests {
         let of = |per_patient: usize| {
             let images: Vec<(&str, usize, [&[f64]; 2])> = (0..40)
                 .map(|at| {
-                    let after = if at / per_patient % 2 == 0 {
+                    let after = if (at / per_patient).is_multiple_of(2) {
                         &good
                     } else {
                         &bad

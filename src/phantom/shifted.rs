@@ -90,3 +90,38 @@ fn expose(phantom: &mut Phantom, rng: &mut PhantomRng) {
         *value = (lift + contrast * toned + unevenness * clouds + noise).clamp(0.0, 1.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phantom::{Anatomy, PhantomCondition};
+
+    #[test]
+    fn a_shifted_phantom_has_less_contrast_and_its_plans_seed_decides_all() {
+        for anatomy in [Anatomy::Chest, Anatomy::Head, Anatomy::Limb] {
+            let plan = |seed| Plan {
+                anatomy,
+                condition: PhantomCondition::Normal,
+                seed,
+                width: 96,
+                height: 80,
+                level: 0.0,
+            };
+            let shifted = draw_shifted(&plan(1));
+            assert_eq!(shifted, draw_shifted(&plan(1)));
+            assert_ne!(shifted.values, draw_shifted(&plan(2)).values);
+            assert!(
+                shifted
+                    .values
+                    .iter()
+                    .all(|value| (0.0..=1.0).contains(value))
+            );
+            let darkest = |phantom: &Phantom| {
+                let mut values = phantom.values.clone();
+                values.sort_by(f32::total_cmp);
+                values[values.len() / 20]
+            };
+            assert!(darkest(&shifted) > darkest(&draw(&plan(1))) + 0.05);
+        }
+    }
+}

@@ -21,7 +21,7 @@ use crate::library::NOTICE;
 use crate::media::clean;
 use crate::prompts::PromptSet;
 use crate::scoring::metrics::{Estimate, bootstrap_mean};
-use samples::{Samples, TestImages};
+use samples::{BenchSamples, TestImages};
 
 /// The most points that may be forgotten, from 0 to 1.
 const MAX_FORGOTTEN: f64 = 0.01;
@@ -134,10 +134,10 @@ impl TrainBench<'_> {
         self.progress.message("reading images");
         let preprocess = tuner.preprocess();
         let (samples, original) = match &self.arguments.labels {
-            None => Samples::shifted(self.arguments.phantoms, seed, &preprocess, &self.set)?,
+            None => BenchSamples::shifted(self.arguments.phantoms, seed, &preprocess, &self.set)?,
             Some(path) => {
                 let map = &self.arguments.map;
-                let samples = Samples::labelled((path, map), seed, &preprocess, &self.set)?;
+                let samples = BenchSamples::labelled((path, map), seed, &preprocess, &self.set)?;
                 (samples, None)
             }
         };
@@ -185,7 +185,7 @@ impl TrainBench<'_> {
     fn train(
         &self,
         tuner: &mut FineTuner,
-        samples: &Samples,
+        samples: &BenchSamples,
         embeddings: &[Vec<f32>],
     ) -> Result<TrainingEnd, Fault> {
         let data = TrainingData {
@@ -242,7 +242,7 @@ impl TrainBench<'_> {
 /// The logits of the tested images by a probe.
 fn probed(
     problem: &Problem,
-    samples: &Samples,
+    samples: &BenchSamples,
     embeddings: &[Vec<f32>],
 ) -> Result<Vec<Vec<f64>>, Fault> {
     let shot = |at: &usize| Shot {

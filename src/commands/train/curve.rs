@@ -61,21 +61,20 @@ impl<'a> TrainingCurve<'a> {
         } else {
             ""
         };
-        let mut line = format!(
+        let line = format!(
             "{name:<12} {loss}held out: log-loss {:.3}, balanced accuracy {:.1} %{mark}",
             newest.held_out.log_loss,
             newest.held_out.balanced_accuracy * 100.0
         );
-        if self.is_terminal && history.len() > 2 {
-            let losses: Vec<f64> = history.iter().filter_map(|own| own.loss).collect();
-            let accuracies: Vec<f64> = history
-                .iter()
-                .map(|own| own.held_out.balanced_accuracy)
-                .collect();
-            let [losses, accuracies] = [losses, accuracies].map(|all| self.curve(&all));
-            line += &format!("\n             loss {losses}  accuracy {accuracies}");
+        if !self.is_terminal || history.len() < 3 {
+            return Some(line);
         }
-        Some(line)
+        let losses: Vec<f64> = history.iter().filter_map(|own| own.loss).collect();
+        let accuracies = history.iter().map(|own| own.held_out.balanced_accuracy);
+        let accuracies: Vec<f64> = accuracies.collect();
+        let [losses, accuracies] = [losses, accuracies].map(|all| self.curve(&all));
+        let curves = format!("             loss {losses}  accuracy {accuracies}");
+        Some(format!("{line}\n{curves}"))
     }
 
     /// A curve of one line, from the least to the largest value.

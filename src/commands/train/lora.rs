@@ -12,7 +12,7 @@ use super::folder::OutputFolder;
 use super::images::PreparedImages;
 use super::labels::{self, LabelledImage, PatientSources};
 use super::report::{LoraReport, SplitReport, WrittenModel, condition_counts};
-use super::{StopFlag, probe};
+use super::{StopSignal, probe};
 use crate::cli::LoraArgs;
 use crate::encoder::finetune::{
     FineTuner, LoraSettings, SavedModel, TrainingData, TrainingEnd, TrainingEvent,
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &LoraArgs, setup: &CommandSetup) -> Result<u8, Faul
     let set = labels::prompt_set(setup)?;
     let images = labels::read(&arguments.images, setup, &set)?;
     let folder = OutputFolder::open(&arguments.output)?;
-    let stop = StopFlag::on_signals()?;
+    let stop = StopSignal::on_signals()?;
     let progress = ProgressLine::new();
     progress.message("loading the model");
     let options = options(setup);
@@ -152,7 +152,7 @@ impl<'a> Tuning<'a> {
         &mut self,
         folder: &OutputFolder,
         setup: &CommandSetup,
-        (progress, stop): (&ProgressLine, &StopFlag),
+        (progress, stop): (&ProgressLine, &StopSignal),
     ) -> Result<TrainingEnd, Fault> {
         let state = TrainingState {
             file: folder.state(),

@@ -294,7 +294,7 @@ impl LoraReport {
     /// The model's card.
     pub(super) fn card(&self) -> String {
         let mut out = format!(
-            "---\nlibrary_name: open_clip\nbase_model: {base}\ntags: [medical, research-only, lora]\n---\n\n\
+            "---\nbase_model: {base}\ntags: [medical, research-only, lora]\n---\n\n\
              # Fine-tuned from {base}\n\n\
              **Research use only; not a diagnosis.** No claim is made beyond the images that the figures are of.\n\n\
              - Base: {base} (`{digest}`); its licence applies to this model, too.\n\

@@ -10,7 +10,7 @@ use super::TrainedBlocks;
 use super::base::{BaseOrigin, FineTuner, in_f32, merge};
 use super::files::{TensorFile, write, write_tensors};
 use super::low_rank::Factors;
-use super::targets::{self, Target};
+use super::targets::{self, TrainedMatrix};
 use crate::config::BUILTIN;
 use crate::encoder::checkpoint::{self, LoadedCheckpoint};
 use crate::encoder::layout::{CONFIG, OPEN_CLIP_CONFIG, parse, read};
@@ -193,7 +193,7 @@ fn changed_tensors(
     target: DeviceAndKind,
 ) -> Result<BTreeMap<String, Tensor>, EncoderError> {
     let all = targets::find(base.weights.tensors(), TrainedBlocks::All)?;
-    let mut found: Vec<(Target, Factors)> = Vec::new();
+    let mut found: Vec<(TrainedMatrix, Factors)> = Vec::new();
     for own in all {
         let [a, b] = names(&own.module);
         if !weights.names().any(|name| name == a) {

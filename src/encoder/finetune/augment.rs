@@ -69,3 +69,43 @@ fn reframe(bytes: &[u8], (width, height): (usize, usize), rng: &mut ChaCha8Rng) 
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::finetune::low_rank::generator;
+
+    /// Mean grey values of the quarters: upper left, upper right, lower left, lower right.
+    fn quarters(image: &PreparedImage, side: usize) -> [usize; 4] {
+        let mut sums = [0; 4];
+        for (at, pixel) in image.bytes().chunks_exact(3).enumerate() {
+            let quarter =
+                usize::from(at % side >= side / 2) + 2 * usize::from(at / side >= side / 2);
+            sums[quarter] += usize::from(pixel[0]);
+        }
+        sums.map(|sum| sum / (side * side / 4))
+    }
+
+    #[test]
+    fn images_change_mildly_and_are_never_mirrored_or_turned() {
+        let side = 32;
+        // 40, 90, 140 and 190 in the quarters.
+        let grey =
+            |at: usize| 40 + 50 * (usize::from(at % side >= 16) + 2 * usize::from(at / side >= 16));
+        let bytes = (0..side * side).flat_map(|at| [grey(at) as u8; 3]);
+        let image = PreparedImage::new(bytes.collect());
+        let mut seen = std::collections::BTreeSet::new();
+        for step in 0..40 {
+            let changed = augment(&image, (side, side), &mut generator(7, 1, step));
+            let found = quarters(&changed, side);
+            assert!(found.is_sorted() && found[3] > found[0] + 60, "{found:?}");
+            for (value, before) in found.iter().zip([40, 90, 140, 190]) {
+                assert!(value.abs_diff(before) < 60, "{found:?}");
+            }
+            seen.insert(changed.bytes().to_vec());
+            let again = augment(&image, (side, side), &mut generator(7, 1, step));
+            assert_eq!(again, changed);
+        }
+        assert_eq!(seen.len(), 40);
+    }
+}

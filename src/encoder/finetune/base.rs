@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
 
 use super::low_rank::{Factors, LowRank, add_change};
-use super::targets::{self, Target};
+use super::targets::{self, TrainedMatrix};
 use super::{LoraSettings, TrainingImages};
 use crate::encoder::checkpoint::{self, LoadedCheckpoint};
 use crate::encoder::towers::Towers;
@@ -177,7 +177,7 @@ impl FineTuner {
     ) -> Result<BTreeMap<String, Tensor>, EncoderError> {
         let _guard = tch::no_grad_guard();
         let targets = self.changes.iter().map(|own| &own.target);
-        let all: Vec<(&Target, &Factors, Option<&Tensor>)> = targets
+        let all: Vec<(&TrainedMatrix, &Factors, Option<&Tensor>)> = targets
             .zip(factors.iter().zip(masks))
             .map(|(target, (factors, mask))| (target, *factors, mask.as_ref()))
             .collect();
@@ -267,7 +267,7 @@ impl FineTuner {
 /// Tensors with changes added to them; only those that are changed.
 pub(super) fn merge(
     tensors: &BTreeMap<String, Tensor>,
-    changes: &[(&Target, &Factors, Option<&Tensor>)],
+    changes: &[(&TrainedMatrix, &Factors, Option<&Tensor>)],
     scale: f64,
 ) -> Result<BTreeMap<String, Tensor>, EncoderError> {
     let mut sums: BTreeMap<String, Tensor> = BTreeMap::new();

@@ -109,7 +109,7 @@ pub struct TrainingEnd {
 
 /// How far a training is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Progress {
+pub(super) struct TrainingProgress {
     /// Steps done.
     pub(super) step: u64,
     pub(super) history: Vec<EpochFigures>,
@@ -137,7 +137,7 @@ pub fn train(
         Some(state) => tuner.resume(state)?,
         None => None,
     };
-    let mut training = Training {
+    let mut training = LoraTraining {
         prototypes: tuner.prototypes(&data.problem.texts, data.problem.scale)?,
         weights: class_weights(data),
         per_epoch: data.train.len().div_ceil(tuner.settings.batch.max(1)) as u64,
@@ -161,7 +161,7 @@ pub fn train(
 }
 
 /// A training in progress.
-struct Training<'a> {
+struct LoraTraining<'a> {
     tuner: &'a mut FineTuner,
     data: &'a TrainingData<'a>,
     prototypes: Prototypes,
@@ -169,14 +169,14 @@ struct Training<'a> {
     weights: Vec<f32>,
     /// Steps of an epoch.
     per_epoch: u64,
-    progress: Progress,
+    progress: TrainingProgress,
     /// An epoch, and the order of its images.
     order: (u64, Vec<usize>),
     state: Option<&'a TrainingState>,
     saved: Instant,
 }
 
-impl Training<'_> {
+impl LoraTraining<'_> {
     fn total(&self) -> u64 {
         self.per_epoch * self.tuner.settings.epochs as u64
     }

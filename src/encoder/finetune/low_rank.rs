@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 
-use super::targets::Target;
+use super::targets::TrainedMatrix;
 use crate::encoder::EncoderError;
 
 const BETA1: f64 = 0.9;
@@ -30,7 +30,7 @@ pub(super) struct Factors {
 impl Factors {
     /// `A` uniform as of a linear layer, `B` zero: no change yet. `index`: that of the target.
     pub(super) fn initial(
-        target: &Target,
+        target: &TrainedMatrix,
         rank: usize,
         (seed, index): (u64, usize),
         device: Device,
@@ -58,14 +58,14 @@ impl Factors {
 
 /// A change that is being trained.
 pub(super) struct LowRank {
-    pub(super) target: Target,
+    pub(super) target: TrainedMatrix,
     pub(super) factors: Factors,
     /// Means of the gradients of `A` and `B`, and of their squares.
     pub(super) moments: [Factors; 2],
 }
 
 impl LowRank {
-    pub(super) fn new(target: Target, factors: Factors) -> Result<Self, EncoderError> {
+    pub(super) fn new(target: TrainedMatrix, factors: Factors) -> Result<Self, EncoderError> {
         let zeros = || -> Result<Factors, EncoderError> {
             Ok(Factors {
                 a: factors.a.f_zeros_like()?,
@@ -168,7 +168,7 @@ fn masked(a: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, EncoderError> {
 /// Adds a change, `(α/r)·B·A`, to its rows of a tensor in f32.
 pub(super) fn add_change(
     tensor: &Tensor,
-    target: &Target,
+    target: &TrainedMatrix,
     factors: &Factors,
     mask: Option<&Tensor>,
     scale: f64,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::base::FineTuner;
-use super::epochs::{Progress, TrainingState};
+use super::epochs::{TrainingProgress, TrainingState};
 use super::files::{TensorFile, write_tensors};
 use super::low_rank::Factors;
 use crate::encoder::EncoderError;
@@ -19,7 +19,7 @@ const FORMAT: u32 = 1;
 struct StateHeader {
     format: u32,
     fingerprint: String,
-    progress: Progress,
+    progress: TrainingProgress,
     has_best: bool,
 }
 
@@ -46,7 +46,7 @@ impl FineTuner {
     pub(super) fn save_state(
         &self,
         state: &TrainingState,
-        progress: &Progress,
+        progress: &TrainingProgress,
     ) -> Result<(), EncoderError> {
         let mut tensors = BTreeMap::new();
         let mut add = |group: &str, index: usize, factors: &Factors| {
@@ -75,7 +75,7 @@ impl FineTuner {
     pub(super) fn resume(
         &mut self,
         state: &TrainingState,
-    ) -> Result<Option<Progress>, EncoderError> {
+    ) -> Result<Option<TrainingProgress>, EncoderError> {
         if !state.file.exists() {
             return Ok(None);
         }

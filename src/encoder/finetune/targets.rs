@@ -10,7 +10,7 @@ use crate::encoder::block_names::{BlockNames, Projections};
 
 /// A matrix, or some of its rows, that is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct TrainedMatrix {
     /// The tensor that contains it.
     pub(super) tensor: String,
     /// The module by which an adapter names it: PEFT's name where the layout is Hugging Face's.
@@ -21,7 +21,7 @@ pub(super) struct Target {
     pub(super) input: Vec<i64>,
 }
 
-impl Target {
+impl TrainedMatrix {
     /// Numbers of an input row.
     pub(super) fn inputs(&self) -> i64 {
         self.input.iter().product()
@@ -49,8 +49,8 @@ const FUSED_PARTS: [&str; 3] = ["q", "k", "v"];
 pub(super) fn find(
     tensors: &BTreeMap<String, Tensor>,
     blocks: TrainedBlocks,
-) -> Result<Vec<Target>, EncoderError> {
-    let mut found = Targets {
+) -> Result<Vec<TrainedMatrix>, EncoderError> {
+    let mut found = MatrixSearch {
         tensors,
         all: Vec::new(),
     };
@@ -85,12 +85,12 @@ fn first(count: usize, blocks: TrainedBlocks) -> usize {
 }
 
 /// The matrices found so far.
-struct Targets<'a> {
+struct MatrixSearch<'a> {
     tensors: &'a BTreeMap<String, Tensor>,
-    all: Vec<Target>,
+    all: Vec<TrainedMatrix>,
 }
 
-impl Targets<'_> {
+impl MatrixSearch<'_> {
     fn shape(&self, tensor: &str) -> Result<Vec<i64>, EncoderError> {
         let found = self.tensors.get(tensor).map(Tensor::size);
         found
@@ -102,7 +102,7 @@ impl Targets<'_> {
     fn add(&mut self, module: &str) -> Result<(), EncoderError> {
         let tensor = format!("{module}.weight");
         let shape = self.shape(&tensor)?;
-        self.all.push(Target {
+        self.all.push(TrainedMatrix {
             tensor,
             module: module.to_owned(),
             rows: (0, shape[0]),
@@ -116,7 +116,7 @@ impl Targets<'_> {
         let shape = self.shape(tensor)?;
         let count = shape[0] / 3;
         for (part, from) in FUSED_PARTS.into_iter().zip([0, count, 2 * count]) {
-            self.all.push(Target {
+            self.all.push(TrainedMatrix {
                 tensor: tensor.to_owned(),
                 module: format!("{tensor}.{part}"),
                 rows: (from, count),

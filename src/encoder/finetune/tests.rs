@@ -20,12 +20,12 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 /// Images of two conditions: light above, or light below, each with noise of its own.
-struct Halves {
+struct LitHalves {
     images: Vec<PreparedImage>,
     labels: Vec<usize>,
 }
 
-impl Halves {
+impl LitHalves {
     fn new(count: usize, (width, height): (usize, usize)) -> Self {
         let image = |at: usize| {
             let bytes = (0..width * height * 3).map(|place| {
@@ -47,7 +47,7 @@ impl Halves {
     }
 }
 
-impl TrainingImages for Halves {
+impl TrainingImages for LitHalves {
     fn image(&self, index: usize) -> Result<PreparedImage, EncoderError> {
         Ok(self.images[index].clone())
     }
@@ -69,7 +69,7 @@ fn settings() -> LoraSettings {
 /// A training on a fixture; what is learned from.
 struct Trial {
     tuner: FineTuner,
-    images: Halves,
+    images: LitHalves,
     problem: Problem,
     embeddings: Vec<Vec<f32>>,
 }
@@ -79,7 +79,7 @@ impl Trial {
         let source = ModelSource::Path(path.to_owned());
         let tuner = FineTuner::open(&source, Device::Cpu, settings).unwrap();
         let preprocess = tuner.preprocess();
-        let images = Halves::new(24, (preprocess.width(), preprocess.height()));
+        let images = LitHalves::new(24, (preprocess.width(), preprocess.height()));
         let embeddings = tuner.encode_base(&images, images.images.len()).unwrap();
         let length = embeddings[0].len();
         let text = |sign: f32| {

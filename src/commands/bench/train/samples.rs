@@ -21,7 +21,7 @@ const TEST_SHARE: f64 = 0.3;
 const HELD_OUT_SHARE: f64 = 0.15;
 
 /// Images in memory, and which of them are for what.
-pub(super) struct Samples {
+pub(super) struct BenchSamples {
     images: Vec<PreparedImage>,
     pub(super) labels: Vec<usize>,
     patients: Vec<String>,
@@ -37,7 +37,7 @@ pub(super) struct TestImages {
     pub(super) patients: Vec<String>,
 }
 
-impl TrainingImages for Samples {
+impl TrainingImages for BenchSamples {
     fn image(&self, index: usize) -> Result<PreparedImage, EncoderError> {
         Ok(self.images[index].clone())
     }
@@ -65,7 +65,7 @@ const CELLS: [(Anatomy, PhantomCondition); 12] = [
     (Anatomy::Limb, PhantomCondition::Normal),
 ];
 
-impl Samples {
+impl BenchSamples {
     /// Shifted phantoms to train with, as many again by a share to test on, and as many as those without a shift.
     pub(super) fn shifted(
         count: u32,
