@@ -42,8 +42,11 @@ impl<'a> TrainingCurve<'a> {
         let Some(line) = self.line(history, best) else {
             return;
         };
-        self.progress
-            .suspend(|| print::message(format_args!("{line}")));
+        self.progress.suspend(|| {
+            for line in line.lines() {
+                print::message(line);
+            }
+        });
     }
 
     fn line(&self, history: &[EpochFigures], best: usize) -> Option<String> {
