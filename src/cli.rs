@@ -5,6 +5,7 @@ mod help;
 mod learn;
 mod prompts;
 mod search;
+mod train;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,9 +21,10 @@ use crate::scoring::Mode;
 use crate::scoring::heat_map::MapChoice;
 pub use export::{ExportArgs, ExportFormat, ExportSubject, ReportScope};
 pub use help::{command, suggestion};
-pub use learn::{BenchSubject, LearnArgs, LearnBenchArgs};
+pub use learn::{BenchSubject, LearnArgs, LearnBenchArgs, TrainBenchArgs};
 pub use prompts::{ComparePromptsArgs, DraftArgs, PromptsAction, PromptsArgs};
 pub use search::SearchArgs;
+pub use train::{LoraArgs, ProbeArgs, TrainArgs, TrainMethod, TrainingImagesArgs};
 
 /// Maximum of `--stable-after`.
 const MAX_STABLE_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -315,6 +317,8 @@ pub enum Command {
   medivision-tui learn --prompts chest-xray --undo
   medivision-tui learn --prompts chest-xray --export learned.toml")]
     Learn(LearnArgs),
+    /// Train on labelled images: a linear probe, or the model itself by low-rank changes
+    Train(TrainArgs),
     /// Measure the speed of each stage on this machine
     Bench(BenchArgs),
     /// List, describe, pull and verify models

@@ -26,6 +26,7 @@ pub mod reviews;
 mod run;
 pub mod search;
 mod summary;
+pub mod train;
 pub mod watch;
 
 use std::collections::BTreeMap;

@@ -4,13 +4,17 @@
 //! labelled images, from unlabelled ones that optimal transport assigns to conditions, and from the texts (SS-Text-U, Silva-Rodríguez
 //! and Konukoglu 2026, arXiv 2603.02959), or from ridge regression that starts at the texts: whichever scores labelled images better
 //! that took no part. A gate γ mixes the logits of texts and learned directions, `(1 − γ)·text + γ·learned`, and is chosen by the log-loss of
-//! labelled images that took no part: γ = 0 is zero-shot.
+//! labelled images that took no part: γ = 0 is zero-shot. From many labelled images a probe learns directions in the same form.
 
 mod comparison;
+mod figures;
 mod gate;
+pub(crate) mod gda;
 pub(crate) mod linear;
+mod probe;
 mod reviews;
 mod ridge;
+mod split;
 mod stored;
 mod transport;
 
@@ -19,9 +23,12 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 pub use comparison::LearningGain;
+pub use figures::{HeldOutFigures, compare};
 use gate::LogitPair;
+pub use probe::{Probe, ProbeMethod, exclusive_problem, fit_probe};
 pub use reviews::{Lesson, ReviewedImage, learn};
 use ridge::Ridge;
+pub use split::{PatientSplit, SplitError, split_by_patient};
 pub use stored::{Learned, LearnedError, LearnedFor, LearnedSets};
 
 /// Unlabelled images for each condition from which they take part.
@@ -70,6 +77,8 @@ pub enum Method {
     Transport,
     /// By ridge regression from the texts.
     Ridge,
+    /// By Gaussian discriminant analysis beside the texts.
+    Gda,
 }
 
 /// What was learned.
@@ -127,11 +136,8 @@ fn fit_by(
     unlabelled: &[&[f32]],
     ridge: &Ridge,
 ) -> Result<Fitted, LearnError> {
-    let first = shots.first().ok_or(LearnError::NoLabels)?;
-    if shots.iter().all(|shot| shot.label == first.label) {
-        return Err(LearnError::OneLabel);
-    }
-    let folds = folds(shots);
+    check_labels(shots)?;
+    let folds = folds(shots, MAX_FOLDS);
     let candidates = candidates(problem, shots, unlabelled, (ridge, &folds));
     let chosen = best_of(&candidates, |_| true);
     let choices: Vec<GatedCandidate> = (0..folds.iter().max().map_or(0, |last| last + 1))
@@ -183,40 +189,68 @@ struct GatedCandidate {
     gate: f64,
 }
 
-/// What transport learns, if there are enough unlabelled images, and what ridge regression does with each penalty.
+impl LearnedCandidate {
+    /// `learned`: the learned logits of each shot without its label.
+    fn new(
+        (problem, shots): (&Problem, &[Shot]),
+        method: Method,
+        directions: Vec<Vec<f32>>,
+        learned: Vec<Vec<f64>>,
+    ) -> Self {
+        let pairs = shots.iter().zip(learned).map(|(shot, learned)| LogitPair {
+            truth: shot.label,
+            text: problem.zero_shot(shot.row),
+            learned,
+        });
+        Self {
+            method,
+            directions,
+            pairs: pairs.collect(),
+        }
+    }
+}
+
+/// What transport learns, if there are enough unlabelled images, and what ridge regression does.
 fn candidates(
     problem: &Problem,
     shots: &[Shot],
     unlabelled: &[&[f32]],
     (ridge, folds): (&Ridge, &[usize]),
 ) -> Vec<LearnedCandidate> {
-    let candidate = |method, directions, learned: Vec<Vec<f64>>| {
-        let pairs = shots.iter().zip(learned).map(|(shot, learned)| LogitPair {
-            truth: shot.label,
-            text: problem.zero_shot(shot.row),
-            learned,
-        });
-        LearnedCandidate {
-            method,
-            directions,
-            pairs: pairs.collect(),
-        }
-    };
     let mut all = Vec::new();
     if unlabelled.len() >= MIN_UNLABELLED * problem.texts.len() {
         let transport = transport::Transport::new(problem, unlabelled);
         let directions = transport.directions(shots, None);
         let learned = transport.held_out(shots, folds);
-        all.push(candidate(Method::Transport, directions, learned));
+        let own = (problem, shots);
+        all.push(LearnedCandidate::new(
+            own,
+            Method::Transport,
+            directions,
+            learned,
+        ));
     }
+    all.extend(ridge_candidates(problem, shots, ridge));
+    all
+}
+
+/// What ridge regression learns, with each penalty and each certainty.
+fn ridge_candidates(problem: &Problem, shots: &[Shot], ridge: &Ridge) -> Vec<LearnedCandidate> {
+    let mut all = Vec::new();
     for fit in ridge.fits(problem, shots) {
         for certainty in CERTAINTIES {
             let mut directions = fit.directions.clone();
             let numbers = directions.iter_mut().flatten();
             numbers.for_each(|number| *number *= certainty as f32);
-            let held_out = fit.held_out.iter();
-            let held_out = held_out.map(|row| row.iter().map(|logit| certainty * logit).collect());
-            all.push(candidate(Method::Ridge, directions, held_out.collect()));
+            let learned = fit.held_out.iter();
+            let learned = learned.map(|row| row.iter().map(|logit| certainty * logit).collect());
+            let (own, learned) = ((problem, shots), learned.collect());
+            all.push(LearnedCandidate::new(
+                own,
+                Method::Ridge,
+                directions,
+                learned,
+            ));
         }
     }
     all
@@ -265,8 +299,16 @@ fn check_lengths(
     Ok(())
 }
 
-/// The fold of each shot, which is that of its group. Groups of one label are spread over the folds.
-fn folds(shots: &[Shot]) -> Vec<usize> {
+fn check_labels(shots: &[Shot]) -> Result<(), LearnError> {
+    let first = shots.first().ok_or(LearnError::NoLabels)?;
+    if shots.iter().all(|shot| shot.label == first.label) {
+        return Err(LearnError::OneLabel);
+    }
+    Ok(())
+}
+
+/// The fold of each shot, of at most so many, which is that of its group. Groups of one label are spread over the folds.
+fn folds(shots: &[Shot], most: usize) -> Vec<usize> {
     let mut order: Vec<&Shot> = shots.iter().collect();
     order.sort_by_key(|shot| shot.label);
     let mut places: HashMap<usize, usize> = HashMap::new();
@@ -274,7 +316,7 @@ fn folds(shots: &[Shot]) -> Vec<usize> {
         let place = places.len();
         places.entry(shot.group).or_insert(place);
     }
-    let count = places.len().min(MAX_FOLDS);
+    let count = places.len().min(most);
     shots
         .iter()
         .map(|shot| places[&shot.group] % count)

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::encoder::finetune::TrainedBlocks;
 use crate::scoring::Mode;
 
 /// `learn`
@@ -47,6 +48,48 @@ pub enum BenchSubject {
   medivision-tui bench learn
   medivision-tui bench learn truth.csv --prompts chest-xray --shots 4,16,64")]
     Learn(LearnBenchArgs),
+    /// Measure what training on new images gains, and what it forgets
+    ///
+    /// Without labelled images: on phantoms of another contrast, noise and proportions under the prompt set `general`, and on phantoms
+    /// as they were for what is forgotten. Otherwise on these images, under --prompts, of which 30 % take no part until the end.
+    #[command(after_help = "Examples:
+  medivision-tui bench train --model builtin
+  medivision-tui bench train truth.csv --prompts chest-xray --seeds 1")]
+    Train(TrainBenchArgs),
+}
+
+/// `bench train`
+#[derive(Debug, Args)]
+pub struct TrainBenchArgs {
+    /// Folder with a truth.csv, folder with one subfolder per condition, or table with the columns `path`, `label` and perhaps `patient`
+    #[arg(value_name = "DIR|CSV")]
+    pub labels: Option<PathBuf>,
+    /// Map a label in the data to a condition of the prompt set; may be repeated
+    #[arg(long, value_name = "LABEL=CONDITION", value_parser = super::mapping)]
+    pub map: Vec<(String, String)>,
+    /// Random draws of phantoms, or splits of labelled images
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub seeds: u64,
+    /// Shifted phantoms to train with
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(56..=100_000))]
+    pub phantoms: u32,
+    /// Passes over the images
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub epochs: u16,
+    /// Highest learning rate
+    #[arg(long, value_name = "RATE", default_value_t = 5e-4, value_parser = super::train::positive)]
+    pub rate: f64,
+    /// Blocks of the image tower to change: the last half, or all
+    #[arg(
+        long,
+        value_name = "half|all",
+        default_value = "half",
+        hide_possible_values = true
+    )]
+    pub blocks: TrainedBlocks,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `bench learn`

@@ -3,8 +3,10 @@
 mod end_to_end;
 mod forward_timer;
 pub mod learn;
+mod phantoms;
 mod report;
 mod stages;
+pub mod train;
 
 use std::panic::resume_unwind;
 use std::path::PathBuf;

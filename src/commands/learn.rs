@@ -1,6 +1,6 @@
 //! `learn`: learns from reviews on stored embeddings, says what that changes, and puts it into use.
 
-mod images;
+pub(super) mod images;
 mod output;
 
 use std::path::{Path, PathBuf};
@@ -85,7 +85,13 @@ fn learn(
     mut subject: LearnTarget,
 ) -> Result<u8, Fault> {
     let key = engine::embedding_key(subject.encoder.as_ref(), false);
-    let collected = CollectedImages::read(arguments, setup, &subject.set, subject.card(), &key)?;
+    let collected = CollectedImages::read(
+        (&arguments.paths, &arguments.map),
+        setup,
+        &subject.set,
+        subject.card(),
+        &key,
+    )?;
     let (calibrations, learned) = (setup.calibrations(), setup.learned());
     let proposal = propose(
         subject.encoder.as_mut(),

@@ -262,7 +262,7 @@ fn transport_leaves_one_out_exactly_where_each_image_is_its_own_fold() {
     let problem = world.problem(0.3);
     let (images, others) = (world.images(4), world.images(20));
     let (all, others) = (shots(&images), rows(&others));
-    let folds = folds(&all);
+    let folds = folds(&all, MAX_FOLDS);
     assert_eq!(folds.iter().max(), Some(&(all.len() - 1)));
     let transport = transport::Transport::new(&problem, &others);
     let held_out = transport.held_out(&all, &folds);
@@ -281,7 +281,7 @@ fn transport_leaves_one_out_exactly_where_each_image_is_its_own_fold() {
 fn folds_are_few_and_hold_all_labels_alike() {
     let mut world = World::new(2, 7);
     let images = world.images(40);
-    let folds = folds(&shots(&images));
+    let folds = folds(&shots(&images), MAX_FOLDS);
     for fold in 0..MAX_FOLDS {
         let labels: Vec<usize> = folds
             .iter()

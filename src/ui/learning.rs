@@ -99,7 +99,7 @@ fn worth(proposal: &Proposal) -> Vec<String> {
     let learned = &proposal.learned;
     let how = match learned.method {
         Method::Transport => format!("and {} images without one", learned.unlabelled),
-        Method::Ridge => "alone".to_owned(),
+        Method::Ridge | Method::Gda => "alone".to_owned(),
     };
     let own = &learned.held_out;
     let share = |value: f64| format!("{:.0} %", value * 100.0);

@@ -20,6 +20,7 @@ mod reviews;
 mod schema;
 mod search;
 mod settings;
+mod train;
 
 use std::fs;
 use std::path::{Path, PathBuf};

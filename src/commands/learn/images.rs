@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use super::super::eval::labels::{self, LabelNames};
 use super::super::library::{existing, unusable};
 use super::super::{CommandSetup, Fault, reviews, shown};
-use crate::cli::LearnArgs;
 use crate::encoder::ModelCard;
 use crate::engine::learning::{LearnImage, UnusedImages, study};
 use crate::library::{Library, ResultSelection, Review};
@@ -14,15 +13,16 @@ use crate::prompts::PromptSet;
 use crate::scoring::Decision;
 
 /// The images to learn from.
-pub(super) struct CollectedImages {
-    pub(super) images: Vec<LearnImage>,
+pub(in crate::commands) struct CollectedImages {
+    pub(in crate::commands) images: Vec<LearnImage>,
     pub(super) left_out: UnusedImages,
 }
 
 impl CollectedImages {
-    /// Reads them from the library. `key`: that of the model's embeddings.
-    pub(super) fn read(
-        arguments: &LearnArgs,
+    /// Reads them from the library: those below some paths, all without; tables among these say labels, which the pairs map to
+    /// conditions. `key`: that of the model's embeddings.
+    pub(in crate::commands) fn read(
+        (paths, map): (&[PathBuf], &[(String, String)]),
         setup: &CommandSetup,
         set: &PromptSet,
         card: &ModelCard,
@@ -36,10 +36,10 @@ impl CollectedImages {
             &setup.reviewer.name,
         );
         let mut in_tables = HashSet::new();
-        for path in &arguments.paths {
+        for path in paths {
             let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             if absolute.is_file() {
-                for (content, labels) in table(&library, &absolute, arguments, set)? {
+                for (content, labels) in table(&library, &absolute, map, set)? {
                     in_tables.insert(content.clone());
                     said.insert(content, labels);
                 }
@@ -127,10 +127,10 @@ fn decisions(all: Vec<Review>, set: &str, reviewer: &str) -> HashMap<String, Sai
 fn table(
     library: &Library,
     file: &std::path::Path,
-    arguments: &LearnArgs,
+    map: &[(String, String)],
     set: &PromptSet,
 ) -> Result<Vec<(String, Said)>, Fault> {
-    let names = LabelNames::new(set, &arguments.map)?;
+    let names = LabelNames::new(set, map)?;
     let labelled = labels::read(file, &names)?.into_iter();
     let of_file = labelled.map(|file| {
         let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());

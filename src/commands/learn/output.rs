@@ -90,7 +90,7 @@ impl LearnReport<'_> {
         let learned = &self.proposal.learned;
         let how = match learned.method {
             Method::Transport => format!("and {} images without review", learned.unlabelled),
-            Method::Ridge => "alone".to_owned(),
+            Method::Ridge | Method::Gda => "alone".to_owned(),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(

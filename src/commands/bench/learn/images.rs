@@ -1,24 +1,21 @@
 //! The images that `bench learn` measures with, encoded by the model.
 
 use std::ops::Range;
-use std::thread;
 
+use super::super::phantoms::{SIDE, drawn};
 use super::super::stages::prepare;
 use crate::cli::LearnBenchArgs;
 use crate::commands::eval::labels::{self, LabelNames, Labelled};
 use crate::commands::progress::ProgressLine;
 use crate::commands::{CommandSetup, Fault, print, shown};
-use crate::encoder::{Encoder, EncoderError, PreparedImage, Preprocess};
+use crate::encoder::{Encoder, PreparedImage, Preprocess};
 use crate::learn::{Problem, Shot};
-use crate::media::{Picture, Pixels};
 use crate::phantom::{UnseenCondition, draw_unseen};
 use crate::prompts::PromptSet;
 use crate::scoring::{Logits, Mode, Scorer};
 
 /// Images of a forward pass.
 const BATCH: usize = 32;
-/// Columns and rows of a phantom.
-const SIDE: u32 = 256;
 /// The seed of the first phantom: none that the built-in model was trained on or examined with.
 const FIRST_SEED: u64 = 0x1EA2_0000_0000;
 
@@ -186,41 +183,16 @@ fn encoded(
     Ok(rows)
 }
 
-/// Draws phantoms on all cores, of the conditions in turn, each of a seed of its own.
+/// Draws phantoms of the conditions in turn, each of a seed of its own.
 fn phantoms(
     range: Range<usize>,
     preprocess: &Preprocess,
 ) -> Result<Vec<(PreparedImage, usize)>, Fault> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let one = |index: usize| {
+    drawn(range, preprocess, &|index| {
         let label = index % UnseenCondition::ALL.len();
         let seed = FIRST_SEED + index as u64;
-        let phantom = draw_unseen(UnseenCondition::ALL[label], seed, SIDE);
-        let picture = Picture {
-            width: phantom.width,
-            height: phantom.height,
-            pixels: Pixels::Luma(phantom.to_luma8()),
-        };
-        Ok((preprocess.apply(&picture)?, label))
-    };
-    let share = range.len().div_ceil(threads);
-    let parts = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|part| {
-                let first = range.start + part * share;
-                let range = first..range.end.min(first + share);
-                let one = &one;
-                scope.spawn(move || range.map(one).collect::<Result<Vec<_>, EncoderError>>())
-            })
-            .collect();
-        let joined = workers.into_iter().map(|worker| {
-            let ended = worker.join();
-            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        joined.collect::<Result<Vec<_>, _>>()
-    });
-    let parts = parts.map_err(Fault::unusable)?;
-    Ok(parts.into_iter().flatten().collect())
+        (draw_unseen(UnseenCondition::ALL[label], seed, SIDE), label)
+    })
 }
 
 /// Prepares files; those that cannot be read are named and left out.
