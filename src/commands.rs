@@ -17,6 +17,7 @@ pub mod inspect;
 mod language_model;
 pub mod learn;
 pub mod library;
+mod mix;
 pub mod models;
 mod output;
 pub mod print;

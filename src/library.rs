@@ -5,6 +5,7 @@ pub mod calibrations;
 pub mod export;
 pub mod json;
 pub mod learned;
+pub mod mixes;
 pub mod search;
 mod stable;
 mod store;

@@ -13,6 +13,7 @@ pub mod heat_map;
 pub mod known;
 pub mod learned;
 pub mod metrics;
+pub mod mix;
 
 use std::sync::Arc;
 

@@ -134,6 +134,7 @@ fn table(calibration: &Calibration, file: Option<&str>) -> String {
             confident,
             wrong,
             answers,
+            mix: _,
         } = single;
         let _ = writeln!(out, "temperature        {temperature:.3}");
         let _ = match confident_from {
