@@ -21,7 +21,7 @@ use crate::scoring::heat_map::MapChoice;
 use crate::scoring::mix::StatedMix;
 pub use export::{ExportArgs, ExportFormat, ExportSubject, ReportScope};
 pub use help::{command, suggestion};
-pub use learn::{BenchSubject, LearnArgs, LearnBenchArgs};
+pub use learn::{AdjustBenchArgs, BenchSubject, LearnArgs, LearnBenchArgs};
 pub use prompts::{ComparePromptsArgs, DraftArgs, PromptsAction, PromptsArgs};
 pub use search::SearchArgs;
 

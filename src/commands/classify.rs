@@ -8,7 +8,7 @@ use std::time::Instant;
 use crossbeam_channel::{Sender, bounded};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::mix::MixRequest;
+use super::mix::MixOptions;
 use super::print::{self, closed_pipe};
 use super::progress::ProgressLine;
 use super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
@@ -49,7 +49,7 @@ pub fn run(arguments: &cli::ClassifyArgs, setup: &CommandSetup) -> Result<u8, Fa
     let settings = arguments.results.settings(prompts.clone(), setup);
     let library = settings.library.clone();
     let shows_learned = settings.learned.are_for(&prompts);
-    let mix = arguments.mix.adjust.clone().map(|stated| MixRequest {
+    let mix = arguments.mix.adjust.clone().map(|stated| MixOptions {
         calibrations: settings.learned.calibrations(&settings.calibrations),
         prompts: prompts.clone(),
         stated,
@@ -141,7 +141,7 @@ struct Printer<W: Write> {
     summary: Summary,
     begun: Instant,
     /// What results are to be adjusted by, once all are there.
-    mix: Option<MixRequest>,
+    mix: Option<MixOptions>,
     /// The results until then, in the order of the inputs.
     held: Vec<(PathBuf, Vec<Outcome>)>,
 }
@@ -190,7 +190,7 @@ impl<W: Write> BatchHandler<InputFile, u64> for Printer<W> {
 }
 
 impl<W: Write> Printer<W> {
-    fn new(writer: ResultWriter<W>, mix: Option<MixRequest>) -> Self {
+    fn new(writer: ResultWriter<W>, mix: Option<MixOptions>) -> Self {
         Self {
             writer,
             pending: BTreeMap::new(),

@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use unicode_width::UnicodeWidthStr;
 
 use super::comparison::{self, ComparisonRequest};
-use super::mix::MixRequest;
+use super::mix::MixOptions;
 use super::progress::ProgressLine;
 use super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
 use super::{CommandSetup, Fault, exit, leave, on_signals, print, shown};
@@ -63,7 +63,7 @@ pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault>
     }
     let calibrations = setup.calibrations();
     let mix = arguments.mix.adjust.clone().map(|stated| {
-        let mix = MixRequest {
+        let mix = MixOptions {
             calibrations: setup.learned().calibrations(&calibrations),
             prompts: setup.load_prompts()?,
             stated,
@@ -258,7 +258,7 @@ impl LabelledCases<'_> {
 /// Prints errors and the report; returns the exit code.
 fn print_report(
     arguments: &cli::EvalArgs,
-    mix: Option<&MixRequest>,
+    mix: Option<&MixOptions>,
     classified: &ClassifiedLabels,
 ) -> Result<u8, Fault> {
     let all = classified.cases();

@@ -9,7 +9,7 @@ use crate::scoring::calibration::Calibrations;
 use crate::scoring::mix::{MixError, StatedMix};
 
 /// What results are to be adjusted by.
-pub(super) struct MixRequest {
+pub(super) struct MixOptions {
     /// The calibrations that fit the scores in use.
     pub(super) calibrations: Calibrations,
     pub(super) prompts: Prompts,
@@ -17,7 +17,7 @@ pub(super) struct MixRequest {
     pub(super) stated: Option<StatedMix>,
 }
 
-impl MixRequest {
+impl MixOptions {
     /// Refuses before any image is read what cannot be adjusted afterwards.
     pub(super) fn check(&self, mode: Mode) -> Result<(), Fault> {
         if self

@@ -15,7 +15,7 @@ use super::Mode;
 use super::metrics::Case;
 pub use fit::calibration_error;
 use fit::{nonconformity_quantile, platt, temperature};
-pub use mix::{ConditionMix, MixCalibration};
+pub use mix::{ConditionMix, MAX_HARM, MixCalibration, MixCheck};
 
 /// Labelled images without which nothing can be said.
 pub const MIN_IMAGES: usize = 20;
@@ -158,12 +158,12 @@ pub fn fit(
         return Err(CalibrationError::OneLabel);
     }
     match mode {
-        Mode::Single => Ok(fit_single(names, cases)),
+        Mode::Single => Ok(fit_single(names, normal, cases)),
         Mode::Multi => fit_each(names, normal, cases),
     }
 }
 
-fn fit_single(names: &[String], cases: &[Case]) -> Fitted {
+fn fit_single(names: &[String], normal: &[bool], cases: &[Case]) -> Fitted {
     let halves = halves(cases);
     let held_out = [(0, 1), (1, 0)].map(|(from, on)| {
         let found = temperature(&halves[from]);
@@ -194,7 +194,7 @@ fn fit_single(names: &[String], cases: &[Case]) -> Fitted {
                 least: (1.0 - quantile).max(0.0),
                 ..answers
             },
-            mix: Some(mix::fit(names, cases, found)),
+            mix: Some(mix::fit(names, normal, cases, found)),
         }),
         conditions: Vec::new(),
     }
@@ -335,7 +335,7 @@ impl Calibration {
     }
 
     /// The probabilities of conditions, in their order, from their scores. `names`: the conditions' names.
-    pub(super) fn probabilities(&self, scores: Vec<f64>, names: &[&str]) -> Vec<f64> {
+    pub(crate) fn probabilities(&self, scores: Vec<f64>, names: &[&str]) -> Vec<f64> {
         if let Some(single) = &self.single {
             return tempered(&scores, single.temperature);
         }

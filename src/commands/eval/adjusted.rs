@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::super::mix::MixRequest;
+use super::super::mix::MixOptions;
 use super::{ClassifiedLabels, Fault, LabelledCases, interval};
 use crate::cli;
 use crate::library::Record;
@@ -25,7 +25,7 @@ pub(super) struct AdjustedEvaluation {
 impl AdjustedEvaluation {
     /// Adjusts the results that count. Labels take no part.
     pub(super) fn new(
-        mix: &MixRequest,
+        mix: &MixOptions,
         classified: &ClassifiedLabels,
         all: &LabelledCases,
         arguments: &cli::EvalArgs,

@@ -4,18 +4,26 @@
 //! offset of each condition together (bias-corrected temperature scaling) are what label-shift adaptation needs (Alexandari, Kundaje
 //! and Shrikumar 2020, "Maximum likelihood with bias-corrected calibration is hard-to-beat at label shift adaptation"). The mix that
 //! they stand for is the mean probability over the labelled images, as there, not the frequency of labels.
+//!
+//! Some scores cannot be corrected so simply. What adjusting is worth is therefore checked on labelled images that took no part, and
+//! it is not offered where it does harm.
 
 use serde::{Deserialize, Serialize};
 
 use super::super::metrics::Case;
 use super::fit::lowest;
 use super::{MIN_PROBABILITY, tempered};
+use crate::scoring::label_shift::{self, ConditionGroups, posterior};
 use crate::scoring::softmax;
 
 /// Steps of iterative scaling while a slope is sought, each search beginning where the last one ended.
 const SCALING_STEPS: usize = 20;
 /// Steps of iterative scaling for the slope that was found.
 const FINAL_STEPS: usize = 400;
+/// The shares of normal images in which adjusting is checked.
+const CHECKED_SHARES: [f64; 4] = [0.5, 0.8, 0.95, 1.0];
+/// How much smaller the share of right labels may become in a check.
+pub const MAX_HARM: f64 = 0.01;
 
 /// How calibrated probabilities are corrected, condition by condition, and the mix that they then stand for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +33,8 @@ pub struct MixCalibration {
     pub slope: f64,
     /// The conditions, in the order of the prompt set.
     pub conditions: Vec<ConditionMix>,
+    /// What adjusting does to labelled images that took no part, in several mixes.
+    pub checks: Vec<MixCheck>,
 }
 
 /// A condition in the labelled images.
@@ -39,7 +49,26 @@ pub struct ConditionMix {
     pub share: f64,
 }
 
+/// What adjusting does where so many images are normal.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MixCheck {
+    /// The share of normal images.
+    pub normal: f64,
+    /// The share of right labels without adjusting.
+    pub before: f64,
+    /// The share of right labels after adjusting to the mix that the images themselves tell.
+    pub after: f64,
+}
+
 impl MixCalibration {
+    /// The check in which adjusting did most harm, if that is more than [`MAX_HARM`] in any.
+    pub fn failed_check(&self) -> Option<MixCheck> {
+        let failed = self.checks.iter().copied();
+        let failed = failed.filter(|check| check.after < check.before - MAX_HARM);
+        failed.min_by(|a, b| (a.after - a.before).total_cmp(&(b.after - b.before)))
+    }
+
     /// The corrected probabilities of conditions from calibrated ones, in the order of [`Self::conditions`]. They sum to 1.
     pub fn corrected(&self, calibrated: &[f64]) -> Vec<f64> {
         let offsets = self.conditions.iter().map(|own| own.offset);
@@ -58,8 +87,45 @@ fn corrected(calibrated: &[f64], slope: f64, offsets: impl IntoIterator<Item = f
     softmax(&logits.collect::<Vec<_>>())
 }
 
-/// Fits slope and offsets to the scores of labelled images, which `temperature` makes calibrated.
-pub(super) fn fit(names: &[String], cases: &[Case], temperature: f64) -> MixCalibration {
+/// Fits slope and offsets to the scores of labelled images, which `temperature` makes calibrated, and checks what adjusting is worth.
+/// `normal`: which conditions are no finding.
+pub(super) fn fit(
+    names: &[String],
+    normal: &[bool],
+    cases: &[Case],
+    temperature: f64,
+) -> MixCalibration {
+    let fitted = fit_one(names, cases, temperature);
+    let halves = super::halves(cases);
+    let fits = [(0, 1), (1, 0)].map(|(from, on)| {
+        let fitted = fit_one(names, &halves[from], temperature);
+        (fitted, &*halves[on])
+    });
+    let checks = CHECKED_SHARES.map(|share| {
+        let both = fits.each_ref().map(|(fitted, on)| {
+            let weights = weights(on, normal, share);
+            right_labels(fitted, on, &weights, temperature)
+        });
+        MixCheck {
+            normal: share,
+            before: f64::midpoint(both[0].0, both[1].0),
+            after: f64::midpoint(both[0].1, both[1].1),
+        }
+    });
+    // Without both normal and other images there is no mix to check.
+    let is_normal = |case: &Case| normal.get(case.truth).copied().unwrap_or(false);
+    let has_both = cases.iter().any(is_normal) && !cases.iter().all(is_normal);
+    MixCalibration {
+        checks: if has_both {
+            checks.to_vec()
+        } else {
+            Vec::new()
+        },
+        ..fitted
+    }
+}
+
+fn fit_one(names: &[String], cases: &[Case], temperature: f64) -> MixCalibration {
     let targets = Targets::new(names.len(), cases);
     let rows: Vec<Vec<f64>> = cases
         .iter()
@@ -82,42 +148,79 @@ pub(super) fn fit(names: &[String], cases: &[Case], temperature: f64) -> MixCali
                 share,
             })
             .collect(),
+        checks: Vec::new(),
     }
 }
 
-/// The labels, each a little uncertain: as if every condition had been seen once more among all images (after Platt 1999). Without
-/// that, a condition that scores separate without error, or that no image shows, would have no finite offset.
+/// For how many images each case counts, if so many of as many images are normal.
+fn weights(cases: &[Case], normal: &[bool], share: f64) -> Vec<f64> {
+    let is_normal = |case: &Case| normal.get(case.truth).copied().unwrap_or(false);
+    let count = cases.len() as f64;
+    let normals = cases.iter().filter(|case| is_normal(case)).count() as f64;
+    let weight = |case: &Case| {
+        if is_normal(case) {
+            share * count / normals
+        } else {
+            (1.0 - share) * count / (count - normals).max(1.0)
+        }
+    };
+    cases.iter().map(weight).collect()
+}
+
+/// The share of right labels before and after adjusting cases to the mix that they themselves tell.
+fn right_labels(
+    fitted: &MixCalibration,
+    cases: &[Case],
+    weights: &[f64],
+    temperature: f64,
+) -> (f64, f64) {
+    let there = fitted.shares();
+    let rows = cases
+        .iter()
+        .map(|case| fitted.corrected(&tempered(&case.scores, temperature)));
+    let rows: Vec<Vec<f64>> = rows.collect();
+    let weighted = rows.iter().map(AsRef::as_ref).zip(weights.iter().copied());
+    let here = label_shift::shares(weighted, &there, &ConditionGroups::free(there.len()));
+    let all: f64 = weights.iter().sum();
+    let (mut before, mut after) = (0.0, 0.0);
+    for ((case, row), weight) in cases.iter().zip(&rows).zip(weights) {
+        let adjusted = posterior(row, &there, &here);
+        let is_right = adjusted.iter().all(|p| *p <= adjusted[case.truth]);
+        before += weight * f64::from(u8::from(case.predicted == case.truth)) / all;
+        after += weight * f64::from(u8::from(is_right)) / all;
+    }
+    (before, after)
+}
+
+/// The labels of the images, and how many have each.
 struct Targets {
-    /// By condition: the sum over all images.
-    sums: Vec<f64>,
     truths: Vec<usize>,
-    /// The part of each label that is spread evenly.
-    uncertainty: f64,
+    /// By condition.
+    counts: Vec<f64>,
 }
 
 impl Targets {
+    /// A condition that no image shows counts for half an image: without that it would have no finite offset.
     fn new(conditions: usize, cases: &[Case]) -> Self {
-        let (count, classes) = (cases.len() as f64, conditions as f64);
-        let uncertainty = classes / (count + classes);
-        let mut sums = vec![uncertainty * count / classes; conditions];
+        const UNSEEN: f64 = 0.5;
+        let mut counts = vec![0.0_f64; conditions];
         for case in cases {
-            sums[case.truth] += 1.0 - uncertainty;
+            counts[case.truth] += 1.0;
         }
         Self {
-            sums,
+            counts: counts.into_iter().map(|count| count.max(UNSEEN)).collect(),
             truths: cases.iter().map(|case| case.truth).collect(),
-            uncertainty,
         }
     }
 
-    /// Moves offsets towards those with which the mean probabilities are those of the targets: the most likely ones for this slope.
-    /// Generalised iterative scaling (Darroch and Ratcliff 1972), which never makes the targets less likely.
+    /// Moves offsets towards those with which each condition is as frequent as among the labels: the most likely ones for this slope.
+    /// Generalised iterative scaling (Darroch and Ratcliff 1972), which never makes the labels less likely.
     fn scale(&self, rows: &[Vec<f64>], slope: f64, offsets: &mut [f64], steps: usize) {
         for _ in 0..steps {
             let found = mean_probabilities(rows, slope, offsets);
-            for ((offset, target), found) in offsets.iter_mut().zip(&self.sums).zip(found) {
+            for ((offset, count), found) in offsets.iter_mut().zip(&self.counts).zip(found) {
                 let found = found * rows.len() as f64;
-                *offset += (target / found.max(MIN_PROBABILITY)).ln();
+                *offset += (count / found.max(MIN_PROBABILITY)).ln();
             }
         }
     }
@@ -125,16 +228,7 @@ impl Targets {
     fn loss(&self, rows: &[Vec<f64>], slope: f64, offsets: &[f64]) -> f64 {
         let losses = rows.iter().zip(&self.truths).map(|(row, truth)| {
             let probabilities = corrected(row, slope, offsets.iter().copied());
-            let each = self.uncertainty / probabilities.len() as f64;
-            let logs = probabilities.iter().enumerate().map(|(at, p)| {
-                let own = if at == *truth {
-                    1.0 - self.uncertainty
-                } else {
-                    0.0
-                };
-                (each + own) * p.max(f64::MIN_POSITIVE).ln()
-            });
-            -logs.sum::<f64>()
+            -probabilities[*truth].max(f64::MIN_POSITIVE).ln()
         });
         losses.sum()
     }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Group, Groups};
+use crate::scoring::label_shift::{ConditionGroup, ConditionGroups};
 
 /// How far shares may sum to more or less than 1.
 const ROUNDING: f64 = 1e-6;
@@ -120,7 +120,7 @@ impl StatedMix {
         &self,
         names: &[&str],
         abnormal: impl Fn(&str) -> bool,
-    ) -> Result<Groups, StatedMixError> {
+    ) -> Result<ConditionGroups, StatedMixError> {
         let mut taken = vec![false; names.len()];
         let mut groups = Vec::new();
         for (name, total) in &self.0 {
@@ -137,19 +137,19 @@ impl StatedMix {
                 }
             }
             let total = *total;
-            groups.push(Group { members, total });
+            groups.push(ConditionGroup { members, total });
         }
         let sum: f64 = groups.iter().map(|group| group.total).sum();
         let others: Vec<usize> = (0..names.len()).filter(|at| !taken[*at]).collect();
         if !others.is_empty() {
-            groups.push(Group {
+            groups.push(ConditionGroup {
                 members: others,
                 total: (1.0 - sum).max(0.0),
             });
         } else if sum < 1.0 - ROUNDING {
             return Err(StatedMixError::TooLittle(100.0 * sum));
         }
-        Ok(Groups(groups))
+        Ok(ConditionGroups(groups))
     }
 }
 

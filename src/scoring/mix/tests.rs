@@ -108,12 +108,12 @@ fn shares_of(adjuster: &Adjuster) -> Vec<f64> {
 }
 
 /// Accuracy, and the share called abnormal, without and with adjusting.
-struct Outcome {
+struct LabelOutcome {
     accuracy: [f64; 2],
     abnormal: [f64; 2],
 }
 
-fn outcome(calibration: &Calibration, cases: &[Case], stated: Option<&str>) -> Outcome {
+fn outcome(calibration: &Calibration, cases: &[Case], stated: Option<&str>) -> LabelOutcome {
     let rows: Vec<Vec<Score>> = cases.iter().map(|case| scores(case, calibration)).collect();
     let adjuster = adjuster(calibration, &rows, stated).unwrap();
     let after = rows.iter().map(|row| adjuster.adjusted(row).label);
@@ -127,7 +127,7 @@ fn outcome(calibration: &Calibration, cases: &[Case], stated: Option<&str>) -> O
             .filter(|(own, label)| is(own, label));
         [before.count() as f64 / count, after.count() as f64 / count]
     };
-    Outcome {
+    LabelOutcome {
         accuracy: share(&|own, label| NAMES[own.truth] == label),
         abnormal: share(&|_, label| is_abnormal(label)),
     }
@@ -140,10 +140,11 @@ fn adjusting_makes_labels_right_more_often_in_every_mix_and_finds_nothing_where_
         let calibration = calibration(&cases([70, 70, 70], &mut rng));
         for (abnormal, normal) in [(100, 100), (20, 180), (5, 195)] {
             let own = cases([abnormal / 2, abnormal - abnormal / 2, normal], &mut rng);
-            let Outcome { accuracy, .. } = outcome(&calibration, &own, None);
+            let LabelOutcome { accuracy, .. } = outcome(&calibration, &own, None);
             assert!(accuracy[1] > accuracy[0] + 0.01, "{abnormal}: {accuracy:?}");
         }
-        let Outcome { abnormal, .. } = outcome(&calibration, &cases([0, 0, 200], &mut rng), None);
+        let LabelOutcome { abnormal, .. } =
+            outcome(&calibration, &cases([0, 0, 200], &mut rng), None);
         assert!(abnormal[1] <= 0.03 && abnormal[0] > 0.1, "{abnormal:?}");
     }
 }
@@ -267,6 +268,11 @@ fn a_mix_is_read_in_several_spellings_and_wrong_ones_are_named() {
     }
 }
 
+fn found(rows: &[Vec<f64>], there: &[f64]) -> Vec<f64> {
+    let images = rows.iter().map(|row| (&**row, 1.0));
+    shares(images, there, &ConditionGroups::free(there.len()))
+}
+
 fn distribution(count: usize) -> impl Strategy<Value = Vec<f64>> {
     let weights = proptest::collection::vec(0.001..1.0, count);
     weights.prop_map(|weights: Vec<f64>| {
@@ -295,11 +301,11 @@ proptest! {
     fn the_order_of_conditions_and_of_images_does_not_matter(
         rows in proptest::collection::vec(distribution(3), 12..40), there in distribution(3),
     ) {
-        let found = shares(&rows, &there, &Groups::free(3));
+        let found = found(&rows, &there);
         prop_assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         let turned = |row: &[f64]| vec![row[2], row[0], row[1]];
         let others: Vec<Vec<f64>> = rows.iter().rev().map(|row| turned(row)).collect();
-        let again = shares(&others, &turned(&there), &Groups::free(3));
+        let again = super::tests::found(&others, &turned(&there));
         for (one, other) in turned(&found).iter().zip(again) {
             prop_assert!((one - other).abs() < 1e-6);
         }

@@ -1,16 +1,18 @@
-//! The images that `bench learn` measures with, encoded by the model.
+//! The labelled images that `bench learn` and `bench adjust` measure with, encoded by the model.
 
+use std::path::Path;
 use std::thread;
 
-use super::super::stages::prepare;
-use crate::cli::LearnBenchArgs;
+use crate::commands::bench::stages::prepare;
 use crate::commands::eval::labels::{self, LabelNames, Labelled};
 use crate::commands::progress::ProgressLine;
 use crate::commands::{CommandSetup, Fault, print, shown};
 use crate::encoder::{Encoder, EncoderError, PreparedImage, Preprocess};
 use crate::learn::{Problem, Shot};
 use crate::media::{Picture, Pixels};
-use crate::phantom::{UnseenCondition, draw_unseen};
+use crate::phantom::{
+    Anatomy, Phantom, PhantomCondition, Plan, UnseenCondition, draw, draw_unseen,
+};
 use crate::prompts::PromptSet;
 use crate::scoring::{Logits, Mode, Scorer};
 
@@ -53,31 +55,138 @@ description = "Many small spots."
 phrases = ["several small lung opacities"]
 "#;
 
+/// The conditions of [`VAGUE`].
+const KNOWN: [PhantomCondition; 4] = [
+    PhantomCondition::Pneumonia,
+    PhantomCondition::Tumor,
+    PhantomCondition::Fracture,
+    PhantomCondition::Normal,
+];
+
+/// What little is said of them.
+const VAGUE: &str = r#"
+name = "vague"
+title = "The conditions of `general`, poorly described"
+templates = ["{}", "a medical image showing {}"]
+
+[[condition]]
+name = "pneumonia"
+description = "Hazy."
+phrases = ["a hazy area", "an abnormal lung"]
+
+[[condition]]
+name = "tumor"
+description = "Round."
+phrases = ["a round area", "something unusual"]
+
+[[condition]]
+name = "fracture"
+description = "A line."
+phrases = ["a dark line", "an abnormal bone"]
+
+[[condition]]
+name = "normal"
+description = "Nothing."
+phrases = ["nothing unusual", "an image of a body part"]
+normal = true
+"#;
+
+/// Which labelled images to measure with.
+pub(in crate::commands::bench) struct LabelledSource<'a> {
+    /// Where they are, if they are the user's.
+    pub labels: Option<&'a Path>,
+    /// Labels in the data, and the conditions that they are.
+    pub map: &'a [(String, String)],
+    /// Otherwise which phantoms are drawn.
+    pub drawn: PhantomSubject,
+    /// And how many of each condition.
+    pub phantoms: u32,
+}
+
+/// Phantoms with prompts that say little of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::commands::bench) enum PhantomSubject {
+    /// Chests with conditions that the built-in model was not trained on.
+    Unseen,
+    /// Chests, heads and limbs with the conditions of the set `general`.
+    Known,
+}
+
+impl PhantomSubject {
+    fn set(self) -> Result<PromptSet, Fault> {
+        let (text, name) = match self {
+            Self::Unseen => (WEAK, "weak.toml"),
+            Self::Known => (VAGUE, "vague.toml"),
+        };
+        PromptSet::parse(text, name).map_err(Fault::unusable)
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Unseen => "phantoms of unseen conditions",
+            Self::Known => "phantoms",
+        }
+    }
+
+    fn conditions(self) -> usize {
+        match self {
+            Self::Unseen => UnseenCondition::ALL.len(),
+            Self::Known => KNOWN.len(),
+        }
+    }
+
+    /// Draws the phantom of a condition, by its index.
+    fn draw(self, condition: usize, seed: u64) -> Phantom {
+        match self {
+            Self::Unseen => draw_unseen(UnseenCondition::ALL[condition], seed, SIDE),
+            Self::Known => {
+                let condition = KNOWN[condition];
+                let parts = [Anatomy::Chest, Anatomy::Head, Anatomy::Limb];
+                let parts = parts.map(|part| (part, part.conditions().contains(&condition)));
+                let parts: Vec<Anatomy> = parts
+                    .into_iter()
+                    .filter_map(|(part, can)| can.then_some(part))
+                    .collect();
+                draw(&Plan {
+                    anatomy: parts[seed as usize / KNOWN.len() % parts.len()],
+                    condition,
+                    seed,
+                    width: SIDE,
+                    height: SIDE,
+                    level: 0.0,
+                })
+            }
+        }
+    }
+}
+
 /// Labelled images as the model has encoded them.
-pub(super) struct LabelledImages {
-    pub(super) problem: Problem,
-    pub(super) prompts: String,
+pub(in crate::commands::bench) struct LabelledImages {
+    pub(in crate::commands::bench) problem: Problem,
+    pub(in crate::commands::bench) prompts: String,
     /// Where they are from.
-    pub(super) source: String,
-    names: Vec<String>,
+    pub(in crate::commands::bench) source: String,
+    /// The conditions' names, and which are no finding.
+    pub(in crate::commands::bench) names: Vec<String>,
+    pub(in crate::commands::bench) normal: Vec<bool>,
     rows: Vec<(Vec<f32>, usize)>,
 }
 
 impl LabelledImages {
     /// Reads or draws images, and encodes them and the prompts.
-    pub(super) fn read(
-        arguments: &LearnBenchArgs,
+    pub(in crate::commands::bench) fn read(
+        from: &LabelledSource<'_>,
         setup: &CommandSetup,
         encoder: &mut dyn Encoder,
         progress: &ProgressLine,
     ) -> Result<Self, Fault> {
         let preprocess = encoder.preprocess();
-        let (set, source, inputs) = match &arguments.labels {
+        let (set, source, inputs) = match from.labels {
             None => {
-                let set = PromptSet::parse(WEAK, "weak.toml").map_err(Fault::unusable)?;
+                let set = from.drawn.set()?;
                 progress.message("drawing phantoms");
-                let inputs = phantoms(arguments.phantoms, &preprocess)?;
-                (set, "phantoms of unseen conditions".to_owned(), inputs)
+                let inputs = phantoms(from.drawn, from.phantoms, &preprocess)?;
+                (set, from.drawn.words().to_owned(), inputs)
             }
             Some(path) => {
                 let prompts = setup.load_prompts()?;
@@ -86,7 +195,7 @@ impl LabelledImages {
                         "this needs one prompt set whose conditions are the labels; name it with --prompts",
                     ));
                 };
-                let names = LabelNames::new(set, &arguments.map)?;
+                let names = LabelNames::new(set, from.map)?;
                 let files = labels::read(path, &names)?;
                 let inputs = files_prepared(&files, &preprocess, progress);
                 (set.clone(), shown(path), inputs)
@@ -145,19 +254,20 @@ impl LabelledImages {
                 .iter()
                 .map(|at| set.conditions[*at].name.clone())
                 .collect(),
+            normal: kept.iter().map(|at| set.conditions[*at].normal).collect(),
             rows: rows
                 .filter_map(|(row, label)| Some((row, place(label)?)))
                 .collect(),
         })
     }
 
-    pub(super) fn shots(&self) -> impl Iterator<Item = Shot<'_>> {
+    pub(in crate::commands::bench) fn shots(&self) -> impl Iterator<Item = Shot<'_>> {
         let all = self.rows.iter();
         all.map(|(row, label)| Shot { row, label: *label })
     }
 
     /// The number of images of each condition.
-    pub(super) fn counts(&self) -> Vec<(String, usize)> {
+    pub(in crate::commands::bench) fn counts(&self) -> Vec<(String, usize)> {
         let names = self.names.iter().enumerate();
         names
             .map(|(at, name)| {
@@ -169,13 +279,17 @@ impl LabelledImages {
 }
 
 /// Draws phantoms on all cores: so many of each condition, each of a seed of its own.
-fn phantoms(each: u32, preprocess: &Preprocess) -> Result<Vec<(PreparedImage, usize)>, Fault> {
-    let count = each as usize * UnseenCondition::ALL.len();
+fn phantoms(
+    drawn: PhantomSubject,
+    each: u32,
+    preprocess: &Preprocess,
+) -> Result<Vec<(PreparedImage, usize)>, Fault> {
+    let count = each as usize * drawn.conditions();
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let one = |index: usize| {
-        let label = index % UnseenCondition::ALL.len();
+        let label = index % drawn.conditions();
         let seed = FIRST_SEED + index as u64;
-        let phantom = draw_unseen(UnseenCondition::ALL[label], seed, SIDE);
+        let phantom = drawn.draw(label, seed);
         let picture = Picture {
             width: phantom.width,
             height: phantom.height,
