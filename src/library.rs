@@ -6,6 +6,7 @@ pub mod export;
 pub mod json;
 pub mod learned;
 pub mod mixes;
+pub mod neighbours;
 pub mod search;
 mod stable;
 mod store;
