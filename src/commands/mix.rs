@@ -3,7 +3,7 @@
 use super::Fault;
 use crate::library::Record;
 use crate::library::mixes::FolderMixes;
-use crate::prompts::Prompts;
+use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::Mode;
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::mix::{MixError, StatedMix};
@@ -27,6 +27,24 @@ impl MixOptions {
             .all(|set| mode.for_set(set) == Mode::Multi)
         {
             return Err(Fault::usage(MixError::Multi.to_string()));
+        }
+        if let Some(stated) = &self.stated {
+            let fits = |set: &PromptSet| {
+                let conditions = set.conditions.iter();
+                let names: Vec<&str> = conditions.clone().map(|own| own.name.as_str()).collect();
+                let abnormal = |name: &str| {
+                    let mut own = conditions.clone().filter(|own| own.name == name);
+                    own.all(|own| !own.normal)
+                };
+                stated.check(&names, abnormal)
+            };
+            let mut faults = self.prompts.sets().iter().map(|set| fits(set).err());
+            // With several sets, those that it fits are adjusted.
+            if let Some(Some(fault)) = faults.next()
+                && faults.all(|fault| fault.is_some())
+            {
+                return Err(Fault::usage(format!("--adjust: {fault}")));
+            }
         }
         let calibrated = |digest: &str| {
             let mut all = self.calibrations.0.iter();

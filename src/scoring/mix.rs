@@ -157,13 +157,22 @@ impl Adjuster {
         &self.mix
     }
 
+    /// The scores of an image, corrected for what texts favour, in the mix of the calibration.
+    pub fn corrected(&self, scores: &[Score]) -> Adjusted {
+        self.in_mix(scores, &self.calibration.shares())
+    }
+
     /// Adjusts the calibrated scores of an image.
     pub fn adjusted(&self, scores: &[Score]) -> Adjusted {
+        let shares: Vec<f64> = self.mix.shares.iter().map(|own| own.share).collect();
+        self.in_mix(scores, &shares)
+    }
+
+    fn in_mix(&self, scores: &[Score], shares: &[f64]) -> Adjusted {
         let names = self.calibration.conditions.iter();
         let names: Vec<&str> = names.map(|own| own.condition.as_str()).collect();
         let corrected = self.calibration.corrected(&in_order(&names, scores));
-        let shares: Vec<f64> = self.mix.shares.iter().map(|own| own.share).collect();
-        let probabilities = posterior(&corrected, &self.calibration.shares(), &shares);
+        let probabilities = posterior(&corrected, &self.calibration.shares(), shares);
         let all = names.iter().zip(probabilities);
         let mut scores: Vec<AdjustedScore> = all
             .map(|(name, probability)| AdjustedScore {

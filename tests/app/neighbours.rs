@@ -66,7 +66,7 @@ fn the_explanation_names_the_nearest_of_each_label_and_copies_only_where_there_i
     ] {
         assert!(screen.contains(words), "{words}\n{screen}");
     }
-    assert!(!screen.contains("b.png"), "{screen}");
+    assert!(!screen.contains("tumor: b.png"), "{screen}");
     let only_a_copy = Neighbours {
         compared: 1,
         nearest: vec![neighbour(Some("tumor"), "b.png", 0.997)],

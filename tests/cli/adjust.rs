@@ -33,7 +33,7 @@ normal = true
 fn ward() -> tempfile::TempDir {
     let home = tempfile::tempdir().expect("a home");
     fs::write(home.path().join("vague.toml"), VAGUE).expect("written");
-    let demo = ["demo", "d", "--write-only", "--count", "96", "--seed", "8"];
+    let demo = ["demo", "d", "--write-only", "--count", "48", "--seed", "8"];
     assert_eq!(run(home.path(), &demo).status.code(), Some(0));
     home
 }
@@ -64,7 +64,7 @@ fn adjusted_probabilities_stand_beside_the_scores_and_are_not_stored() {
     let output = adjusted(home, &["classify", "d", "--format", "jsonl", "--adjust"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(
-        stderr(&output).contains("estimated mix of 96 images"),
+        stderr(&output).contains("estimated mix of 48 images"),
         "{}",
         stderr(&output)
     );
@@ -84,7 +84,7 @@ fn adjusted_probabilities_stand_beside_the_scores_and_are_not_stored() {
             .sum();
         assert!((sum - 1.0).abs() < 1e-9, "{line}");
         assert_eq!(own["label"], scores[0]["condition"]);
-        assert_eq!(own["mix"]["images"], 96);
+        assert_eq!(own["mix"]["images"], 48);
         assert_eq!(own["mix"]["estimated"], true);
     }
     let again = lines(&adjusted(home, &["classify", "d", "--format", "jsonl"]));

@@ -97,7 +97,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
             (Action::MarkRange, "mark up to here"),
             (Action::ClassifyMarked, "marked files"),
             (Action::Why, "failure, or phrases"),
-            (Action::Adjust, "adjust to folder's mix"),
+            (Action::Adjust, "adjust to the mix"),
             (Action::Watch, "watch on or off"),
             (Action::PromptSet, "prompt set"),
             (Action::EditPrompts, "edit the prompt set"),

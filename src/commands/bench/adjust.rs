@@ -47,6 +47,8 @@ struct MixReport {
     /// The share of normal images.
     normal: f64,
     scores: LabelQuality,
+    /// With the slope and the offsets of the calibration, but in its own mix.
+    corrected: LabelQuality,
     adjusted: LabelQuality,
     /// Adjusted less unadjusted, folder by folder.
     accuracy_gain: Estimate,
@@ -124,6 +126,7 @@ struct CalibrationSplit<'a> {
 #[derive(Clone, Copy)]
 struct MixedFolder {
     scores: [f64; 3],
+    corrected: [f64; 3],
     adjusted: [f64; 3],
     estimated: f64,
 }
@@ -235,21 +238,21 @@ impl<'a> CalibrationSplit<'a> {
             None,
         );
         let before: Vec<usize> = cases.iter().map(|case| case.predicted).collect();
-        let (after, estimated) = match &adjuster {
+        let label = |label: &str| names.iter().position(|name| name == label).unwrap_or(0);
+        let (corrected, after, estimated) = match &adjuster {
             Ok(adjuster) => {
-                let label = |row: &Vec<Score>| {
-                    let label = adjuster.adjusted(row).label;
-                    names.iter().position(|name| *name == label).unwrap_or(0)
-                };
+                let after = rows.iter().map(|row| label(&adjuster.adjusted(row).label));
+                let corrected = rows.iter().map(|row| label(&adjuster.corrected(row).label));
                 let shares = adjuster.mix().shares.iter();
                 let normal = shares.filter(|own| !abnormal(&own.condition));
                 let normal: f64 = normal.map(|own| own.share).sum();
-                (rows.iter().map(label).collect(), normal)
+                (corrected.collect(), after.collect(), normal)
             }
-            Err(_) => (before.clone(), f64::NAN),
+            Err(_) => (before.clone(), before.clone(), f64::NAN),
         };
         MixedFolder {
             scores: self.quality(cases, &before),
+            corrected: self.quality(cases, &corrected),
             adjusted: self.quality(cases, &after),
             estimated,
         }
@@ -293,6 +296,7 @@ fn report(normal: f64, folders: &[MixedFolder]) -> MixReport {
     MixReport {
         normal,
         scores: quality(|own| &own.scores),
+        corrected: quality(|own| &own.corrected),
         adjusted: quality(|own| &own.adjusted),
         accuracy_gain: mean(&|own| own.adjusted[0] - own.scores[0]),
         balanced_accuracy_gain: mean(&|own| own.adjusted[1] - own.scores[1]),
@@ -336,30 +340,25 @@ fn table(report: &AdjustBenchReport) -> String {
             percent(own.normal),
             interval(&own.estimated, percent)
         );
-        let (before, after) = (&own.scores, &own.adjusted);
-        for (name, before, after, gain) in [
-            (
-                "accuracy",
-                &before.accuracy,
-                &after.accuracy,
-                Some(&own.accuracy_gain),
-            ),
+        let (before, corrected, after) = (&own.scores, &own.corrected, &own.adjusted);
+        let rows: [(&str, fn(&LabelQuality) -> &Estimate, Option<&Estimate>); 3] = [
+            ("accuracy", |own| &own.accuracy, Some(&own.accuracy_gain)),
             (
                 "balanced accuracy",
-                &before.balanced_accuracy,
-                &after.balanced_accuracy,
+                |own| &own.balanced_accuracy,
                 Some(&own.balanced_accuracy_gain),
             ),
-            ("called abnormal", &before.abnormal, &after.abnormal, None),
-        ] {
+            ("called abnormal", |own| &own.abnormal, None),
+        ];
+        for (name, of, gain) in rows {
             let gain = gain.map_or_else(String::new, |gain| {
-                format!(", {} points", interval(gain, points))
+                format!("; {} points", interval(gain, points))
             });
+            let [before, corrected, after] =
+                [before, corrected, after].map(|own| percent(of(own).value));
             let _ = writeln!(
                 out,
-                "  {name:<18} {} → {}{gain}",
-                percent(before.value),
-                percent(after.value)
+                "  {name:<18} scores {before}, corrected {corrected}, adjusted {after}{gain}"
             );
         }
     }

@@ -114,6 +114,19 @@ fn fraction_of_hundred(text: &str) -> Option<f64> {
 }
 
 impl StatedMix {
+    /// Whether it fits these conditions.
+    ///
+    /// # Errors
+    ///
+    /// Says what does not fit.
+    pub fn check(
+        &self,
+        names: &[&str],
+        abnormal: impl Fn(&str) -> bool,
+    ) -> Result<(), StatedMixError> {
+        self.groups(names, abnormal).map(drop)
+    }
+
     /// The groups of conditions that it speaks of, and the group of the others. A condition's own name goes before `abnormal` and
     /// `normal`, which name all that are or are not findings.
     pub(super) fn groups(
