@@ -19,9 +19,10 @@ use crate::engine::FrameSelection;
 use crate::library::export::ResultFormat;
 use crate::scoring::Mode;
 use crate::scoring::heat_map::MapChoice;
+use crate::scoring::mix::StatedMix;
 pub use export::{ExportArgs, ExportFormat, ExportSubject, ReportScope};
 pub use help::{command, suggestion};
-pub use learn::{BenchSubject, LearnArgs, LearnBenchArgs, TrainBenchArgs};
+pub use learn::{AdjustBenchArgs, BenchSubject, LearnArgs, LearnBenchArgs, TrainBenchArgs};
 pub use prompts::{ComparePromptsArgs, DraftArgs, PromptsAction, PromptsArgs};
 pub use search::SearchArgs;
 pub use train::{LoraArgs, ProbeArgs, TrainArgs, TrainMethod, TrainingImagesArgs};
@@ -265,7 +266,8 @@ pub enum Command {
     #[command(after_help = "Examples:
   medivision-tui classify scan.dcm
   medivision-tui classify scans --format csv > results.csv
-  medivision-tui classify scans --prompts chest-xray --mode multi")]
+  medivision-tui classify scans --prompts chest-xray --mode multi
+  medivision-tui classify scans --prompts chest-xray --adjust='5% abnormal'")]
     Classify(ClassifyArgs),
     /// Classify a folder and every file that arrives there, without the interface
     ///
@@ -402,6 +404,18 @@ pub struct ClassifyArgs {
     /// Options for classifying and for writing results.
     #[command(flatten)]
     pub results: ResultArgs,
+    /// The mix of conditions.
+    #[command(flatten)]
+    pub mix: MixArgs,
+}
+
+/// A folder's mix.
+#[derive(Clone, Debug, Args)]
+pub struct MixArgs {
+    /// Add probabilities that are adjusted to how frequent the conditions are among these images: estimated from them, or stated,
+    /// as in --adjust='5% abnormal' or --adjust='normal=95%, pneumonia=5%'. Needs a calibration of the prompt set
+    #[arg(long, value_name = "MIX", num_args = 0..=1, require_equals = true)]
+    pub adjust: Option<Option<StatedMix>>,
 }
 
 /// `watch`
@@ -496,6 +510,9 @@ pub struct EvalArgs {
     /// The labelled images.
     #[command(flatten)]
     pub labelled: LabelledArgs,
+    /// The mix of conditions.
+    #[command(flatten)]
+    pub mix: MixArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -137,6 +137,7 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
         Some(Command::Bench(arguments)) => match &arguments.subject {
             Some(cli::BenchSubject::Learn(learn)) => commands::bench::learn::run(learn, &setup),
             Some(cli::BenchSubject::Train(train)) => commands::bench::train::run(train, &setup),
+            Some(cli::BenchSubject::Adjust(adjust)) => commands::bench::adjust::run(adjust, &setup),
             None => commands::bench::run(arguments, &setup),
         },
         Some(Command::Models(arguments)) => commands::models::run(&arguments.action, &setup),

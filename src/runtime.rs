@@ -28,6 +28,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
+use crate::app::mix::MixRequest;
 use crate::app::{self, Effect, Model, Msg, Severity};
 use crate::encoder::ModelSource;
 use crate::engine::{Engine, Factory, Settings};
@@ -36,6 +37,7 @@ use crate::graphics::{GraphicsSetup, Screen, preview};
 use crate::jobs::JobCommand;
 use crate::learn::LearnedSets;
 use crate::library::Record;
+use crate::library::mixes::FolderMixes;
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use crate::watch::{self, Watch};
@@ -321,6 +323,7 @@ impl Services {
                 }
             }
             Effect::Export { file, results } => self.export(file, results),
+            Effect::Adjust(request) => self.adjust(request),
             Effect::Learn(_)
             | Effect::KeepLearned(_)
             | Effect::UndoLearned(_)
@@ -463,6 +466,24 @@ impl Services {
             (stopped, held),
             Arc::clone(&self.send),
         );
+    }
+
+    /// Finds the mix of a folder's images, beside the loop.
+    fn adjust(&self, request: MixRequest) {
+        let calibrations = self
+            .settings
+            .learned
+            .calibrations(&self.settings.calibrations);
+        let (prompts, send) = (self.settings.prompts.clone(), Arc::clone(&self.send));
+        folders::spawn("mix", &self.send, move || {
+            // With several frames, the last record is their aggregate.
+            let records = request.files.iter().filter_map(|records| records.last());
+            let stated = request.stated.as_ref();
+            let mixes = FolderMixes::new(records, &calibrations, &prompts, stated);
+            let generation = request.generation;
+            let mixes = Box::new(mixes);
+            let _ = send(Msg::Adjusted { generation, mixes });
+        });
     }
 
     fn start_watch(&mut self, root: &Path) {

@@ -11,8 +11,10 @@ mod decider;
 pub mod explanation;
 pub mod heat_map;
 pub mod known;
+pub mod label_shift;
 pub mod learned;
 pub mod metrics;
+pub mod mix;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ use super::entry::{FoundFile, Stamp};
 use super::folder_state::FolderState;
 use super::learning::LearnSubject;
 use super::measurement::{Measurement, MeasurementId};
+use super::mix::MixRequest;
 use super::places::PlaceChange;
 use super::preview::PreviewKey;
 use crate::engine::explanation::ExplanationRequest;
@@ -161,6 +162,8 @@ pub enum Effect {
     /// Make the heat map of an image. Answered by `Event::Mapped` and `Event::MapChecked` of the engine in use; a later request
     /// supersedes an unfinished one.
     HeatMap(MapRequest),
+    /// Find the mix of a folder's images, to adjust their results to it. Answered by [`super::Msg::Adjusted`].
+    Adjust(MixRequest),
     /// Learn from images and their reviews. Answered by `Event::Learned` of the engine in use.
     Learn(Box<LearnRequest>),
     /// Keep what was learned, to be used from now on. Answered by [`super::Msg::LearnedKept`].

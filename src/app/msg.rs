@@ -12,6 +12,7 @@ use super::measurement::Measurement;
 use super::preview::{Graphics, Previewed, VolumeProgress};
 use crate::engine;
 use crate::learn::LearnedSets;
+use crate::library::mixes::FolderMixes;
 use crate::library::{FileWithResult, Review, ReviewChanges, ReviewOutcome, ReviewRequest};
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
 use crate::prompts::{PromptSet, Prompts};
@@ -276,6 +277,14 @@ pub enum Msg {
         before: Option<Box<Review>>,
         /// The reason, as a sentence.
         message: String,
+    },
+
+    /// The answer to [`super::Effect::Adjust`].
+    Adjusted {
+        /// The number of the request.
+        generation: u64,
+        /// The mixes, and what results are adjusted to them.
+        mixes: Box<FolderMixes>,
     },
 
     /// The answer to [`super::Effect::KeepLearned`] and [`super::Effect::UndoLearned`].

@@ -56,6 +56,14 @@ pub enum BenchSubject {
   medivision-tui bench train --model builtin
   medivision-tui bench train truth.csv --prompts chest-xray --seeds 1")]
     Train(TrainBenchArgs),
+    /// Measure what adjusting to a folder's mix does to labels, from half of the images normal to all of them
+    ///
+    /// Without labelled images: on phantoms, under prompts that describe them poorly. Otherwise on these images, under --prompts, whose
+    /// set needs a normal condition. Half of the images calibrate, and folders of the others have known mixes.
+    #[command(after_help = "Examples:
+  medivision-tui bench adjust
+  medivision-tui bench adjust truth.csv --prompts chest-xray")]
+    Adjust(AdjustBenchArgs),
 }
 
 /// `bench train`
@@ -109,6 +117,29 @@ pub struct LearnBenchArgs {
     pub seeds: u64,
     /// Phantoms of each condition
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(8..=10_000))]
+    pub phantoms: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `bench adjust`
+#[derive(Debug, Args)]
+pub struct AdjustBenchArgs {
+    /// Folder with a truth.csv, folder with one subfolder per condition, or table with the columns `path` and `label`
+    #[arg(value_name = "DIR|CSV")]
+    pub labels: Option<PathBuf>,
+    /// Map a label in the data to a condition of the prompt set; may be repeated
+    #[arg(long, value_name = "LABEL=CONDITION", value_parser = super::mapping)]
+    pub map: Vec<(String, String)>,
+    /// Images of a folder
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(10..=10_000))]
+    pub folder: u16,
+    /// Random splits, each with a folder of every mix
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub seeds: u64,
+    /// Phantoms of each condition
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(20..=10_000))]
     pub phantoms: u32,
     /// Print JSON
     #[arg(long)]

@@ -99,6 +99,7 @@ pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<
                 is_local: endpoint.is_local(),
             })
         }),
+        mix: setup.mix.clone(),
         zone: TimeZone::system(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

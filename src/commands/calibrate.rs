@@ -11,7 +11,7 @@ use crate::cli;
 use crate::learn::{Learned, LearnedSets};
 use crate::library::{calibrations, now};
 use crate::scoring::calibration::{
-    COVERAGE, Calibration, Calibrations, Fitted, SingleCalibration, fit,
+    COVERAGE, Calibration, Calibrations, Fitted, MixCalibration, SingleCalibration, fit,
 };
 
 /// What is printed.
@@ -141,6 +141,7 @@ fn table(calibration: &Calibration, file: Option<&str>) -> String {
             confident,
             wrong,
             answers,
+            mix,
         } = single;
         let _ = writeln!(out, "temperature        {temperature:.3}");
         let _ = match confident_from {
@@ -162,6 +163,9 @@ fn table(calibration: &Calibration, file: Option<&str>) -> String {
             percent(answers.least),
             percent(COVERAGE)
         );
+        if let Some(mix) = mix {
+            let _ = writeln!(out, "{}", adjusting(mix));
+        }
     }
     for condition in &calibration.conditions {
         let _ = writeln!(
@@ -179,6 +183,28 @@ fn table(calibration: &Calibration, file: Option<&str>) -> String {
         None => writeln!(out, "not kept"),
     };
     out
+}
+
+/// What adjusting to another mix is worth.
+fn adjusting(mix: &MixCalibration) -> String {
+    let percent = |value: f64| format!("{:.1} %", 100.0 * value);
+    let checks = mix.checks.iter().map(|check| {
+        format!(
+            "{} → {} at {:.0} % normal",
+            percent(check.before),
+            percent(check.after),
+            100.0 * check.normal
+        )
+    });
+    let checks: Vec<String> = checks.collect();
+    let what = if mix.failed_check().is_some() {
+        "not offered, as it makes labels worse on images held out: right "
+    } else if checks.is_empty() {
+        "offered; nothing is known of its worth without both normal and abnormal images"
+    } else {
+        "offered: right labels on images held out "
+    };
+    format!("adjusting a mix    {what}{}", checks.join(", "))
 }
 
 /// Puts cases in a random order, always the same.

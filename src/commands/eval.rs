@@ -1,5 +1,6 @@
 //! `eval`: compares predictions with known labels.
 
+mod adjusted;
 pub(super) mod labels;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use super::comparison::{self, ComparisonRequest};
+use super::mix::MixOptions;
 use super::progress::ProgressLine;
 use super::run::{self, BatchHandler};
 use super::{CommandSetup, Fault, exit, print, shown};
@@ -23,6 +25,7 @@ use crate::prompts::PromptSet;
 use crate::scoring::Decision;
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::metrics::{Case, Evaluation};
+use adjusted::AdjustedEvaluation;
 use labels::{LabelNames, Labelled};
 
 /// The report to print.
@@ -42,20 +45,40 @@ struct EvalReport {
     draws: usize,
     #[serde(flatten)]
     metrics: Evaluation,
+    /// The metrics of probabilities adjusted to the images' mix, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adjusted: Option<AdjustedEvaluation>,
 }
 
 /// Evaluates; returns the exit code.
 pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault> {
+    let adjusts = arguments.mix.adjust.is_some();
     if let Some(second) = &setup.prompts.second {
+        if adjusts {
+            return Err(Fault::usage(
+                "--adjust is for one prompt set; two are compared by their scores",
+            ));
+        }
         return compare(arguments, [&setup.prompts.name, second], setup);
     }
+    let (calibrations, learned) = (setup.calibrations(), setup.learned());
+    let mix = arguments.mix.adjust.clone().map(|stated| {
+        let mix = MixOptions {
+            calibrations: learned.calibrations(&calibrations),
+            prompts: setup.load_prompts()?,
+            stated,
+        };
+        mix.check(arguments.labelled.mode)?;
+        Ok::<_, Fault>(mix)
+    });
+    let mix = mix.transpose()?;
     let scores = LabelledScores {
-        calibrations: setup.calibrations(),
-        learned: setup.learned(),
+        calibrations,
+        learned,
         are_stored: true,
     };
     with_outcomes(&arguments.labelled, setup, scores, |classified| {
-        print_report(arguments, classified)
+        print_report(arguments, mix.as_ref(), classified)
     })
 }
 
@@ -236,8 +259,15 @@ impl LabelledCases<'_> {
 }
 
 /// Prints errors and the report; returns the exit code.
-fn print_report(arguments: &cli::EvalArgs, classified: &ClassifiedLabels) -> Result<u8, Fault> {
+fn print_report(
+    arguments: &cli::EvalArgs,
+    mix: Option<&MixOptions>,
+    classified: &ClassifiedLabels,
+) -> Result<u8, Fault> {
     let all = classified.cases();
+    let adjusted = mix
+        .map(|mix| AdjustedEvaluation::new(mix, classified, &all, arguments))
+        .transpose()?;
     let metrics = ProgressLine::of_draws(arguments.draws, |progress| {
         let (draws, seed) = (arguments.draws, arguments.seed);
         Evaluation::with_progress(&all.names, &all.cases, draws, seed, progress)
@@ -258,6 +288,7 @@ fn print_report(arguments: &cli::EvalArgs, classified: &ClassifiedLabels) -> Res
         seed: arguments.seed,
         draws: arguments.draws,
         metrics,
+        adjusted,
     };
     if arguments.json {
         print::json(&report)?;
@@ -335,6 +366,9 @@ fn table(report: &EvalReport) -> String {
             percent(class.recall),
             percent(class.precision),
         );
+    }
+    if let Some(adjusted) = &report.adjusted {
+        let _ = write!(out, "\n{}", adjusted.table());
     }
     let _ = writeln!(out, "\nrows: truth, columns: prediction, in the same order");
     for (class, row) in metrics.conditions.iter().zip(&metrics.confusion) {

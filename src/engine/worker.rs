@@ -56,7 +56,7 @@ pub(super) struct InferenceWorker<'a> {
     factory: Factory,
     pub(super) encoder: Box<dyn Encoder>,
     /// The key of the model's embeddings in the store; `None` if they are not stored.
-    embedding_key: Option<String>,
+    pub(super) embedding_key: Option<String>,
     pub(super) scorers: Arc<Scorers>,
     /// Results of files that have frames still to come.
     pub(super) partial: HashMap<*const OpenedFile, Vec<FrameResult>>,

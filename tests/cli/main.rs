@@ -1,5 +1,6 @@
 //! The headless commands as a script sees them: the real binary, its output and its exit code.
 
+mod adjust;
 mod classify;
 mod comparisons;
 mod descriptions;

@@ -1,6 +1,6 @@
 //! `bench learn`: what learning from a few labels gains on images that took no part, beside other methods on the same labels.
 
-mod images;
+pub(super) mod images;
 mod rivals;
 
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ use crate::learn::{Fitted, Problem, Shot, fit};
 use crate::library::NOTICE;
 use crate::media::clean;
 use crate::scoring::metrics::{Estimate, bootstrap_mean};
-use images::LabelledImages;
+use images::{LabelledImages, LabelledSource, PhantomSubject};
 
 /// The methods, this program's own first.
 const METHODS: [&str; 5] = [
@@ -70,7 +70,13 @@ pub fn run(arguments: &LearnBenchArgs, setup: &CommandSetup) -> Result<u8, Fault
     let progress = ProgressLine::new();
     progress.message("loading the model");
     let mut encoder = setup.factory(None)().map_err(Fault::unusable)?;
-    let images = LabelledImages::read(arguments, setup, encoder.as_mut(), &progress)?;
+    let source = LabelledSource {
+        labels: arguments.labels.as_deref(),
+        map: &arguments.map,
+        drawn: PhantomSubject::Unseen,
+        phantoms: arguments.phantoms,
+    };
+    let images = LabelledImages::read(&source, setup, encoder.as_mut(), &progress)?;
     let mut splits = Vec::new();
     for seed in 0..arguments.seeds {
         progress.set(seed, Some(arguments.seeds));

@@ -1,16 +1,18 @@
-//! The images that `bench learn` measures with, encoded by the model.
+//! The labelled images that `bench learn` and `bench adjust` measure with, encoded by the model.
 
 use std::ops::Range;
+use std::path::Path;
 
-use super::super::phantoms::{SIDE, drawn};
-use super::super::stages::prepare;
-use crate::cli::LearnBenchArgs;
+use crate::commands::bench::phantoms::{SIDE, drawn};
+use crate::commands::bench::stages::prepare;
 use crate::commands::eval::labels::{self, LabelNames, Labelled};
 use crate::commands::progress::ProgressLine;
 use crate::commands::{CommandSetup, Fault, print, shown};
 use crate::encoder::{Encoder, PreparedImage, Preprocess};
 use crate::learn::{Problem, Shot};
-use crate::phantom::{UnseenCondition, draw_unseen};
+use crate::phantom::{
+    Anatomy, Phantom, PhantomCondition, Plan, UnseenCondition, draw, draw_unseen,
+};
 use crate::prompts::PromptSet;
 use crate::scoring::{Logits, Mode, Scorer};
 
@@ -51,34 +53,141 @@ description = "Many small spots."
 phrases = ["several small lung opacities"]
 "#;
 
+/// The conditions of [`VAGUE`].
+const KNOWN: [PhantomCondition; 4] = [
+    PhantomCondition::Pneumonia,
+    PhantomCondition::Tumor,
+    PhantomCondition::Fracture,
+    PhantomCondition::Normal,
+];
+
+/// What little is said of them.
+const VAGUE: &str = r#"
+name = "vague"
+title = "The conditions of `general`, poorly described"
+templates = ["{}", "a medical image showing {}"]
+
+[[condition]]
+name = "pneumonia"
+description = "Hazy."
+phrases = ["a hazy area", "an abnormal lung"]
+
+[[condition]]
+name = "tumor"
+description = "Round."
+phrases = ["a round area", "something unusual"]
+
+[[condition]]
+name = "fracture"
+description = "A line."
+phrases = ["a dark line", "an abnormal bone"]
+
+[[condition]]
+name = "normal"
+description = "Nothing."
+phrases = ["nothing unusual", "an image of a body part"]
+normal = true
+"#;
+
+/// Which labelled images to measure with.
+pub(in crate::commands::bench) struct LabelledSource<'a> {
+    /// Where they are, if they are the user's.
+    pub labels: Option<&'a Path>,
+    /// Labels in the data, and the conditions that they are.
+    pub map: &'a [(String, String)],
+    /// Otherwise which phantoms are drawn.
+    pub drawn: PhantomSubject,
+    /// And how many of each condition.
+    pub phantoms: u32,
+}
+
+/// Phantoms with prompts that say little of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::commands::bench) enum PhantomSubject {
+    /// Chests with conditions that the built-in model was not trained on.
+    Unseen,
+    /// Chests, heads and limbs with the conditions of the set `general`.
+    Known,
+}
+
+impl PhantomSubject {
+    fn set(self) -> Result<PromptSet, Fault> {
+        let (text, name) = match self {
+            Self::Unseen => (WEAK, "weak.toml"),
+            Self::Known => (VAGUE, "vague.toml"),
+        };
+        PromptSet::parse(text, name).map_err(Fault::unusable)
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Unseen => "phantoms of unseen conditions",
+            Self::Known => "phantoms",
+        }
+    }
+
+    fn conditions(self) -> usize {
+        match self {
+            Self::Unseen => UnseenCondition::ALL.len(),
+            Self::Known => KNOWN.len(),
+        }
+    }
+
+    /// Draws the phantom of a condition, by its index.
+    fn draw(self, condition: usize, seed: u64) -> Phantom {
+        match self {
+            Self::Unseen => draw_unseen(UnseenCondition::ALL[condition], seed, SIDE),
+            Self::Known => {
+                let condition = KNOWN[condition];
+                let parts = [Anatomy::Chest, Anatomy::Head, Anatomy::Limb];
+                let parts = parts.map(|part| (part, part.conditions().contains(&condition)));
+                let parts: Vec<Anatomy> = parts
+                    .into_iter()
+                    .filter_map(|(part, can)| can.then_some(part))
+                    .collect();
+                draw(&Plan {
+                    anatomy: parts[seed as usize / KNOWN.len() % parts.len()],
+                    condition,
+                    seed,
+                    width: SIDE,
+                    height: SIDE,
+                    level: 0.0,
+                })
+            }
+        }
+    }
+}
+
 /// Labelled images as the model has encoded them.
-pub(super) struct LabelledImages {
-    pub(super) problem: Problem,
-    pub(super) prompts: String,
+pub(in crate::commands::bench) struct LabelledImages {
+    pub(in crate::commands::bench) problem: Problem,
+    pub(in crate::commands::bench) prompts: String,
     /// Where they are from.
-    pub(super) source: String,
-    names: Vec<String>,
+    pub(in crate::commands::bench) source: String,
+    /// The conditions' names, and which are no finding.
+    pub(in crate::commands::bench) names: Vec<String>,
+    pub(in crate::commands::bench) normal: Vec<bool>,
     rows: Vec<(Vec<f32>, usize)>,
 }
 
 impl LabelledImages {
     /// Reads or draws images, and encodes them and the prompts.
-    pub(super) fn read(
-        arguments: &LearnBenchArgs,
+    pub(in crate::commands::bench) fn read(
+        from: &LabelledSource<'_>,
         setup: &CommandSetup,
         encoder: &mut dyn Encoder,
         progress: &ProgressLine,
     ) -> Result<Self, Fault> {
         let preprocess = encoder.preprocess();
-        let (set, source, rows) = match &arguments.labels {
+        let (set, source, rows) = match from.labels {
             None => {
-                let set = PromptSet::parse(WEAK, "weak.toml").map_err(Fault::unusable)?;
+                let set = from.drawn.set()?;
                 progress.message("drawing and encoding phantoms");
-                let count = arguments.phantoms as usize * UnseenCondition::ALL.len();
+                let count = from.phantoms as usize * from.drawn.conditions();
                 let rows = encoded(count, encoder, progress, |range| {
-                    phantoms(range, &preprocess)
+                    phantoms(from.drawn, range, &preprocess)
                 })?;
-                (set, "phantoms of unseen conditions".to_owned(), rows)
+                (set, from.drawn.words().to_owned(), rows)
             }
             Some(path) => {
                 let prompts = setup.load_prompts()?;
@@ -87,7 +196,7 @@ impl LabelledImages {
                         "this needs one prompt set whose conditions are the labels; name it with --prompts",
                     ));
                 };
-                let names = LabelNames::new(set, &arguments.map)?;
+                let names = LabelNames::new(set, from.map)?;
                 let files = labels::read(path, &names)?;
                 let rows = encoded(files.len(), encoder, progress, |range| {
                     Ok(files_prepared(&files[range], &preprocess, progress))
@@ -136,13 +245,14 @@ impl LabelledImages {
                 .iter()
                 .map(|at| set.conditions[*at].name.clone())
                 .collect(),
+            normal: kept.iter().map(|at| set.conditions[*at].normal).collect(),
             rows: rows
                 .filter_map(|(row, label)| Some((row, place(label)?)))
                 .collect(),
         })
     }
 
-    pub(super) fn shots(&self) -> impl Iterator<Item = Shot<'_>> {
+    pub(in crate::commands::bench) fn shots(&self) -> impl Iterator<Item = Shot<'_>> {
         let all = self.rows.iter().enumerate();
         all.map(|(group, (row, label))| Shot {
             row,
@@ -152,7 +262,7 @@ impl LabelledImages {
     }
 
     /// The number of images of each condition.
-    pub(super) fn counts(&self) -> Vec<(String, usize)> {
+    pub(in crate::commands::bench) fn counts(&self) -> Vec<(String, usize)> {
         let names = self.names.iter().enumerate();
         names
             .map(|(at, name)| {
@@ -185,13 +295,14 @@ fn encoded(
 
 /// Draws phantoms of the conditions in turn, each of a seed of its own.
 fn phantoms(
+    subject: PhantomSubject,
     range: Range<usize>,
     preprocess: &Preprocess,
 ) -> Result<Vec<(PreparedImage, usize)>, Fault> {
     drawn(range, preprocess, &|index| {
-        let label = index % UnseenCondition::ALL.len();
+        let label = index % subject.conditions();
         let seed = FIRST_SEED + index as u64;
-        (draw_unseen(UnseenCondition::ALL[label], seed, SIDE), label)
+        (subject.draw(label, seed), label)
     })
 }
 
