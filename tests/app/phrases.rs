@@ -3,15 +3,22 @@
 use std::sync::Arc;
 
 use medivision_tui::app::{Effect, Msg};
-use medivision_tui::engine::Event;
 use medivision_tui::engine::explanation::{
     ExplainedPhrase, ExplainedScore, ExplanationRequest, PhraseExplanation, PlaceboScore,
 };
-use medivision_tui::library::Outcome;
+use medivision_tui::engine::{Event, RecalledFile};
 use medivision_tui::library::neighbours::Neighbours;
+use medivision_tui::library::{FileIdentity, Outcome};
 use medivision_tui::scoring::Decision;
 
-use crate::scene::{Program, file, record};
+use crate::scene::{Film, Program, file, path, record};
+
+const IDENTITY: FileIdentity = FileIdentity {
+    size: 1,
+    modified: 1_000_000_000,
+    changed: 7,
+    inode: 7,
+};
 
 /// A result with an embedding.
 fn embedded(label: &str, decision: Decision) -> Outcome {
@@ -123,4 +130,44 @@ fn a_rejected_image_is_not_explained_and_a_late_answer_opens_nothing() {
     assert!(request(&program.press("e")).is_none());
     let screen = program.screen(100, 30);
     assert!(screen.contains("not for this image"), "{screen}");
+}
+
+#[test]
+fn the_frame_in_sight_is_explained() {
+    let mut program = Program::new(100, 30);
+    program.list(vec![file("a.dcm")]);
+    program.ready(false);
+    let frame = |number: u32| {
+        let mut record = embedded("tumor", Decision::Confident).expect("a result");
+        record.frame = Some(number);
+        record.embedding = Some(Arc::from([number as f32, 1.0]));
+        record
+    };
+    let aggregate = record("tumor", 0.9, Decision::Confident).expect("a result");
+    program.send(Msg::Engine(Event::Recalled {
+        files: vec![RecalledFile {
+            path: path("a.dcm"),
+            identity: IDENTITY,
+            records: vec![frame(0), frame(1), aggregate].into(),
+        }],
+        missing: Vec::new(),
+    }));
+    program.rest();
+    let film = Film {
+        frames: 2,
+        ..Film::default()
+    };
+    program.show_as(&film);
+    let asked = request(&program.press("e")).expect("a request");
+    assert_eq!(asked.embedding.as_ref(), [0.0, 1.0]);
+    program.press("]");
+    program.show_as(&film);
+    let asked = request(&program.press("e")).expect("a request");
+    assert_eq!(asked.embedding.as_ref(), [1.0, 1.0]);
+    program.send(Msg::Engine(Event::Explained {
+        generation: asked.generation,
+        outcome: Ok(explanation()),
+    }));
+    let screen = program.screen(100, 30);
+    assert!(screen.contains("a.dcm, frame 2"), "{screen}");
 }

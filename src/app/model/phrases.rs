@@ -1,5 +1,7 @@
 //! The phrases behind the scores of the image under the cursor.
 
+use std::path::Path;
+
 use super::Model;
 use crate::app::effect::Effect;
 use crate::app::msg::Severity;
@@ -26,15 +28,19 @@ pub(super) struct PendingPhrases {
 impl Model {
     /// Requests what the phrases contribute to the scores of the image under the cursor; says so if it has none.
     pub(super) fn explain_scores(&mut self) -> Vec<Effect> {
-        let row = self.folder().current();
-        let found = row.and_then(|row| match self.results.get(&row.path)? {
-            FileState::Done(records) => {
-                let scored = |record: &&Record| record.embedding.is_some();
-                Some((row.path.clone(), records.iter().find(scored)?.clone()))
+        let found = self.file_in_sight().and_then(|file| {
+            let FileState::Done(records) = self.results.get(&file.path)? else {
+                return None;
+            };
+            let record = self.record_in_sight(&file.path, records)?.clone();
+            let mut subject = self.env.show_path(&file.path);
+            let frames = records.iter().filter(|record| record.embedding.is_some());
+            if let Some(frame) = record.frame.filter(|_| frames.count() > 1) {
+                subject = format!("{subject}, frame {}", frame + 1);
             }
-            _ => None,
+            Some((subject, record))
         });
-        let Some((path, record)) = found else {
+        let Some((subject, record)) = found else {
             self.say(Severity::Info, "nothing failed here");
             return Vec::new();
         };
@@ -63,7 +69,7 @@ impl Model {
         let generation = self.env.next_generation();
         self.phrases = Some(PendingPhrases {
             generation,
-            subject: self.env.show_path(&path),
+            subject,
             learned: record.learned,
         });
         vec![Effect::Explain(ExplanationRequest {
@@ -76,6 +82,15 @@ impl Model {
             others,
             generation,
         })]
+    }
+
+    /// The result of the frame that the viewer shows of a file, else of the first that has an embedding.
+    fn record_in_sight<'a>(&self, path: &Path, records: &'a [Record]) -> Option<&'a Record> {
+        let scored = || records.iter().filter(|record| record.embedding.is_some());
+        let viewed = self.viewer.file().filter(|viewed| *viewed == path);
+        let frame = viewed.map(|_| self.viewer.frame_number());
+        let of_frame = scored().find(|record| frame.is_some() && record.frame == frame);
+        of_frame.or_else(|| scored().next())
     }
 
     /// Shows the phrases, unless something else has been opened meanwhile.
