@@ -20,7 +20,7 @@ use crate::scoring::Mode;
 use crate::scoring::heat_map::MapChoice;
 pub use export::{ExportArgs, ExportFormat, ExportSubject, ReportScope};
 pub use help::{command, suggestion};
-pub use learn::{BenchSubject, LearnArgs, LearnBenchArgs};
+pub use learn::{BenchSubject, LearnArgs, LearnBenchArgs, StrangeBenchArgs};
 pub use prompts::{ComparePromptsArgs, DraftArgs, PromptsAction, PromptsArgs};
 pub use search::SearchArgs;
 

@@ -13,6 +13,7 @@
 
 pub mod explanation;
 mod lanes;
+mod familiar;
 pub mod learning;
 mod maps;
 mod outcomes;
@@ -232,6 +233,11 @@ pub enum Event {
     /// The throughput, sent after each batch.
     Rate {
         /// Images per second through the model, as a running mean.
+    /// Reviews have changed what is done from now on.
+    Noted {
+        /// What, in a sentence.
+        message: String,
+    },
         images_per_second: f64,
         /// Jobs that are waiting or in progress.
         queued: usize,
@@ -281,6 +287,7 @@ impl Engine {
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
             let alive = alive.clone();
             thread::Builder::new().name(name).spawn(move || {
+            familiar: Arc::default(),
                 let _alive = alive;
                 body();
             })

@@ -135,6 +135,9 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
         Some(Command::Learn(arguments)) => commands::learn::run(arguments, &setup),
         Some(Command::Bench(arguments)) => match &arguments.subject {
             Some(cli::BenchSubject::Learn(learn)) => commands::bench::learn::run(learn, &setup),
+            Some(cli::BenchSubject::Strange(strange)) => {
+                commands::bench::strange::run(strange, &setup)
+            }
             None => commands::bench::run(arguments, &setup),
         },
         Some(Command::Models(arguments)) => commands::models::run(&arguments.action, &setup),

@@ -9,6 +9,7 @@ pub mod calibration;
 pub mod comparison;
 mod decider;
 pub mod explanation;
+pub mod familiar;
 pub mod heat_map;
 pub mod known;
 pub mod learned;

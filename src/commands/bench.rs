@@ -5,6 +5,7 @@ mod forward_timer;
 pub mod learn;
 mod report;
 mod stages;
+pub mod strange;
 
 use std::panic::resume_unwind;
 use std::path::PathBuf;

@@ -187,6 +187,9 @@ impl<'a, W> Run<'a, W> {
         }
         Ok(None)
     }
+            Event::Noted { message } => self
+                .progress
+                .suspend(|| print::message(crate::media::clean(&message))),
 
     /// Classifies all inputs. Failures are final, because nobody is writing the files.
     pub(super) fn classify_all<I>(

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use super::explanation::ExplanationRequest;
+use super::familiar::Familiarity;
 use super::lanes::{Closed, Lane, Lanes};
 use super::maps::PreparedMap;
 use super::pool;
@@ -65,6 +66,8 @@ impl EngineShared {
     /// Ignores poisoning: entries are only inserted, changed and removed whole, so a panic leaves the map consistent.
     pub(super) fn open_jobs(&self) -> MutexGuard<'_, HashMap<u64, OpenJob>> {
         self.open_jobs
+    /// Which images are like those that people have reviewed.
+    pub(super) familiar: Arc<Familiarity>,
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

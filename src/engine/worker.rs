@@ -141,7 +141,8 @@ impl<'a> InferenceWorker<'a> {
         let fits = (calibrations, &learned);
         match Scorers::new(prompts, mode, fits, self.encoder.as_mut()) {
             Ok((scorers, warnings)) => {
-                self.scorers = Arc::new(scorers);
+                let familiar = Arc::clone(&self.shared.familiar);
+                self.scorers = Arc::new(scorers.knowing(familiar));
                 let event = Event::Prompts {
                     prompts: name,
                     mode,
@@ -402,12 +403,18 @@ impl LoadedModel {
         shared: &EngineShared,
     ) -> Result<Self, String> {
         let mut encoder = factory().map_err(|error| error.to_string())?;
-        let (calibrations, learned) = (&shared.settings.calibrations, shared.learned());
-        let fits = (calibrations, &learned);
-        let (scorers, notes) = Scorers::new(prompts, mode, fits, encoder.as_mut())?;
+        let (calibrations, learned) = (shared.calibrations(), shared.learned());
+        let fits = (&calibrations, &learned);
+        let (scorers, mut notes) = Scorers::new(prompts, mode, fits, encoder.as_mut())?;
+        if let Some(library) = &shared.settings.library
+            && encoder.card().builtin.is_none()
+        {
+            let key = embedding_key(encoder.as_ref(), shared.settings.exact);
+            notes.extend(shared.familiar.begin(library, key));
+        }
         Ok(Self {
             encoder,
-            scorers,
+            scorers: scorers.knowing(Arc::clone(&shared.familiar)),
             notes,
         })
     }

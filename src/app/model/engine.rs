@@ -95,6 +95,7 @@ impl Model {
                 self.prompt_sets.refused();
                 self.say(Severity::Error, &message);
             }
+            Event::Noted { message } => self.say(Severity::Info, &message),
             Event::Rescored { files, left } => self.rescored(files, left),
             Event::Recalled { files, missing } => self.recalled(files, missing),
             Event::Compared {

@@ -1,6 +1,6 @@
 //! `bench learn`: what learning from a few labels gains on images that took no part, beside other methods on the same labels.
 
-mod images;
+pub(super) mod images;
 mod rivals;
 
 use std::fmt::Write as _;

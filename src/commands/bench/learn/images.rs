@@ -92,18 +92,7 @@ impl LabelledImages {
                 (set.clone(), shown(path), inputs)
             }
         };
-        let mut rows = Vec::with_capacity(inputs.len());
-        let total = inputs.len() as u64;
-        for chunk in inputs.chunks(BATCH) {
-            progress.set(rows.len() as u64, Some(total));
-            let batch: Vec<PreparedImage> = chunk.iter().map(|(input, _)| input.clone()).collect();
-            let encoded = encoder.encode_images(&batch).map_err(Fault::unusable)?;
-            rows.extend(
-                encoded
-                    .into_iter()
-                    .zip(chunk.iter().map(|(_, label)| *label)),
-            );
-        }
+        let rows = encoded(&inputs, encoder, progress)?;
         Self::new(&set, source, rows, encoder)
     }
 
@@ -202,8 +191,25 @@ fn phantoms(each: u32, preprocess: &Preprocess) -> Result<Vec<(PreparedImage, us
     Ok(parts.into_iter().flatten().collect())
 }
 
+/// Encodes prepared images, each with its label.
+pub(in crate::commands::bench) fn encoded(
+    inputs: &[(PreparedImage, usize)],
+    encoder: &mut dyn Encoder,
+    progress: &ProgressLine,
+) -> Result<Vec<(Vec<f32>, usize)>, Fault> {
+    let mut rows = Vec::with_capacity(inputs.len());
+    for chunk in inputs.chunks(BATCH) {
+        progress.set(rows.len() as u64, Some(inputs.len() as u64));
+        let batch: Vec<PreparedImage> = chunk.iter().map(|(input, _)| input.clone()).collect();
+        let encoded = encoder.encode_images(&batch).map_err(Fault::unusable)?;
+        let labels = chunk.iter().map(|(_, label)| *label);
+        rows.extend(encoded.into_iter().zip(labels));
+    }
+    Ok(rows)
+}
+
 /// Prepares files; those that cannot be read are named and left out.
-fn files_prepared(
+pub(in crate::commands::bench) fn files_prepared(
     files: &[Labelled],
     preprocess: &Preprocess,
     progress: &ProgressLine,
