@@ -36,6 +36,12 @@ pub fn run(arguments: &cli::CalibrateArgs, setup: &CommandSetup) -> Result<u8, F
             return Err(Fault::usage(text));
         }
     };
+    if setup.prompts.is_default {
+        print::message(format_args!(
+            "note: this calibrates the prompt set {}; browsing, `classify` and `watch` choose a set for each image, as `--prompts auto` does here",
+            setup.prompts.name
+        ));
+    }
     // Scores as the model gives them, whatever was fitted before.
     with_outcomes(&arguments.labelled, setup, Calibrations::default(), |all| {
         calibrate(arguments, folder, &setup.learned(), all)
