@@ -5,6 +5,7 @@
 //! submit ─► jobs (2 lanes) ─► pool: decode, preprocess ─► prepared (2 lanes) ─► engine thread: encode, score ─► Event
 //! compare ─► engine thread, between two passes: encode texts, compare ─► Event
 //! explain ─► engine thread, between two passes: encode texts, explain ─► Event
+//! lint ─► engine thread, between two passes: encode and compare phrases ─► the asking thread
 //! map ─► a thread: decode, preprocess ─► engine thread, between two passes: heat map, then its check ─► Event
 //! rescore, recall ─► scoring thread: score embeddings that are in memory or in the library ─► Event
 //! ```
@@ -15,6 +16,7 @@ pub mod explanation;
 mod lanes;
 mod familiar;
 pub mod learning;
+mod lint;
 mod maps;
 mod outcomes;
 pub mod phrases;
@@ -47,6 +49,7 @@ use explanation::{ExplanationRequest, PhraseExplanation};
 use lanes::Lanes;
 pub use lanes::{Closed, Lane};
 use learning::{LearnRequest, Proposal};
+pub use lint::PhraseLinter;
 pub use maps::MapRequest;
 pub use pool::StoredFile;
 pub(crate) use pool::{Decoding, decode_frame, preprocess_frame};
@@ -279,6 +282,7 @@ impl Engine {
             next_prompts: Mutex::default(),
             next_comparison: Mutex::default(),
             next_explanation: Mutex::default(),
+            next_lint: Mutex::default(),
             next_map: Mutex::default(),
             latest_map: AtomicU64::new(0),
             learned: RwLock::new(learned),
@@ -407,6 +411,11 @@ impl Engine {
     /// is open. A later call supersedes an unfinished one, which may then go unanswered; its generation must be higher.
     pub fn map(&self, request: MapRequest) {
         maps::prepare(&self.shared, request);
+    }
+
+    /// Asks the model about phrases from other threads.
+    pub fn linter(&self) -> PhraseLinter {
+        PhraseLinter::new(&self.shared)
     }
 
     fn score(&self, request: ScoringRequest) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use super::explanation::ExplanationRequest;
 use super::familiar::Familiarity;
 use super::lanes::{Closed, Lane, Lanes};
+use super::lint::LintRequest;
 use super::maps::PreparedMap;
 use super::pool;
 use super::scoring::Scorers;
@@ -55,6 +56,8 @@ pub(super) struct EngineShared {
     /// The image to explain before the next batch.
     pub(super) next_explanation: Mutex<Option<ExplanationRequest>>,
     /// The image to map before the next batch.
+    /// The draft to look at before the next batch.
+    pub(super) next_lint: Mutex<Option<LintRequest>>,
     pub(super) next_map: Mutex<Option<PreparedMap>>,
     /// The generation of the map that was requested last.
     pub(super) latest_map: AtomicU64,
@@ -189,6 +192,19 @@ impl EngineShared {
     }
 
     /// Puts scorers into use, and sends an event about that. Events of [`Self::with_scorers`] before it are about the previous
+    /// Hands a draft to the engine thread, and wakes it.
+    pub(super) fn request_lint(&self, request: LintRequest) {
+        let next = &self.next_lint;
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+        self.prepared.wake();
+    }
+
+    /// Takes the draft to be looked at, if there is one.
+    pub(super) fn requested_lint(&self) -> Option<LintRequest> {
+        let next = self.next_lint.lock();
+        next.unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// scorers, those after it about these.
     pub(super) fn publish_scorers(&self, scorers: Arc<Scorers>, event: Event) {
         let mut current = self.scorers.write().unwrap_or_else(PoisonError::into_inner);

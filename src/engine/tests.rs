@@ -17,6 +17,8 @@ mod devices;
 mod familiar;
 #[path = "tests/learning.rs"]
 mod learning;
+#[path = "tests/lint.rs"]
+mod lint;
 #[path = "tests/maps.rs"]
 mod maps;
 #[path = "tests/promote.rs"]

@@ -193,6 +193,7 @@ impl<'a> InferenceWorker<'a> {
             self.change_prompts();
             self.compare();
             self.explain();
+            self.lint();
             self.advance_maps();
             let has_pending = self.pending.is_some();
             match self.make_batch(frames) {

@@ -157,3 +157,37 @@ fn a_draft_replaces_the_phrases_of_its_conditions_only() {
     );
     assert_eq!(set.conditions.last().unwrap().name, "effusion");
 }
+
+#[test]
+fn a_set_is_looked_at_as_a_draft_is_and_its_names_are_phrases() {
+    let text = r#"
+name = "ward"
+[[condition]]
+name = "pneumonia"
+phrases = ["pneumonia", "severe pneumonia", "lungs without air", "hazy opacity", "Hazy opacity."]
+absent = ["no pneumonia"]
+[[condition]]
+name = "normal"
+phrases = ["normal", "clear lungs"]
+normal = true
+"#;
+    let set = PromptSet::parse(text, "ward.toml").unwrap();
+    let found: Vec<(String, PhraseFault)> = faults(&set)
+        .into_iter()
+        .map(|left| (left.phrase, left.fault))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("severe pneumonia".to_owned(), PhraseFault::OwnName),
+            (
+                "lungs without air".to_owned(),
+                PhraseFault::Negation("without".to_owned())
+            ),
+            (
+                "Hazy opacity".to_owned(),
+                PhraseFault::Repetition("hazy opacity".to_owned())
+            ),
+        ]
+    );
+}
