@@ -456,6 +456,9 @@ pub struct ExplainArgs {
     /// Condition of the heat map; the label unless given
     #[arg(long, value_name = "NAME")]
     pub condition: Option<String>,
+    /// Choose one condition (single), or decide on each condition separately (multi)
+    #[arg(long, default_value = "single")]
+    pub mode: Mode,
     /// How to make the heat map: `attention` is the model's own decomposition, `occlusion` blurs regions
     #[arg(long, value_enum, value_name = "METHOD")]
     pub method: Option<MapChoice>,

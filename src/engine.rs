@@ -13,8 +13,8 @@
 //! [`crate::jobs`] decides what is submitted, and how much at a time.
 
 pub mod explanation;
-mod lanes;
 mod familiar;
+mod lanes;
 pub mod learning;
 mod lint;
 mod maps;
@@ -233,14 +233,14 @@ pub enum Event {
         /// The check, or why it failed.
         outcome: Result<DeletionCheck, String>,
     },
-    /// The throughput, sent after each batch.
-    Rate {
-        /// Images per second through the model, as a running mean.
     /// Reviews have changed what is done from now on.
     Noted {
         /// What, in a sentence.
         message: String,
     },
+    /// The throughput, sent after each batch.
+    Rate {
+        /// Images per second through the model, as a running mean.
         images_per_second: f64,
         /// Jobs that are waiting or in progress.
         queued: usize,

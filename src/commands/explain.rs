@@ -23,7 +23,7 @@ use crate::learn::LearnedSets;
 use crate::library::{NOTICE, Outcome, Record};
 use crate::media::clean;
 use crate::prompts::Prompts;
-use crate::scoring::{Decision, Logits, Mode};
+use crate::scoring::{Decision, Logits};
 use heat_map::{CheckedMap, MapReport};
 
 /// Images that are compared at most.
@@ -68,7 +68,7 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     }
     let settings = Settings {
         prompts: setup.load_prompts_by_rules()?,
-        mode: Mode::Single,
+        mode: arguments.mode,
         calibrations: setup.calibrations(),
         learned: LearnedSets::default(),
         frames: FrameSelection::First,
@@ -300,11 +300,17 @@ fn table(report: &ExplanationReport) -> String {
     for condition in &report.conditions {
         let _ = writeln!(
             out,
-            "\n{}  {:.1} %, logit {:.2}, lead {:+.2}",
+            "\n{}  {:.1} %{}, logit {:.2}, lead {:+.2}{}",
             clean(&condition.condition),
             100.0 * condition.probability,
+            condition.threshold.map_or_else(String::new, |point| {
+                format!(" (present from {:.1} %)", 100.0 * point)
+            }),
             condition.logit,
-            condition.lead
+            condition.lead,
+            condition
+                .pair
+                .map_or_else(String::new, |pair| format!(", {}", pair.words())),
         );
         for phrase in &condition.phrases {
             let beside = phrase.percentile.map_or_else(String::new, |share| {

@@ -55,10 +55,10 @@ pub(super) struct EngineShared {
     pub(super) next_comparison: Mutex<Option<SimilarityRequest>>,
     /// The image to explain before the next batch.
     pub(super) next_explanation: Mutex<Option<ExplanationRequest>>,
-    /// The image to map before the next batch.
     /// The draft to look at before the next batch.
     pub(super) next_lint: Mutex<Option<LintRequest>>,
     pub(super) next_map: Mutex<Option<PreparedMap>>,
+    /// The image to map before the next batch.
     /// The generation of the map that was requested last.
     pub(super) latest_map: AtomicU64,
     /// What was learned from reviews.

@@ -70,6 +70,9 @@ const FAILURE_COLUMNS: [&str; 2] = ["error_kind", "error_message"];
 /// The last column, where some scores were learned from reviews: the number of reviews, empty for zero-shot.
 const LEARNED_COLUMN: &str = "learned";
 
+/// The column after it, where operating points are known: the conditions that reach theirs.
+const PRESENT_COLUMN: &str = "present";
+
 /// The columns of a table that not all tables have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResultColumns {
@@ -77,6 +80,27 @@ pub struct ResultColumns {
     pub conditions: Vec<String>,
     /// Whether there is one for the number of reviews from which scores were learned.
     pub learned: bool,
+    /// Whether there is one for the conditions that reach their operating points.
+    pub present: bool,
+}
+
+impl ResultColumns {
+    /// The names and values of the last columns, for a result or a failure.
+    fn last(&self, cells: &Value, scores: &[Score]) -> Vec<(&'static str, Option<Value>)> {
+        let learned = self
+            .learned
+            .then(|| (LEARNED_COLUMN, cells.get(LEARNED_COLUMN).cloned()));
+        let present = self.present.then(|| (PRESENT_COLUMN, present(scores)));
+        learned.into_iter().chain(present).collect()
+    }
+}
+
+/// The conditions that reach their operating points; `None` where these are not known.
+fn present(scores: &[Score]) -> Option<Value> {
+    scores.iter().find_map(|score| score.threshold)?;
+    let present = scores.iter().filter(|score| score.is_present());
+    let names: Vec<&str> = present.map(|score| score.condition.as_str()).collect();
+    Some(Value::from(names.join("; ")))
 }
 
 /// First characters by which a spreadsheet takes a text for a formula.
@@ -107,15 +131,11 @@ impl<W: Write> ResultWriter<W> {
                 conditions.push(condition.name.clone());
             }
         }
-        let learned = false;
-        Self::with_columns(
-            out,
-            format,
-            ResultColumns {
-                conditions,
-                learned,
-            },
-        )
+        let columns = ResultColumns {
+            conditions,
+            ..ResultColumns::default()
+        };
+        Self::with_columns(out, format, columns)
     }
 
     /// A writer to `out`; a CSV has these columns among others.
@@ -134,6 +154,13 @@ impl<W: Write> ResultWriter<W> {
     #[must_use]
     pub fn showing_learned(mut self, learned: bool) -> Self {
         self.columns.learned = learned;
+        self
+    }
+
+    /// Adds a column to a CSV for the conditions that reach their operating points.
+    #[must_use]
+    pub fn showing_present(mut self, present: bool) -> Self {
+        self.columns.present = present;
         self
     }
 
@@ -163,6 +190,7 @@ impl<W: Write> ResultWriter<W> {
         self.columns = ResultColumns {
             conditions: conditions.map(ToOwned::to_owned).collect(),
             learned: header.iter().any(|column| column == LEARNED_COLUMN),
+            present: header.iter().any(|column| column == PRESENT_COLUMN),
         };
         self.without_header()
     }
@@ -258,14 +286,15 @@ impl<W: Write> ResultWriter<W> {
         }
         let conditions = self.columns.conditions.iter();
         let conditions = conditions.map(|name| format!("p:{name}"));
-        let learned = self.columns.learned.then(|| LEARNED_COLUMN.to_owned());
+        let last = self.columns.last(&Value::Null, &[]);
+        let last = last.into_iter().map(|(name, _)| name.to_owned());
         let header: Vec<String> = FIRST_COLUMNS
             .iter()
             .chain(&RESULT_COLUMNS)
             .chain(&FAILURE_COLUMNS)
             .map(ToString::to_string)
             .chain(conditions)
-            .chain(learned)
+            .chain(last)
             .collect();
         self.row(&header)
     }
@@ -304,9 +333,8 @@ impl<W: Write> ResultWriter<W> {
                     .unwrap_or_default(),
             );
         }
-        if self.columns.learned {
-            row.push(cell(cells.get(LEARNED_COLUMN)));
-        }
+        let last = self.columns.last(cells, scores);
+        row.extend(last.iter().map(|(_, value)| cell(value.as_ref())));
         self.row(&row)
     }
 

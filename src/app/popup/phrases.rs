@@ -2,7 +2,7 @@
 
 use super::{PopupLine, wrapped};
 use crate::app::text::{cut_end, safe_str};
-use crate::engine::explanation::{ExplainedScore, PhraseExplanation};
+use crate::engine::explanation::{ExplainedScore, PhraseExplanation, SimilarityPair};
 
 /// Columns of the longest bar.
 const BAR: usize = 10;
@@ -22,6 +22,8 @@ pub struct PhraseTable {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ConditionRows {
     heading: String,
+    /// Its presence against its absence.
+    pair: Option<String>,
     rows: Vec<PhraseRow>,
 }
 
@@ -57,6 +59,8 @@ impl PhraseTable {
         for condition in &self.conditions {
             lines.push(PopupLine::Text(String::new()));
             lines.push(PopupLine::Subject(cut_end(&condition.heading, width)));
+            let pair = condition.pair.iter();
+            lines.extend(pair.map(|words| PopupLine::Aside(cut_end(&format!("  {words}"), width))));
             for row in &condition.rows {
                 let bar = "█".repeat(row.bar);
                 let words = format!("{:>7} {bar:<BAR$} {}", row.figure, row.words);
@@ -92,14 +96,18 @@ fn condition_rows(condition: &ExplainedScore, longest: f64, compared: usize) -> 
     });
     let words = format!("placebo: {}", condition.placebo.phrases.join("; "));
     let placebo = row(mean_placebo(condition), words, true);
+    let point = condition.threshold.map_or_else(String::new, |point| {
+        format!(" (present from {:.0} %)", 100.0 * point)
+    });
     let heading = format!(
-        "{}  {:.0} %, lead {:+.2}",
+        "{}  {:.0} %{point}, lead {:+.2}",
         condition.condition,
         100.0 * condition.probability,
         condition.lead
     );
     ConditionRows {
         heading: safe_str(&heading),
+        pair: condition.pair.as_ref().map(SimilarityPair::words),
         rows: phrases.chain([placebo]).collect(),
     }
 }
