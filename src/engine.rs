@@ -267,7 +267,7 @@ impl Engine {
     pub fn start(factory: Factory, settings: Settings, handler: EventHandler) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let decoders = settings.decode_threads.unwrap_or(cores).max(1);
-        let learned = settings.learned.clone();
+        let (calibrations, learned) = (settings.calibrations.clone(), settings.learned.clone());
         let shared = Arc::new(EngineShared {
             settings,
             handler,
@@ -285,13 +285,14 @@ impl Engine {
             next_lint: Mutex::default(),
             next_map: Mutex::default(),
             latest_map: AtomicU64::new(0),
+            calibrations: RwLock::new(calibrations),
             learned: RwLock::new(learned),
+            familiar: Arc::default(),
         });
         let (alive, ended) = bounded::<()>(0);
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
             let alive = alive.clone();
             thread::Builder::new().name(name).spawn(move || {
-            familiar: Arc::default(),
                 let _alive = alive;
                 body();
             })
@@ -395,6 +396,11 @@ impl Engine {
         self.shared.set_learned(learned);
     }
 
+    /// Calibrates with these from now on, as soon as [`Self::use_prompts`] takes effect, which has to follow.
+    pub fn use_calibrations(&self, calibrations: Calibrations) {
+        self.shared.set_calibrations(calibrations);
+    }
+
     /// Compares images with a query, between two forward passes. Answered by [`Event::Compared`], once the model is open. A later
     /// call supersedes one that has not begun.
     pub fn compare(&self, request: SimilarityRequest) {
@@ -407,15 +413,15 @@ impl Engine {
         self.shared.request_explanation(request);
     }
 
+    /// Asks the model about phrases from other threads.
+    pub fn linter(&self) -> PhraseLinter {
+        PhraseLinter::new(&self.shared)
+    }
+
     /// Makes a heat map, between two forward passes. Answered by [`Event::Mapped`] and then by [`Event::MapChecked`], once the model
     /// is open. A later call supersedes an unfinished one, which may then go unanswered; its generation must be higher.
     pub fn map(&self, request: MapRequest) {
         maps::prepare(&self.shared, request);
-    }
-
-    /// Asks the model about phrases from other threads.
-    pub fn linter(&self) -> PhraseLinter {
-        PhraseLinter::new(&self.shared)
     }
 
     fn score(&self, request: ScoringRequest) {

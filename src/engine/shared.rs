@@ -18,6 +18,7 @@ use crate::learn::LearnedSets;
 use crate::library::{Outcome, Record};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
+use crate::scoring::calibration::Calibrations;
 
 /// What the decoding threads need to know of the model.
 pub(super) struct Preparation {
@@ -57,20 +58,22 @@ pub(super) struct EngineShared {
     pub(super) next_explanation: Mutex<Option<ExplanationRequest>>,
     /// The draft to look at before the next batch.
     pub(super) next_lint: Mutex<Option<LintRequest>>,
-    pub(super) next_map: Mutex<Option<PreparedMap>>,
     /// The image to map before the next batch.
+    pub(super) next_map: Mutex<Option<PreparedMap>>,
     /// The generation of the map that was requested last.
     pub(super) latest_map: AtomicU64,
+    /// What labelled images say about the scores of models and prompt sets.
+    pub(super) calibrations: RwLock<Calibrations>,
     /// What was learned from reviews.
     pub(super) learned: RwLock<LearnedSets>,
+    /// Which images are like those that people have reviewed.
+    pub(super) familiar: Arc<Familiarity>,
 }
 
 impl EngineShared {
     /// Ignores poisoning: entries are only inserted, changed and removed whole, so a panic leaves the map consistent.
     pub(super) fn open_jobs(&self) -> MutexGuard<'_, HashMap<u64, OpenJob>> {
         self.open_jobs
-    /// Which images are like those that people have reviewed.
-    pub(super) familiar: Arc<Familiarity>,
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,6 +151,17 @@ impl EngineShared {
         learned.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The calibrations, as they are now.
+    pub(super) fn calibrations(&self) -> Calibrations {
+        let calibrations = self.calibrations.read();
+        calibrations.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_calibrations(&self, calibrations: Calibrations) {
+        let current = self.calibrations.write();
+        *current.unwrap_or_else(PoisonError::into_inner) = calibrations;
+    }
+
     pub(super) fn set_learned(&self, learned: LearnedSets) {
         *self.learned.write().unwrap_or_else(PoisonError::into_inner) = learned;
     }
@@ -178,6 +192,19 @@ impl EngineShared {
         next.unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Hands a draft to the engine thread, and wakes it.
+    pub(super) fn request_lint(&self, request: LintRequest) {
+        let next = &self.next_lint;
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+        self.prepared.wake();
+    }
+
+    /// Takes the draft to be looked at, if there is one.
+    pub(super) fn requested_lint(&self) -> Option<LintRequest> {
+        let next = self.next_lint.lock();
+        next.unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Hands an image to be mapped to the engine thread, and wakes it.
     pub(super) fn put_map(&self, prepared: PreparedMap) {
         let next = &self.next_map;
@@ -192,19 +219,6 @@ impl EngineShared {
     }
 
     /// Puts scorers into use, and sends an event about that. Events of [`Self::with_scorers`] before it are about the previous
-    /// Hands a draft to the engine thread, and wakes it.
-    pub(super) fn request_lint(&self, request: LintRequest) {
-        let next = &self.next_lint;
-        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
-        self.prepared.wake();
-    }
-
-    /// Takes the draft to be looked at, if there is one.
-    pub(super) fn requested_lint(&self) -> Option<LintRequest> {
-        let next = self.next_lint.lock();
-        next.unwrap_or_else(PoisonError::into_inner).take()
-    }
-
     /// scorers, those after it about these.
     pub(super) fn publish_scorers(&self, scorers: Arc<Scorers>, event: Event) {
         let mut current = self.scorers.write().unwrap_or_else(PoisonError::into_inner);

@@ -153,8 +153,6 @@ fn facts() -> BuiltinFacts {
     }
 }
 
-fn start(behaviour: Behaviour, is_builtin: bool, settings: Settings) -> TestEngine {
-    on_devices([("cpu", behaviour)], is_builtin, settings)
 fn card(device: &str, is_builtin: bool) -> ModelCard {
     ModelCard {
         id: "fake".into(),
@@ -168,6 +166,8 @@ fn card(device: &str, is_builtin: bool) -> ModelCard {
     }
 }
 
+fn start(behaviour: Behaviour, is_builtin: bool, settings: Settings) -> TestEngine {
+    on_devices([("cpu", behaviour)], is_builtin, settings)
 }
 
 /// Starts an engine whose model is opened on the first device, and on the next one whenever a device is lost.

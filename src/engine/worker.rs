@@ -137,8 +137,8 @@ impl<'a> InferenceWorker<'a> {
             return;
         };
         let name = prompts.name().to_owned();
-        let (calibrations, learned) = (&self.shared.settings.calibrations, self.shared.learned());
-        let fits = (calibrations, &learned);
+        let (calibrations, learned) = (self.shared.calibrations(), self.shared.learned());
+        let fits = (&calibrations, &learned);
         match Scorers::new(prompts, mode, fits, self.encoder.as_mut()) {
             Ok((scorers, warnings)) => {
                 let familiar = Arc::clone(&self.shared.familiar);
