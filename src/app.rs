@@ -55,7 +55,7 @@ pub mod viewer;
 
 pub use crate::config::Theme;
 pub use agreement::{category, claimed_category};
-pub use drafting::DraftedSet;
+
 pub use effect::Effect;
 pub use entry::{Entry, EntryKind, FoundFile, Stamp};
 pub use filter::Filter;
@@ -68,7 +68,7 @@ pub use model::{Model, ReviewSetup, Setup};
 pub use models::OfferedModel;
 pub use msg::{Msg, Severity};
 pub use places::{PlaceChange, Places, SavedView};
-pub use popup::LanguageModel;
+pub use popup::{DraftedSet, LanguageModel};
 pub use preview::{
     Decorations, EncodedImage, Graphics, ImageView, MarkedFigure, OverlaidObjects, OverlayText,
     PixelValue, Preview, PreviewKey, Previewed, Quality, Reformat, RelatedContent, Scene,

@@ -22,7 +22,9 @@ use crate::scoring::heat_map::MapChoice;
 use crate::scoring::mix::StatedMix;
 pub use export::{ExportArgs, ExportFormat, ExportSubject, ReportScope};
 pub use help::{command, suggestion};
-pub use learn::{AdjustBenchArgs, BenchSubject, LearnArgs, LearnBenchArgs, TrainBenchArgs};
+pub use learn::{
+    AdjustBenchArgs, BenchSubject, LearnArgs, LearnBenchArgs, StrangeBenchArgs, TrainBenchArgs,
+};
 pub use prompts::{ComparePromptsArgs, DraftArgs, PromptsAction, PromptsArgs};
 pub use search::SearchArgs;
 pub use train::{LoraArgs, ProbeArgs, TrainArgs, TrainMethod, TrainingImagesArgs};
@@ -474,6 +476,9 @@ pub struct ExplainArgs {
     /// Condition of the heat map; the label unless given
     #[arg(long, value_name = "NAME")]
     pub condition: Option<String>,
+    /// Choose one condition (single), or decide on each condition separately (multi)
+    #[arg(long, default_value = "single")]
+    pub mode: Mode,
     /// How to make the heat map: `attention` is the model's own decomposition, `occlusion` blurs regions
     #[arg(long, value_enum, value_name = "METHOD")]
     pub method: Option<MapChoice>,

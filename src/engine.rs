@@ -5,6 +5,7 @@
 //! submit ─► jobs (2 lanes) ─► pool: decode, preprocess ─► prepared (2 lanes) ─► engine thread: encode, score ─► Event
 //! compare ─► engine thread, between two passes: encode texts, compare ─► Event
 //! explain ─► engine thread, between two passes: encode texts, explain ─► Event
+//! lint ─► engine thread, between two passes: encode and compare phrases ─► the asking thread
 //! map ─► a thread: decode, preprocess ─► engine thread, between two passes: heat map, then its check ─► Event
 //! rescore, recall ─► scoring thread: score embeddings that are in memory or in the library ─► Event
 //! ```
@@ -12,8 +13,10 @@
 //! [`crate::jobs`] decides what is submitted, and how much at a time.
 
 pub mod explanation;
+mod familiar;
 mod lanes;
 pub mod learning;
+mod lint;
 mod maps;
 mod outcomes;
 pub mod phrases;
@@ -46,6 +49,7 @@ use explanation::{ExplanationRequest, PhraseExplanation};
 use lanes::Lanes;
 pub use lanes::{Closed, Lane};
 use learning::{LearnRequest, Proposal};
+pub use lint::PhraseLinter;
 pub use maps::MapRequest;
 pub use pool::StoredFile;
 pub(crate) use pool::{Decoding, decode_frame, preprocess_frame};
@@ -236,6 +240,11 @@ pub enum Event {
         /// The check, or why it failed.
         outcome: Result<DeletionCheck, String>,
     },
+    /// Reviews have changed what is done from now on.
+    Noted {
+        /// What, in a sentence.
+        message: String,
+    },
     /// The throughput, sent after each batch.
     Rate {
         /// Images per second through the model, as a running mean.
@@ -265,7 +274,7 @@ impl Engine {
     pub fn start(factory: Factory, settings: Settings, handler: EventHandler) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let decoders = settings.decode_threads.unwrap_or(cores).max(1);
-        let learned = settings.learned.clone();
+        let (calibrations, learned) = (settings.calibrations.clone(), settings.learned.clone());
         let shared = Arc::new(EngineShared {
             settings,
             handler,
@@ -280,9 +289,12 @@ impl Engine {
             next_prompts: Mutex::default(),
             next_comparison: Mutex::default(),
             next_explanation: Mutex::default(),
+            next_lint: Mutex::default(),
             next_map: Mutex::default(),
             latest_map: AtomicU64::new(0),
+            calibrations: RwLock::new(calibrations),
             learned: RwLock::new(learned),
+            familiar: Arc::default(),
         });
         let (alive, ended) = bounded::<()>(0);
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
@@ -391,6 +403,11 @@ impl Engine {
         self.shared.set_learned(learned);
     }
 
+    /// Calibrates with these from now on, as soon as [`Self::use_prompts`] takes effect, which has to follow.
+    pub fn use_calibrations(&self, calibrations: Calibrations) {
+        self.shared.set_calibrations(calibrations);
+    }
+
     /// Compares images with a query, between two forward passes. Answered by [`Event::Compared`], once the model is open. A later
     /// call supersedes one that has not begun.
     pub fn compare(&self, request: SimilarityRequest) {
@@ -401,6 +418,11 @@ impl Engine {
     /// open. A later call supersedes one that has not begun.
     pub fn explain(&self, request: ExplanationRequest) {
         self.shared.request_explanation(request);
+    }
+
+    /// Asks the model about phrases from other threads.
+    pub fn linter(&self) -> PhraseLinter {
+        PhraseLinter::new(&self.shared)
     }
 
     /// Makes a heat map, between two forward passes. Answered by [`Event::Mapped`] and then by [`Event::MapChecked`], once the model

@@ -138,6 +138,9 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
             Some(cli::BenchSubject::Learn(learn)) => commands::bench::learn::run(learn, &setup),
             Some(cli::BenchSubject::Train(train)) => commands::bench::train::run(train, &setup),
             Some(cli::BenchSubject::Adjust(adjust)) => commands::bench::adjust::run(adjust, &setup),
+            Some(cli::BenchSubject::Strange(strange)) => {
+                commands::bench::strange::run(strange, &setup)
+            }
             None => commands::bench::run(arguments, &setup),
         },
         Some(Command::Models(arguments)) => commands::models::run(&arguments.action, &setup),

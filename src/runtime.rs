@@ -299,7 +299,8 @@ impl Services {
             | Effect::KeepPrompts { .. }
             | Effect::EditPrompts(_)
             | Effect::DraftPrompts { .. }
-            | Effect::StopDraft => return self.perform_on_prompts(effect),
+            | Effect::StopDraft
+            | Effect::SaveDraft { .. } => return self.perform_on_prompts(effect),
             Effect::Places(_)
             | Effect::ModelOffered
             | Effect::Folders { .. }
@@ -372,9 +373,14 @@ impl Services {
                 serial,
             } => {
                 let send = Arc::clone(&self.send);
-                self.draft = drafts::draft(request, *base, serial, &self.choices, send);
+                let with = (&self.choices, self.engine.linter());
+                self.draft = drafts::draft(request, *base, serial, with, send);
             }
             Effect::StopDraft => self.draft.stop(),
+            Effect::SaveDraft { name, text } => {
+                let folder = self.choices.prompts.clone();
+                drafts::save(name, text, folder, Arc::clone(&self.send));
+            }
             _ => {}
         }
         None

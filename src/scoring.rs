@@ -9,6 +9,7 @@ pub mod calibration;
 pub mod comparison;
 mod decider;
 pub mod explanation;
+pub mod familiar;
 pub mod heat_map;
 pub mod known;
 pub mod label_shift;
@@ -94,10 +95,25 @@ impl Score {
     pub fn is_present(&self) -> bool {
         self.probability >= self.threshold.unwrap_or(DEFAULT_THRESHOLD)
     }
+
+    /// The probability on a scale on which every operating point is one half, so that conditions can be compared.
+    pub fn beside_threshold(&self) -> f64 {
+        beside_threshold(self.probability, self.threshold)
+    }
 }
 
 /// The operating point of a condition without labelled images.
 const DEFAULT_THRESHOLD: f64 = 0.5;
+
+/// See [`Score::beside_threshold`].
+fn beside_threshold(probability: f64, threshold: Option<f64>) -> f64 {
+    let threshold = threshold.unwrap_or(DEFAULT_THRESHOLD);
+    if probability >= threshold {
+        0.5 + 0.5 * (probability - threshold) / (1.0 - threshold).max(f64::MIN_POSITIVE)
+    } else {
+        0.5 * probability / threshold
+    }
+}
 
 /// How certain a verdict is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,7 +155,7 @@ pub struct Verdict {
     /// All conditions, the highest probability first.
     pub scores: Vec<Score>,
     /// How likely it is that the image is abnormal: in `single` mode 1 less that of the normal conditions, in `multi` mode the
-    /// highest among the abnormal conditions. Sorts files; not part of a result.
+    /// highest among the abnormal conditions, on the scale of [`Score::beside_threshold`]. Sorts files; not part of a result.
     pub urgency: f64,
     /// The conditions of which one is the true one with a probability of [`calibration::COVERAGE`], the most probable first; empty
     /// unless calibrated. Not part of a result.
@@ -453,6 +469,24 @@ impl Scorer {
 }
 
 impl Verdict {
+    /// The conditions that count as present, if each is decided on by itself: those that reach their operating points or 50 %. Beside
+    /// operating points, a score that has none counts only if it is the label: that is the normal condition, which also counts if
+    /// nothing else does.
+    pub fn present(&self) -> Vec<&str> {
+        let has_points = self.scores.iter().any(|score| score.threshold.is_some());
+        let is_meant = |score: &&Score| {
+            !has_points || score.threshold.is_some() || score.condition == self.label
+        };
+        let meant = || self.scores.iter().filter(is_meant);
+        let present = meant().filter(|score| score.is_present());
+        let present: Vec<&str> = present.map(|score| score.condition.as_str()).collect();
+        let normal = meant().find(|score| has_points && score.threshold.is_none());
+        match normal {
+            Some(normal) if present.is_empty() => vec![&normal.condition],
+            _ => present,
+        }
+    }
+
     /// Marks the verdict as rejected; the scores stay.
     #[must_use]
     pub fn reject(self, reason: String) -> Self {

@@ -1,19 +1,10 @@
 //! Drafts of prompt sets by a language model: what would be sent is shown, and sent only when the user agrees.
 
 use super::effect::Effect;
-use super::popup::{DraftProposal, LanguageModel};
+use super::popup::{DraftProposal, DraftedSet, LanguageModel};
 use super::request::Request;
 use super::text;
 use crate::prompts::PromptSet;
-
-/// A prompt set that was drafted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DraftedSet {
-    /// Its name.
-    pub name: String,
-    /// Number of phrases that were left out.
-    pub left_out: usize,
-}
 
 /// Drafts with the language model, one at a time.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -75,34 +66,30 @@ impl Drafting {
         ]
     }
 
-    /// Handles an answer; `None` if nobody waits for it any more.
+    /// Handles an answer: the draft to be shown, or the requests that say why there is none. `None` if nobody waits for it any more.
     pub(super) fn drafted(
         &mut self,
         serial: u64,
-        outcome: Result<DraftedSet, String>,
-        keys: [&str; 2],
-    ) -> Option<Vec<Request>> {
+        outcome: Result<Box<DraftedSet>, String>,
+    ) -> Option<Result<Box<DraftedSet>, Vec<Request>>> {
         if serial != self.serial || !self.is_underway {
             return None;
         }
         self.is_underway = false;
-        let drafted = match outcome {
-            Err(reason) => return Some(vec![Request::error(reason)]),
-            Ok(drafted) => drafted,
-        };
-        let left_out = match drafted.left_out {
-            0 => String::new(),
-            count => format!(" ({count} phrases left out)"),
-        };
-        let [list, edit] = keys;
-        let words = format!(
-            "drafted {}{left_out}; {list} lists it, {edit} there opens it",
-            drafted.name
-        );
+        Some(outcome.map_err(|reason| vec![Request::error(reason)]))
+    }
+}
+
+/// What follows once a draft is saved, or could not be.
+pub(super) fn saved(outcome: Result<String, String>, [list, edit]: [&str; 2]) -> Vec<Request> {
+    match outcome {
+        Err(reason) => vec![Request::error(reason)],
         // The list may be open, and is read again.
-        Some(vec![
-            Request::info(words),
+        Ok(name) => vec![
+            Request::info(format!(
+                "saved {name}; {list} lists it, {edit} there opens it"
+            )),
             Request::Effect(Effect::PromptSets),
-        ])
+        ],
     }
 }

@@ -138,7 +138,7 @@ pub enum Effect {
     /// Open a set in the user's editor, which has the terminal until it ends; a built-in one is copied to the user's folder first.
     /// Answered by [`super::Msg::Resumed`] and [`super::Msg::PromptSetEdited`].
     EditPrompts(Box<PromptSet>),
-    /// Let the language model draft phrases for the conditions of a set, and save them as another set. Answered by
+    /// Let the language model draft phrases for the conditions of a set, and the model in use look at them. Answered by
     /// [`super::Msg::Drafted`].
     DraftPrompts {
         /// What is sent, and nothing else.
@@ -150,6 +150,13 @@ pub enum Effect {
     },
     /// Stop the draft under way. Not answered.
     StopDraft,
+    /// Save a draft as another set. Answered by [`super::Msg::DraftSaved`].
+    SaveDraft {
+        /// The set's name.
+        name: String,
+        /// The text of its file.
+        text: String,
+    },
     /// Score classified files again, with the prompts in use. Answered by `Event::Rescored` parts.
     Rescore(Vec<ClassifiedFile>),
     /// Score files from what the library holds of them. Answered by one `Event::Recalled` of the engine in use.

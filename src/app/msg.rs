@@ -236,8 +236,13 @@ pub enum Msg {
         /// The number of the request.
         serial: u64,
         /// The set, or the reason of the failure and what to do.
-        outcome: Result<super::DraftedSet, String>,
+        outcome: Result<Box<super::DraftedSet>, String>,
     },
+    /// The answer to [`super::Effect::SaveDraft`].
+    DraftSaved(
+        /// The set's name, or why it is not saved.
+        Result<String, String>,
+    ),
     /// The answer to [`super::Effect::Models`].
     Models(Vec<super::OfferedModel>),
     /// Progress of [`super::Effect::Pull`].

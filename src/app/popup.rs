@@ -1,5 +1,6 @@
 //! Popups, which are drawn above everything else, one at a time.
 
+mod drafted;
 mod help;
 mod menu;
 mod phrases;
@@ -15,6 +16,7 @@ use super::text;
 use crate::library::Failure;
 use crate::media::{ErrorKind, FileContent};
 use crate::view::Area;
+pub use drafted::DraftedSet;
 pub(super) use menu::{MenuKind, Switch};
 pub use phrases::PhraseTable;
 pub(super) use picker::Choice;
@@ -56,6 +58,8 @@ pub(crate) enum Popup {
     Phrases(PhraseTable),
     /// What would be sent to a language model.
     Draft(Box<DraftProposal>),
+    /// A draft that is not saved yet.
+    Drafted(Box<DraftedSet>),
 }
 
 /// The value of a tag; all of it safe to show.
@@ -157,6 +161,7 @@ impl Popup {
             Self::Value(_) => "Value",
             Self::Phrases(_) => "What the score goes with",
             Self::Draft(_) => "Draft phrases",
+            Self::Drafted(_) => "Drafted phrases",
             Self::Picker { kind, .. } => kind.title(),
         }
     }
@@ -175,6 +180,7 @@ impl Popup {
             Self::Value(value) => value.lines(width),
             Self::Phrases(table) => table.lines(width),
             Self::Draft(proposal) => proposal.lines(width),
+            Self::Drafted(drafted) => drafted::lines(drafted, width),
             Self::Picker { chosen, .. } => {
                 picker::lines(choices, *chosen, width, usize::from(content_rows(env.rows)))
             }
@@ -200,7 +206,8 @@ impl Popups {
             | Popup::Explanation(_)
             | Popup::Value(_)
             | Popup::Phrases(_)
-            | Popup::Draft(_) => Mode::Reading,
+            | Popup::Draft(_)
+            | Popup::Drafted(_) => Mode::Reading,
             Popup::Menu { .. } => Mode::Menu,
             Popup::Picker { .. } => Mode::Picker,
         })
@@ -225,6 +232,22 @@ impl Popups {
     /// Whether the popup asks whether a draft may be sent.
     pub(super) fn is_proposal(&self) -> bool {
         matches!(self.open, Some(Popup::Draft(_)))
+    }
+
+    /// Closes the popup that shows a draft, if that is open.
+    pub(super) fn take_drafted(&mut self) -> Option<DraftedSet> {
+        match self
+            .open
+            .take_if(|popup| matches!(popup, Popup::Drafted(_)))
+        {
+            Some(Popup::Drafted(drafted)) => Some(*drafted),
+            _ => None,
+        }
+    }
+
+    /// Whether the popup shows a draft.
+    pub(super) fn is_drafted(&self) -> bool {
+        matches!(self.open, Some(Popup::Drafted(_)))
     }
 
     /// Shows a popup instead of any other.

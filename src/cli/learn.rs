@@ -64,6 +64,12 @@ pub enum BenchSubject {
   medivision-tui bench adjust
   medivision-tui bench adjust truth.csv --prompts chest-xray")]
     Adjust(AdjustBenchArgs),
+    /// Measure which images are told to be unlike reviewed ones
+    ///
+    /// Takes images of one folder as reviewed, and says of each folder what share of its other images would be rejected.
+    #[command(after_help = "Example:
+  medivision-tui bench strange kinds --reviewed 50,200")]
+    Strange(StrangeBenchArgs),
 }
 
 /// `bench train`
@@ -144,6 +150,26 @@ pub struct AdjustBenchArgs {
     /// Phantoms of each condition
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(20..=10_000))]
     pub phantoms: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `bench strange`
+#[derive(Debug, Args)]
+pub struct StrangeBenchArgs {
+    /// Folder with a subfolder of images for each kind or source
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Images that count as reviewed
+    #[arg(long, value_name = "K,K,…", value_delimiter = ',', default_values_t = [50, 200], value_parser = clap::value_parser!(u16).range(50..=500))]
+    pub reviewed: Vec<u16>,
+    /// Random draws of the reviewed images
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub seeds: u64,
+    /// Images of each folder, drawn at random
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(60..=100_000))]
+    pub images: u32,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

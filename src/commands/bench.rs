@@ -7,6 +7,7 @@ pub mod learn;
 mod phantoms;
 mod report;
 mod stages;
+pub mod strange;
 pub mod train;
 
 use std::panic::resume_unwind;

@@ -36,6 +36,12 @@ pub fn run(arguments: &cli::CalibrateArgs, setup: &CommandSetup) -> Result<u8, F
             return Err(Fault::usage(text));
         }
     };
+    if setup.prompts.is_default {
+        print::message(format_args!(
+            "note: this calibrates the prompt set {}; browsing, `classify` and `watch` choose a set for each image, as `--prompts auto` does here",
+            setup.prompts.name
+        ));
+    }
     // Scores as the model gives them, whatever was fitted before. They are none for the library; and what was learned meanwhile
     // has no part in them.
     let learned = setup.learned();

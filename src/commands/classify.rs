@@ -20,6 +20,7 @@ use crate::jobs::{End, Ended, MAX_RUNNING};
 use crate::library::export::ResultWriter;
 use crate::library::{AuditEvent, Failure, Outcome, OutputLog};
 use crate::media::{clean, walk};
+use crate::scoring::Mode;
 
 /// How many files the walk may be ahead of the requests.
 const MAX_WALK_AHEAD: usize = 256;
@@ -57,6 +58,8 @@ pub fn run(arguments: &cli::ClassifyArgs, setup: &CommandSetup) -> Result<u8, Fa
     if let Some(mix) = &mix {
         mix.check(settings.mode)?;
     }
+    let shows_present =
+        settings.mode == Mode::Multi && settings.calibrations.have_thresholds(&prompts);
     let progress = ProgressLine::new();
     let mut run = Run::start(factory, settings, messages, &progress);
     let (sender, inputs) = bounded(MAX_WALK_AHEAD);
@@ -68,6 +71,7 @@ pub fn run(arguments: &cli::ClassifyArgs, setup: &CommandSetup) -> Result<u8, Fa
         .map(|library| OutputLog::new(library, AuditEvent::Printed, None));
     let writer = ResultWriter::new(out, arguments.results.format(), &prompts)
         .showing_learned(shows_learned)
+        .showing_present(shows_present)
         .logged(log);
     let mut printer = Printer::new(writer, mix);
     match run.classify_all(Lane::Bulk, &inputs, &mut printer)? {

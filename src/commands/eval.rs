@@ -20,13 +20,13 @@ use crate::engine::{self, Settings};
 use crate::jobs::{End, Ended};
 use crate::learn::LearnedSets;
 use crate::library::{Outcome, Record};
-use crate::media::padded;
-use crate::prompts::PromptSet;
+use crate::media::{clean, padded};
+use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::Decision;
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::metrics::{Case, Evaluation};
 use adjusted::AdjustedEvaluation;
-use labels::{LabelNames, Labelled};
+use labels::Labelled;
 
 /// The report to print.
 #[derive(Debug, Serialize)]
@@ -127,16 +127,9 @@ pub(super) fn with_outcomes(
     report: impl FnOnce(&ClassifiedLabels) -> Result<u8, Fault>,
 ) -> Result<u8, Fault> {
     let prompts = setup.load_prompts()?;
-    let [set] = prompts.sets() else {
-        let text =
-            "this needs one prompt set whose conditions are the labels; name it with --prompts";
-        return Err(Fault::usage(text));
-    };
-    let set = set.clone();
-    let names = LabelNames::new(&set, &arguments.map)?;
-    let files = labels::read(&arguments.labels, &names)?;
+    let (mut files, names) = labels::read_any(&arguments.labels, prompts.sets(), &arguments.map)?;
     let settings = Settings {
-        prompts,
+        prompts: prompts.clone(),
         mode: arguments.mode,
         calibrations: scores.calibrations,
         learned: scores.learned,
@@ -160,14 +153,59 @@ pub(super) fn with_outcomes(
         &inputs,
         collected,
         |collected, interrupted| {
+            let set = set_in_use(&prompts, &collected.outcomes)?;
+            take_labels_of(&mut files, &names, set)?;
             report(&ClassifiedLabels {
-                set: &set,
+                set,
                 files: &files,
                 outcomes: &collected.outcomes,
                 interrupted,
             })
         },
     )
+}
+
+/// The prompt set of all results. Where one is chosen for each image, these must agree: figures are of one set.
+fn set_in_use<'a>(prompts: &'a Prompts, outcomes: &Outcomes) -> Result<&'a PromptSet, Fault> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for record in outcomes.values().flatten() {
+        *counts.entry(&record.prompts).or_default() += 1;
+    }
+    let mut in_use = prompts
+        .sets()
+        .iter()
+        .filter(|set| counts.contains_key(&*set.name));
+    match (prompts.sets(), in_use.next(), in_use.next()) {
+        ([only], ..) | (_, Some(only), None) => Ok(only),
+        ([first, ..], None, _) => Ok(first),
+        _ => {
+            let counts = counts
+                .iter()
+                .map(|(name, count)| format!("{} {count}", clean(name)));
+            let counts: Vec<String> = counts.collect();
+            Err(Fault::usage(format!(
+                "these images choose several prompt sets ({}), and this is about one; name it with --prompts, or give the images of one",
+                counts.join(", ")
+            )))
+        }
+    }
+}
+
+/// Makes the labels of files, which are indices among `names`, those of the conditions of a set.
+fn take_labels_of(files: &mut [Labelled], names: &[String], set: &PromptSet) -> Result<(), Fault> {
+    for file in files {
+        let name = &names[file.label];
+        let own = set.conditions.iter().position(|c| c.name == *name);
+        file.label = own.ok_or_else(|| {
+            Fault::usage(format!(
+                "{}: `{}` is not a condition of {}, which these images choose; use --map, or name a prompt set with --prompts",
+                shown(&file.path),
+                clean(name),
+                clean(&set.name)
+            ))
+        })?;
+    }
+    Ok(())
 }
 
 /// The outcome of each file, by its index among the files.

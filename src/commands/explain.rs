@@ -76,7 +76,7 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
             shown(out)
         )));
     }
-    let settings = settings(setup)?;
+    let settings = settings(arguments.mode, setup)?;
     let (prompts, library) = (settings.prompts.clone(), settings.library.clone());
     let messages = run::messages();
     on_signals(&[SIGINT, SIGTERM], {
@@ -163,10 +163,10 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     fault.map_or(Ok(exit::OK), Err)
 }
 
-fn settings(setup: &CommandSetup) -> Result<Settings, Fault> {
+fn settings(mode: Mode, setup: &CommandSetup) -> Result<Settings, Fault> {
     Ok(Settings {
         prompts: setup.load_prompts_by_rules()?,
-        mode: Mode::Single,
+        mode,
         calibrations: setup.calibrations(),
         learned: LearnedSets::default(),
         frames: FrameSelection::First,
@@ -353,11 +353,17 @@ fn table(report: &ExplanationReport) -> String {
     for condition in &report.conditions {
         let _ = writeln!(
             out,
-            "\n{}  {:.1} %, logit {:.2}, lead {:+.2}",
+            "\n{}  {:.1} %{}, logit {:.2}, lead {:+.2}{}",
             clean(&condition.condition),
             100.0 * condition.probability,
+            condition.threshold.map_or_else(String::new, |point| {
+                format!(" (present from {:.1} %)", 100.0 * point)
+            }),
             condition.logit,
-            condition.lead
+            condition.lead,
+            condition
+                .pair
+                .map_or_else(String::new, |pair| format!(", {}", pair.words())),
         );
         for phrase in &condition.phrases {
             let beside = phrase.percentile.map_or_else(String::new, |share| {

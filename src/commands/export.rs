@@ -51,9 +51,11 @@ impl Export {
     fn write(&self, out: impl Write + Send) -> Result<Exported, ExportError> {
         let conditions = self.library.stored_conditions(&self.selection);
         let learned = self.library.has_learned(&self.selection);
+        let present = self.library.has_thresholds(&self.selection);
         let columns = ResultColumns {
             conditions: conditions.map_err(unusable(&self.library))?,
             learned: learned.map_err(unusable(&self.library))?,
+            present: present.map_err(unusable(&self.library))?,
         };
         let log = OutputLog::new(Arc::clone(&self.library), AuditEvent::Exported, None);
         let mut writer = TableWriter::new(out, self.format, columns, Some(log))?;

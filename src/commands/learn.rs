@@ -3,10 +3,12 @@
 pub(super) mod images;
 mod output;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::library::{existing, unusable};
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli::LearnArgs;
 use crate::encoder::{Encoder, ModelCard};
@@ -35,13 +37,8 @@ impl LearnTarget {
         let folder = folder.ok_or_else(|| {
             Fault::usage("reviews, and what is learned from them, are kept with the library, and --library is none")
         })?;
-        let prompts = setup.load_prompts()?;
-        let [set] = prompts.sets() else {
-            return Err(Fault::usage(
-                "this needs one prompt set, under which images were reviewed; name it with --prompts",
-            ));
-        };
-        let set = set.clone();
+        let prompts = reviewed_prompts(setup)?;
+        let set = prompts.sets()[0].clone();
         let encoder = setup.source.open(setup.options(None));
         Ok(Self {
             encoder: encoder.map_err(Fault::unusable)?,
@@ -60,6 +57,46 @@ impl LearnTarget {
         LearnedFor {
             model: [&card.id, &card.digest],
             prompts: [&self.set.name, &self.set.digest],
+        }
+    }
+}
+
+/// The prompt set that the user named; else the only one under which images were reviewed.
+fn reviewed_prompts(setup: &CommandSetup) -> Result<Prompts, Fault> {
+    let prompts = setup.load_prompts()?;
+    if !setup.prompts.is_default && !prompts.is_auto() {
+        return Ok(prompts);
+    }
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    if let Ok(library) = existing(setup) {
+        let reviews = library.reviews().map_err(unusable(&library))?;
+        for review in reviews.into_iter().filter(|review| review.labels.is_some()) {
+            *counts.entry(review.prompts).or_default() += 1;
+        }
+    }
+    let is_usual = prompts.sets().len() == 1 && counts.contains_key(&prompts.sets()[0].name);
+    let all = setup.clone().choosing_prompts().load_prompts()?;
+    let mut sets = all
+        .sets()
+        .iter()
+        .filter(|set| counts.contains_key(&set.name));
+    match (sets.next(), sets.next()) {
+        _ if is_usual => Ok(prompts),
+        (Some(only), None) => Ok(Prompts::only(only.clone())),
+        (None, _) if !prompts.is_auto() => Ok(prompts),
+        _ => {
+            let counts = counts
+                .iter()
+                .map(|(name, count)| format!("{} {count}", clean(name)));
+            let counts: Vec<String> = counts.collect();
+            Err(Fault::usage(format!(
+                "this needs one prompt set under which images were reviewed ({}); name it with --prompts",
+                if counts.is_empty() {
+                    "there are none yet".to_owned()
+                } else {
+                    counts.join(", ")
+                }
+            )))
         }
     }
 }

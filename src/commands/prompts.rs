@@ -8,7 +8,8 @@ use crate::cli::PromptsAction;
 use crate::config::Folders;
 use crate::encoder::Encoder;
 use crate::engine::phrases;
-use crate::media::padded;
+use crate::media::{clean, padded};
+use crate::prompts::draft::{self as drafts, DraftedPhrases, LeftOut, PhraseFault};
 use crate::prompts::{self, PromptError, PromptSet, Prompts};
 
 /// Width of the column of names, in terminal cells.
@@ -22,7 +23,7 @@ pub fn run(action: &PromptsAction, setup: &CommandSetup, with_model: bool) -> Re
         PromptsAction::Compare(arguments) => compare::run(arguments, setup),
         PromptsAction::List => list(prompts::all_named(folder.as_deref())),
         PromptsAction::Check { sets } => {
-            let encoder = with_model
+            let mut encoder = with_model
                 .then(|| setup.source.open(setup.options(None)))
                 .transpose()
                 .map_err(Fault::unusable)?;
@@ -35,7 +36,7 @@ pub fn run(action: &PromptsAction, setup: &CommandSetup, with_model: bool) -> Re
                     .map(|name| one(name).map(|prompts| prompts.sets()[0].clone()))
                     .collect()
             };
-            let code = check(&results, encoder.as_deref())?;
+            let code = check(&results, &mut encoder)?;
             let broken = setup.rule_sets().filter_map(|(_, set)| set.err());
             // Sets without a rule have been checked above.
             let broken: Vec<Fault> = broken.filter(|_| sets.is_empty()).collect();
@@ -66,7 +67,7 @@ fn list(sets: Vec<(String, Result<PromptSet, PromptError>)>) -> Result<u8, Fault
 
 fn check(
     results: &[Result<PromptSet, PromptError>],
-    encoder: Option<&dyn Encoder>,
+    encoder: &mut Option<Box<dyn Encoder>>,
 ) -> Result<u8, Fault> {
     let mut code = exit::OK;
     for result in results {
@@ -80,8 +81,8 @@ fn check(
                         lacking.join(", ")
                     ))?;
                 }
-                for warning in encoder.iter().flat_map(|e| phrases::warnings(set, *e)) {
-                    print::message(format_args!("warning: {warning}"));
+                for warning in warnings(set, encoder)? {
+                    print::message(format_args!("warning: {}", clean(&warning)));
                 }
             }
             Err(error) => {
@@ -91,6 +92,39 @@ fn check(
         }
     }
     Ok(code)
+}
+
+/// What a set has that a draft would leave out, and with a model what that does not understand or tell apart; one sentence each.
+fn warnings(set: &PromptSet, encoder: &mut Option<Box<dyn Encoder>>) -> Result<Vec<String>, Fault> {
+    // Those that are built in were measured as they are.
+    let mut faults = if set.file.is_some() {
+        drafts::faults(set)
+    } else {
+        Vec::new()
+    };
+    let mut warnings = Vec::new();
+    if let Some(encoder) = encoder {
+        let encoder = encoder.as_mut();
+        warnings = phrases::warnings(set, encoder);
+        let mut compared = DraftedPhrases {
+            conditions: set.conditions.clone(),
+            left_out: Vec::new(),
+        };
+        let done = phrases::lint(&mut compared, set, encoder);
+        done.map_err(Fault::unusable)?;
+        // Those that are not read in full are among the warnings, with what is not read.
+        let is_new = |left: &LeftOut| !matches!(left.fault, PhraseFault::CutOff(_));
+        faults.extend(compared.left_out.into_iter().filter(is_new));
+    }
+    let words = faults.into_iter().map(|left| {
+        let (name, condition) = (&set.name, &left.condition);
+        format!(
+            "prompt set `{name}`, condition `{condition}`: “{}”: {}",
+            left.phrase, left.fault
+        )
+    });
+    warnings.extend(words);
+    Ok(warnings)
 }
 
 fn origin(set: &PromptSet) -> String {

@@ -6,13 +6,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::eval::labels::{self, LabelNames};
+use super::eval::labels;
 use super::library::{existing, unusable};
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::app::{category, claimed_category};
 use crate::cli::{ReviewsAction, ReviewsArgs};
 use crate::library::{FileIdentity, Library, Record, ResultSelection, Review};
 use crate::media::clean;
+use crate::prompts::{DEFAULT, PromptSet, Prompts};
 use crate::scoring::agreement::Agreement;
 
 /// The model among the raters.
@@ -164,30 +165,79 @@ fn reports_of_set(
     reports.collect()
 }
 
+/// The prompt sets whose conditions labels may be.
+struct ImportSets {
+    prompts: Prompts,
+}
+
+impl ImportSets {
+    /// The set that the user named; else all, as a review belongs to the set under which an image has its result.
+    fn new(setup: &CommandSetup) -> Result<Self, Fault> {
+        let named = setup.load_prompts()?;
+        if !setup.prompts.is_default {
+            return Ok(Self { prompts: named });
+        }
+        let prompts = setup.clone().choosing_prompts().load_prompts()?;
+        Ok(Self { prompts })
+    }
+
+    /// The set of the newest result of each content, where it matters.
+    fn results(&self, library: &Library) -> Result<HashMap<String, String>, Fault> {
+        let mut found = HashMap::new();
+        if !self.prompts.is_auto() {
+            return Ok(found);
+        }
+        let all = ResultSelection::default();
+        let read = library.stored_results(&all, &mut |_, record: Record| {
+            found.insert(record.content, record.prompts);
+            true
+        });
+        read.map_err(unusable(library))?;
+        Ok(found)
+    }
+
+    /// The set with this name; without a result, the only one, or `general`, which takes any image.
+    fn find(&self, name: Option<&String>) -> &PromptSet {
+        let sets = self.prompts.sets();
+        let named = |name: &str| sets.iter().find(|set| set.name == name);
+        let found = name.and_then(|name| named(name));
+        found.or_else(|| named(DEFAULT)).unwrap_or_else(|| &sets[0])
+    }
+}
+
 fn import(path: &Path, map: &[(String, String)], setup: &CommandSetup) -> Result<u8, Fault> {
     let library = setup
         .library()
         .ok_or_else(|| Fault::usage("there is no library to import into: --library is `none`"))?;
-    let prompts = setup.load_prompts()?;
-    let [set] = prompts.sets() else {
-        return Err(Fault::usage(
-            "labels are those of one prompt set; name it with --prompts",
-        ));
-    };
-    let names = LabelNames::new(set, map)?;
+    let sets = ImportSets::new(setup)?;
+    let (files, names) = labels::read_any(path, sets.prompts.sets(), map)?;
+    let results = sets.results(&library)?;
     let mut reviews = Vec::new();
     let mut failures = 0_usize;
-    for file in labels::read(path, &names)? {
+    for file in files {
         let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
-        match content(&library, &absolute) {
-            Ok(content) => reviews.push(Review {
+        let content = content(&library, &absolute).map_err(|error| error.to_string());
+        let reviewed = content.and_then(|content| {
+            let set = sets.find(results.get(&content));
+            let name = &names[file.label];
+            if !set.conditions.iter().any(|c| c.name == *name) {
+                return Err(format!(
+                    "`{}` is not a condition of {}, under which this image has its result; name a prompt set with --prompts",
+                    clean(name),
+                    clean(&set.name)
+                ));
+            }
+            Ok(Review {
                 content,
                 prompts: set.name.clone(),
                 reviewer: setup.reviewer.name.clone(),
                 path: absolute,
-                labels: Some(vec![set.conditions[file.label].name.clone()]),
+                labels: Some(vec![name.clone()]),
                 ..Review::default()
-            }),
+            })
+        });
+        match reviewed {
+            Ok(review) => reviews.push(review),
             Err(error) => {
                 failures += 1;
                 print::message(format_args!("{}: {error}", shown(&file.path)));

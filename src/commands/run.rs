@@ -14,9 +14,11 @@ use super::{Fault, exit, leave, on_signals, print, sink};
 use crate::engine::phrases::is_about_set;
 use crate::engine::{Engine, Event, Factory, Lane, MapRequest, Settings};
 use crate::jobs::{Ended, JobCommand, Jobs, Reason};
+use crate::learn::LearnedSets;
 use crate::library::Library;
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
+use crate::scoring::calibration::Calibrations;
 
 /// How long an interrupted command waits for the current forward pass.
 pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -24,6 +26,9 @@ pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) const LIBRARY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Number of waiting files from which no more inputs are read. Enough that starting a file never waits for the next input.
 const MAX_QUEUED: usize = 64;
+
+/// What labelled images and reviews say about the scores of models and prompt sets.
+pub(super) type ScoreFits = (Calibrations, LearnedSets);
 
 /// A message to a command's main loop.
 pub(super) enum RunMessage {
@@ -105,6 +110,11 @@ impl<'a, W> Run<'a, W> {
         }
     }
 
+    /// Whether one condition applies, or each on its own.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+
     /// Prints no warnings about the prompt sets: the command's output does not depend on them.
     pub(super) fn ignore_prompt_warnings(&mut self) {
         self.warns_about_sets = false;
@@ -137,8 +147,10 @@ impl<'a, W> Run<'a, W> {
         }
     }
 
-    /// Changes the prompts; the files classified so far are scored again.
-    pub(super) fn use_prompts(&self, prompts: Prompts) {
+    /// Changes the prompts, the calibrations and what was learned; the files classified so far are scored again.
+    pub(super) fn use_prompts(&self, prompts: Prompts, (calibrations, learned): ScoreFits) {
+        self.engine.use_calibrations(calibrations);
+        self.engine.use_learned(learned);
         self.engine.use_prompts(prompts, self.mode, 0);
     }
 
@@ -177,6 +189,9 @@ impl<'a, W> Run<'a, W> {
                     "warning: {message}; the prompts stay as they were"
                 ));
             }
+            Event::Noted { message } => self
+                .progress
+                .suspend(|| print::message(crate::media::clean(&message))),
             // Only the interface asks for results again.
             Event::Rescored { .. }
             | Event::Recalled { .. }

@@ -25,7 +25,7 @@ use crate::library::StableSeries;
 use crate::watch::{Watch, WatchOptions};
 use follow_up::FollowUps;
 use follower::{FollowEnd, Follower};
-use output::WatchOutput;
+use output::{WatchOutput, shown_columns};
 use reloading::Reloading;
 use reports::Reports;
 
@@ -61,9 +61,10 @@ pub fn run(
         let calibrations = settings.learned.calibrations(&settings.calibrations);
         StableSeries::new(after, &prompts, settings.mode, &calibrations)
     });
-    let shows_learned = settings.learned.are_for(&prompts);
+    let fits = (settings.calibrations.clone(), settings.learned.clone());
+    let shows = shown_columns(settings.mode, &fits, &prompts);
     let library = settings.library.clone();
-    let output = WatchOutput::open(arguments, &prompts, library, shows_learned)?;
+    let output = WatchOutput::open(arguments, &prompts, library, shows)?;
     let signals = signals::receive()?;
     let (sender, events) = unbounded();
     let watch = Watch::start(
@@ -81,6 +82,7 @@ pub fn run(
             reread,
             setup: setup.clone(),
             prompts,
+            fits,
         },
         output,
         watch: Some(watch),

@@ -59,10 +59,38 @@ pub struct ExplainedScore {
     pub logit: f64,
     /// The logit less the mean over the phrases of the other conditions.
     pub lead: f64,
+    /// Its presence against its absence; `None` for a condition without `absent` phrases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pair: Option<SimilarityPair>,
+    /// The probability from which it counts as present, where labelled images told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
     /// Its phrases.
     pub phrases: Vec<ExplainedPhrase>,
     /// As many phrases of random words.
     pub placebo: PlaceboScore,
+}
+
+/// The cosines of an image with the texts for a condition's presence and for its absence (CheXzero, Tiu et al. 2022): what decides
+/// where each condition is decided on by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SimilarityPair {
+    /// With the texts for its presence, cos⁺.
+    pub present: f64,
+    /// With those for its absence, cos⁻.
+    pub absent: f64,
+    /// Δ = cos⁺ − cos⁻.
+    pub delta: f64,
+}
+
+impl SimilarityPair {
+    /// In words, with three digits: `Δ +0.031 (present 0.284, absent 0.253)`.
+    pub fn words(&self) -> String {
+        format!(
+            "Δ {:+.3} (present {:.3}, absent {:.3})",
+            self.delta, self.present, self.absent
+        )
+    }
 }
 
 /// What a phrase contributes, in logits.
@@ -94,6 +122,8 @@ struct ExplainedCondition {
     name: String,
     phrases: Vec<String>,
     texts: ConditionTexts,
+    /// Those for its absence, if there are any.
+    absent: Option<ConditionTexts>,
     placebo: ConditionTexts,
     placebo_phrases: Vec<String>,
 }
@@ -123,6 +153,10 @@ impl EncodedSet {
                 name: condition.name.clone(),
                 phrases: condition.phrases.clone(),
                 texts: texts(&condition.phrases)?,
+                absent: match condition.absent.as_slice() {
+                    [] => None,
+                    absent => Some(texts(absent)?),
+                },
                 placebo: texts(&placebo_phrases)?,
                 placebo_phrases,
             });
@@ -149,7 +183,9 @@ impl EncodedSet {
             let placebo = explain_placebo(&texts, &condition.placebo, logits, embedding);
             let mut scores = scores.iter();
             let score = scores.find(|score| score.condition == condition.name);
-            condition.explained(logits, score, &shares, &placebo, others)
+            let pair = condition.pair(embedding);
+            let parts = (shares.as_slice(), placebo.as_slice(), pair);
+            condition.explained(logits, score, parts, others)
         });
         let mut conditions: Vec<ExplainedScore> = explained.collect();
         conditions.sort_by(|a, b| b.probability.total_cmp(&a.probability));
@@ -162,12 +198,21 @@ impl EncodedSet {
 }
 
 impl ExplainedCondition {
+    fn pair(&self, embedding: &[f32]) -> Option<SimilarityPair> {
+        let absent = self.absent.as_ref()?.similarity(embedding);
+        let present = self.texts.similarity(embedding);
+        Some(SimilarityPair {
+            present,
+            absent,
+            delta: present - absent,
+        })
+    }
+
     fn explained(
         &self,
         logits: Logits,
         score: Option<&Score>,
-        shares: &[PhraseShare],
-        placebo: &[PhraseShare],
+        (shares, placebo, pair): (&[PhraseShare], &[PhraseShare], Option<SimilarityPair>),
         others: &[Arc<[f32]>],
     ) -> ExplainedScore {
         let bias = logits.bias.unwrap_or(0.0);
@@ -197,6 +242,8 @@ impl ExplainedCondition {
             probability: score.map_or(0.0, |score| score.probability),
             logit: sum(shares, |share| share.contribution) + bias,
             lead: sum(shares, |share| share.lead),
+            pair,
+            threshold: score.and_then(|score| score.threshold),
             phrases: phrases.collect(),
             placebo: PlaceboScore {
                 phrases: self.placebo_phrases.clone(),

@@ -27,6 +27,13 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// The same, with another reason why the images are rejected, if there is one and they are not rejected already.
+    pub(super) fn or_rejected(mut self, reason: impl FnOnce(usize) -> Option<String>) -> Self {
+        let set = self.set;
+        self.reason = self.reason.or_else(|| reason(set));
+        self
+    }
+
     /// The verdict, rejected if the model is not meant for the image.
     pub(super) fn judged(&self, verdict: Verdict) -> Verdict {
         match &self.reason {

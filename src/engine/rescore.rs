@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::learning::LearnRequest;
 use super::pool;
@@ -17,6 +18,8 @@ use crate::library::{FileIdentity, Outcome, Record};
 
 /// Files scored again per event: a few milliseconds of work for this thread and for the one that takes the results.
 const RESCORE_BATCH: usize = 256;
+/// Interval at which the library is asked for new reviews.
+const REVIEW_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A classified file.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,10 +56,14 @@ pub(super) fn run(shared: &EngineShared, requests: &Receiver<ScoringRequest>) {
     let mut to_rescore: VecDeque<ClassifiedFile> = VecDeque::new();
     while !shared.is_stopped.load(Ordering::Relaxed) {
         let request = if to_rescore.is_empty() {
-            let Ok(request) = requests.recv() else {
-                return;
-            };
-            Some(request)
+            match requests.recv_timeout(REVIEW_INTERVAL) {
+                Ok(request) => Some(request),
+                Err(RecvTimeoutError::Timeout) => {
+                    note_reviews(shared);
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
         } else {
             requests.try_recv().ok()
         };
@@ -65,6 +72,15 @@ pub(super) fn run(shared: &EngineShared, requests: &Receiver<ScoringRequest>) {
             Some(ScoringRequest::Recall(paths)) => recall(shared, paths),
             Some(ScoringRequest::Learn(request)) => learn(shared, &request),
             None => rescore(shared, &mut to_rescore),
+        }
+    }
+}
+
+/// Follows the reviews in the library, whichever process adds them.
+fn note_reviews(shared: &EngineShared) {
+    if let Some(library) = &shared.settings.library {
+        for message in shared.familiar.update(library) {
+            (shared.handler)(Event::Noted { message });
         }
     }
 }

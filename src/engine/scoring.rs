@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::familiar::Familiarity;
 use super::learning::{LearnRequest, Proposal, Subject};
 use super::phrases;
 use super::purpose::{KindReader, Reading};
@@ -10,7 +11,7 @@ use crate::encoder::{Encoder, ModelCard};
 use crate::learn::{Learned, LearnedSets};
 use crate::library::{self, Failure, ImageContent, Outcome, Provenance, Record};
 use crate::media::FrameOrder;
-use crate::prompts::{PromptSet, Prompts};
+use crate::prompts::{ImageTraits, PromptSet, Prompts};
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Logits, Mode, Scorer, Verdict};
 
@@ -30,6 +31,7 @@ pub struct Scorers {
     /// The model.
     card: ModelCard,
     kinds: KindReader,
+    familiar: Arc<Familiarity>,
 }
 
 impl Scorers {
@@ -98,8 +100,35 @@ impl Scorers {
             mode,
             card,
             kinds,
+            familiar: Arc::default(),
         };
         Ok((scorers, warnings))
+    }
+
+    /// The same scorers, which reject images unlike those that people have reviewed.
+    #[must_use]
+    pub(super) fn knowing(self, familiar: Arc<Familiarity>) -> Self {
+        Self { familiar, ..self }
+    }
+
+    /// Which set the images of a file are scored by, and whether they are rejected.
+    fn read<'a>(
+        &self,
+        content: &str,
+        traits: ImageTraits,
+        is_synthetic: bool,
+        embeddings: impl Iterator<Item = &'a [f32]> + Clone,
+    ) -> Reading {
+        let (prompts, card) = (&self.prompts, &self.card);
+        let frames = embeddings.clone();
+        let reading = self.kinds.read(prompts, card, traits, is_synthetic, frames);
+        if is_synthetic || card.builtin.is_some() {
+            return reading;
+        }
+        reading.or_rejected(|set| {
+            self.familiar
+                .reason(&prompts.sets()[set], content, embeddings)
+        })
     }
 
     /// The scorer of a set, and what its results depend on.
@@ -165,13 +194,7 @@ impl Scorers {
     ) -> Vec<Outcome> {
         let embeddings = results.iter().filter_map(|(_, row)| row.as_deref().ok());
         let facts = &content.facts;
-        let reading = self.kinds.read(
-            &self.prompts,
-            &self.card,
-            facts.traits(),
-            facts.synthetic,
-            embeddings,
-        );
+        let reading = self.read(&content.hash, facts.traits(), facts.synthetic, embeddings);
         let (scorer, provenance) = self.scorer(reading.set);
         let record = |frame, verdict, embedding| {
             let verdict = reading.judged(verdict);
@@ -208,13 +231,7 @@ impl Scorers {
         let embeddings = records
             .iter()
             .filter_map(|record| record.embedding.as_deref());
-        let reading: Reading = self.kinds.read(
-            &self.prompts,
-            &self.card,
-            first.traits(),
-            first.synthetic,
-            embeddings,
-        );
+        let reading = self.read(&first.content, first.traits(), first.synthetic, embeddings);
         let (scorer, provenance) = self.scorer(reading.set);
         let mut verdicts = Vec::new();
         let mut rescored = Vec::with_capacity(records.len());

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use super::explanation::ExplanationRequest;
+use super::familiar::Familiarity;
 use super::lanes::{Closed, Lane, Lanes};
+use super::lint::LintRequest;
 use super::maps::PreparedMap;
 use super::pool;
 use super::scoring::Scorers;
@@ -16,6 +18,7 @@ use crate::learn::LearnedSets;
 use crate::library::{Outcome, Record};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
+use crate::scoring::calibration::Calibrations;
 
 /// What the decoding threads need to know of the model.
 pub(super) struct Preparation {
@@ -53,12 +56,18 @@ pub(super) struct EngineShared {
     pub(super) next_comparison: Mutex<Option<SimilarityRequest>>,
     /// The image to explain before the next batch.
     pub(super) next_explanation: Mutex<Option<ExplanationRequest>>,
+    /// The draft to look at before the next batch.
+    pub(super) next_lint: Mutex<Option<LintRequest>>,
     /// The image to map before the next batch.
     pub(super) next_map: Mutex<Option<PreparedMap>>,
     /// The generation of the map that was requested last.
     pub(super) latest_map: AtomicU64,
+    /// What labelled images say about the scores of models and prompt sets.
+    pub(super) calibrations: RwLock<Calibrations>,
     /// What was learned from reviews.
     pub(super) learned: RwLock<LearnedSets>,
+    /// Which images are like those that people have reviewed.
+    pub(super) familiar: Arc<Familiarity>,
 }
 
 impl EngineShared {
@@ -142,6 +151,17 @@ impl EngineShared {
         learned.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The calibrations, as they are now.
+    pub(super) fn calibrations(&self) -> Calibrations {
+        let calibrations = self.calibrations.read();
+        calibrations.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_calibrations(&self, calibrations: Calibrations) {
+        let current = self.calibrations.write();
+        *current.unwrap_or_else(PoisonError::into_inner) = calibrations;
+    }
+
     pub(super) fn set_learned(&self, learned: LearnedSets) {
         *self.learned.write().unwrap_or_else(PoisonError::into_inner) = learned;
     }
@@ -169,6 +189,19 @@ impl EngineShared {
     /// Takes the image to be explained, if there is one.
     pub(super) fn requested_explanation(&self) -> Option<ExplanationRequest> {
         let next = self.next_explanation.lock();
+        next.unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Hands a draft to the engine thread, and wakes it.
+    pub(super) fn request_lint(&self, request: LintRequest) {
+        let next = &self.next_lint;
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+        self.prepared.wake();
+    }
+
+    /// Takes the draft to be looked at, if there is one.
+    pub(super) fn requested_lint(&self) -> Option<LintRequest> {
+        let next = self.next_lint.lock();
         next.unwrap_or_else(PoisonError::into_inner).take()
     }
 

@@ -13,8 +13,12 @@ use crate::scoring::known::KnownImages;
 
 #[path = "tests/devices.rs"]
 mod devices;
+#[path = "tests/familiar.rs"]
+mod familiar;
 #[path = "tests/learning.rs"]
 mod learning;
+#[path = "tests/lint.rs"]
+mod lint;
 #[path = "tests/maps.rs"]
 mod maps;
 #[path = "tests/promote.rs"]
@@ -150,6 +154,19 @@ fn facts() -> BuiltinFacts {
     }
 }
 
+fn card(device: &str, is_builtin: bool) -> ModelCard {
+    ModelCard {
+        id: "fake".into(),
+        digest: "blake3:0".into(),
+        device: device.into(),
+        dimension: 2,
+        logit_scale: 10.0,
+        logit_bias: None,
+        builtin: is_builtin.then(|| Arc::new(facts())),
+        kinds: &[],
+    }
+}
+
 fn start(behaviour: Behaviour, is_builtin: bool, settings: Settings) -> TestEngine {
     on_devices([("cpu", behaviour)], is_builtin, settings)
 }
@@ -166,18 +183,8 @@ fn on_devices<const N: usize>(
     let factory: Factory = Box::new(move || {
         let none = || EncoderError::Device("there is no other".into());
         let (device, behaviour) = devices.next().ok_or_else(none)?;
-        let card = ModelCard {
-            id: "fake".into(),
-            digest: "blake3:0".into(),
-            device: device.into(),
-            dimension: 2,
-            logit_scale: 10.0,
-            logit_bias: None,
-            builtin: is_builtin.then(|| Arc::new(facts())),
-            kinds: &[],
-        };
         Ok(Box::new(FakeEncoder {
-            card,
+            card: card(device, is_builtin),
             behaviour,
             batches: batches.clone(),
             pending: None,

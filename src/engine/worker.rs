@@ -137,12 +137,13 @@ impl<'a> InferenceWorker<'a> {
             return;
         };
         let name = prompts.name().to_owned();
-        let (calibrations, learned) = (&self.shared.settings.calibrations, self.shared.learned());
-        let fits = (calibrations, &learned);
+        let (calibrations, learned) = (self.shared.calibrations(), self.shared.learned());
+        let fits = (&calibrations, &learned);
         let encoder = self.encoder.as_mut();
         match contained(|| Scorers::new(prompts, mode, fits, encoder)) {
             Ok((scorers, warnings)) => {
-                self.scorers = Arc::new(scorers);
+                let familiar = Arc::clone(&self.shared.familiar);
+                self.scorers = Arc::new(scorers.knowing(familiar));
                 let event = Event::Prompts {
                     prompts: name,
                     mode,
@@ -196,6 +197,7 @@ impl<'a> InferenceWorker<'a> {
             self.change_prompts();
             self.compare();
             self.explain();
+            self.lint();
             self.advance_maps();
             let has_pending = self.pending.is_some();
             match self.make_batch(frames) {
@@ -406,12 +408,18 @@ impl LoadedModel {
         shared: &EngineShared,
     ) -> Result<Self, String> {
         let mut encoder = factory().map_err(|error| error.to_string())?;
-        let (calibrations, learned) = (&shared.settings.calibrations, shared.learned());
-        let fits = (calibrations, &learned);
-        let (scorers, notes) = Scorers::new(prompts, mode, fits, encoder.as_mut())?;
+        let (calibrations, learned) = (shared.calibrations(), shared.learned());
+        let fits = (&calibrations, &learned);
+        let (scorers, mut notes) = Scorers::new(prompts, mode, fits, encoder.as_mut())?;
+        if let Some(library) = &shared.settings.library
+            && encoder.card().builtin.is_none()
+        {
+            let key = embedding_key(encoder.as_ref(), shared.settings.exact);
+            notes.extend(shared.familiar.begin(library, key));
+        }
         Ok(Self {
             encoder,
-            scorers,
+            scorers: scorers.knowing(Arc::clone(&shared.familiar)),
             notes,
         })
     }

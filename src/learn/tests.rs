@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::linear::{dot, normalize};
 use super::*;
+use crate::scoring::{Mode, Scorer};
 
 const LENGTH: usize = 24;
 
@@ -370,4 +371,120 @@ proptest! {
         let other = fit(&problem, &shots(&labelled), &turned).unwrap();
         prop_assert!((first.gate - other.gate).abs() < 0.02);
     }
+}
+
+/// Three findings, each on its own: the texts point elsewhere than what the findings look like, and are weak.
+fn several() -> Scorer {
+    const SET: &str = r#"
+name = "several"
+[[condition]]
+name = "effusion"
+phrases = ["effusion"]
+absent = ["no effusion"]
+[[condition]]
+name = "mass"
+phrases = ["mass"]
+absent = ["no mass"]
+[[condition]]
+name = "device"
+phrases = ["device"]
+absent = ["no device"]
+"#;
+    let set = crate::prompts::PromptSet::parse(SET, "several.toml").unwrap();
+    let logits = crate::scoring::Logits {
+        scale: 20.0,
+        bias: None,
+    };
+    let scorer = Scorer::new(&set, Mode::Multi, logits, |texts| {
+        let row = |text: &String| {
+            let axis = match text.rsplit(' ').next() {
+                Some("effusion") => 10,
+                Some("mass") => 11,
+                _ => 12,
+            };
+            let mut row = vec![0.3; LENGTH];
+            row[axis] = if text.starts_with("no ") { -1.0 } else { 1.0 };
+            normalize(&mut row);
+            row
+        };
+        Ok::<_, std::convert::Infallible>(texts.iter().map(row).collect())
+    });
+    scorer.unwrap()
+}
+
+/// Images of which any may show an effusion (along the first axis), a mass (along the second), both or neither.
+fn with_findings(count: usize, seed: u64) -> Vec<(Vec<f32>, Vec<String>)> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let one = |at: usize| {
+        let mut row: Vec<f32> = (0..LENGTH)
+            .map(|_| 0.2 + 0.1 * rng.random_range(-1.0..1.0))
+            .collect();
+        let findings = [
+            ("effusion", at.is_multiple_of(2)),
+            ("mass", at.is_multiple_of(3)),
+        ];
+        for (axis, (_, is_there)) in findings.iter().enumerate() {
+            row[axis] += if *is_there { 0.6 } else { -0.2 };
+        }
+        normalize(&mut row);
+        let said = findings.iter().filter(|(_, is_there)| *is_there);
+        (row, said.map(|(name, _)| (*name).to_owned()).collect())
+    };
+    (0..count).map(one).collect()
+}
+
+/// The conditions that a verdict finds.
+fn found(scorer: &Scorer, row: &[f32]) -> Vec<String> {
+    let verdict = scorer.verdict(row);
+    let present = verdict.scores.iter().filter(|score| score.is_present());
+    let mut names: Vec<String> = present.map(|score| score.condition.clone()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn reviews_with_several_labels_teach_each_condition_by_itself() {
+    let zero_shot = several();
+    let reviewed = with_findings(48, 1);
+    let images: Vec<ReviewedImage> = reviewed
+        .iter()
+        .map(|(row, labels)| ReviewedImage {
+            study: None,
+            embedding: row,
+            labels: Some(labels),
+        })
+        .collect();
+    let lesson = learn(&zero_shot, &images).unwrap();
+    let taught: Vec<&str> = lesson
+        .conditions
+        .iter()
+        .map(|own| own.condition.as_str())
+        .collect();
+    // No review says that a device is there, so nothing can be learned of devices.
+    assert_eq!(taught, ["effusion", "mass"]);
+    assert_eq!(lesson.reviews, 48);
+    let learned = zero_shot.clone().learning(&lesson.conditions);
+    let others = with_findings(120, 2);
+    let is_right = |scorer: &Scorer, labels: &[String], row: &[f32]| {
+        let found = found(scorer, row);
+        let of = |name: &str| {
+            let is_in = |list: &[String]| list.iter().any(|own| own == name);
+            is_in(&found) == is_in(labels)
+        };
+        usize::from(of("effusion")) + usize::from(of("mass"))
+    };
+    let right = |scorer: &Scorer| -> usize {
+        let all = others.iter();
+        all.map(|(row, labels)| is_right(scorer, labels, row)).sum()
+    };
+    let (before, after) = (right(&zero_shot), right(&learned));
+    assert!(
+        after >= 228 && after > before + 40,
+        "{before} {after} of 240"
+    );
+    let score = |scorer: &Scorer| {
+        let scores = scorer.verdict(&others[0].0).scores;
+        scores.into_iter().find(|score| score.condition == "device")
+    };
+    assert_eq!(score(&learned), score(&zero_shot), "as before");
 }

@@ -71,7 +71,9 @@ const FAILURE_COLUMNS: [&str; 2] = ["error_kind", "error_message"];
 /// The last column, where some scores were learned from reviews: the number of reviews, empty for zero-shot.
 const LEARNED_COLUMN: &str = "learned";
 
-/// The columns after that one, where results are adjusted to their folder's mix, and what the columns of conditions begin with.
+/// The column after it, where operating points are known: the conditions that reach theirs.
+const PRESENT_COLUMN: &str = "present";
+/// The columns after these, where results are adjusted to their folder's mix, and what the columns of conditions begin with.
 const ADJUSTED_COLUMNS: [&str; 2] = ["adjusted_label", "adjusted_probability"];
 const ADJUSTED_CONDITION: &str = "adjusted:";
 
@@ -82,6 +84,27 @@ pub struct ResultColumns {
     pub conditions: Vec<String>,
     /// Whether there is one for the number of reviews from which scores were learned.
     pub learned: bool,
+    /// Whether there is one for the conditions that reach their operating points.
+    pub present: bool,
+}
+
+impl ResultColumns {
+    /// The names and values of the last columns, for a result or a failure.
+    fn last(&self, cells: &Value, verdict: Option<&Verdict>) -> Vec<(&'static str, Option<Value>)> {
+        let learned = self
+            .learned
+            .then(|| (LEARNED_COLUMN, cells.get(LEARNED_COLUMN).cloned()));
+        let present = self
+            .present
+            .then(|| (PRESENT_COLUMN, verdict.and_then(present)));
+        learned.into_iter().chain(present).collect()
+    }
+}
+
+/// The conditions that reach their operating points; `None` where these are not known.
+fn present(verdict: &Verdict) -> Option<Value> {
+    verdict.scores.iter().find_map(|score| score.threshold)?;
+    Some(Value::from(verdict.present().join("; ")))
 }
 
 /// First characters by which a spreadsheet takes a text for a formula.
@@ -123,15 +146,11 @@ impl<W: Write> ResultWriter<W> {
                 conditions.push(condition.name.clone());
             }
         }
-        let learned = false;
-        Self::with_columns(
-            out,
-            format,
-            ResultColumns {
-                conditions,
-                learned,
-            },
-        )
+        let columns = ResultColumns {
+            conditions,
+            ..ResultColumns::default()
+        };
+        Self::with_columns(out, format, columns)
     }
 
     /// A writer to `out`; a CSV has these columns among others.
@@ -156,6 +175,13 @@ impl<W: Write> ResultWriter<W> {
     #[must_use]
     pub fn showing_learned(mut self, learned: bool) -> Self {
         self.columns.learned = learned;
+        self
+    }
+
+    /// Adds a column to a CSV for the conditions that reach their operating points.
+    #[must_use]
+    pub fn showing_present(mut self, present: bool) -> Self {
+        self.columns.present = present;
         self
     }
 
@@ -185,6 +211,7 @@ impl<W: Write> ResultWriter<W> {
         self.columns = ResultColumns {
             conditions: conditions.map(ToOwned::to_owned).collect(),
             learned: header.iter().any(|column| column == LEARNED_COLUMN),
+            present: header.iter().any(|column| column == PRESENT_COLUMN),
         };
         self.without_header()
     }
@@ -286,7 +313,8 @@ impl<W: Write> ResultWriter<W> {
         }
         let conditions = self.columns.conditions.iter();
         let conditions = conditions.map(|name| format!("p:{name}"));
-        let learned = self.columns.learned.then(|| LEARNED_COLUMN.to_owned());
+        let last = self.columns.last(&Value::Null, None);
+        let last = last.into_iter().map(|(name, _)| name.to_owned());
         let adjusted = self.mixes.iter().flat_map(|_| {
             let conditions = self.columns.conditions.iter();
             let conditions = conditions.map(|name| format!("{ADJUSTED_CONDITION}{name}"));
@@ -299,7 +327,7 @@ impl<W: Write> ResultWriter<W> {
             .chain(&FAILURE_COLUMNS)
             .map(ToString::to_string)
             .chain(conditions)
-            .chain(learned)
+            .chain(last)
             .chain(adjusted)
             .collect();
         self.row(&header)
@@ -344,9 +372,10 @@ impl<W: Write> ResultWriter<W> {
                     .unwrap_or_default(),
             );
         }
-        if self.columns.learned {
-            row.push(cell(cells.get(LEARNED_COLUMN)));
-        }
+        let last = self
+            .columns
+            .last(cells, record.map(|record| &record.verdict));
+        row.extend(last.iter().map(|(_, value)| cell(value.as_ref())));
         if let Some(mixes) = &self.mixes {
             let result = record.and_then(|record| mixes.adjusted(record));
             row.extend(self.adjusted_cells(result.as_ref()));

@@ -175,6 +175,11 @@ impl StableSeries {
         }
     }
 
+    /// Uses these calibrations from now on: those that fit the scores that results have.
+    pub fn use_calibrations(&mut self, calibrations: Calibrations) {
+        self.calibrations = calibrations;
+    }
+
     /// Notes the result of a file as a whole: the aggregate over its frames, if it has several.
     pub fn add(&mut self, now: Duration, path: &Path, record: &Record) {
         let origin = &record.origin;

@@ -97,6 +97,22 @@ pub struct DraftedPhrases {
     pub left_out: Vec<LeftOut>,
 }
 
+/// What a draft would leave out of a set: its phrases are looked at, but stay. The first phrase of a condition that names it is as good
+/// as any.
+pub fn faults(set: &PromptSet) -> Vec<LeftOut> {
+    let conditions = set.conditions.iter().filter(|condition| !condition.other);
+    let mut left_out = DraftedPhrases::new(conditions.cloned().collect()).left_out;
+    let mut named: Vec<String> = Vec::new();
+    left_out.retain(|left| {
+        let is_first = left.fault == PhraseFault::OwnName && !named.contains(&left.condition);
+        if is_first {
+            named.push(left.condition.clone());
+        }
+        !is_first
+    });
+    left_out
+}
+
 impl DraftedPhrases {
     /// Cleans drafted phrases, and leaves out those that say nothing to a model.
     pub fn new(drafted: Vec<Condition>) -> Self {

@@ -80,9 +80,14 @@ fn write(
         .tempfile_in(file.parent().unwrap_or(Path::new(".")));
     let beside = beside.map_err(|error| io::Error::from(error.kind()))?;
     let mut records = results.iter().flat_map(|(_, records)| records.iter());
+    let has_threshold = |record: &Record| {
+        let mut scores = record.verdict.scores.iter();
+        scores.any(|score| score.threshold.is_some())
+    };
     let columns = ResultColumns {
         conditions: conditions(&results),
-        learned: records.any(|record| record.learned.is_some()),
+        learned: records.clone().any(|record| record.learned.is_some()),
+        present: records.any(has_threshold),
     };
     let all = results.iter().map(|(_, records)| records.len()).sum();
     let out = BufWriter::new(beside.as_file());

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Mode;
 use super::metrics::Case;
+use crate::prompts::{PromptSet, Prompts};
 pub use fit::calibration_error;
 use fit::{nonconformity_quantile, platt, temperature};
 pub use mix::{ConditionMix, MAX_HARM, MixCalibration, MixCheck};
@@ -370,6 +371,14 @@ impl Calibration {
 pub struct Calibrations(pub Vec<Calibration>);
 
 impl Calibrations {
+    /// Whether conditions of one of these sets have operating points, with any model.
+    pub fn have_thresholds(&self, prompts: &Prompts) -> bool {
+        let has = |one: &Calibration| !one.conditions.is_empty();
+        let is_for = |one: &Calibration, set: &PromptSet| one.prompts_digest == set.digest;
+        let mut sets = prompts.sets().iter();
+        sets.any(|set| self.0.iter().any(|one| has(one) && is_for(one, set)))
+    }
+
     /// The one for results of this model, prompt set and mode, where only one can be.
     pub fn for_results(
         &self,

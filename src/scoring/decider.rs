@@ -1,7 +1,7 @@
 //! From probabilities to a verdict.
 
 use super::calibration::Calibration;
-use super::{DEFAULT_THRESHOLD, Decision, Mode, Score, Verdict};
+use super::{DEFAULT_THRESHOLD, Decision, Mode, Score, Verdict, beside_threshold};
 use crate::prompts::PromptSet;
 
 /// The scores of one condition.
@@ -173,7 +173,12 @@ impl Decider {
                 0.0
             }
             Mode::Single => 1.0 - of(true).sum::<f64>(),
-            Mode::Multi => of(false).fold(0.0, f64::max),
+            Mode::Multi => {
+                let both = self.conditions.iter().zip(probabilities);
+                let abnormal = both.filter(|(condition, _)| !condition.normal);
+                let all = abnormal.map(|(condition, p)| beside_threshold(*p, condition.threshold));
+                all.fold(0.0, f64::max)
+            }
         }
     }
 

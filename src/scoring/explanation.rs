@@ -39,6 +39,12 @@ impl ConditionTexts {
         }
     }
 
+    /// The cosine of an image and the condition's text embedding.
+    pub fn similarity(&self, embedding: &[f32]) -> f64 {
+        let sum: f64 = self.rows.iter().map(|row| dot(embedding, row)).sum();
+        sum / (self.rows.len().max(1) as f64 * self.length.max(f64::MIN_POSITIVE))
+    }
+
     /// What each phrase contributes to the logit of an image.
     pub fn contributions(&self, logits: Logits, embedding: &[f32]) -> Vec<f64> {
         let mut sums = vec![0.0; self.phrases];

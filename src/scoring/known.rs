@@ -131,7 +131,7 @@ fn whitened(whitening: &[f32], vector: &[f32]) -> Vec<f64> {
 
 /// The lower Cholesky factor of a symmetric matrix `[d, d]`, of which the lower half is read; `None` unless it is positive
 /// definite.
-fn cholesky(matrix: &[f64], d: usize) -> Option<Vec<f64>> {
+pub(super) fn cholesky(matrix: &[f64], d: usize) -> Option<Vec<f64>> {
     let mut factor = vec![0.0_f64; d * d];
     for i in 0..d {
         for j in 0..=i {
@@ -148,6 +148,25 @@ fn cholesky(matrix: &[f64], d: usize) -> Option<Vec<f64>> {
         }
     }
     Some(factor)
+}
+
+/// Solves `lower · X = B` for a lower triangular matrix `[n, n]`; `b`: B by rows, which are overwritten with those of X.
+pub(super) fn forward_substitution(lower: &[f64], mut b: Vec<f64>, n: usize) -> Vec<f64> {
+    let d = b.len() / n.max(1);
+    for row in 0..n {
+        let (solved, rest) = b.split_at_mut(row * d);
+        let own = &mut rest[..d];
+        for (k, other) in solved.chunks_exact(d).enumerate() {
+            let factor = lower[row * n + k];
+            for (own, other) in own.iter_mut().zip(other) {
+                *own -= factor * other;
+            }
+        }
+        for own in own {
+            *own /= lower[row * n + row];
+        }
+    }
+    b
 }
 
 /// The inverse of a lower triangular matrix `[d, d]`.

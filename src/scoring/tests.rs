@@ -138,6 +138,24 @@ fn labelled_images_move_the_operating_point_of_a_condition() {
     let verdict = calibrated.verdict(&at(45.0));
     assert_eq!(present(&verdict), ["mass"]);
     assert_eq!(verdict.label, "mass");
+    // The most urgent condition is not the one with the highest probability, but the one furthest beyond its operating point.
+    let beside = |name: &str| {
+        let score = verdict.scores.iter().find(|score| score.condition == name);
+        score.unwrap().beside_threshold()
+    };
+    assert!(beside("haze") < 0.5 && beside("mass") > 0.9);
+    assert!((verdict.urgency - beside("mass")).abs() < 1e-12);
+}
+
+#[test]
+fn an_operating_point_is_one_half_beside_all_others() {
+    for threshold in [0.02, 0.5, 0.97] {
+        let at = |probability| beside_threshold(probability, Some(threshold));
+        assert_eq!((at(0.0), at(threshold), at(1.0)), (0.0, 0.5, 1.0));
+        assert!(at(threshold * 0.9) < 0.5 && at(threshold + 0.01) > 0.5);
+    }
+    assert!((beside_threshold(0.3, None) - 0.3).abs() < 1e-12);
+    assert!((beside_threshold(1.0, Some(1.0)) - 0.5).abs() < 1e-12);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use medivision_tui::app::{Effect, Msg};
 use medivision_tui::engine::explanation::{
     ExplainedPhrase, ExplainedScore, ExplanationRequest, PhraseExplanation, PlaceboScore,
+    SimilarityPair,
 };
 use medivision_tui::engine::{Event, RecalledFile};
 use medivision_tui::library::neighbours::Neighbours;
@@ -60,6 +61,12 @@ pub fn explanation() -> PhraseExplanation {
             probability: 0.9,
             logit: 3.0,
             lead: 2.5,
+            pair: Some(SimilarityPair {
+                present: 0.284,
+                absent: 0.253,
+                delta: 0.031,
+            }),
+            threshold: Some(0.62),
             phrases: vec![phrase("a round mass", 2.0), phrase("a lesion", -0.5)],
             placebo: PlaceboScore {
                 phrases: vec!["river paper old".to_owned(), "two gardens".to_owned()],
@@ -81,7 +88,8 @@ fn the_key_for_why_shows_the_phrases_of_a_classified_image_beside_a_placebo() {
     }));
     let screen = program.screen(100, 30);
     for words in [
-        "tumor  90 %, lead +2.50",
+        "tumor  90 % (present from 62 %), lead +2.50",
+        "Δ +0.031 (present 0.284, absent 0.253)",
         "+2.00 ██████████ a round mass (more than in 75 % of 12 here)",
         "-0.50 ███        a lesion",
         "+0.20 █          placebo: river paper old; two gardens",

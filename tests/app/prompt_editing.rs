@@ -3,6 +3,7 @@
 use crossterm::event::KeyCode;
 use medivision_tui::app::{DraftedSet, Effect, LanguageModel, Msg};
 use medivision_tui::engine::Event;
+use medivision_tui::prompts::draft::{LeftOut, PhraseFault};
 use medivision_tui::prompts::{PromptSet, Prompts};
 use medivision_tui::scoring::Mode;
 
@@ -84,33 +85,109 @@ fn what_would_be_sent_fits_every_screen() {
     }));
 }
 
+/// A draft for the set chest-xray, of which one phrase was left out.
+fn a_draft() -> Box<DraftedSet> {
+    let prompts = Prompts::select("chest-xray", None).unwrap();
+    let base = prompts.sets()[0].clone();
+    let mut set = base.clone();
+    set.name = "chest-xray-draft".to_owned();
+    set.conditions[0].phrases = vec![
+        set.conditions[0].name.clone(),
+        "dense patch with air-filled bronchi".to_owned(),
+    ];
+    Box::new(DraftedSet {
+        set,
+        base,
+        text: "name = \"chest-xray-draft\"".to_owned(),
+        left_out: vec![LeftOut {
+            condition: "pneumonia".to_owned(),
+            phrase: "clouding without a border".to_owned(),
+            fault: PhraseFault::Negation("without".to_owned()),
+        }],
+        not_compared: None,
+    })
+}
+
 #[test]
-fn a_draft_is_told_and_listed_and_can_be_stopped() {
+fn a_draft_is_shown_beside_the_set_that_it_is_to_replace_and_saved_only_on_request() {
     let mut program = drafting();
     let drafted = |serial| Msg::Drafted {
         serial,
-        outcome: Ok(DraftedSet {
-            name: "chest-xray-draft".to_owned(),
-            left_out: 2,
-        }),
+        outcome: Ok(a_draft()),
     };
     program.press("jdy");
     assert_eq!(program.send(drafted(7)), [], "another request");
-    assert_eq!(program.send(drafted(1)), [Effect::PromptSets]);
+    assert_eq!(program.send(drafted(1)), []);
+    let screen = program.screen(100, 200);
+    for part in [
+        "chest-xray-draft, beside chest-xray",
+        "  + dense patch with air-filled bronchi",
+        "“clouding without a border”: “without” negates",
+    ] {
+        assert!(screen.contains(part), "{part}: {screen}");
+    }
+    let saves = |effects: &[Effect]| {
+        let is_save = |effect: &&Effect| matches!(effect, Effect::SaveDraft { .. });
+        effects.iter().filter(is_save).count()
+    };
+    assert_eq!(saves(&program.send(key(KeyCode::Enter))), 0);
+    let effects = program.press("y");
+    let save = Effect::SaveDraft {
+        name: "chest-xray-draft".to_owned(),
+        text: "name = \"chest-xray-draft\"".to_owned(),
+    };
+    assert_eq!(effects, [save]);
+    let saved = Msg::DraftSaved(Ok("chest-xray-draft".to_owned()));
+    assert_eq!(program.send(saved), [Effect::PromptSets]);
     let screen = program.screen(100, 24);
     assert!(
-        screen.contains("drafted chest-xray-draft (2 phrases left out); p lists it"),
+        screen.contains("saved chest-xray-draft; p lists it"),
         "{screen}"
     );
-    program.press("p");
+}
+
+#[test]
+fn a_draft_that_nobody_wants_is_not_saved() {
+    let mut program = drafting();
+    program.press("jdy");
+    program.send(Msg::Drafted {
+        serial: 1,
+        outcome: Ok(a_draft()),
+    });
+    assert_eq!(program.send(key(KeyCode::Esc)), []);
+    let effects = program.press("y");
+    let is_save = |effect: &Effect| matches!(effect, Effect::SaveDraft { .. });
+    assert!(!effects.iter().any(is_save), "{effects:?}");
+}
+
+#[test]
+fn a_drafted_set_fits_every_screen() {
+    insta::assert_snapshot!(at_all_sizes(|program| {
+        *program = drafting();
+        program.press("jdy");
+        program.send(Msg::Drafted {
+            serial: 1,
+            outcome: Ok(a_draft()),
+        });
+    }));
+}
+
+#[test]
+fn a_draft_can_be_stopped_and_a_failure_is_told() {
+    let mut program = drafting();
     program.press("jdy");
     program.press("p");
     assert_eq!(program.press("jd"), [Effect::StopDraft]);
-    assert_eq!(program.send(drafted(2)), [], "nobody waits for it");
+    let outcome = Ok(a_draft());
+    assert_eq!(
+        program.send(Msg::Drafted { serial: 1, outcome }),
+        [],
+        "nobody waits for it"
+    );
     program.press("d");
     program.press("y");
     let outcome = Err("the answer is not usable: it is empty; try again".to_owned());
-    program.send(Msg::Drafted { serial: 3, outcome });
+    program.send(Msg::Drafted { serial: 2, outcome });
     assert!(program.screen(100, 24).contains("the answer is not usable"));
 }
 

@@ -126,6 +126,31 @@ fn a_draft_is_checked_saved_and_used_and_only_names_have_left_the_machine() {
         "{}",
         stderr(&classified)
     );
+    // Phrases of absence were drafted for each condition, so each can be decided on by itself, and explained as a pair.
+    let alone = [
+        "explain",
+        "a.png",
+        "--mode",
+        "multi",
+        "--prompts",
+        "ward",
+        "--json",
+    ];
+    let output = run(home.path(), &alone);
+    let explained: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(explained["mode"], "multi", "{explained}");
+    let conditions = explained["conditions"].as_array().expect("conditions");
+    assert_eq!(conditions.len(), 2);
+    for condition in conditions {
+        let number = |value: &Value| value.as_f64().expect("a number");
+        let pair = &condition["pair"];
+        let delta = number(&pair["delta"]);
+        let difference = number(&pair["present"]) - number(&pair["absent"]);
+        assert!((delta - difference).abs() < 1e-12, "{condition}");
+        // The probability is the sigmoid of Δ times a positive scale.
+        let probability = number(&condition["probability"]);
+        assert_eq!(probability > 0.5, delta > 0.0, "{condition}");
+    }
 }
 
 #[test]

@@ -220,3 +220,104 @@ fn measurements_are_exported_with_their_files() {
     }
     assert_eq!(row["path"], line["path"]);
 }
+
+/// Phantoms that were classified by the sets for their kinds, and a table of those that show a chest.
+fn of_several_kinds() -> tempfile::TempDir {
+    let home = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| run(home.path(), arguments);
+    run(&["demo", "d", "--write-only", "--count", "14", "--seed", "5"]);
+    let classified = run(&["classify", "d", "--model", "builtin", "--format", "jsonl"]);
+    let sets: std::collections::BTreeSet<String> = lines(&classified)
+        .iter()
+        .map(|line| line["prompts"].to_string())
+        .collect();
+    assert!(sets.len() > 1, "{sets:?}");
+    let truth = fs::read_to_string(home.path().join("d/truth.csv")).expect("labels");
+    let rows = truth.lines().enumerate();
+    let chest = rows.filter(|(at, row)| *at == 0 || row.ends_with(",CHEST"));
+    let chest: Vec<&str> = chest.map(|(_, row)| row).collect();
+    assert!(chest.len() > 2, "{truth}");
+    fs::write(home.path().join("d/chest.csv"), chest.join("\n")).expect("written");
+    home
+}
+
+#[test]
+fn labels_become_reviews_under_the_set_of_each_result() {
+    let home = of_several_kinds();
+    let run = |arguments: &[&str]| run(home.path(), arguments);
+    let imported = run(&["reviews", "import", "d", "--reviewer", "truth"]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let reports: Value = serde_json::from_str(&text(&run(&["reviews", "--json"]))).expect("JSON");
+    let sets: Vec<&str> = reports
+        .as_array()
+        .expect("reports")
+        .iter()
+        .map(|report| report["prompts"].as_str().expect("a name"))
+        .collect();
+    assert!(sets.contains(&"chest-xray") && sets.len() > 1, "{sets:?}");
+    // Each image is compared with its own result.
+    for report in reports.as_array().expect("reports") {
+        let compared = report["agreements"][0]["cases"].as_u64();
+        assert_eq!(compared, report["reviewed"].as_u64(), "{report}");
+    }
+    // Learning needs one of the sets, and says which there are.
+    let learned = run(&["learn", "--model", "builtin", "--dry-run"]);
+    assert_eq!(learned.status.code(), Some(2));
+    assert!(
+        stderr(&learned).contains("chest-xray "),
+        "{}",
+        stderr(&learned)
+    );
+    let named = [
+        "reviews",
+        "import",
+        "d",
+        "--reviewer",
+        "bo",
+        "--prompts",
+        "brain-mri",
+    ];
+    let named = run(&named);
+    assert_eq!(named.status.code(), Some(2), "it has no fracture");
+}
+
+#[test]
+fn figures_follow_the_set_that_all_images_choose() {
+    let home = of_several_kinds();
+    let run = |arguments: &[&str]| run(home.path(), arguments);
+    let all = run(&["eval", "d", "--model", "builtin", "--prompts", "auto"]);
+    assert_eq!(all.status.code(), Some(2));
+    let told = stderr(&all);
+    assert!(
+        told.contains("several prompt sets") && told.contains("chest-xray "),
+        "{told}"
+    );
+    let chest = [
+        "eval",
+        "d/chest.csv",
+        "--model",
+        "builtin",
+        "--prompts",
+        "auto",
+        "--json",
+    ];
+    let chest = run(&chest);
+    assert_eq!(chest.status.code(), Some(0), "{}", stderr(&chest));
+    let report: Value = serde_json::from_str(&text(&chest)).expect("JSON");
+    assert_eq!(report["prompts"], "chest-xray");
+    let named = [
+        "eval",
+        "d/chest.csv",
+        "--model",
+        "builtin",
+        "--prompts",
+        "chest-xray",
+        "--json",
+    ];
+    let named: Value = serde_json::from_str(&text(&run(&named))).expect("JSON");
+    assert_eq!(named, report, "as if it had been named");
+    let general: Value =
+        serde_json::from_str(&text(&run(&["eval", "d", "--model", "builtin", "--json"])))
+            .expect("JSON");
+    assert_eq!(general["prompts"], "general", "unless auto is asked for");
+}

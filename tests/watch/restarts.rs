@@ -7,6 +7,12 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use medivision_tui::learn::{Learned, LearningGain, Method};
+use medivision_tui::library;
+use medivision_tui::scoring::Mode;
+use medivision_tui::scoring::calibration::{AnswerRule, Calibration, SingleCalibration};
+use medivision_tui::scoring::learned::LearnedCondition;
+use medivision_tui::scoring::metrics::Estimate;
 use rand::{Rng, SeedableRng};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -312,4 +318,108 @@ fn with_a_terminal_sighup_ends_it_as_the_terminal_is_gone() {
     let pid = Pid::from_raw(pid.parse().expect("a number")).expect("a process");
     kill_process(pid, Signal::HUP).expect("it runs");
     assert_eq!(script.wait().expect("it ends").code(), Some(0));
+}
+
+/// Length of an embedding of the test model.
+const EMBEDDING: usize = 20;
+
+/// A temperature for the scores of a result, as `calibrate` keeps it.
+fn calibration(line: &Value) -> Calibration {
+    let text = |key: &str| line[key].as_str().expect("text").to_owned();
+    Calibration {
+        model: text("model"),
+        model_digest: text("model_digest"),
+        prompts: text("prompts"),
+        prompts_digest: text("prompts_digest"),
+        mode: Mode::Single,
+        learned: None,
+        at: "2026-01-01T00:00:00Z".to_owned(),
+        images: 100,
+        error_before: 0.2,
+        error_after: 0.02,
+        single: Some(SingleCalibration {
+            temperature: 50.0,
+            confident_from: None,
+            confident: 0.0,
+            wrong: 0.0,
+            answers: AnswerRule {
+                temperature: 50.0,
+                least: 0.1,
+                coverage: 0.9,
+            },
+            mix: None,
+        }),
+        conditions: Vec::new(),
+    }
+}
+
+/// What 23 reviews have taught about the scores of a result, as `learn` keeps it.
+fn learned(line: &Value) -> Learned {
+    let text = |key: &str| line[key].as_str().expect("text").to_owned();
+    let estimate = Estimate {
+        value: 0.1,
+        low: None,
+        high: None,
+    };
+    Learned {
+        format: Learned::FORMAT,
+        model: text("model"),
+        model_digest: text("model_digest"),
+        prompts: text("prompts"),
+        prompts_digest: text("prompts_digest"),
+        mode: Mode::Single,
+        at: "2026-01-01T00:00:00Z".to_owned(),
+        method: Method::Ridge,
+        reviews: 23,
+        unlabelled: 0,
+        held_out: LearningGain {
+            images: 23,
+            accuracy_before: 0.5,
+            accuracy_after: 0.6,
+            accuracy_gain: estimate,
+            log_loss_before: 1.0,
+            log_loss_after: 0.9,
+            log_loss_gain: estimate,
+        },
+        conditions: vec![LearnedCondition {
+            condition: "pneumonia".to_owned(),
+            gate: 1.0,
+            direction: vec![0.5; EMBEDDING].into(),
+        }],
+    }
+}
+
+#[test]
+fn a_service_reads_calibrations_and_what_was_learned_again_on_sighup() {
+    let home = tempfile::tempdir().expect("a folder");
+    fs::create_dir(home.path().join("in")).expect("a folder");
+    write_old_images(&home.path().join("in"), 1);
+    let library = home.path().join("library.sqlite3");
+    let name = library.to_str().expect("UTF-8").to_owned();
+    let session = Session::at(home, &["--prompts", "general", "--library", &name]);
+    let first = session.line();
+    assert_eq!(first["calibrated"], false, "{first}");
+    let folder = library::calibrations::folder(&library);
+    library::calibrations::save(&folder, &calibration(&first)).expect("written");
+    session.signal(Signal::HUP);
+    fs::write(session.folder().join("new.png"), picture(60)).expect("written");
+    let second = session.line();
+    // The file before has its line already.
+    assert_eq!(second["path"], "in/new.png", "{second}");
+    assert_eq!(second["calibrated"], true, "{second}");
+    let folder = library::learned::folder(&library);
+    library::learned::save(&folder, &learned(&first)).expect("written");
+    session.signal(Signal::HUP);
+    fs::write(session.folder().join("third.png"), picture(61)).expect("written");
+    let third = session.line();
+    assert_eq!(
+        (&third["path"], &third["learned"]),
+        (&"in/third.png".into(), &23.into()),
+        "{third}"
+    );
+    assert_eq!(third["calibrated"], false, "of other scores: {third}");
+    let (code, rest, errors) = session.end(Signal::TERM);
+    assert_eq!((code, rest), (Some(0), vec![]), "{errors}");
+    assert!(errors.contains("the calibrations have changed"), "{errors}");
+    assert!(errors.contains("what was learned has changed"), "{errors}");
 }

@@ -102,6 +102,7 @@ impl Model {
                 self.say(Severity::Error, &message);
                 return Vec::from_iter(kept);
             }
+            Event::Noted { message } => self.say(Severity::Info, &message),
             Event::Rescored { files, left } => self.rescored(files, left),
             Event::Recalled { files, missing } => self.recalled(files, missing),
             Event::Compared {

@@ -43,6 +43,10 @@ impl Model {
                 KeyCode::Char('y') if !has_modifier(key) => return self.send_draft(),
                 _ => None,
             },
+            Mode::Reading if self.popups.is_drafted() => match key.code {
+                KeyCode::Char('y') if !has_modifier(key) => return self.save_draft(),
+                _ => None,
+            },
             Mode::Picker | Mode::Reading | Mode::Tags => None,
             Mode::Agreement => match self.press_in_agreement(key) {
                 Some(effects) => return effects,

@@ -1,11 +1,11 @@
 //! Editing and drafting prompt sets, and what their change does to the labels.
 
 use super::Model;
-use crate::app::drafting::DraftedSet;
+use crate::app::drafting;
 use crate::app::effect::Effect;
 use crate::app::keys::Action;
 use crate::app::msg::Severity;
-use crate::app::popup::{PickerKind, Popup};
+use crate::app::popup::{DraftedSet, PickerKind, Popup};
 use crate::app::results::FileState;
 use crate::prompts::PromptSet;
 
@@ -50,14 +50,36 @@ impl Model {
         self.carry_out(requests)
     }
 
+    /// Shows a draft beside the set that it is to replace.
     pub(super) fn drafted(
         &mut self,
         serial: u64,
-        outcome: Result<DraftedSet, String>,
+        outcome: Result<Box<DraftedSet>, String>,
     ) -> Vec<Effect> {
+        match self.drafting.drafted(serial, outcome) {
+            None => Vec::new(),
+            Some(Ok(drafted)) => {
+                self.message = None;
+                self.popups.open(Popup::Drafted(drafted));
+                Vec::new()
+            }
+            Some(Err(requests)) => self.carry_out(requests),
+        }
+    }
+
+    /// Saves the draft that is shown.
+    pub(super) fn save_draft(&mut self) -> Vec<Effect> {
+        let Some(drafted) = self.popups.take_drafted() else {
+            return Vec::new();
+        };
+        let (name, text) = (drafted.set.name, drafted.text);
+        vec![Effect::SaveDraft { name, text }]
+    }
+
+    pub(super) fn draft_saved(&mut self, outcome: Result<String, String>) -> Vec<Effect> {
         let [list, edit] = [Action::PromptSet, Action::EditPrompts].map(|key| self.env.key(key));
-        let requests = self.drafting.drafted(serial, outcome, [&list, &edit]);
-        self.carry_out(requests.into_iter().flatten())
+        let requests = drafting::saved(outcome, [&list, &edit]);
+        self.carry_out(requests)
     }
 
     /// Handles the end of an editor: a set that was changed is put into use.

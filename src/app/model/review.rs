@@ -18,7 +18,7 @@ use crate::app::screen::Overlay;
 use crate::app::sort::{Key, Sort};
 use crate::app::text;
 use crate::library::{Record, Review, ReviewChanges, ReviewOutcome, ReviewRequest};
-use crate::scoring::Mode;
+use crate::scoring::{Mode, Score};
 use crate::transfer::TransferKind;
 
 /// Images drawn unless the user says how many.
@@ -94,15 +94,16 @@ impl Model {
         }
     }
 
-    /// The probabilities of a result in the order of its prompt set, where that is known; else the highest first.
+    /// The scores of a result beside their operating points, in the order of its prompt set, where that is known; else the highest
+    /// first.
     pub(crate) fn scores_in_order(&self, record: &Record) -> Vec<f64> {
         let scores = &record.verdict.scores;
         let Some(order) = self.prompt_sets.order(&record.prompts) else {
-            return scores.iter().map(|score| score.probability).collect();
+            return scores.iter().map(Score::beside_threshold).collect();
         };
         let of = |name: &String| scores.iter().find(|score| score.condition == *name);
         let known = order.iter().filter_map(of);
-        known.map(|score| score.probability).collect()
+        known.map(Score::beside_threshold).collect()
     }
 
     /// The conditions of a result in the order of its prompt set, as far as they have digits; by name where that order is not known.

@@ -71,6 +71,7 @@ impl Model {
             }
             Msg::PromptSetEdited(outcome) => return self.prompt_set_edited(outcome),
             Msg::Drafted { serial, outcome } => return self.drafted(serial, outcome),
+            Msg::DraftSaved(outcome) => return self.draft_saved(outcome),
             places @ (Msg::Places(_) | Msg::Folders { .. } | Msg::Transferred { .. }) => {
                 return self.places_changed(places);
             }

@@ -2,7 +2,7 @@
 
 use super::{PopupLine, wrapped};
 use crate::app::text::{cut_end, safe, safe_str};
-use crate::engine::explanation::{ExplainedScore, PhraseExplanation};
+use crate::engine::explanation::{ExplainedScore, PhraseExplanation, SimilarityPair};
 use crate::library::neighbours::{Neighbour, Neighbours};
 
 /// Columns of the longest bar.
@@ -27,6 +27,8 @@ pub struct PhraseTable {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ConditionRows {
     heading: String,
+    /// Its presence against its absence.
+    pair: Option<String>,
     rows: Vec<PhraseRow>,
 }
 
@@ -83,6 +85,8 @@ impl PhraseTable {
         for condition in &self.conditions {
             lines.push(PopupLine::Text(String::new()));
             lines.push(PopupLine::Subject(cut_end(&condition.heading, width)));
+            let pair = condition.pair.iter();
+            lines.extend(pair.map(|words| PopupLine::Aside(cut_end(&format!("  {words}"), width))));
             for row in &condition.rows {
                 let bar = "█".repeat(row.bar);
                 let words = format!("{:>7} {bar:<BAR$} {}", row.figure, row.words);
@@ -171,14 +175,18 @@ fn condition_rows(condition: &ExplainedScore, longest: f64, compared: usize) -> 
     });
     let words = format!("placebo: {}", condition.placebo.phrases.join("; "));
     let placebo = row(mean_placebo(condition), words, true);
+    let point = condition.threshold.map_or_else(String::new, |point| {
+        format!(" (present from {:.0} %)", 100.0 * point)
+    });
     let heading = format!(
-        "{}  {:.0} %, lead {:+.2}",
+        "{}  {:.0} %{point}, lead {:+.2}",
         condition.condition,
         100.0 * condition.probability,
         condition.lead
     );
     ConditionRows {
         heading: safe_str(&heading),
+        pair: condition.pair.as_ref().map(SimilarityPair::words),
         rows: phrases.chain([placebo]).collect(),
     }
 }

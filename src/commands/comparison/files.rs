@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::eval::labels::{self, LabelNames, Labelled};
+use super::super::eval::labels::{self, Labelled};
 use super::super::{Fault, print, shown};
 use crate::media::walk;
 use crate::prompts::PromptSet;
@@ -32,17 +32,9 @@ pub(in crate::commands) fn labelled(
     sets: &[PromptSet; 2],
     map: &[(String, String)],
 ) -> Result<(Vec<ComparedFile>, Vec<String>), Fault> {
-    let mut all = sets[0].clone();
-    let is_known = |name: &str| sets[0].conditions.iter().any(|c| c.name == name);
-    let more = sets[1].conditions.iter().filter(|c| !is_known(&c.name));
-    all.conditions.extend(more.cloned());
-    let names = LabelNames::new(&all, map)?;
-    let files = labels::read(labels, &names)?;
-    let conditions = all.conditions.into_iter().map(|condition| condition.name);
-    Ok((
-        files.into_iter().map(ComparedFile::from).collect(),
-        conditions.collect(),
-    ))
+    let (files, conditions) = labels::read_any(labels, sets, map)?;
+    let files = files.into_iter().map(ComparedFile::from).collect();
+    Ok((files, conditions))
 }
 
 /// The files of arguments, without labels. Folders that cannot be read are printed.

@@ -95,6 +95,31 @@ pub(in crate::commands) fn read(path: &Path, names: &LabelNames) -> Result<Vec<L
     Ok(files)
 }
 
+/// Reads labels that may be conditions of any of these sets: the index of a file's label is that of its name among the names that
+/// are returned, too.
+pub(in crate::commands) fn read_any(
+    path: &Path,
+    sets: &[PromptSet],
+    map: &[(String, String)],
+) -> Result<(Vec<Labelled>, Vec<String>), Fault> {
+    let Some((first, others)) = sets.split_first() else {
+        return Err(Fault::usage("there is no prompt set"));
+    };
+    let mut all = first.clone();
+    if !others.is_empty() {
+        let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+        all.name = names.join("`, `");
+    }
+    for condition in others.iter().flat_map(|set| &set.conditions) {
+        if !all.conditions.iter().any(|c| c.name == condition.name) {
+            all.conditions.push(condition.clone());
+        }
+    }
+    let files = read(path, &LabelNames::new(&all, map)?)?;
+    let names = all.conditions.into_iter().map(|condition| condition.name);
+    Ok((files, names.collect()))
+}
+
 /// Reads the labels of `DIR/CONDITION/…`. Files beside the folders have no label and are skipped.
 fn folders(root: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
     let fault = |e: std::io::Error| Fault::usage(format!("{}: {e}", shown(root)));

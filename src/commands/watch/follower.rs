@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, select};
 
 use super::follow_up::FollowUps;
-use super::output::WatchOutput;
+use super::output::{WatchOutput, shown_columns};
 use super::reloading::Reloading;
 use super::reports::{Reports, WatchNumbers};
 use super::signals::WatchSignal;
@@ -290,18 +290,23 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// Applies the settings and prompts as they are now, and opens the output again.
+    /// Applies the settings, the prompts, the calibrations and what was learned as they are now, and opens the output again.
     fn reload(&mut self) -> Result<(), Fault> {
         self.reports.reloading();
         let _blocked = self.reports.may_block();
-        if let Some(prompts) = self.reloading.changed_prompts() {
+        if self.reloading.changes_scores() {
+            let Reloading { prompts, fits, .. } = &self.reloading;
+            let (calibrations, learned) = fits;
             if let Some(series) = &mut self.series {
-                series.use_prompts(&prompts);
+                series.use_prompts(prompts);
+                series.use_calibrations(learned.calibrations(calibrations));
             }
-            self.run.use_prompts(prompts);
+            self.run.use_prompts(prompts.clone(), fits.clone());
         }
         self.follow_ups.use_rules(&self.reloading.setup.rules);
-        self.output.reopen(&self.reloading.prompts)?;
+        let Reloading { prompts, fits, .. } = &self.reloading;
+        let shows = shown_columns(self.run.mode(), fits, prompts);
+        self.output.reopen(prompts, shows)?;
         self.reports.reloaded();
         Ok(())
     }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use crate::cli;
 use crate::commands::print::{self, closed_pipe};
+use crate::commands::run::ScoreFits;
 use crate::commands::{Fault, shown};
 use crate::library::export::{ResultFormat, ResultWriter, WrittenLines};
 use crate::library::{AggregateRecord, AuditEvent, Library, Outcome, OutputId, OutputLog};
 use crate::prompts::Prompts;
+use crate::scoring::Mode;
 
 /// The output of `watch`. With a library, each line is written once, also by several runs.
 pub(super) struct WatchOutput {
@@ -19,8 +21,24 @@ pub(super) struct WatchOutput {
     file: Option<OutputFile>,
     format: ResultFormat,
     library: Option<Arc<Library>>,
-    /// Whether a new CSV has a column for learned scores.
-    shows_learned: bool,
+    /// Which columns a new CSV has that not all have.
+    shows: ShownColumns,
+}
+
+/// Columns of a CSV that not all have.
+#[derive(Clone, Copy, Default)]
+pub(super) struct ShownColumns {
+    learned: bool,
+    present: bool,
+}
+
+/// The columns that results have under these prompts.
+pub(super) fn shown_columns(mode: Mode, fits: &ScoreFits, prompts: &Prompts) -> ShownColumns {
+    let (calibrations, learned) = fits;
+    ShownColumns {
+        learned: learned.are_for(prompts),
+        present: mode == Mode::Multi && calibrations.have_thresholds(prompts),
+    }
 }
 
 /// A file of lines.
@@ -35,17 +53,18 @@ impl WatchOutput {
         arguments: &cli::WatchArgs,
         prompts: &Prompts,
         library: Option<Arc<Library>>,
-        shows_learned: bool,
+        shows: ShownColumns,
     ) -> Result<Self, Fault> {
         if let Some(path) = &arguments.output {
             let format = arguments.results.format.unwrap_or(ResultFormat::Jsonl);
-            return open_file(path, format, prompts, (library, shows_learned))
+            return open_file(path, format, prompts, (library, shows))
                 .map_err(|error| Fault::usage(format!("{}: {error}", shown(path))));
         }
         let format = arguments.results.format();
         let out: Box<dyn Write> = Box::new(print::stdout());
-        let mut writer =
-            ResultWriter::new(BufWriter::new(out), format, prompts).showing_learned(shows_learned);
+        let mut writer = ResultWriter::new(BufWriter::new(out), format, prompts)
+            .showing_learned(shows.learned)
+            .showing_present(shows.present);
         if let Some(library) = &library {
             let id = OutputId::stdout(&arguments.dir);
             let written = WrittenLines::remembered(library.lines(&id));
@@ -57,19 +76,20 @@ impl WatchOutput {
             file: None,
             format,
             library,
-            shows_learned,
+            shows,
         })
     }
 
     /// Opens the file again by its name, because it may have been renamed (by logrotate). A new file goes on where the old one
     /// ended. Writes to stdout go on as before.
-    pub(super) fn reopen(&mut self, prompts: &Prompts) -> Result<(), Fault> {
+    pub(super) fn reopen(&mut self, prompts: &Prompts, shows: ShownColumns) -> Result<(), Fault> {
         self.flush()?;
+        self.shows = shows;
         let Some(OutputFile { path, id }) = &self.file else {
             return Ok(());
         };
         let name = shown(path);
-        let kept = (self.library.clone(), self.shows_learned);
+        let kept = (self.library.clone(), self.shows);
         match open_file(path, self.format, prompts, kept) {
             Ok(mut new) => {
                 let keys: Vec<_> = self.writer.written().keys().collect();
@@ -116,7 +136,7 @@ fn open_file(
     path: &Path,
     format: ResultFormat,
     prompts: &Prompts,
-    (library, shows_learned): (Option<Arc<Library>>, bool),
+    (library, shows): (Option<Arc<Library>>, ShownColumns),
 ) -> io::Result<WatchOutput> {
     let mut options = OpenOptions::new();
     let mut file = options.create(true).read(true).append(true).open(path)?;
@@ -134,7 +154,8 @@ fn open_file(
     let has_lines = file.metadata()?.len() > 0;
     let out: Box<dyn Write> = Box::new(file);
     let mut writer = ResultWriter::new(BufWriter::new(out), format, prompts)
-        .showing_learned(shows_learned)
+        .showing_learned(shows.learned)
+        .showing_present(shows.present)
         .following(written);
     if let Some(header) = header {
         writer = writer.with_header(&header);
@@ -151,7 +172,7 @@ fn open_file(
         }),
         format,
         library,
-        shows_learned,
+        shows,
     })
 }
 

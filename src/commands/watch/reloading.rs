@@ -1,6 +1,7 @@
-//! Reads settings and prompts again, as SIGHUP requests.
+//! Reads settings, prompts, calibrations and what was learned again, as SIGHUP requests.
 
 use super::SettingsReader;
+use crate::commands::run::ScoreFits;
 use crate::commands::{CommandSetup, print};
 use crate::prompts::Prompts;
 
@@ -11,11 +12,31 @@ pub(super) struct Reloading<'a> {
     pub(super) setup: CommandSetup,
     /// The prompts in use.
     pub(super) prompts: Prompts,
+    /// The calibrations and what was learned, as they are in use.
+    pub(super) fits: ScoreFits,
 }
 
 impl Reloading<'_> {
-    /// Reads settings and prompts again; returns the prompts if they are others. What cannot be read stays as it is.
-    pub(super) fn changed_prompts(&mut self) -> Option<Prompts> {
+    /// Reads everything again; whether the scores of images may differ now. What cannot be read stays as it is.
+    pub(super) fn changes_scores(&mut self) -> bool {
+        let prompts_changed = self.read_settings();
+        let fits = (self.setup.calibrations(), self.setup.learned());
+        let [calibrated, learned] = [fits.0 != self.fits.0, fits.1 != self.fits.1];
+        let words = match (calibrated, learned) {
+            (false, false) => None,
+            (true, false) => Some("the calibrations have changed"),
+            (false, true) => Some("what was learned has changed"),
+            (true, true) => Some("the calibrations and what was learned have changed"),
+        };
+        if let Some(words) = words {
+            self.fits = fits;
+            print::message(words);
+        }
+        prompts_changed || words.is_some()
+    }
+
+    /// Reads settings and prompts again; whether the prompts are others.
+    fn read_settings(&mut self) -> bool {
         let read = (self.reread)().and_then(|setup| Ok((setup.load_prompts_by_rules()?, setup)));
         match read {
             Err(fault) => {
@@ -23,7 +44,7 @@ impl Reloading<'_> {
                 print::message(format_args!(
                     "warning: {message}; the settings stay as they were"
                 ));
-                None
+                false
             }
             Ok((prompts, setup)) => {
                 for key in self.setup.fixed_changes(&setup) {
@@ -36,7 +57,7 @@ impl Reloading<'_> {
                 let is_changed = prompts != self.prompts;
                 self.prompts = prompts;
                 print::message("the settings were read again");
-                is_changed.then(|| self.prompts.clone())
+                is_changed
             }
         }
     }

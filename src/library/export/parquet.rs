@@ -185,7 +185,7 @@ impl<W: Write + Send> ParquetTable<W> {
 
 /// Writes results to a Parquet file.
 pub struct ParquetWriter<W: Write + Send> {
-    /// The columns of results, then one per condition, then that for learned scores.
+    /// The columns of results, then one per condition, then the last ones.
     table: ParquetTable<W>,
     of_results: ResultColumns,
     /// Tells the library what was written.
@@ -201,11 +201,11 @@ impl<W: Write + Send> ParquetWriter<W> {
             .conditions
             .iter()
             .map(|name| (format!("p:{name}"), ColumnType::Number));
-        let learned = of_results.learned.then(|| {
-            let of = ColumnType::of_result(LEARNED_COLUMN);
-            (LEARNED_COLUMN.to_owned(), of)
-        });
-        let columns: Vec<_> = columns.chain(numbers).chain(learned).collect();
+        let last = of_results.last(&Value::Null, None);
+        let last = last
+            .into_iter()
+            .map(|(name, _)| (name.to_owned(), ColumnType::of_result(name)));
+        let columns: Vec<_> = columns.chain(numbers).chain(last).collect();
         Ok(Self {
             table: ParquetTable::new(out, "results", &columns)?,
             of_results,
@@ -225,8 +225,8 @@ impl<W: Write + Send> ParquetWriter<W> {
         let probabilities: Vec<Option<Value>> = probabilities.collect();
         let values = result_columns().map(|column| cells.get(column));
         let values = values.chain(probabilities.iter().map(Option::as_ref));
-        let learned = self.of_results.learned;
-        let values = values.chain(learned.then(|| cells.get(LEARNED_COLUMN)));
+        let last = self.of_results.last(&cells, Some(&record.verdict));
+        let values = values.chain(last.iter().map(|(_, value)| value.as_ref()));
         let is_written = self.table.write(values)?;
         if let Some(log) = &mut self.log {
             log.add(None, &Ok(record));

@@ -193,3 +193,38 @@ fn control_characters_do_not_reach_the_table() {
     let text = write_all(ResultFormat::Table, &[("a\u{1b}[2Jb", failure())]);
     assert!(!text.contains('\u{1b}'), "{text:?}");
 }
+
+#[test]
+fn where_operating_points_are_known_a_table_names_the_conditions_that_reach_theirs() {
+    let mut alone = record(Decision::Uncertain);
+    alone.mode = Mode::Multi;
+    let score = |condition: &str, probability, threshold| Score {
+        condition: condition.to_owned(),
+        probability,
+        max: None,
+        similarity: 0.2,
+        threshold,
+    };
+    alone.verdict.scores = vec![
+        score("pneumonia", 0.4, Some(0.3)),
+        score("tumor", 0.6, Some(0.7)),
+        score("fracture", 0.2, Some(0.1)),
+    ];
+    let prompts = Prompts::select("general", None).unwrap();
+    let mut out = Vec::new();
+    let mut writer = ResultWriter::new(&mut out, ResultFormat::Csv, &prompts).showing_present(true);
+    writer.write(Path::new("a.png"), &Ok(alone)).unwrap();
+    let single = record(Decision::Uncertain);
+    writer.write(Path::new("b.png"), &Ok(single)).unwrap();
+    writer.write(Path::new("c.png"), &failure()).unwrap();
+    writer.finish().unwrap();
+    drop(writer);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(out.as_slice());
+    let rows = reader.records().map(Result::unwrap);
+    let ends: Vec<String> = rows
+        .map(|row| row.iter().next_back().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(ends, ["present", "pneumonia; fracture", "", ""]);
+}

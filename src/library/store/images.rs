@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rusqlite::params_from_iter;
 use rusqlite::types::Value;
+use rusqlite::{OptionalExtension, params_from_iter};
 
 use super::stored::ResultSelection;
 use super::{ImageFacts, Library, LibraryError};
@@ -47,6 +47,42 @@ impl EmbeddedImage {
 }
 
 impl Library {
+    /// The embeddings of contents, in their order; of several frames that of the lowest number. Contents without any are left out, and
+    /// those after `limit` embeddings.
+    pub fn embeddings_of(
+        &self,
+        model_key: &str,
+        contents: Vec<&str>,
+        limit: usize,
+    ) -> Vec<Vec<f32>> {
+        let Some(open) = self.open() else {
+            return Vec::new();
+        };
+        let found = open.query(|reader| {
+            let mut statement = reader.prepare_cached(
+                "SELECT numbers FROM embeddings
+                 JOIN contents ON contents.id = embeddings.content
+                 JOIN models ON models.id = embeddings.model
+                 WHERE contents.hash = ?1 AND models.key = ?2 ORDER BY frame LIMIT 1",
+            )?;
+            let mut rows = Vec::new();
+            for content in contents {
+                let bytes: Option<Vec<u8>> = statement
+                    .query_row([content, model_key], |row| row.get(0))
+                    .optional()?;
+                let row: Vec<f32> = numbers(&bytes.unwrap_or_default());
+                if !row.is_empty() && row.iter().all(|n| n.is_finite()) {
+                    rows.push(row);
+                }
+                if rows.len() == limit {
+                    break;
+                }
+            }
+            Ok(Some(rows))
+        });
+        found.unwrap_or_default()
+    }
+
     /// The images that a model has encoded, each content once, by path. `model_key`: see [`Library::embedding`]; `paths`: absolute
     /// paths of files and folders, empty for all.
     ///
@@ -109,8 +145,7 @@ impl Library {
         let mut images: Vec<EmbeddedImage> = Vec::new();
         while let Some(row) = rows.next()? {
             let bytes: Vec<u8> = row.get(4)?;
-            let (numbers, _) = bytes.as_chunks::<4>();
-            let numbers: Vec<f32> = numbers.iter().map(|n| f32::from_le_bytes(*n)).collect();
+            let numbers = numbers(&bytes);
             let facts: Option<ImageFacts> = serde_json::from_str(&row.get::<_, String>(2)?).ok();
             let Some(facts) = facts.filter(|_| numbers.iter().all(|n| n.is_finite())) else {
                 continue;
@@ -135,4 +170,10 @@ impl Library {
         images.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(images)
     }
+}
+
+/// The numbers of a stored embedding.
+fn numbers(bytes: &[u8]) -> Vec<f32> {
+    let (numbers, _) = bytes.as_chunks::<4>();
+    numbers.iter().map(|n| f32::from_le_bytes(*n)).collect()
 }

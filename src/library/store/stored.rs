@@ -130,6 +130,21 @@ impl Library {
         Ok(connection.query_row(&sql, params_from_iter(values), |row| row.get(0))?)
     }
 
+    /// Whether any of the selected results has operating points.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is not a library, or damaged.
+    pub fn has_thresholds(&self, selection: &ResultSelection) -> Result<bool, LibraryError> {
+        let (condition, values) = selection.condition();
+        let joint = if condition.is_empty() { "WHERE" } else { "AND" };
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 {FROM} {condition} {joint} mode = 'multi' AND results.calibrated AND results.verdict LIKE '%\"threshold\":%')"
+        );
+        let connection = self.connection()?;
+        Ok(connection.query_row(&sql, params_from_iter(values), |row| row.get(0))?)
+    }
+
     /// Passes the selected results to `take`, by path (bytewise; if wanted, by study first), then by frame, with the aggregate of several frames last, then by the
     /// time of their computation. Their paths are absolute; they have no embedding, and no urgency (NaN). Ends early when `take` returns
     /// false. Others can write meanwhile.

@@ -179,3 +179,37 @@ fn conditions_of_a_set_are_known_whatever_their_case_and_one_stays_healthy() {
     assert_eq!(healthy.count(), 1);
     assert!(PromptSet::parse(&set.to_toml(&[]), "mine.toml").is_ok());
 }
+
+#[test]
+fn a_set_is_looked_at_as_a_draft_is_and_its_names_are_phrases() {
+    let text = r#"
+name = "ward"
+[[condition]]
+name = "pneumonia"
+phrases = ["pneumonia", "severe pneumonia", "lungs without air", "hazy opacity", "Hazy opacity."]
+absent = ["no pneumonia"]
+[[condition]]
+name = "normal"
+phrases = ["normal", "clear lungs"]
+normal = true
+"#;
+    let set = PromptSet::parse(text, "ward.toml").unwrap();
+    let found: Vec<(String, PhraseFault)> = faults(&set)
+        .into_iter()
+        .map(|left| (left.phrase, left.fault))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("severe pneumonia".to_owned(), PhraseFault::OwnName),
+            (
+                "lungs without air".to_owned(),
+                PhraseFault::Negation("without".to_owned())
+            ),
+            (
+                "Hazy opacity".to_owned(),
+                PhraseFault::Repetition("hazy opacity".to_owned())
+            ),
+        ]
+    );
+}

@@ -274,7 +274,7 @@ impl LabelledImages {
 }
 
 /// Encodes so many images, each with its label. `prepare` makes those of a range; only these are in memory at a time.
-fn encoded(
+pub(in crate::commands::bench) fn encoded(
     count: usize,
     encoder: &mut dyn Encoder,
     progress: &ProgressLine,
@@ -307,7 +307,7 @@ fn phantoms(
 }
 
 /// Prepares files; those that cannot be read are named and left out.
-fn files_prepared(
+pub(in crate::commands::bench) fn files_prepared(
     files: &[Labelled],
     preprocess: &Preprocess,
     progress: &ProgressLine,
