@@ -4,45 +4,45 @@ use std::io::{BufRead, BufReader};
 
 use super::*;
 
-/// Prompts that say little of the phantoms' conditions.
-const WEAK: &str = r#"
-name = "weak"
-title = "Weak"
+/// Prompts that name the wrong conditions, so that there is much to learn.
+const WRONG: &str = r#"
+name = "wrong"
+title = "Wrong"
 templates = ["{}"]
 
 [[condition]]
 name = "pneumonia"
 description = "Pneumonia."
-phrases = ["an abnormal image"]
+phrases = ["a broken bone"]
 
 [[condition]]
 name = "tumor"
 description = "A tumor."
-phrases = ["a lesion"]
+phrases = ["pneumonia"]
 
 [[condition]]
 name = "fracture"
 description = "A fracture."
-phrases = ["an image of disease"]
+phrases = ["a normal chest"]
 
 [[condition]]
 name = "normal"
 description = "Nothing."
-phrases = ["an image"]
+phrases = ["a brain tumor"]
 normal = true
 "#;
 
-/// Phantoms with labels, and weak prompts.
+/// Phantoms with labels, and wrong prompts.
 fn labelled_home() -> tempfile::TempDir {
     let home = tempfile::tempdir().expect("a home");
-    fs::write(home.path().join("weak.toml"), WEAK).expect("written");
+    fs::write(home.path().join("wrong.toml"), WRONG).expect("written");
     let demo = ["demo", "d", "--write-only", "--count", "64", "--seed", "3"];
     assert_eq!(run(home.path(), &demo).status.code(), Some(0));
     home
 }
 
 fn train(home: &Path, arguments: &[&str]) -> Output {
-    let common = ["--model", "demo", "--prompts", "weak.toml"];
+    let common = ["--model", "demo", "--prompts", "wrong.toml"];
     let all = [&["train"], arguments, &common].concat();
     run(home, &all)
 }
@@ -56,7 +56,7 @@ fn results(home: &Path, model: &str) -> Vec<Value> {
             "--model",
             model,
             "--prompts",
-            "weak.toml",
+            "wrong.toml",
             "--format",
             "jsonl",
         ],
@@ -104,7 +104,7 @@ fn a_probe_is_used_until_it_is_undone() {
         "--model",
         "demo",
         "--prompts",
-        "weak.toml",
+        "wrong.toml",
     ];
     assert_eq!(run(home, &undo).status.code(), Some(0));
     assert_eq!(results(home, "demo"), before);
@@ -121,14 +121,14 @@ fn a_probe_is_used_until_it_is_undone() {
         "--model",
         "demo",
         "--prompts",
-        "weak.toml",
+        "wrong.toml",
     ];
     assert_eq!(run(home, &import).status.code(), Some(0));
     assert_eq!(results(home, "demo"), after);
 }
 
 /// The arguments of a short fine-tuning.
-fn lora(output: &str) -> [&str; 13] {
+fn lora(output: &str) -> [&str; 15] {
     [
         "lora",
         "--labels",
@@ -140,9 +140,11 @@ fn lora(output: &str) -> [&str; 13] {
         "--patience",
         "4",
         "--rate",
-        "0.003",
+        "0.005",
+        "--batch-size",
+        "8",
         "--micro-batch",
-        "32",
+        "8",
     ]
 }
 
@@ -158,7 +160,7 @@ fn a_stopped_fine_tuning_goes_on_to_the_same_model_which_opens_with_and_without_
         "{whole}"
     );
 
-    let common = ["--model", "demo", "--prompts", "weak.toml"];
+    let common = ["--model", "demo", "--prompts", "wrong.toml"];
     let mut child = program(home)
         .args([&["train"], &lora("stopped")[..], &common].concat())
         .stderr(Stdio::piped())
@@ -214,7 +216,7 @@ fn what_cannot_be_trained_says_why_and_writes_nothing() {
         (train(home, &lora("full")), 2, "not empty"),
         (train(home, &["lora", "--output", "o"]), 3, "library"),
         (
-            train(home, &["lora", "--output", "o", "--labels", "weak.toml"]),
+            train(home, &["lora", "--output", "o", "--labels", "wrong.toml"]),
             2,
             "columns",
         ),

@@ -3,13 +3,14 @@
     oracle/bin/pip install -r tests/oracle/requirements.txt peft
     oracle/bin/python tests/oracle/finetuned.py target/release/medivision-tui
 
-For each layout among the fixtures, and for the built-in model, trains two epochs on phantoms, and checks that
+For each layout among the fixtures, and for the built-in model, trains a few epochs on phantoms, and checks that
 
 * `models verify --reference` finds the embeddings of the merged checkpoint in its reference implementation (cosine ≥ 0.99999);
 * a state dictionary is loaded by `torch.load(weights_only=True)`, and by open_clip as OpenAI's;
 * PEFT adds the adapter to the base, and gets the merged weights (Hugging Face's layouts).
 
-The learning rate is high, so that the weights change visibly whether that helps or not.
+The prompts name the wrong conditions, so that there is much to learn. A second argument names a folder that `demo` wrote, to save
+drawing it.
 """
 
 import json
@@ -40,13 +41,13 @@ BASES = {
     "openai-resnet": PARITY / "openai-resnet",
 }
 PROMPTS = """
-name = "weak"
-title = "Weak"
+name = "wrong"
+title = "Wrong"
 templates = ["{}"]
 """ + "".join(
     f'[[condition]]\nname = "{name}"\ndescription = "-"\nphrases = ["{phrase}"]\n'
     for name, phrase in [
-        ("pneumonia", "an abnormal image"), ("tumor", "a lesion"), ("fracture", "an image of disease"), ("normal", "an image"),
+        ("pneumonia", "a broken bone"), ("tumor", "pneumonia"), ("fracture", "a normal chest"), ("normal", "a brain tumor"),
     ]
 )
 
@@ -83,13 +84,15 @@ def load_base(base):
 def main():
     program = str(pathlib.Path(sys.argv[1]).resolve())
     home = pathlib.Path(tempfile.mkdtemp())
-    (home / "weak.toml").write_text(PROMPTS)
-    run(program, home, "demo", "d", "--write-only", "--count", 60)
+    (home / "wrong.toml").write_text(PROMPTS)
+    demo = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else home / "d"
+    if not demo.exists():
+        run(program, home, "demo", demo, "--write-only", "--count", 60)
     for name, base in BASES.items():
         tuned = home / name
         report = json.loads(run(
-            program, home, "train", "lora", "--labels", "d/truth.csv", "--model", base, "--prompts", "weak.toml", "--output", tuned,
-            "--epochs", 8, "--patience", 8, "--rate", 0.02, "--json",
+            program, home, "train", "lora", "--labels", demo / "truth.csv", "--model", base, "--prompts", "wrong.toml", "--output", tuned,
+            "--epochs", 4, "--patience", 4, "--rate", 0.01, "--batch-size", 8, "--json",
         ))
         if report["model"] is None:
             print(f"{name:18} nothing was better than zero-shot, and so nothing was written")
@@ -107,7 +110,7 @@ def main():
             checks.append(f"reference agrees, cosine {images:.6f}")
         if (tuned / "model.safetensors").exists():
             checks.append(with_adapter(base, tuned))
-        print(f"{name:18} {'; '.join(checks)}")
+        print(f"{name:18} {'; '.join(checks)}", flush=True)
 
 
 main()
