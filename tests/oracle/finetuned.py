@@ -3,7 +3,7 @@
     oracle/bin/pip install -r tests/oracle/requirements.txt peft
     oracle/bin/python tests/oracle/finetuned.py target/release/medivision-tui
 
-For each layout among the fixtures, and for the built-in model, trains a few epochs on phantoms, and checks that
+For each layout among the fixtures, trains a few epochs on phantoms, and checks that
 
 * `models verify --reference` finds the embeddings of the merged checkpoint in its reference implementation (cosine ≥ 0.99999);
 * a state dictionary is loaded by `torch.load(weights_only=True)`, and by open_clip as OpenAI's;
@@ -29,7 +29,6 @@ from transformers import AutoModel
 FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures"
 PARITY = FIXTURES / "parity"
 BASES = {
-    "builtin": "builtin",
     "vit": FIXTURES / "vit",
     "clip-late": PARITY / "clip-late",
     "siglip": PARITY / "siglip",
