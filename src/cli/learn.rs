@@ -87,9 +87,9 @@ pub struct TrainBenchArgs {
     /// Shifted phantoms to train with
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(56..=100_000))]
     pub phantoms: u32,
-    /// Passes over the images
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub epochs: u16,
+    /// Passes over the images [default: as many as make 600 steps, at least 10 and at most 60]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub epochs: Option<u16>,
     /// Highest learning rate
     #[arg(long, value_name = "RATE", default_value_t = 5e-4, value_parser = super::train::positive)]
     pub rate: f64,

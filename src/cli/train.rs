@@ -104,10 +104,10 @@ pub struct LoraArgs {
     /// Highest learning rate
     #[arg(long, value_name = "RATE", default_value_t = 5e-4, value_parser = positive)]
     pub rate: f64,
-    /// Passes over the images
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub epochs: u16,
-    /// Epochs without a better one after which training ends
+    /// Passes over the images [default: as many as make 600 steps, at least 10 and at most 60]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub epochs: Option<u16>,
+    /// Epochs after which training ends if the images held out were scored no better
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub patience: u16,
     /// Images of a step

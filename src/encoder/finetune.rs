@@ -57,7 +57,7 @@ pub struct LoraSettings {
     pub micro_batch: usize,
     /// Weight of the divergence from the zero-shot probabilities.
     pub zero_shot_weight: f64,
-    /// Epochs without a better one after which training ends.
+    /// Epochs after which training ends, if neither the accuracy nor the log-loss of the images held out was the best so far.
     pub patience: usize,
     /// Whether images are shifted, scaled and changed in contrast and noise. They are never mirrored or turned.
     pub augment: bool,
@@ -81,6 +81,19 @@ impl Default for LoraSettings {
             augment: true,
             seed: 0,
         }
+    }
+}
+
+/// Steps that a training should have, and the bounds of the epochs that make them.
+const WANTED_STEPS: usize = 600;
+const MIN_EPOCHS: usize = 10;
+const MAX_EPOCHS: usize = 60;
+
+impl LoraSettings {
+    /// As many passes over so many images as make 600 steps: at least 10, at most 60.
+    pub fn usual_epochs(&self, images: usize) -> usize {
+        let steps = images.div_ceil(self.batch.max(1)).max(1);
+        WANTED_STEPS.div_ceil(steps).clamp(MIN_EPOCHS, MAX_EPOCHS)
     }
 }
 

@@ -89,6 +89,7 @@ pub fn run(arguments: &TrainBenchArgs, setup: &CommandSetup) -> Result<u8, Fault
         model,
         progress: &progress,
         device: String::new(),
+        settings: LoraSettings::default(),
     };
     let mut seeds = Vec::new();
     for seed in 0..arguments.seeds {
@@ -112,12 +113,13 @@ struct TrainBench<'a> {
     model: ScoredModel,
     progress: &'a ProgressLine,
     device: String,
+    /// Those of the last seed.
+    settings: LoraSettings,
 }
 
 impl TrainBench<'_> {
-    fn settings(&self, seed: u64) -> LoraSettings {
+    fn settings_of(&self, seed: u64) -> LoraSettings {
         LoraSettings {
-            epochs: self.arguments.epochs.into(),
             rate: self.arguments.rate,
             blocks: self.arguments.blocks,
             seed,
@@ -128,7 +130,7 @@ impl TrainBench<'_> {
     fn measure(&mut self, seed: u64) -> Result<SeedReport, Fault> {
         let begun = Instant::now();
         let source = &self.setup.source;
-        let mut tuner = FineTuner::open(source, self.setup.device, self.settings(seed))
+        let mut tuner = FineTuner::open(source, self.setup.device, self.settings_of(seed))
             .map_err(Fault::unusable)?;
         self.device = tuner.device();
         self.progress.message("reading images");
@@ -141,6 +143,10 @@ impl TrainBench<'_> {
                 (samples, None)
             }
         };
+        let epochs = self.arguments.epochs.map(usize::from);
+        tuner.set_epochs(
+            epochs.unwrap_or_else(|| tuner.settings().usual_epochs(samples.train.len())),
+        );
         let embeddings = tuner.encode_base(&samples, samples.labels.len());
         let embeddings = embeddings.map_err(Fault::unusable)?;
         let end = self.train(&mut tuner, &samples, &embeddings)?;
@@ -164,6 +170,7 @@ impl TrainBench<'_> {
             ])
         });
         let gain = |a: &[Vec<f64>], b: &[Vec<f64>]| compared(&tested, a, b);
+        self.settings = tuner.settings().clone();
         Ok(SeedReport {
             seed,
             train: samples.train.len(),
@@ -224,7 +231,7 @@ impl TrainBench<'_> {
             Some(path) => crate::commands::shown(path),
         };
         TrainBenchReport {
-            settings: self.settings(0),
+            settings: self.settings,
             model: self.model.card.id,
             model_digest: self.model.card.digest,
             device: self.device,

@@ -93,13 +93,14 @@ fn settings(arguments: &LoraArgs) -> LoraSettings {
         dropout: arguments.dropout,
         blocks: arguments.blocks,
         rate: arguments.rate,
-        epochs: arguments.epochs.into(),
         batch: arguments.batch_size.into(),
         micro_batch: arguments.micro_batch.min(arguments.batch_size).into(),
         zero_shot_weight: arguments.zero_shot_weight,
         patience: arguments.patience.into(),
         augment: !arguments.no_augment,
         seed: arguments.images.seed,
+        // Once the images are known, see `Tuning::new`.
+        ..LoraSettings::default()
     }
 }
 
@@ -122,11 +123,14 @@ impl<'a> Tuning<'a> {
         arguments: &'a LoraArgs,
         (model, set): (ScoredModel, PromptSet),
         images: PreparedImages,
-        tuner: FineTuner,
+        mut tuner: FineTuner,
     ) -> Result<Self, Fault> {
         let labels: Vec<usize> = images.images.iter().map(|image| image.label).collect();
         let patients = labels::patients(&images.images);
         let split = labels::split(&arguments.images, (&patients.0, patients.1), &labels)?;
+        let epochs = arguments.epochs.map(usize::from);
+        tuner
+            .set_epochs(epochs.unwrap_or_else(|| tuner.settings().usual_epochs(split.train.len())));
         if images.not_kept() > 0 {
             print::message(format_args!(
                 "{} of {} images do not fit in --image-memory and are decoded for each use",
@@ -167,7 +171,7 @@ impl<'a> Tuning<'a> {
             embeddings: &self.embeddings,
         };
         let is_ascii = Limits::new(setup.colours, setup.ascii).ascii.value;
-        let curve = TrainingCurve::new(progress, self.arguments.epochs.into(), is_ascii);
+        let curve = TrainingCurve::new(progress, self.tuner.settings().epochs, is_ascii);
         let mut observe = |event: TrainingEvent| {
             match event {
                 TrainingEvent::Step { done, total, loss } => curve.step(done, total, loss),
@@ -185,7 +189,7 @@ impl<'a> Tuning<'a> {
     /// `blake3:<hex>` of all that a training depends on.
     fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        let settings = serde_json::to_string(&settings(self.arguments)).unwrap_or_default();
+        let settings = serde_json::to_string(self.tuner.settings()).unwrap_or_default();
         let parts = [&self.model.card.digest, &self.set.digest, &settings];
         for part in parts {
             hasher.update(&(part.len() as u64).to_le_bytes());
@@ -226,7 +230,7 @@ impl<'a> Tuning<'a> {
             conditions: condition_counts(&self.set, labels),
             split: SplitReport::new(&self.arguments.images, &self.split, self.patients.1),
             failed: self.images.failed,
-            settings: settings(self.arguments),
+            settings: self.tuner.settings().clone(),
             matrices,
             numbers,
             history: end.history,

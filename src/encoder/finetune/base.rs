@@ -117,6 +117,16 @@ impl FineTuner {
         })
     }
 
+    /// Changes the number of passes over the images, before training.
+    pub fn set_epochs(&mut self, epochs: usize) {
+        self.settings.epochs = epochs;
+    }
+
+    /// How it is fine-tuned.
+    pub fn settings(&self) -> &LoraSettings {
+        &self.settings
+    }
+
     /// The base's short name.
     pub fn base_id(&self) -> &str {
         &self.base.id

@@ -121,7 +121,7 @@ pub(super) struct TrainingProgress {
     pub(super) losses: (f64, usize),
 }
 
-/// Trains until the last epoch, or until several were no better than the best. The observer may stop it after each step; with a state,
+/// Trains until the last epoch, or until several brought nothing new. The observer may stop it after each step; with a state,
 /// the next call goes on from there. The best weights stay in `tuner`.
 ///
 /// # Errors
@@ -277,10 +277,16 @@ impl LoraTraining<'_> {
         Ok(())
     }
 
-    /// Ends the training if too many epochs were no better than the best.
+    /// Ends the training if for too many epochs neither accuracy nor log-loss reached a new best: on few images accuracy moves in
+    /// steps, between which log-loss shows that something is still learned.
     fn end_early(&mut self) {
-        let last = self.progress.history.len().saturating_sub(1);
-        let since = last - self.progress.best.min(last);
+        let history = &self.progress.history;
+        let losses = history.iter().map(|own| own.held_out.log_loss).enumerate();
+        let least = losses
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map_or(0, |own| own.0);
+        let newest = self.progress.best.max(least);
+        let since = history.len().saturating_sub(newest + 1);
         self.progress.has_ended = since >= self.tuner.settings.patience.max(1);
     }
 
