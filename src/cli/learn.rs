@@ -135,6 +135,9 @@ pub struct AdjustBenchArgs {
     /// Images of a folder
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(10..=10_000))]
     pub folder: u16,
+    /// Length of the noise that is added to embeddings of length 1, so that conditions overlap
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    pub noise: f32,
     /// Random splits, each with a folder of every mix
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub seeds: u64,

@@ -192,3 +192,56 @@ fn a_file_that_cannot_be_read_is_named_with_the_reason() {
     );
     assert!(missing.stdout.is_empty());
 }
+
+#[test]
+fn the_nearest_reviewed_images_follow_and_copies_and_missing_files_are_marked() {
+    let home = tempfile::tempdir().expect("a home");
+    let home = home.path();
+    let demo = ["demo", "d", "--write-only", "--count", "16", "--seed", "6"];
+    assert_eq!(run(home, &demo).status.code(), Some(0));
+    let explain = |file: &str, json: bool| {
+        let all = ["explain", file, "--prompts", "general"];
+        let output = run(
+            home,
+            &[&all[..], if json { &["--json"] } else { &[] }].concat(),
+        );
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        output
+    };
+    let table = fs::read_to_string(home.join("d/truth.csv")).expect("labels");
+    let names: Vec<&str> = table
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').next())
+        .collect();
+    let file = format!("d/{}", names[0]);
+    let before: Value = serde_json::from_slice(&explain(&file, true).stdout).expect("JSON");
+    assert_eq!(
+        (&before["reviewed"], &before["neighbours"]),
+        (&0.into(), &Value::Array(vec![]))
+    );
+
+    let classified = run(home, &["classify", "d", "--prompts", "general"]);
+    assert_eq!(classified.status.code(), Some(0), "{}", stderr(&classified));
+    let import = ["reviews", "import", "d/truth.csv", "--reviewer", "bo"];
+    let imported = run(home, &[&import[..], &["--prompts", "general"]].concat());
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    fs::remove_file(home.join("d").join(names[1])).expect("removed");
+    let report: Value = serde_json::from_slice(&explain(&file, true).stdout).expect("JSON");
+    assert_eq!(report["reviewed"], 15, "itself left out");
+    let all = report["neighbours"].as_array().expect("neighbours");
+    assert!(all.len() >= 6 && all.len() <= 16, "{report}");
+    for own in all {
+        let path = own["path"].as_str().expect("a path");
+        let name = path.rsplit('/').next().expect("a name");
+        assert_ne!(name, names[0]);
+        assert_eq!(own["missing"], name == names[1], "{own}");
+        let similarity = own["similarity"].as_f64().expect("a number");
+        assert_eq!(own["near_copy"], similarity >= 0.99, "{own}");
+        let label = own["label"].as_str().expect("a label");
+        let line = format!("{name},{label},");
+        assert!(table.contains(&line), "{line}");
+    }
+    let text = String::from_utf8_lossy(&explain(&file, false).stdout).into_owned();
+    assert!(text.contains("Nearest of 15 reviewed images"), "{text}");
+}

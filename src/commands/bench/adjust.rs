@@ -33,6 +33,8 @@ struct AdjustBenchReport {
     conditions: Vec<(String, usize)>,
     /// Images of a folder.
     folder: usize,
+    /// The length of the noise in embeddings.
+    noise: f32,
     seeds: u64,
     /// In how many splits the calibration's own check withheld adjusting; there the adjusted labels are those of the scores.
     withheld: usize,
@@ -85,7 +87,7 @@ pub fn run(arguments: &AdjustBenchArgs, setup: &CommandSetup) -> Result<u8, Faul
     let (mut folders, mut withheld) = (vec![Vec::new(); MIXES.len()], 0);
     for seed in 0..arguments.seeds {
         progress.set(seed, Some(arguments.seeds));
-        let split = CalibrationSplit::new(&images, seed)?;
+        let split = CalibrationSplit::new(&images, arguments.noise, seed)?;
         withheld += usize::from(split.is_withheld());
         for (folders, normal) in folders.iter_mut().zip(MIXES) {
             folders.push(split.folder(usize::from(arguments.folder), normal, seed));
@@ -101,6 +103,7 @@ pub fn run(arguments: &AdjustBenchArgs, setup: &CommandSetup) -> Result<u8, Faul
         images: images.source.clone(),
         conditions: images.counts(),
         folder: usize::from(arguments.folder),
+        noise: arguments.noise,
         seeds: arguments.seeds,
         withheld,
         mixes: mixes.map(|(normal, all)| report(*normal, all)).collect(),
@@ -131,12 +134,13 @@ struct MixedFolder {
 }
 
 impl<'a> CalibrationSplit<'a> {
-    fn new(images: &'a LabelledImages, seed: u64) -> Result<Self, Fault> {
+    fn new(images: &'a LabelledImages, noise: f32, seed: u64) -> Result<Self, Fault> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut cases: Vec<Case> = images
             .shots()
             .map(|shot| {
-                let scores = softmax(&images.problem.zero_shot(shot.row));
+                let row = noisy(shot.row, noise, &mut rng);
+                let scores = softmax(&images.problem.zero_shot(&row));
                 let best =
                     |best: usize, at: usize| if scores[at] > scores[best] { at } else { best };
                 Case {
@@ -278,6 +282,19 @@ impl<'a> CalibrationSplit<'a> {
     }
 }
 
+/// A unit embedding with noise of a length, made a unit vector again.
+fn noisy(row: &[f32], length: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
+    if length <= 0.0 {
+        return row.to_vec();
+    }
+    // The sum of twelve even draws is nearly normal, with variance 1.
+    let mut normal = || (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0;
+    let each = length / (row.len() as f32).sqrt();
+    let moved: Vec<f32> = row.iter().map(|own| own + each * normal()).collect();
+    let norm = moved.iter().map(|own| own * own).sum::<f32>().sqrt();
+    moved.iter().map(|own| own / norm).collect()
+}
+
 fn report(normal: f64, folders: &[MixedFolder]) -> MixReport {
     let mean = |of: &dyn Fn(&MixedFolder) -> f64| {
         let values: Vec<f64> = folders
@@ -322,8 +339,8 @@ fn table(report: &AdjustBenchReport) -> String {
     );
     let _ = writeln!(
         out,
-        "half of them calibrate; {} splits, each with a folder of {} images of every mix (mean, 95 % interval)",
-        report.seeds, report.folder
+        "noise {}; half of them calibrate; {} splits, each with a folder of {} images of every mix (mean, 95 % interval)",
+        report.noise, report.seeds, report.folder
     );
     if report.withheld > 0 {
         let _ = writeln!(
