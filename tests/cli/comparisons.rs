@@ -172,7 +172,7 @@ fn a_signal_ends_the_draws_at_once() {
     let home = phantoms();
     let table = home.path().join("d/truth.csv");
     let mut truth = fs::read_to_string(&table).expect("labels");
-    truth.push_str("missing.png,normal\n");
+    truth.push_str("missing.png,normal,,\n");
     fs::write(&table, truth).expect("written");
     let mut child = program(home.path())
         .args(["prompts", "compare", "general", "wrong.toml", "--labels"])
