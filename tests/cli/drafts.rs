@@ -46,6 +46,7 @@ fn failure(answer: impl Fn(&server::Request, usize) -> Answer + Send + Sync + 's
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // One story.
 fn a_draft_is_checked_saved_and_used_and_only_names_have_left_the_machine() {
     let home = tempfile::tempdir().expect("a home");
     let server = Server::saying(GOOD);

@@ -16,10 +16,12 @@ use super::{MIN_PROBABILITY, tempered};
 use crate::scoring::label_shift::{self, ConditionGroups, posterior};
 use crate::scoring::softmax;
 
-/// Steps of iterative scaling while a slope is sought, each search beginning where the last one ended.
+/// Most steps of iterative scaling while a slope is sought, each search beginning where the last one ended.
 const SCALING_STEPS: usize = 20;
-/// Steps of iterative scaling for the slope that was found.
+/// Most steps of iterative scaling for the slope that was found.
 const FINAL_STEPS: usize = 400;
+/// The largest change of an offset in a step after which iterative scaling ends.
+const LEAST_CHANGE: f64 = 1e-6;
 /// The shares of normal images in which adjusting is checked.
 const CHECKED_SHARES: [f64; 4] = [0.5, 0.8, 0.95, 1.0];
 /// How much smaller the share of right labels may become in a check.
@@ -72,7 +74,7 @@ impl MixCalibration {
     /// The corrected probabilities of conditions from calibrated ones, in the order of [`Self::conditions`]. They sum to 1.
     pub fn corrected(&self, calibrated: &[f64]) -> Vec<f64> {
         let offsets = self.conditions.iter().map(|own| own.offset);
-        corrected(calibrated, self.slope, offsets)
+        corrected(&logarithms(calibrated), self.slope, offsets)
     }
 
     /// The mix that corrected probabilities stand for.
@@ -81,9 +83,16 @@ impl MixCalibration {
     }
 }
 
-fn corrected(calibrated: &[f64], slope: f64, offsets: impl IntoIterator<Item = f64>) -> Vec<f64> {
-    let logits = calibrated.iter().zip(offsets);
-    let logits = logits.map(|(p, offset)| slope * p.max(f64::MIN_POSITIVE).ln() + offset);
+/// The logarithms of probabilities.
+fn logarithms(probabilities: &[f64]) -> Vec<f64> {
+    let all = probabilities.iter();
+    all.map(|p| p.max(f64::MIN_POSITIVE).ln()).collect()
+}
+
+/// The corrected probabilities for the logarithms of calibrated ones.
+fn corrected(logarithms: &[f64], slope: f64, offsets: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let logits = logarithms.iter().zip(offsets);
+    let logits = logits.map(|(logarithm, offset)| slope * logarithm + offset);
     softmax(&logits.collect::<Vec<_>>())
 }
 
@@ -129,7 +138,7 @@ fn fit_one(names: &[String], cases: &[Case], temperature: f64) -> MixCalibration
     let targets = Targets::new(names.len(), cases);
     let rows: Vec<Vec<f64>> = cases
         .iter()
-        .map(|case| tempered(&case.scores, temperature))
+        .map(|case| logarithms(&tempered(&case.scores, temperature)))
         .collect();
     let mut offsets = vec![0.0; names.len()];
     let slope = lowest(|slope| {
@@ -213,14 +222,20 @@ impl Targets {
         }
     }
 
-    /// Moves offsets towards those with which each condition is as frequent as among the labels: the most likely ones for this slope.
+    /// `rows`: logarithms of calibrated probabilities. Moves offsets towards those with which each condition is as frequent as among the labels: the most likely ones for this slope.
     /// Generalised iterative scaling (Darroch and Ratcliff 1972), which never makes the labels less likely.
     fn scale(&self, rows: &[Vec<f64>], slope: f64, offsets: &mut [f64], steps: usize) {
         for _ in 0..steps {
             let found = mean_probabilities(rows, slope, offsets);
+            let mut largest = 0.0_f64;
             for ((offset, count), found) in offsets.iter_mut().zip(&self.counts).zip(found) {
                 let found = found * rows.len() as f64;
-                *offset += (count / found.max(MIN_PROBABILITY)).ln();
+                let change = (count / found.max(MIN_PROBABILITY)).ln();
+                *offset += change;
+                largest = largest.max(change.abs());
+            }
+            if largest < LEAST_CHANGE {
+                break;
             }
         }
     }
