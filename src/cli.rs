@@ -5,6 +5,7 @@ mod help;
 mod learn;
 mod prompts;
 mod search;
+mod train;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,11 +19,15 @@ use crate::engine::FrameSelection;
 use crate::library::export::ResultFormat;
 use crate::scoring::Mode;
 use crate::scoring::heat_map::MapChoice;
+use crate::scoring::mix::StatedMix;
 pub use export::{ExportArgs, ExportFormat, ExportSubject, ReportScope};
 pub use help::{command, suggestion};
-pub use learn::{BenchSubject, LearnArgs, LearnBenchArgs, StrangeBenchArgs};
+pub use learn::{
+    AdjustBenchArgs, BenchSubject, LearnArgs, LearnBenchArgs, StrangeBenchArgs, TrainBenchArgs,
+};
 pub use prompts::{ComparePromptsArgs, DraftArgs, PromptsAction, PromptsArgs};
 pub use search::SearchArgs;
+pub use train::{LoraArgs, ProbeArgs, TrainArgs, TrainMethod, TrainingImagesArgs};
 
 /// Maximum of `--stable-after`.
 const MAX_STABLE_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -263,7 +268,8 @@ pub enum Command {
     #[command(after_help = "Examples:
   medivision-tui classify scan.dcm
   medivision-tui classify scans --format csv > results.csv
-  medivision-tui classify scans --prompts chest-xray --mode multi")]
+  medivision-tui classify scans --prompts chest-xray --mode multi
+  medivision-tui classify scans --prompts chest-xray --adjust='5% abnormal'")]
     Classify(ClassifyArgs),
     /// Classify a folder and every file that arrives there, without the interface
     ///
@@ -315,6 +321,8 @@ pub enum Command {
   medivision-tui learn --prompts chest-xray --undo
   medivision-tui learn --prompts chest-xray --export learned.toml")]
     Learn(LearnArgs),
+    /// Train on labelled images: a linear probe, or the model itself by low-rank changes
+    Train(TrainArgs),
     /// Measure the speed of each stage on this machine
     Bench(BenchArgs),
     /// List, describe, pull and verify models
@@ -398,6 +406,18 @@ pub struct ClassifyArgs {
     /// Options for classifying and for writing results.
     #[command(flatten)]
     pub results: ResultArgs,
+    /// The mix of conditions.
+    #[command(flatten)]
+    pub mix: MixArgs,
+}
+
+/// A folder's mix.
+#[derive(Clone, Debug, Args)]
+pub struct MixArgs {
+    /// Add probabilities that are adjusted to how frequent the conditions are among these images: estimated from them, or stated,
+    /// as in --adjust='5% abnormal' or --adjust='normal=95%, pneumonia=5%'. Needs a calibration of the prompt set
+    #[arg(long, value_name = "MIX", num_args = 0..=1, require_equals = true)]
+    pub adjust: Option<Option<StatedMix>>,
 }
 
 /// `watch`
@@ -495,6 +515,9 @@ pub struct EvalArgs {
     /// The labelled images.
     #[command(flatten)]
     pub labelled: LabelledArgs,
+    /// The mix of conditions.
+    #[command(flatten)]
+    pub mix: MixArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -17,6 +17,7 @@ pub mod inspect;
 mod language_model;
 pub mod learn;
 pub mod library;
+mod mix;
 pub mod models;
 mod output;
 pub mod print;
@@ -26,6 +27,7 @@ pub mod reviews;
 mod run;
 pub mod search;
 mod summary;
+pub mod train;
 pub mod watch;
 
 use std::collections::BTreeMap;
@@ -37,6 +39,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use toml::Spanned;
 
+use crate::app::mix::MixSetting;
 use crate::app::{self, FolderState, Keymap};
 use crate::cli::{GlobalArgs, ResultArgs};
 use crate::config::{
@@ -157,6 +160,8 @@ pub struct CommandSetup {
     pub folders: Option<Folders>,
     /// The key bindings.
     pub keymap: Keymap,
+    /// Whether the interface adjusts results to the folder's mix.
+    pub mix: MixSetting,
     /// Colour theme of the interface.
     pub theme: Theme,
     /// How folders without saved state are shown.
@@ -231,6 +236,7 @@ impl CommandSetup {
             return Err(Fault::usage("--reviewer: the name is blank; give a name"));
         }
         let level = value(&config, "log_level", config.log_level.as_ref(), level)?;
+        let mix = value(&config, "adjust", config.adjust.as_ref(), mix_setting)?;
         let rules = Rules::new(&config).map_err(Fault::usage)?;
         for exec in rules.iter().filter_map(|rule| rule.exec.as_ref()) {
             CommandLine::parse(&exec.text)
@@ -294,6 +300,7 @@ impl CommandSetup {
             folders,
             keymap,
             theme: config.theme.unwrap_or_default(),
+            mix: mix.unwrap_or_default(),
             folder_state,
             colours: config.colours.unwrap_or_default(),
             ascii: config.ascii,
@@ -447,6 +454,21 @@ fn level(text: &str) -> Result<tracing::Level, String> {
         .map_err(|_| format!("`{text}` is not a log level; {}", advice(text, known)))
 }
 
+/// `estimate`, or a mix in words.
+fn mix_setting(text: &str) -> Result<MixSetting, String> {
+    let stated = match text.trim() {
+        "estimate" => None,
+        text => {
+            let stated = text.parse();
+            Some(stated.map_err(|error| format!("{error}, or `estimate`"))?)
+        }
+    };
+    Ok(MixSetting {
+        is_on: true,
+        stated,
+    })
+}
+
 /// How folders without saved state are shown.
 fn folder_state(layout: &LayoutSettings) -> FolderState {
     let default = app::ScreenLayout::default();
@@ -484,6 +506,7 @@ impl ResultArgs {
             exact: self.exact,
             pass_time: engine::BULK_PASS_TIME,
             library: setup.library_with_messages(),
+            stores_results: true,
         }
     }
 

@@ -160,6 +160,8 @@ pub struct Config {
     pub no_mouse: Option<bool>,
     /// `--log-level`
     pub log_level: Option<Spanned<String>>,
+    /// Whether results are adjusted to the folder's mix where images are browsed: `estimate`, or a mix.
+    pub adjust: Option<Spanned<String>>,
     /// The language model that drafts prompts.
     #[serde(default)]
     pub llm: LanguageModelSettings,

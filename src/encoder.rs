@@ -11,6 +11,7 @@ pub mod checkpoint;
 mod clean;
 pub mod clip;
 mod cuda;
+pub mod finetune;
 pub mod hub;
 mod layers;
 mod layout;

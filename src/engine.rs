@@ -115,6 +115,9 @@ pub struct Settings {
     pub pass_time: Duration,
     /// The library, which is consulted before a file is opened and before an image is decoded.
     pub library: Option<Arc<Library>>,
+    /// Whether results are stored in the library, where they replace earlier ones of the same model and prompts. Embeddings always
+    /// are. False where scores are not those that the library should hold, as without what was learned or calibrated.
+    pub stores_results: bool,
 }
 
 impl Settings {
@@ -178,9 +181,13 @@ pub enum Event {
         mode: Mode,
         /// What the user should know, one sentence each.
         warnings: Vec<String>,
+        /// The number of the request.
+        revision: u64,
     },
     /// [`Engine::use_prompts`] failed; the previous prompts and mode stay in use.
     PromptsFailed {
+        /// The number of the request.
+        revision: u64,
         /// What failed, why, and what to do.
         message: String,
     },
@@ -369,9 +376,9 @@ impl Engine {
     }
 
     /// Changes the prompts and the mode. Answered by [`Event::Prompts`] or [`Event::PromptsFailed`], which follows all results under the
-    /// previous prompts. A later call supersedes one that has not taken effect.
-    pub fn use_prompts(&self, prompts: Prompts, mode: Mode) {
-        self.shared.request_prompts(prompts, mode);
+    /// previous prompts, with the number `revision`. A later call supersedes one that has not taken effect.
+    pub fn use_prompts(&self, prompts: Prompts, mode: Mode, revision: u64) {
+        self.shared.request_prompts(prompts, mode, revision);
     }
 
     /// Scores files again from the embeddings in their records, in the order given. Answered by [`Event::Rescored`] in parts.

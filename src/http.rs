@@ -13,6 +13,8 @@ use ureq::tls::{RootCerts, TlsConfig};
 /// Time limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestTimeouts {
+    /// Looking up the host's name.
+    pub resolve: Duration,
     /// Connecting.
     pub connect: Duration,
     /// From the end of the request to the response's headers.
@@ -21,22 +23,36 @@ pub struct RequestTimeouts {
     pub body: Duration,
 }
 
+/// The way of requests to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Through the proxy that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, …), if any, except for hosts in `NO_PROXY`.
+    Environment,
+    /// Straight to the server, whatever the environment says.
+    Direct,
+}
+
 /// An agent that trusts the system's certificates, follows no redirect, and returns error statuses as responses.
-pub fn agent(timeouts: RequestTimeouts) -> Agent {
+pub fn agent(timeouts: RequestTimeouts, route: Route) -> Agent {
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::PlatformVerifier)
         .build();
-    Agent::config_builder()
+    let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
+        .timeout_resolve(Some(timeouts.resolve))
         .timeout_connect(Some(timeouts.connect))
         .timeout_recv_response(Some(timeouts.response))
         .timeout_recv_body(Some(timeouts.body))
         .user_agent(concat!("medivision-tui/", env!("CARGO_PKG_VERSION")))
-        .tls_config(tls)
-        .build()
-        .into()
+        .tls_config(tls);
+    match route {
+        Route::Environment => config,
+        Route::Direct => config.proxy(None),
+    }
+    .build()
+    .into()
 }
 
 /// The value of a header, if it is text.

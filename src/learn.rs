@@ -4,26 +4,38 @@
 //! labelled images, from unlabelled ones that optimal transport assigns to conditions, and from the texts (SS-Text-U, Silva-Rodríguez
 //! and Konukoglu 2026, arXiv 2603.02959), or from ridge regression that starts at the texts: whichever scores labelled images better
 //! that took no part. A gate γ mixes the logits of texts and learned directions, `(1 − γ)·text + γ·learned`, and is chosen by the log-loss of
-//! labelled images that took no part: γ = 0 is zero-shot.
+//! labelled images that took no part: γ = 0 is zero-shot. From many labelled images a probe learns directions in the same form.
 
 mod comparison;
+mod figures;
 mod gate;
+pub(crate) mod gda;
 pub(crate) mod linear;
+mod probe;
 mod reviews;
 mod ridge;
+mod split;
 mod stored;
 mod transport;
+
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
 pub use comparison::LearningGain;
+pub use figures::{HeldOutFigures, compare};
 use gate::LogitPair;
+pub use probe::{Probe, ProbeMethod, exclusive_problem, fit_probe};
 pub use reviews::{Lesson, ReviewedImage, learn};
+use ridge::Ridge;
+pub use split::{PatientSplit, SplitError, split_by_patient};
 pub use stored::{Learned, LearnedError, LearnedFor, LearnedSets};
 
 /// Unlabelled images for each condition from which they take part.
 pub const MIN_UNLABELLED: usize = 4;
-/// Folds of labelled images that are left out together when unlabelled ones are assigned. Up to so many images, each is its own fold.
+/// How sure ridge regression may be: factors of its logits, as images that it learned from look surer than others.
+const CERTAINTIES: [f64; 2] = [1.0, 0.5];
+/// Folds of labelled images that are left out together when unlabelled ones are assigned. Up to so many groups, each is its own fold.
 const MAX_FOLDS: usize = 16;
 
 /// Conditions of which one applies, as texts describe them.
@@ -53,6 +65,8 @@ pub struct Shot<'a> {
     pub row: &'a [f32],
     /// The index of its condition.
     pub label: usize,
+    /// Images with the same number are left out together, as those of one study are too alike to examine each other.
+    pub group: usize,
 }
 
 /// How directions were learned.
@@ -63,6 +77,8 @@ pub enum Method {
     Transport,
     /// By ridge regression from the texts.
     Ridge,
+    /// By Gaussian discriminant analysis beside the texts.
+    Gda,
 }
 
 /// What was learned.
@@ -85,7 +101,7 @@ pub struct HeldOut {
     pub truth: usize,
     /// The probabilities by the texts.
     pub before: Vec<f64>,
-    /// The probabilities with what the other images say; their gate was chosen without the image, too.
+    /// The probabilities with what the other images say. Method and gate were chosen without the image's own, too.
     pub after: Vec<f64>,
 }
 
@@ -109,9 +125,20 @@ pub enum LearnError {
 ///
 /// Fails without labels, if all are the same, or if an embedding is of another length.
 pub fn fit(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Result<Fitted, LearnError> {
-    check(problem, shots, unlabelled)?;
-    let folds = folds(shots);
-    let candidates = candidates(problem, shots, unlabelled, &folds);
+    check_lengths(problem, shots, unlabelled)?;
+    fit_by(problem, shots, unlabelled, &Ridge::new(shots))
+}
+
+/// The same where the lengths of all embeddings are right, with what does not depend on labels.
+fn fit_by(
+    problem: &Problem,
+    shots: &[Shot],
+    unlabelled: &[&[f32]],
+    ridge: &Ridge,
+) -> Result<Fitted, LearnError> {
+    check_labels(shots)?;
+    let folds = folds(shots, MAX_FOLDS);
+    let candidates = candidates(problem, shots, unlabelled, (ridge, &folds));
     let chosen = best_of(&candidates, |_| true);
     let choices: Vec<GatedCandidate> = (0..folds.iter().max().map_or(0, |last| last + 1))
         .map(|fold| best_of(&candidates, |at| folds[at] != fold))
@@ -162,34 +189,70 @@ struct GatedCandidate {
     gate: f64,
 }
 
-/// What transport learns, if there are enough unlabelled images, and what ridge regression does.
-fn candidates(
-    problem: &Problem,
-    shots: &[Shot],
-    unlabelled: &[&[f32]],
-    folds: &[usize],
-) -> Vec<LearnedCandidate> {
-    let candidate = |method, directions, learned: Vec<Vec<f64>>| {
+impl LearnedCandidate {
+    /// `learned`: the learned logits of each shot without its label.
+    fn new(
+        (problem, shots): (&Problem, &[Shot]),
+        method: Method,
+        directions: Vec<Vec<f32>>,
+        learned: Vec<Vec<f64>>,
+    ) -> Self {
         let pairs = shots.iter().zip(learned).map(|(shot, learned)| LogitPair {
             truth: shot.label,
             text: problem.zero_shot(shot.row),
             learned,
         });
-        LearnedCandidate {
+        Self {
             method,
             directions,
             pairs: pairs.collect(),
         }
-    };
-    let mut all = Vec::with_capacity(2);
+    }
+}
+
+/// What transport learns, if there are enough unlabelled images, and what ridge regression does.
+fn candidates(
+    problem: &Problem,
+    shots: &[Shot],
+    unlabelled: &[&[f32]],
+    (ridge, folds): (&Ridge, &[usize]),
+) -> Vec<LearnedCandidate> {
+    let mut all = Vec::new();
     if unlabelled.len() >= MIN_UNLABELLED * problem.texts.len() {
         let transport = transport::Transport::new(problem, unlabelled);
         let directions = transport.directions(shots, None);
         let learned = transport.held_out(shots, folds);
-        all.push(candidate(Method::Transport, directions, learned));
+        let own = (problem, shots);
+        all.push(LearnedCandidate::new(
+            own,
+            Method::Transport,
+            directions,
+            learned,
+        ));
     }
-    let (directions, learned) = ridge::fit(problem, shots);
-    all.push(candidate(Method::Ridge, directions, learned));
+    all.extend(ridge_candidates(problem, shots, ridge));
+    all
+}
+
+/// What ridge regression learns, with each penalty and each certainty.
+fn ridge_candidates(problem: &Problem, shots: &[Shot], ridge: &Ridge) -> Vec<LearnedCandidate> {
+    let mut all = Vec::new();
+    for fit in ridge.fits(problem, shots) {
+        for certainty in CERTAINTIES {
+            let mut directions = fit.directions.clone();
+            let numbers = directions.iter_mut().flatten();
+            numbers.for_each(|number| *number *= certainty as f32);
+            let learned = fit.held_out.iter();
+            let learned = learned.map(|row| row.iter().map(|logit| certainty * logit).collect());
+            let (own, learned) = ((problem, shots), learned.collect());
+            all.push(LearnedCandidate::new(
+                own,
+                Method::Ridge,
+                directions,
+                learned,
+            ));
+        }
+    }
     all
 }
 
@@ -215,13 +278,17 @@ fn best_of(candidates: &[LearnedCandidate], keep: impl Fn(usize) -> bool + Copy)
     )
 }
 
-/// Directions from all shots alone, as [`fit`] makes them, without a gate. The embeddings must be of the texts' length, and at least
+/// Directions from all shots by transport alone, without a gate. The embeddings must be of the texts' length, and at least
 /// [`MIN_UNLABELLED`] unlabelled ones must be there for each condition.
 pub fn directions(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Vec<Vec<f32>> {
     transport::Transport::new(problem, unlabelled).directions(shots, None)
 }
 
-fn check(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Result<(), LearnError> {
+fn check_lengths(
+    problem: &Problem,
+    shots: &[Shot],
+    unlabelled: &[&[f32]],
+) -> Result<(), LearnError> {
     let length = problem.texts.first().map_or(0, Vec::len);
     let rows = shots.iter().map(|shot| shot.row);
     for row in rows.chain(unlabelled.iter().copied()) {
@@ -229,6 +296,10 @@ fn check(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Result<(),
             return Err(LearnError::Length(row.len(), length));
         }
     }
+    Ok(())
+}
+
+fn check_labels(shots: &[Shot]) -> Result<(), LearnError> {
     let first = shots.first().ok_or(LearnError::NoLabels)?;
     if shots.iter().all(|shot| shot.label == first.label) {
         return Err(LearnError::OneLabel);
@@ -236,16 +307,20 @@ fn check(problem: &Problem, shots: &[Shot], unlabelled: &[&[f32]]) -> Result<(),
     Ok(())
 }
 
-/// The fold of each shot. Those of one label are spread over the folds.
-fn folds(shots: &[Shot]) -> Vec<usize> {
-    let count = shots.len().min(MAX_FOLDS);
-    let mut order: Vec<usize> = (0..shots.len()).collect();
-    order.sort_by_key(|at| shots[*at].label);
-    let mut folds = vec![0; shots.len()];
-    for (place, at) in order.into_iter().enumerate() {
-        folds[at] = place % count;
+/// The fold of each shot, of at most so many, which is that of its group. Groups of one label are spread over the folds.
+fn folds(shots: &[Shot], most: usize) -> Vec<usize> {
+    let mut order: Vec<&Shot> = shots.iter().collect();
+    order.sort_by_key(|shot| shot.label);
+    let mut places: HashMap<usize, usize> = HashMap::new();
+    for shot in order {
+        let place = places.len();
+        places.entry(shot.group).or_insert(place);
     }
-    folds
+    let count = places.len().min(most);
+    shots
+        .iter()
+        .map(|shot| places[&shot.group] % count)
+        .collect()
 }
 
 #[cfg(test)]

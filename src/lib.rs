@@ -8,7 +8,7 @@
 //! * presentation: [`ui`]: `&Model` in, cells out
 //! * application: [`app`]: pure state and its transitions
 //! * services: [`jobs`], which drives the engine; [`exec`]; [`transfer`]; [`watch`], [`library`], [`engine`], [`llm`]
-//! * model: [`encoder`]: the only layer that uses libtorch
+//! * model: [`encoder`]: the only layer that uses libtorch, fine-tuning included
 //! * domain: [`config`], [`media`], [`paths`], [`view`], [`rules`], [`prompts`], [`scoring`], [`learn`], [`phantom`]: plain data
 //!   and arithmetic; [`http`]: what the clients of the hub and of language models share
 //!

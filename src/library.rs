@@ -5,6 +5,8 @@ pub mod calibrations;
 pub mod export;
 pub mod json;
 pub mod learned;
+pub mod mixes;
+pub mod neighbours;
 pub mod search;
 mod stable;
 mod store;

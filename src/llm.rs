@@ -157,8 +157,10 @@ pub struct LlmSettings {
 /// A valid endpoint.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// The address that requests go to.
-    pub(crate) url: Url,
+    /// The address that requests go to, which may contain a key.
+    url: Url,
+    /// The address as it is shown.
+    shown: String,
     /// The model's name.
     pub(crate) model: String,
     pub(crate) timeout: Duration,
@@ -184,12 +186,13 @@ impl LlmSettings {
     fn endpoint_with_key(&self, key: Option<String>) -> Result<Endpoint, LlmError> {
         let given = self.url.as_deref().ok_or(LlmError::NotConfigured)?;
         let url = completions_url(given)?;
+        let shown = without_values(url.as_str());
         if self.offline && !is_this_machine(&url) {
-            return Err(LlmError::Offline(url.to_string()));
+            return Err(LlmError::Offline(shown));
         }
         let model = self.model.as_deref().map(str::trim).unwrap_or_default();
         if model.is_empty() {
-            return Err(LlmError::NoModel(url.to_string()));
+            return Err(LlmError::NoModel(shown));
         }
         let key = key.map(|key| key.trim().to_owned());
         let key = key.filter(|key| !key.is_empty());
@@ -201,6 +204,7 @@ impl LlmSettings {
         }
         Ok(Endpoint {
             url,
+            shown,
             model: model.to_owned(),
             timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT),
             key,
@@ -209,9 +213,9 @@ impl LlmSettings {
 }
 
 impl Endpoint {
-    /// The address that requests go to.
+    /// The address that requests go to, as it may be shown: without the values of its query, of which one may be a key.
     pub fn url(&self) -> &str {
-        self.url.as_str()
+        &self.shown
     }
 
     /// The model's name there.
@@ -229,7 +233,7 @@ impl Endpoint {
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint")
-            .field("url", &self.url.as_str())
+            .field("url", &self.shown)
             .field("model", &self.model)
             .finish_non_exhaustive()
     }
@@ -238,7 +242,7 @@ impl std::fmt::Debug for Endpoint {
 /// The address of the completions below an endpoint: `http://host`, `http://host/v1` or the whole address.
 fn completions_url(given: &str) -> Result<Url, LlmError> {
     let fault = |reason: String| LlmError::Address {
-        url: crate::media::clean(given),
+        url: crate::media::clean(&without_values(&without_user_info(given))),
         reason,
     };
     let mut url = Url::parse(given.trim()).map_err(|error| fault(error.to_string()))?;
@@ -250,12 +254,35 @@ fn completions_url(given: &str) -> Result<Url, LlmError> {
             "it contains a password, which belongs in {KEY_VARIABLE}"
         )));
     }
+    // It is never sent.
+    url.set_fragment(None);
     let path = url.path().trim_end_matches('/').to_owned();
     if !path.ends_with(COMPLETIONS) {
         let base = if path.is_empty() { "/v1" } else { &path };
         url.set_path(&format!("{base}/{COMPLETIONS}"));
     }
     Ok(url)
+}
+
+/// An address whose query has names only: some providers take the key as `?key=…`.
+fn without_values(address: &str) -> String {
+    let Some((place, query)) = address.split_once('?') else {
+        return address.to_owned();
+    };
+    let parts = query.split('&').map(|part| match part.split_once('=') {
+        Some((name, _)) => format!("{name}=…"),
+        None => "…".to_owned(),
+    });
+    format!("{place}?{}", parts.collect::<Vec<_>>().join("&"))
+}
+
+/// What a user gave as an address, without what may be a name and a password. It need not be a URL.
+fn without_user_info(given: &str) -> String {
+    let Some((before, host)) = given.rsplit_once('@') else {
+        return given.to_owned();
+    };
+    let scheme = before.split_once("//").map_or("", |(scheme, _)| scheme);
+    format!("{scheme}//…@{host}")
 }
 
 fn is_this_machine(url: &Url) -> bool {
@@ -303,22 +330,45 @@ mod tests {
                 "https://x.example/v1/chat/completions?api-version=2",
             ),
         ] {
-            assert_eq!(
-                settings(given).endpoint_with_key(None).unwrap().url(),
-                full,
-                "{given}"
-            );
+            let endpoint = settings(given).endpoint_with_key(None).unwrap();
+            assert_eq!(endpoint.url.as_str(), full, "{given}");
         }
         for (given, part) in [
             ("localhost:8080", "neither http nor https"),
             ("8080", "not an address"),
             ("https://me:secret@x.example/v1", "MEDIVISION_LLM_KEY"),
+            (
+                "https://me:sec?ret@x.example/v1",
+                "`https://…@x.example/v1`",
+            ),
+            ("https://me:secret@x.example:99999/v1", "port"),
+            ("x.example/v1?key=secret", "`x.example/v1?key=…`"),
         ] {
             let said = settings(given)
                 .endpoint_with_key(None)
                 .unwrap_err()
                 .to_string();
             assert!(said.contains(part), "{said}");
+            assert!(!said.contains("sec") && !said.contains("ret@"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_query_is_sent_and_never_shown() {
+        let settings = settings("https://x.example/v1?key=sk-1&sk-2&alt=json#sk-3");
+        let endpoint = settings.endpoint_with_key(None).unwrap();
+        assert!(endpoint.url.as_str().ends_with("?key=sk-1&sk-2&alt=json"));
+        assert_eq!(
+            endpoint.url(),
+            "https://x.example/v1/chat/completions?key=…&…&alt=…"
+        );
+        let offline = LlmSettings {
+            offline: true,
+            ..settings
+        };
+        let refused = offline.endpoint_with_key(None).unwrap_err();
+        for text in [format!("{endpoint:?}"), refused.to_string()] {
+            assert!(!text.contains("sk-"), "{text}");
         }
     }
 

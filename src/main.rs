@@ -133,11 +133,14 @@ fn run(cli: &Cli) -> Result<u8, Fault> {
         Some(Command::Eval(arguments)) => commands::eval::run(arguments, &setup),
         Some(Command::Calibrate(arguments)) => commands::calibrate::run(arguments, &setup),
         Some(Command::Learn(arguments)) => commands::learn::run(arguments, &setup),
+        Some(Command::Train(arguments)) => commands::train::run(arguments, &setup),
         Some(Command::Bench(arguments)) => match &arguments.subject {
             Some(cli::BenchSubject::Learn(learn)) => commands::bench::learn::run(learn, &setup),
             Some(cli::BenchSubject::Strange(strange)) => {
                 commands::bench::strange::run(strange, &setup)
             }
+            Some(cli::BenchSubject::Train(train)) => commands::bench::train::run(train, &setup),
+            Some(cli::BenchSubject::Adjust(adjust)) => commands::bench::adjust::run(adjust, &setup),
             None => commands::bench::run(arguments, &setup),
         },
         Some(Command::Models(arguments)) => commands::models::run(&arguments.action, &setup),

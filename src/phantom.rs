@@ -10,11 +10,13 @@ mod files;
 mod head;
 mod limb;
 mod random;
+mod shifted;
 mod studies;
 mod unseen;
 
 use random::PhantomRng;
 
+pub use shifted::draw_shifted;
 pub use studies::{MARKER, PhantomError, PhantomStudy, TRUTH, write_studies};
 pub use unseen::{UnseenCondition, draw_unseen};
 

@@ -248,6 +248,16 @@ impl Prompts {
         &self.sets
     }
 
+    /// The same choice with a set in place of the built-in one of its name; `None` if that is not among them.
+    pub fn replacing(&self, set: &PromptSet) -> Option<Self> {
+        let is_same = |other: &&mut PromptSet| other.file.is_none() && other.name == set.name;
+        let mut all = self.clone();
+        let mut same = all.sets.iter_mut().filter(is_same).peekable();
+        same.peek()?;
+        same.for_each(|other| *other = set.clone());
+        Some(all)
+    }
+
     /// Whether the set is chosen for each image, rules aside.
     pub fn is_auto(&self) -> bool {
         self.general != 1

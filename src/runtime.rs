@@ -28,6 +28,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
+use crate::app::mix::MixRequest;
 use crate::app::{self, Effect, Model, Msg, Severity};
 use crate::encoder::ModelSource;
 use crate::engine::{Engine, Factory, Settings};
@@ -36,6 +37,7 @@ use crate::graphics::{GraphicsSetup, Screen, preview};
 use crate::jobs::JobCommand;
 use crate::learn::LearnedSets;
 use crate::library::Record;
+use crate::library::mixes::FolderMixes;
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use crate::watch::{self, Watch};
@@ -294,6 +296,7 @@ impl Services {
             | Effect::Directory { .. } => self.read_objects(effect),
             Effect::PromptSets
             | Effect::UsePrompts { .. }
+            | Effect::KeepPrompts { .. }
             | Effect::EditPrompts(_)
             | Effect::DraftPrompts { .. }
             | Effect::StopDraft
@@ -321,6 +324,7 @@ impl Services {
                 }
             }
             Effect::Export { file, results } => self.export(file, results),
+            Effect::Adjust(request) => self.adjust(request),
             Effect::Learn(_)
             | Effect::KeepLearned(_)
             | Effect::UndoLearned(_)
@@ -352,6 +356,11 @@ impl Services {
                 mode,
                 revision,
             } => self.use_prompts(prompts, mode, revision),
+            Effect::KeepPrompts {
+                prompts,
+                mode,
+                revision,
+            } => self.keep_prompts(prompts, mode, revision),
             Effect::EditPrompts(set) => {
                 match PromptEdit::begin(&set, self.choices.prompts.as_deref()) {
                     Ok(edit) => return Some(ScreenEffect::Edit(edit)),
@@ -465,6 +474,24 @@ impl Services {
         );
     }
 
+    /// Finds the mix of a folder's images, beside the loop.
+    fn adjust(&self, request: MixRequest) {
+        let calibrations = self
+            .settings
+            .learned
+            .calibrations(&self.settings.calibrations);
+        let (prompts, send) = (self.settings.prompts.clone(), Arc::clone(&self.send));
+        folders::spawn("mix", &self.send, move || {
+            // With several frames, the last record is their aggregate.
+            let records = request.files.iter().filter_map(|records| records.last());
+            let stated = request.stated.as_ref();
+            let mixes = FolderMixes::new(records, &calibrations, &prompts, stated);
+            let generation = request.generation;
+            let mixes = Box::new(mixes);
+            let _ = send(Msg::Adjusted { generation, mixes });
+        });
+    }
+
     fn start_watch(&mut self, root: &Path) {
         let sink = folders::watch_sink(Arc::clone(&self.send));
         match Watch::start(root, watch::WatchOptions::default(), sink) {
@@ -482,9 +509,20 @@ impl Services {
             watch.set(prompts.clone(), revision);
         }
         if let Some((_, engine)) = &self.candidate {
-            engine.use_prompts(prompts.clone(), mode);
+            engine.use_prompts(prompts.clone(), mode, revision);
         }
-        self.engine.use_prompts(prompts, mode);
+        self.engine.use_prompts(prompts, mode, revision);
+    }
+
+    /// Goes back to prompts that the engine still uses, as it refused others.
+    fn keep_prompts(&mut self, prompts: Prompts, mode: Mode, revision: u64) {
+        (self.settings.prompts, self.settings.mode) = (prompts.clone(), mode);
+        if let Some((_, engine)) = &self.candidate {
+            engine.use_prompts(prompts.clone(), mode, revision);
+        }
+        if let Some(watch) = &self.prompt_files {
+            watch.set(prompts, revision);
+        }
     }
 
     /// Scores files without their images, or compares them with a query; other effects do nothing.

@@ -12,8 +12,10 @@ pub mod explanation;
 pub mod familiar;
 pub mod heat_map;
 pub mod known;
+pub mod label_shift;
 pub mod learned;
 pub mod metrics;
+pub mod mix;
 
 use std::sync::Arc;
 
@@ -208,6 +210,8 @@ pub struct EncodedTexts<'a> {
     pub present: &'a [f32],
     /// That of its absence; `None` unless it is compared with that.
     pub absent: Option<&'a [f32]>,
+    /// Whether a distance tells it besides, as it stands for everything that the model does not know.
+    pub by_distance: bool,
 }
 
 /// Scores images against a prompt set whose texts a model has encoded.
@@ -306,11 +310,13 @@ impl Scorer {
     /// The conditions' texts, in the order of the prompt set.
     pub fn texts(&self) -> impl Iterator<Item = EncodedTexts<'_>> {
         let names = self.decider.names().into_iter();
-        let both = names.zip(&self.conditions);
-        both.map(|(name, condition)| EncodedTexts {
+        let other = self.other.as_ref().map(|(at, _)| *at);
+        let both = names.zip(&self.conditions).enumerate();
+        both.map(move |(at, (name, condition))| EncodedTexts {
             name,
             present: &condition.present,
             absent: condition.absent.as_deref(),
+            by_distance: other == Some(at),
         })
     }
 
@@ -386,19 +392,30 @@ impl Scorer {
     }
 
     /// Softmax over the conditions. What the softmax leaves to the known ones goes to the one that stands for everything else, as
-    /// far as the distance says so.
+    /// far as the distance says so. What was learned tells the known ones apart, and leaves the share of that one as the texts say.
     fn exclusive(&self, similarities: &[f64], embedding: &[f32]) -> Vec<f64> {
-        let logits = similarities.iter().map(|&s| self.logits.of(s)).enumerate();
-        let logits = logits.map(|(at, logit)| self.with_learned(at, logit, embedding));
-        let logits: Vec<f64> = logits.collect();
+        let logits: Vec<f64> = similarities.iter().map(|&s| self.logits.of(s)).collect();
+        let learned = logits.iter().enumerate();
+        let learned = learned.map(|(at, logit)| self.with_learned(at, *logit, embedding));
+        let mut learned: Vec<f64> = learned.collect();
+        let Some((at, known)) = &self.other else {
+            return softmax(&learned);
+        };
         let mut probabilities = softmax(&logits);
-        if let Some((at, known)) = &self.other {
-            let other = known.probability_of_other(embedding);
+        if self.learned.iter().any(Option::is_some) {
+            learned[*at] = f64::NEG_INFINITY;
+            let by_texts = probabilities[*at];
+            probabilities = softmax(&learned);
             for probability in &mut probabilities {
-                *probability *= 1.0 - other;
+                *probability *= 1.0 - by_texts;
             }
-            probabilities[*at] += other;
+            probabilities[*at] = by_texts;
         }
+        let other = known.probability_of_other(embedding);
+        for probability in &mut probabilities {
+            *probability *= 1.0 - other;
+        }
+        probabilities[*at] += other;
         probabilities
     }
 

@@ -9,6 +9,7 @@ mod grid;
 mod histogram;
 mod learning;
 mod list;
+mod neighbours;
 mod popup;
 mod preview;
 mod prompt;
@@ -57,6 +58,7 @@ pub fn view(model: &Model, frame: &mut Frame, painter: &dyn Painter) {
         Some(Overlay::Activity(view)) => activity::draw(model, *view, looks, frame),
         Some(Overlay::Agreement(view)) => agreement::draw(model, view, looks, frame),
         Some(Overlay::Learning(view)) => learning::draw(model, view, looks, frame),
+        Some(Overlay::Neighbours(view)) => neighbours::draw(model, view, looks, frame, painter),
         None => draw_panels(model, &panels, looks, frame, painter),
     }
     if let Some(area) = panels.status {

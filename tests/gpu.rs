@@ -197,6 +197,7 @@ fn classify(folder: &Path, count: usize, spoil: impl FnOnce()) -> Vec<String> {
         exact: false,
         pass_time: engine::BULK_PASS_TIME,
         library: None,
+        stores_results: true,
     };
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);

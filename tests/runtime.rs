@@ -10,6 +10,7 @@ use std::time::Duration;
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use jiff::tz::TimeZone;
+use medivision_tui::app::mix::MixSetting;
 use medivision_tui::app::{Graphics, Keymap, Model, ReviewSetup, Setup, Theme};
 use medivision_tui::encoder::{Encoder, EncoderError, ModelCard, PreparedImage, Preprocess};
 use medivision_tui::engine::{self, FrameSelection, Settings};
@@ -226,6 +227,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         exact: false,
         pass_time: engine::INTERACTIVE_PASS_TIME,
         library: None,
+        stores_results: true,
     };
     let factory = Box::new(move || match behaviour.clone() {
         None => Err(EncoderError::MissingTensor("logit_scale".into())),
@@ -258,6 +260,7 @@ fn play_to_the_end<F: Future<Output = ()>>(
         mode: Mode::Single,
         offers_model: false,
         language_model: None,
+        mix: MixSetting::default(),
         zone: TimeZone::UTC,
     };
     let (mut services, received) = Services::start(factory, settings).expect("starts");

@@ -7,6 +7,7 @@ use super::entry::{FoundFile, Stamp};
 use super::folder_state::FolderState;
 use super::learning::LearnSubject;
 use super::measurement::{Measurement, MeasurementId};
+use super::mix::MixRequest;
 use super::places::PlaceChange;
 use super::preview::PreviewKey;
 use crate::engine::explanation::ExplanationRequest;
@@ -124,6 +125,16 @@ pub enum Effect {
         /// The number that messages about their files carry.
         revision: u64,
     },
+    /// Watch the files of these prompts, and use them for a model to come: the engine uses them still, as it refused what it was asked
+    /// for. Answered as [`Effect::UsePrompts`] is about files.
+    KeepPrompts {
+        /// The prompts.
+        prompts: Prompts,
+        /// Whether one condition applies, or each on its own.
+        mode: Mode,
+        /// The number that messages about their files carry.
+        revision: u64,
+    },
     /// Open a set in the user's editor, which has the terminal until it ends; a built-in one is copied to the user's folder first.
     /// Answered by [`super::Msg::Resumed`] and [`super::Msg::PromptSetEdited`].
     EditPrompts(Box<PromptSet>),
@@ -158,6 +169,8 @@ pub enum Effect {
     /// Make the heat map of an image. Answered by `Event::Mapped` and `Event::MapChecked` of the engine in use; a later request
     /// supersedes an unfinished one.
     HeatMap(MapRequest),
+    /// Find the mix of a folder's images, to adjust their results to it. Answered by [`super::Msg::Adjusted`].
+    Adjust(MixRequest),
     /// Learn from images and their reviews. Answered by `Event::Learned` of the engine in use.
     Learn(Box<LearnRequest>),
     /// Keep what was learned, to be used from now on. Answered by [`super::Msg::LearnedKept`].

@@ -47,6 +47,8 @@ pub(crate) struct HeatMaps {
     is_on: bool,
     /// The condition that the user chose for a file; otherwise it is the label.
     chosen: Option<(PathBuf, String)>,
+    /// Whether the image that the request is for is in sight.
+    is_in_sight: bool,
     /// Why there can be no map of what is in sight.
     obstacle: Option<&'static str>,
     requested: Option<Requested>,
@@ -104,7 +106,7 @@ impl HeatMaps {
                 return None;
             }
         };
-        self.obstacle = None;
+        (self.obstacle, self.is_in_sight) = (None, true);
         let known = self.requested.as_ref();
         if known.is_some_and(|known| known.subject == subject) {
             return None;
@@ -124,6 +126,17 @@ impl HeatMaps {
             state: MapState::Awaited,
         });
         Some(request)
+    }
+
+    /// Notes that no image is in sight that could have a map, for now.
+    pub(super) fn look_away(&mut self) {
+        (self.obstacle, self.is_in_sight) = (None, false);
+    }
+
+    /// What was requested for the image in sight.
+    fn in_sight(&self) -> Option<&Requested> {
+        let is_shown = self.is_on && self.is_in_sight;
+        self.requested.as_ref().filter(|_| is_shown)
     }
 
     /// Takes a map, unless another one has been requested since.
@@ -160,13 +173,13 @@ impl HeatMaps {
 
     /// Whether a map is being made.
     pub(super) fn is_awaited(&self) -> bool {
-        let state = self.requested.as_ref().map(|requested| &requested.state);
-        self.is_on && state == Some(&MapState::Awaited)
+        let state = self.in_sight().map(|requested| &requested.state);
+        state == Some(&MapState::Awaited)
     }
 
     /// The map to draw.
     pub(super) fn shown(&self) -> Option<Arc<PlacedMap>> {
-        match &self.requested.as_ref().filter(|_| self.is_on)?.state {
+        match &self.in_sight()?.state {
             MapState::Shown { map, .. } => Some(Arc::clone(map)),
             _ => None,
         }
@@ -180,7 +193,7 @@ impl HeatMaps {
         if let Some(obstacle) = self.obstacle {
             return Some(format!("none: {obstacle}"));
         }
-        let Requested { subject, state, .. } = self.requested.as_ref()?;
+        let Requested { subject, state, .. } = self.in_sight()?;
         let name = &subject.condition;
         Some(match state {
             MapState::Awaited => format!("{name} …"),

@@ -36,6 +36,7 @@ pub enum Action {
     Mark,
     MarkRange,
     Why,
+    Adjust,
     Watch,
     PromptSet,
     EditPrompts,

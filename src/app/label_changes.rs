@@ -1,12 +1,12 @@
-//! What a change of prompts does to the labels.
+//! What a change of prompts, or what was learned, does to the labels.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::popup::Choice;
+use super::results::reviews::label_shown;
 use super::results::{FileState, Results};
-use super::text::safe_str;
 use crate::engine::ClassifiedFile;
 use crate::library::Record;
 use crate::scoring::Decision;
@@ -28,11 +28,11 @@ struct LabelChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Snapshot {
     labels: HashMap<PathBuf, String>,
-    /// Whether the outcome is told.
-    is_told: bool,
+    /// What changed, if the outcome is to be told.
+    told: Option<String>,
 }
 
-/// What the last change of prompts did.
+/// What the last change did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LabelChanges {
     before: Option<Snapshot>,
@@ -42,8 +42,8 @@ pub(crate) struct LabelChanges {
 }
 
 impl LabelChanges {
-    /// Notes the labels before files are scored again. If an earlier change is still under way, its beginning stays.
-    pub(super) fn begin(&mut self, files: &[ClassifiedFile], is_told: bool) {
+    /// Notes the labels before files are scored again; `told` says what changed, if the outcome is to be told. If an earlier change is still under way, its beginning stays.
+    pub(super) fn begin(&mut self, files: &[ClassifiedFile], told: Option<String>) {
         let known = |file: &ClassifiedFile| {
             let state = FileState::Done(file.records.clone());
             Some((file.path.clone(), label(state.record()?)))
@@ -56,7 +56,7 @@ impl LabelChanges {
             .filter(|before| !before.labels.is_empty());
         self.before = Some(Snapshot {
             labels: before.map_or_else(labels, |before| before.labels),
-            is_told,
+            told,
         });
     }
 
@@ -87,9 +87,10 @@ impl LabelChanges {
         }
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         (self.changes, self.compared) = (changes, compared);
-        (before.is_told && compared > 0).then(|| match self.changes.len() {
-            0 => "no label changed".to_owned(),
-            count => format!("{count} of {compared} labels changed"),
+        let told = before.told.filter(|_| compared > 0)?;
+        Some(match self.changes.len() {
+            0 => format!("{told}; no label changed"),
+            count => format!("{told}; {count} of {compared} labels changed"),
         })
     }
 
@@ -98,7 +99,7 @@ impl LabelChanges {
         if self.compared == 0 {
             Some("no other prompts were used on these images yet")
         } else if self.changes.is_empty() {
-            Some("no label changed with the prompts")
+            Some("no label changed")
         } else {
             None
         }
@@ -117,7 +118,7 @@ impl LabelChanges {
     /// The files whose label changed, by path.
     pub(super) fn choices(&self, env: &Environment) -> Vec<Choice> {
         let all = format!(
-            "{} of {} labels changed with the prompts. Enter shows the file.",
+            "{} of {} labels changed. Enter shows the file.",
             self.changes.len(),
             self.compared
         );
@@ -138,6 +139,6 @@ fn label(record: &Record) -> String {
     if record.verdict.decision == Decision::Rejected {
         REJECTED.to_owned()
     } else {
-        safe_str(&record.verdict.label)
+        label_shown(record)
     }
 }

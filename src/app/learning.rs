@@ -1,10 +1,12 @@
 //! What reviews teach, before it is put into use: which images move, and what it is worth.
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::keys::Action;
 use super::results::Results;
-use crate::engine::learning::{LearnImage, Proposal};
+use super::results::reviews::ImageReviews;
+use crate::engine::learning::{LearnImage, Proposal, UnusedImages, study};
 use crate::library::Record;
 use crate::scoring::{Decision, Mode};
 
@@ -50,6 +52,10 @@ pub(crate) struct LearningView {
     pub in_use: Option<usize>,
     /// The answer, once it is there: what is proposed, or why nothing is.
     pub answer: Option<Result<Box<Proposal>, String>>,
+    /// Reviewed images that were not sent with the request.
+    pub unused: UnusedImages,
+    /// Whether what was learned is being kept or taken back.
+    pub is_changing: bool,
     /// The moved image under the cursor.
     pub cursor: usize,
 }
@@ -82,32 +88,59 @@ impl LearningView {
 }
 
 /// The images below a folder that were scored for this subject, each content once, with what the reviewer says of them; where the
-/// reviewer says nothing, what others say who agree.
-pub(super) fn images(results: &Results, dir: &Path, subject: &LearnSubject) -> Vec<LearnImage> {
-    let mut seen = std::collections::HashSet::new();
-    let images = results.judged_below(dir).filter_map(|(path, judged)| {
-        let record = judged.state.subject()?;
-        let is_scored = subject.is_of(record) && record.verdict.decision != Decision::Rejected;
-        let mut records = judged.state.records()?.iter().filter(|_| is_scored);
-        let embedding = records.find_map(|record| record.embedding.clone())?;
-        if !seen.insert(record.content.clone()) {
-            return None;
-        }
-        let own = judged.reviews.and_then(|reviews| reviews.labels());
-        let others = || {
-            let mut all = judged.reviews?.others.iter();
-            let first = all.find_map(|review| review.labels.as_deref())?;
-            let agree = |labels: &[String]| labels == first;
-            all.filter_map(|review| review.labels.as_deref())
-                .all(agree)
-                .then_some(first)
+/// reviewer says nothing, what others say who agree. Beside them the reviewed ones that take no part.
+pub(super) fn images(
+    results: &Results,
+    dir: &Path,
+    subject: &LearnSubject,
+) -> (Vec<LearnImage>, UnusedImages) {
+    let (mut images, mut unused) = (Vec::new(), UnusedImages::default());
+    let mut seen = HashSet::new();
+    for (path, judged) in results.judged_below(dir) {
+        let Some(record) = judged.state.subject().filter(|own| subject.is_of(own)) else {
+            continue;
         };
-        let labels = own.or_else(|| others().filter(|_| !results.is_blind()));
-        Some(LearnImage {
-            path: path.to_owned(),
-            embedding,
-            labels: labels.map(<[String]>::to_vec),
-        })
-    });
-    images.collect()
+        if !seen.insert(&record.content) {
+            continue;
+        }
+        let reviews = judged.reviews;
+        let own = reviews.and_then(|reviews| reviews.labels());
+        let said = match (own, reviews) {
+            (None, Some(reviews)) if !results.is_blind() => what_others_say(reviews),
+            (own, _) => Ok(own),
+        };
+        let Ok(labels) = said else {
+            unused.disputed += 1;
+            continue;
+        };
+        let is_reviewed = usize::from(labels.is_some());
+        let records = judged.state.records().map_or(&[][..], AsRef::as_ref);
+        let mut embeddings = records.iter().filter_map(|own| own.embedding.clone());
+        match (embeddings.next(), embeddings.next()) {
+            _ if record.verdict.decision == Decision::Rejected => unused.rejected += is_reviewed,
+            (Some(embedding), None) => images.push(LearnImage {
+                path: path.to_owned(),
+                embedding,
+                labels: labels.map(<[String]>::to_vec),
+                study: study(&record.origin),
+            }),
+            (None, _) => unused.not_encoded += is_reviewed,
+            (Some(_), Some(_)) => unused.several_frames += is_reviewed,
+        }
+    }
+    (images, unused)
+}
+
+/// The labels that all others give; an error if they differ.
+fn what_others_say(reviews: &ImageReviews) -> Result<Option<&[String]>, ()> {
+    let as_set = |labels: &[String]| labels.iter().cloned().collect::<BTreeSet<String>>();
+    let mut all = reviews
+        .others
+        .iter()
+        .filter_map(|own| own.labels.as_deref());
+    let Some(first) = all.next() else {
+        return Ok(None);
+    };
+    let agree = all.all(|labels| as_set(labels) == as_set(first));
+    if agree { Ok(Some(first)) } else { Err(()) }
 }

@@ -29,6 +29,8 @@ pub enum Mode {
     Agreement,
     /// What reviews teach, before and after.
     Learning,
+    /// The nearest reviewed images.
+    Neighbours,
     /// The grid of small images.
     Grid,
     /// List, image and result; one of them has the focus.

@@ -10,6 +10,7 @@ mod input;
 mod learning;
 mod library;
 mod mouse;
+mod neighbours;
 mod open_with;
 mod phrases;
 mod places;
@@ -42,6 +43,7 @@ use super::heat_map::HeatMaps;
 use super::keys::{Action, Keymap};
 use super::label_changes::LabelChanges;
 use super::line::Line;
+use super::mix::{MixSetting, MixState};
 use super::mode::Mode;
 use super::models::ModelChooser;
 use super::places::Places;
@@ -119,6 +121,8 @@ pub struct Setup {
     pub offers_model: bool,
     /// The language model that drafts prompts; `None` if none is configured, an error if it is configured wrongly.
     pub language_model: Option<Result<LanguageModel, String>>,
+    /// Whether results are adjusted to the folder's mix.
+    pub mix: MixSetting,
     /// The time zone of the user, in which dates are read and shown.
     pub zone: TimeZone,
 }
@@ -172,6 +176,7 @@ pub struct Model {
     result_scroll: usize,
     leader: Leader,
     heat_maps: HeatMaps,
+    mix: MixState,
     /// The image whose phrases are awaited.
     phrases: Option<PendingPhrases>,
     /// What is to be said once learned scores are in use.
@@ -232,6 +237,7 @@ impl Model {
             result_scroll: 0,
             leader: Leader::default(),
             heat_maps: HeatMaps::default(),
+            mix: MixState::new(setup.mix),
             phrases: None,
             learned_words: None,
             places: Places::default(),
@@ -260,6 +266,7 @@ impl Model {
             self.results.jobs().next_tick(self.env.now),
             ages.then_some(AGE_TICK),
             self.contact_sheet.next_tick(self.results.revision()),
+            self.mix.next_tick(self.results.revision()),
             self.viewer
                 .film_due()
                 .map(|due| due.saturating_sub(self.env.now)),
@@ -381,6 +388,10 @@ impl Model {
         &self.prompt_sets
     }
 
+    pub(crate) fn mix(&self) -> &MixState {
+        &self.mix
+    }
+
     pub(crate) fn models(&self) -> &ModelChooser {
         &self.models
     }
@@ -466,6 +477,7 @@ impl Model {
             conditions: self.review_conditions(),
             map: self.heat_map_words(),
             map_method: self.heat_maps.method(),
+            mix: &self.mix,
         };
         panel.lines(width)
     }

@@ -12,6 +12,7 @@ use super::measurement::Measurement;
 use super::preview::{Graphics, Previewed, VolumeProgress};
 use crate::engine;
 use crate::learn::LearnedSets;
+use crate::library::mixes::FolderMixes;
 use crate::library::{FileWithResult, Review, ReviewChanges, ReviewOutcome, ReviewRequest};
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
 use crate::prompts::{PromptSet, Prompts};
@@ -283,10 +284,18 @@ pub enum Msg {
         message: String,
     },
 
+    /// The answer to [`super::Effect::Adjust`].
+    Adjusted {
+        /// The number of the request.
+        generation: u64,
+        /// The mixes, and what results are adjusted to them.
+        mixes: Box<FolderMixes>,
+    },
+
     /// The answer to [`super::Effect::KeepLearned`] and [`super::Effect::UndoLearned`].
     LearnedKept {
-        /// All that is to be used now and a sentence about it; or why nothing has changed.
-        outcome: Result<(LearnedSets, String), String>,
+        /// All that is to be used now, unless nothing was there to change, and a sentence about it; or why nothing could be changed.
+        outcome: Result<(Option<LearnedSets>, String), String>,
     },
 
     // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────

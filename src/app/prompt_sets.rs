@@ -47,8 +47,8 @@ pub(crate) struct PromptSets {
     /// `None` until they were read.
     sets: Option<Vec<NamedPromptSet>>,
     in_use: Prompts,
-    /// Prompts that the engine was asked to use, and has not answered.
-    requested: Option<Prompts>,
+    /// Prompts that the engine was asked to use and has not answered, the last one last, with their numbers.
+    requested: Vec<(u64, Prompts)>,
     mode: Mode,
     /// The mode of the last run, until the engine was asked for it.
     remembered: Option<Mode>,
@@ -68,7 +68,7 @@ impl PromptSets {
             sets: None,
             orders: condition_orders(&in_use).into_iter().collect(),
             in_use,
-            requested: None,
+            requested: Vec::new(),
             mode,
             remembered: Some(remembered),
             rescoring: None,
@@ -108,21 +108,40 @@ impl PromptSets {
     }
 
     fn request_mode(&mut self, mode: Mode) -> Effect {
-        let prompts = self.requested.as_ref().unwrap_or(&self.in_use).clone();
+        let last = self.requested.last().map(|(_, prompts)| prompts);
+        let prompts = last.unwrap_or(&self.in_use).clone();
         self.request(prompts, mode)
     }
 
     /// Notes what the engine now uses.
-    pub(super) fn used(&mut self, mode: Mode) {
+    pub(super) fn used(&mut self, revision: u64, mode: Mode) {
         self.mode = mode;
-        if let Some(prompts) = self.requested.take() {
+        if let Some(prompts) = self.answered(revision) {
             self.in_use = prompts;
         }
     }
 
-    /// Notes that the engine cannot use what it was asked for.
-    pub(super) fn refused(&mut self) {
-        self.requested = None;
+    /// Notes that the engine cannot use what it was asked for. Returns the effect that goes back to what it uses, unless it was asked
+    /// for something else since.
+    pub(super) fn refused(&mut self, revision: u64) -> Option<Effect> {
+        self.answered(revision);
+        if !self.requested.is_empty() {
+            return None;
+        }
+        self.revision += 1;
+        Some(Effect::KeepPrompts {
+            prompts: self.in_use.clone(),
+            mode: self.mode,
+            revision: self.revision,
+        })
+    }
+
+    /// Takes a request that the engine has answered, and drops earlier ones, which that superseded.
+    fn answered(&mut self, revision: u64) -> Option<Prompts> {
+        let all = std::mem::take(&mut self.requested).into_iter();
+        let (mut done, waiting): (Vec<_>, Vec<_>) = all.partition(|(own, _)| *own <= revision);
+        self.requested = waiting;
+        done.pop().map(|(_, prompts)| prompts)
     }
 
     /// The conditions of a set in their order, if it was in use.
@@ -148,7 +167,7 @@ impl PromptSets {
     fn request(&mut self, prompts: Prompts, mode: Mode) -> Effect {
         self.revision += 1;
         self.orders.extend(condition_orders(&prompts));
-        self.requested = Some(prompts.clone());
+        self.requested.push((self.revision, prompts.clone()));
         Effect::UsePrompts {
             prompts,
             mode,
@@ -233,11 +252,6 @@ impl PromptSets {
         ]
     }
 
-    /// The name of the prompts in use.
-    pub(super) fn name(&self) -> &str {
-        self.in_use.name()
-    }
-
     /// The set in a row of the list; an error says why there is none.
     pub(super) fn listed(&self, row: usize) -> Result<PromptSet, String> {
         let auto =
@@ -277,15 +291,18 @@ impl PromptSets {
         })
     }
 
-    /// Puts a set into use that was edited, unless it is watched: then its change has been seen.
+    /// Puts a set into use that was edited, unless it is watched: then its change has been seen. It takes the place of a built-in one
+    /// of its name that is in use for some images; else it is for all.
     pub(super) fn edited_by_hand(&mut self, set: PromptSet) -> Option<Effect> {
-        let is_watched = self.in_use.is_auto()
-            || self
-                .in_use
-                .sets()
-                .iter()
-                .any(|other| other.file.is_some() && other.file == set.file);
-        (!is_watched).then(|| self.put_into_use(Prompts::only(set)))
+        let mut in_use = self.in_use.sets().iter();
+        if in_use.any(|other| other.file.is_some() && other.file == set.file) {
+            return None;
+        }
+        let replaced = self.in_use.replacing(&set);
+        if replaced.is_none() && self.in_use.is_auto() {
+            return None;
+        }
+        Some(self.put_into_use(replaced.unwrap_or_else(|| Prompts::only(set))))
     }
 
     /// Begins to score classified files again with the new prompts.

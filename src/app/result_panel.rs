@@ -9,6 +9,7 @@ use super::context::FileContext;
 use super::entry::EntryKind;
 use super::environment::Environment;
 use super::keys::Action;
+use super::mix::MixState;
 use super::popup::failure_words;
 use super::results::reviews::label_words;
 use super::results::{FileState, FileStatus, Tally, tells_kind_only};
@@ -16,6 +17,7 @@ use super::review_keys::{self, Leader};
 use super::status::EngineState;
 use super::text;
 use super::urgency::UrgencyLevel;
+use crate::library::mixes::shares;
 use crate::library::{NOTICE, Record};
 use crate::media::FileFormat;
 use crate::scoring::calibration::COVERAGE;
@@ -94,6 +96,8 @@ pub(crate) struct ResultPanel<'a> {
     pub map: Option<String>,
     /// How it was made.
     pub map_method: Option<&'static str>,
+    /// What results are adjusted to.
+    pub mix: &'a MixState,
 }
 
 impl ResultPanel<'_> {
@@ -270,6 +274,10 @@ impl ResultPanel<'_> {
             lines.extend(wrapped(&format!("map: {words}"), width, Detail::Text));
             let method = self.map_method.map(|method| format!("by {method}"));
             lines.extend(method.map(Detail::Aside));
+            if record.learned.is_some() {
+                let words = "It shows what the texts alone say; the scores are learned.";
+                lines.extend(wrapped(words, width, Detail::Aside));
+            }
         }
         lines.extend(facts(record));
         lines
@@ -360,6 +368,31 @@ impl ResultPanel<'_> {
         numbered.collect()
     }
 
+    /// What the result is after adjusting to the folder's mix, or why it cannot be.
+    fn adjusted(&self, record: &Record, width: usize) -> Vec<Detail> {
+        let Some(result) = self.mix.adjusted(record) else {
+            let words = self.mix.failure(record);
+            let words = words.map(|words| format!("Not adjusted: {}.", text::safe_str(&words)));
+            return words.map_or_else(Vec::new, |words| {
+                wrapped(&words, width, Detail::Aside).collect()
+            });
+        };
+        let own = &result.adjusted;
+        let label = text::safe_str(&own.label);
+        let figure = percent(own.probability);
+        let how = if result.mix.estimated {
+            "the estimated"
+        } else {
+            "the stated"
+        };
+        let images = result.mix.images;
+        let shares = text::safe_str(&shares(result.mix));
+        let words = format!("In {how} mix of {images} images: {shares}.");
+        let mut lines = vec![Detail::Fact("adjusted", format!("{label} {figure}"))];
+        lines.extend(wrapped(&words, width, Detail::Aside));
+        lines
+    }
+
     fn verdict_details(&self, record: &Record, status: FileStatus, width: usize) -> Vec<Detail> {
         let verdict = &record.verdict;
         let rejected = verdict.decision == Decision::Rejected;
@@ -403,6 +436,7 @@ impl ResultPanel<'_> {
         if !rejected {
             lines.extend(answers(verdict).map(|words| Detail::Fact("answer", words)));
             lines.extend(self.bars(record));
+            lines.extend(self.adjusted(record, width));
             let present = operating_points(verdict);
             lines.extend(
                 present

@@ -7,6 +7,7 @@ use super::compare::Comparison;
 use super::environment::Environment;
 use super::learning::LearningView;
 use super::mode::Mode;
+use super::neighbours::NeighbourView;
 use super::preview::Graphics;
 use crate::view::panels::{self, Panel, Panels};
 
@@ -21,6 +22,8 @@ pub(crate) enum Overlay {
     Agreement(AgreementView),
     /// What reviews teach.
     Learning(Box<LearningView>),
+    /// The nearest reviewed images.
+    Neighbours(Box<NeighbourView>),
 }
 
 /// The state of the screen.
@@ -57,6 +60,7 @@ impl Screen {
             Some(Overlay::Activity(_)) => Mode::Activity,
             Some(Overlay::Agreement(_)) => Mode::Agreement,
             Some(Overlay::Learning(_)) => Mode::Learning,
+            Some(Overlay::Neighbours(_)) => Mode::Neighbours,
             None if self.grid => Mode::Grid,
             None => Mode::Panels(self.focus),
         }
@@ -177,6 +181,14 @@ impl Screen {
     pub(super) fn learning_mut(&mut self) -> Option<&mut LearningView> {
         match &mut self.overlay {
             Some(Overlay::Learning(view)) => Some(view),
+            _ => None,
+        }
+    }
+
+    /// The nearest reviewed images, if they are open.
+    pub(super) fn neighbours_mut(&mut self) -> Option<&mut NeighbourView> {
+        match &mut self.overlay {
+            Some(Overlay::Neighbours(view)) => Some(view),
             _ => None,
         }
     }

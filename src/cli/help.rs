@@ -39,7 +39,7 @@ fn help(action: ArgAction) -> Arg {
 /// The global options listed in the help of a command.
 fn listed_globals(command: &str) -> &'static [&'static str] {
     match command {
-        "classify" | "watch" | "eval" | "bench" | "explain" | "learn" => {
+        "classify" | "watch" | "eval" | "bench" | "explain" | "learn" | "train" => {
             &["model", "prompts", "device"]
         }
         "search" => &["model", "device"],

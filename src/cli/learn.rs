@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::encoder::finetune::TrainedBlocks;
 use crate::scoring::Mode;
 
 /// `learn`
@@ -53,6 +54,22 @@ pub enum BenchSubject {
     #[command(after_help = "Example:
   medivision-tui bench strange kinds --reviewed 50,200")]
     Strange(StrangeBenchArgs),
+    /// Measure what training on new images gains, and what it forgets
+    ///
+    /// Without labelled images: on phantoms of another contrast, noise and proportions under the prompt set `general`, and on phantoms
+    /// as they were for what is forgotten. Otherwise on these images, under --prompts, of which 30 % take no part until the end.
+    #[command(after_help = "Examples:
+  medivision-tui bench train --model builtin
+  medivision-tui bench train truth.csv --prompts chest-xray --seeds 1")]
+    Train(TrainBenchArgs),
+    /// Measure what adjusting to a folder's mix does to labels, from half of the images normal to all of them
+    ///
+    /// Without labelled images: on phantoms, under prompts that describe them poorly. Otherwise on these images, under --prompts, whose
+    /// set needs a normal condition. Half of the images calibrate, and folders of the others have known mixes.
+    #[command(after_help = "Examples:
+  medivision-tui bench adjust
+  medivision-tui bench adjust truth.csv --prompts chest-xray")]
+    Adjust(AdjustBenchArgs),
 }
 
 /// `bench strange`
@@ -75,6 +92,40 @@ pub struct StrangeBenchArgs {
     pub json: bool,
 }
 
+/// `bench train`
+#[derive(Debug, Args)]
+pub struct TrainBenchArgs {
+    /// Folder with a truth.csv, folder with one subfolder per condition, or table with the columns `path`, `label` and perhaps `patient`
+    #[arg(value_name = "DIR|CSV")]
+    pub labels: Option<PathBuf>,
+    /// Map a label in the data to a condition of the prompt set; may be repeated
+    #[arg(long, value_name = "LABEL=CONDITION", value_parser = super::mapping)]
+    pub map: Vec<(String, String)>,
+    /// Random draws of phantoms, or splits of labelled images
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub seeds: u64,
+    /// Shifted phantoms to train with
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(56..=100_000))]
+    pub phantoms: u32,
+    /// Passes over the images
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub epochs: u16,
+    /// Highest learning rate
+    #[arg(long, value_name = "RATE", default_value_t = 5e-4, value_parser = super::train::positive)]
+    pub rate: f64,
+    /// Blocks of the image tower to change: the last half, or all
+    #[arg(
+        long,
+        value_name = "half|all",
+        default_value = "half",
+        hide_possible_values = true
+    )]
+    pub blocks: TrainedBlocks,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `bench learn`
 #[derive(Debug, Args)]
 pub struct LearnBenchArgs {
@@ -92,6 +143,29 @@ pub struct LearnBenchArgs {
     pub seeds: u64,
     /// Phantoms of each condition
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(8..=10_000))]
+    pub phantoms: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `bench adjust`
+#[derive(Debug, Args)]
+pub struct AdjustBenchArgs {
+    /// Folder with a truth.csv, folder with one subfolder per condition, or table with the columns `path` and `label`
+    #[arg(value_name = "DIR|CSV")]
+    pub labels: Option<PathBuf>,
+    /// Map a label in the data to a condition of the prompt set; may be repeated
+    #[arg(long, value_name = "LABEL=CONDITION", value_parser = super::mapping)]
+    pub map: Vec<(String, String)>,
+    /// Images of a folder
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(10..=10_000))]
+    pub folder: u16,
+    /// Random splits, each with a folder of every mix
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub seeds: u64,
+    /// Phantoms of each condition
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(20..=10_000))]
     pub phantoms: u32,
     /// Print JSON
     #[arg(long)]

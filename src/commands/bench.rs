@@ -1,11 +1,14 @@
 //! `bench`: the speed of each stage on this machine, and how close the end-to-end rate comes to the limit that the stages set.
 
+pub mod adjust;
 mod end_to_end;
 mod forward_timer;
 pub mod learn;
+mod phantoms;
 mod report;
 mod stages;
 pub mod strange;
+pub mod train;
 
 use std::panic::resume_unwind;
 use std::path::PathBuf;

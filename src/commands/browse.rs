@@ -63,6 +63,7 @@ pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<
         exact: false,
         pass_time: engine::INTERACTIVE_PASS_TIME,
         library: setup.library().filter(|_| keep),
+        stores_results: true,
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let limits = Limits::new(setup.colours, setup.ascii);
@@ -98,6 +99,7 @@ pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<
                 is_local: endpoint.is_local(),
             })
         }),
+        mix: setup.mix.clone(),
         zone: TimeZone::system(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

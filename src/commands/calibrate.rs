@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::eval::{ClassifiedLabels, with_outcomes};
+use super::eval::{ClassifiedLabels, LabelledScores, with_outcomes};
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli;
 use crate::learn::{Learned, LearnedSets};
 use crate::library::{calibrations, now};
 use crate::scoring::calibration::{
-    COVERAGE, Calibration, Calibrations, Fitted, SingleCalibration, fit,
+    COVERAGE, Calibration, Calibrations, Fitted, MixCalibration, SingleCalibration, fit,
 };
 
 /// What is printed.
@@ -42,9 +42,16 @@ pub fn run(arguments: &cli::CalibrateArgs, setup: &CommandSetup) -> Result<u8, F
             setup.prompts.name
         ));
     }
-    // Scores as the model gives them, whatever was fitted before.
-    with_outcomes(&arguments.labelled, setup, Calibrations::default(), |all| {
-        calibrate(arguments, folder, &setup.learned(), all)
+    // Scores as the model gives them, whatever was fitted before. They are none for the library; and what was learned meanwhile
+    // has no part in them.
+    let learned = setup.learned();
+    let scores = LabelledScores {
+        calibrations: Calibrations::default(),
+        learned: learned.clone(),
+        are_stored: false,
+    };
+    with_outcomes(&arguments.labelled, setup, scores, |all| {
+        calibrate(arguments, folder, &learned, all)
     })
 }
 
@@ -140,6 +147,7 @@ fn table(calibration: &Calibration, file: Option<&str>) -> String {
             confident,
             wrong,
             answers,
+            mix,
         } = single;
         let _ = writeln!(out, "temperature        {temperature:.3}");
         let _ = match confident_from {
@@ -161,6 +169,9 @@ fn table(calibration: &Calibration, file: Option<&str>) -> String {
             percent(answers.least),
             percent(COVERAGE)
         );
+        if let Some(mix) = mix {
+            let _ = writeln!(out, "{}", adjusting(mix));
+        }
     }
     for condition in &calibration.conditions {
         let _ = writeln!(
@@ -178,6 +189,28 @@ fn table(calibration: &Calibration, file: Option<&str>) -> String {
         None => writeln!(out, "not kept"),
     };
     out
+}
+
+/// What adjusting to another mix is worth.
+fn adjusting(mix: &MixCalibration) -> String {
+    let percent = |value: f64| format!("{:.1} %", 100.0 * value);
+    let checks = mix.checks.iter().map(|check| {
+        format!(
+            "{} → {} at {:.0} % normal",
+            percent(check.before),
+            percent(check.after),
+            100.0 * check.normal
+        )
+    });
+    let checks: Vec<String> = checks.collect();
+    let what = if mix.failed_check().is_some() {
+        "not offered, as it makes labels worse on images held out: right "
+    } else if checks.is_empty() {
+        "offered; nothing is known of its worth without both normal and abnormal images"
+    } else {
+        "offered: right labels on images held out "
+    };
+    format!("adjusting a mix    {what}{}", checks.join(", "))
 }
 
 /// Puts cases in a random order, always the same.

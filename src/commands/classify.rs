@@ -8,6 +8,7 @@ use std::time::Instant;
 use crossbeam_channel::{Sender, bounded};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::mix::MixOptions;
 use super::print::{self, closed_pipe};
 use super::progress::ProgressLine;
 use super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
@@ -18,7 +19,7 @@ use crate::engine::Lane;
 use crate::jobs::{End, Ended, MAX_RUNNING};
 use crate::library::export::ResultWriter;
 use crate::library::{AuditEvent, Failure, Outcome, OutputLog};
-use crate::media::walk;
+use crate::media::{clean, walk};
 use crate::scoring::Mode;
 
 /// How many files the walk may be ahead of the requests.
@@ -51,6 +52,14 @@ pub fn run(arguments: &cli::ClassifyArgs, setup: &CommandSetup) -> Result<u8, Fa
     let shows_learned = settings.learned.are_for(&prompts);
     let shows_present =
         settings.mode == Mode::Multi && settings.calibrations.have_thresholds(&prompts);
+    let mix = arguments.mix.adjust.clone().map(|stated| MixOptions {
+        calibrations: settings.learned.calibrations(&settings.calibrations),
+        prompts: prompts.clone(),
+        stated,
+    });
+    if let Some(mix) = &mix {
+        mix.check(settings.mode)?;
+    }
     let progress = ProgressLine::new();
     let mut run = Run::start(factory, settings, messages, &progress);
     let (sender, inputs) = bounded(MAX_WALK_AHEAD);
@@ -64,7 +73,7 @@ pub fn run(arguments: &cli::ClassifyArgs, setup: &CommandSetup) -> Result<u8, Fa
         .showing_learned(shows_learned)
         .showing_present(shows_present)
         .logged(log);
-    let mut printer = Printer::new(writer);
+    let mut printer = Printer::new(writer, mix);
     match run.classify_all(Lane::Bulk, &inputs, &mut printer)? {
         RunEnd::Interrupted => {
             let joined = run.shutdown();
@@ -135,6 +144,10 @@ struct Printer<W: Write> {
     total: Option<u64>,
     summary: Summary,
     begun: Instant,
+    /// What results are to be adjusted by, once all are there.
+    mix: Option<MixOptions>,
+    /// The results until then, in the order of the inputs.
+    held: Vec<(PathBuf, Vec<Outcome>)>,
 }
 
 impl<W: Write> BatchHandler<InputFile, u64> for Printer<W> {
@@ -181,7 +194,7 @@ impl<W: Write> BatchHandler<InputFile, u64> for Printer<W> {
 }
 
 impl<W: Write> Printer<W> {
-    fn new(writer: ResultWriter<W>) -> Self {
+    fn new(writer: ResultWriter<W>, mix: Option<MixOptions>) -> Self {
         Self {
             writer,
             pending: BTreeMap::new(),
@@ -189,6 +202,8 @@ impl<W: Write> Printer<W> {
             total: None,
             summary: Summary::default(),
             begun: Instant::now(),
+            mix,
+            held: Vec::new(),
         }
     }
 
@@ -217,18 +232,31 @@ impl<W: Write> Printer<W> {
             }) = self.pending.remove(&seq)
             {
                 self.next = seq + 1;
-                self.write_line(&path, named, &outcomes)?;
+                self.write_line(path, named, outcomes)?;
             }
         }
         Ok(())
     }
 
-    fn write_line(&mut self, path: &Path, named: bool, outcomes: &[Outcome]) -> Result<(), Fault> {
-        if !named && is_not_an_image(outcomes) {
+    fn write_line(
+        &mut self,
+        path: PathBuf,
+        named: bool,
+        outcomes: Vec<Outcome>,
+    ) -> Result<(), Fault> {
+        if !named && is_not_an_image(&outcomes) {
             self.summary.skip();
             return Ok(());
         }
-        self.summary.add(outcomes);
+        self.summary.add(&outcomes);
+        if self.mix.is_some() {
+            self.held.push((path, outcomes));
+            return Ok(());
+        }
+        self.write_outcomes(&path, &outcomes)
+    }
+
+    fn write_outcomes(&mut self, path: &Path, outcomes: &[Outcome]) -> Result<(), Fault> {
         let writer = &mut self.writer;
         outcomes
             .iter()
@@ -236,9 +264,29 @@ impl<W: Write> Printer<W> {
             .or_else(closed_pipe)
     }
 
+    /// Writes the results that waited for the mix of all of them.
+    fn write_adjusted(&mut self) -> Result<(), Fault> {
+        let Some(mix) = self.mix.take() else {
+            return Ok(());
+        };
+        let held = std::mem::take(&mut self.held);
+        // With several frames, the last outcome is their aggregate.
+        let records = held
+            .iter()
+            .filter_map(|(_, outcomes)| outcomes.last()?.as_ref().ok());
+        let mixes = mix.mixes(records);
+        for words in mixes.words() {
+            print::message(clean(&words));
+        }
+        self.writer.adjust(mixes);
+        held.iter()
+            .try_for_each(|(path, outcomes)| self.write_outcomes(path, outcomes))
+    }
+
     /// Writes the remaining results, and prints the summary.
     fn finish(&mut self, interrupted: bool) -> Result<(), Fault> {
         self.print(interrupted)?;
+        self.write_adjusted()?;
         self.writer.finish().or_else(closed_pipe)?;
         let seconds = self.begun.elapsed().as_secs_f64();
         let mut parts = self.summary.parts();

@@ -5,14 +5,11 @@ mod report;
 mod scored;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::progress::ProgressLine;
-use super::run::{self, Run, RunEnd, RunMessage};
-use super::{CommandSetup, Fault, exit, leave, on_signals, print};
+use super::{CommandSetup, Fault, exit, print, run};
 use crate::config::Folders;
 use crate::encoder::{Encoder, Fit};
-use crate::engine::{self, Factory, FrameSelection, Lane, Scorers, Settings};
+use crate::engine::{self, Factory, FrameSelection, Scorers, Settings};
 use crate::learn::LearnedSets;
 use crate::prompts::placebo::Placebo;
 use crate::prompts::{PromptSet, Prompts};
@@ -77,39 +74,20 @@ pub(super) fn run(request: &ComparisonRequest, setup: &CommandSetup) -> Result<u
         exact: request.exact,
         pass_time: engine::BULK_PASS_TIME,
         library: setup.library_with_messages(),
+        stores_results: false,
     };
-    let messages = run::messages();
-    on_signals(&[SIGINT, SIGTERM], {
-        let sender = messages.0.clone();
-        move || drop(sender.send(RunMessage::Stop))
-    })?;
     let (opened, opening) = bounded(1);
     let factory = also_scoring(setup.factory(request.fit), request, opened);
-    let progress = ProgressLine::new();
-    let mut run = Run::start(factory, settings, messages, &progress);
-    let inputs = run::inputs(
-        request
-            .files
-            .iter()
-            .map(|file| file.path.clone())
-            .enumerate(),
-    );
-    let mut collected = CollectedRecords::new(request.files.len());
-    let ended = run.classify_all(Lane::Bulk, &inputs, &mut collected)?;
-    progress.end();
-    let interrupted = ended == RunEnd::Interrupted;
-    let printed = print_report(&opening, request, &collected, interrupted);
-    if interrupted {
-        if let Err(fault) = printed {
-            print::message(format_args!("interrupted: {}", fault.message));
-        }
-        if !run.shutdown() {
-            leave(exit::INTERRUPTED);
-        }
-        return Ok(exit::INTERRUPTED);
-    }
-    run.finish();
-    printed
+    let paths = request.files.iter().map(|file| file.path.clone());
+    let inputs = run::inputs(paths.enumerate());
+    let collected = CollectedRecords::new(request.files.len());
+    run::classify_and_report(
+        factory,
+        settings,
+        &inputs,
+        collected,
+        |collected, is_interrupted| print_report(&opening, request, collected, is_interrupted),
+    )
 }
 
 /// Scores all images by all sets, and prints how they differ; returns the exit code.

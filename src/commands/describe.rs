@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::explain::ExplanationReport;
-use super::{Fault, language_model, print};
-use crate::llm::{Client, DescriptionRequest, LlmSettings, ScoredCondition};
+use super::{Fault, exit, language_model, print};
+use crate::llm::{Client, DescriptionRequest, LlmError, LlmSettings, ScoredCondition};
 use crate::media::clean;
 use crate::scoring::Decision;
 
@@ -56,8 +56,15 @@ pub(super) fn generated(
         return Ok(None);
     }
     let text = language_model::ask(&client, &chat, |text| request.read(text));
+    let text = text.map_err(|error| Fault {
+        code: match error {
+            LlmError::Interrupted => exit::INTERRUPTED,
+            _ => exit::UNUSABLE,
+        },
+        message: error.to_string(),
+    })?;
     Ok(Some(GeneratedText {
-        text: text.map_err(Fault::unusable)?,
+        text,
         model: client.endpoint().model().to_owned(),
         url: client.endpoint().url().to_owned(),
     }))

@@ -1,5 +1,6 @@
 //! `eval`: compares predictions with known labels.
 
+mod adjusted;
 pub(super) mod labels;
 
 use std::collections::BTreeMap;
@@ -7,22 +8,24 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use unicode_width::UnicodeWidthStr;
 
 use super::comparison::{self, ComparisonRequest};
+use super::mix::MixOptions;
 use super::progress::ProgressLine;
-use super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
-use super::{CommandSetup, Fault, exit, leave, on_signals, print, shown};
+use super::run::{self, BatchHandler};
+use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli;
-use crate::engine::{self, Lane, Settings};
+use crate::engine::{self, Settings};
 use crate::jobs::{End, Ended};
+use crate::learn::LearnedSets;
 use crate::library::{Outcome, Record};
 use crate::media::{clean, padded};
 use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::Decision;
 use crate::scoring::calibration::Calibrations;
-use crate::scoring::metrics::{Case, Estimate, Evaluation};
+use crate::scoring::metrics::{Case, Evaluation};
+use adjusted::AdjustedEvaluation;
 use labels::Labelled;
 
 /// The report to print.
@@ -42,16 +45,40 @@ struct EvalReport {
     draws: usize,
     #[serde(flatten)]
     metrics: Evaluation,
+    /// The metrics of probabilities adjusted to the images' mix, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adjusted: Option<AdjustedEvaluation>,
 }
 
 /// Evaluates; returns the exit code.
 pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault> {
+    let adjusts = arguments.mix.adjust.is_some();
     if let Some(second) = &setup.prompts.second {
+        if adjusts {
+            return Err(Fault::usage(
+                "--adjust is for one prompt set; two are compared by their scores",
+            ));
+        }
         return compare(arguments, [&setup.prompts.name, second], setup);
     }
-    let calibrations = setup.calibrations();
-    with_outcomes(&arguments.labelled, setup, calibrations, |classified| {
-        print_report(arguments, classified)
+    let (calibrations, learned) = (setup.calibrations(), setup.learned());
+    let mix = arguments.mix.adjust.clone().map(|stated| {
+        let mix = MixOptions {
+            calibrations: learned.calibrations(&calibrations),
+            prompts: setup.load_prompts()?,
+            stated,
+        };
+        mix.check(arguments.labelled.mode)?;
+        Ok::<_, Fault>(mix)
+    });
+    let mix = mix.transpose()?;
+    let scores = LabelledScores {
+        calibrations,
+        learned,
+        are_stored: true,
+    };
+    with_outcomes(&arguments.labelled, setup, scores, |classified| {
+        print_report(arguments, mix.as_ref(), classified)
     })
 }
 
@@ -84,11 +111,19 @@ pub(super) struct ClassifiedLabels<'a> {
     pub interrupted: bool,
 }
 
+/// How labelled images are scored.
+pub(super) struct LabelledScores {
+    pub calibrations: Calibrations,
+    pub learned: LearnedSets,
+    /// Whether results go to the library; only those that `classify` would give may.
+    pub are_stored: bool,
+}
+
 /// Classifies labelled images, passes them to `report`, and returns its exit code, or that of an interruption.
 pub(super) fn with_outcomes(
     arguments: &cli::LabelledArgs,
     setup: &CommandSetup,
-    calibrations: Calibrations,
+    scores: LabelledScores,
     report: impl FnOnce(&ClassifiedLabels) -> Result<u8, Fault>,
 ) -> Result<u8, Fault> {
     let prompts = setup.load_prompts()?;
@@ -96,54 +131,38 @@ pub(super) fn with_outcomes(
     let settings = Settings {
         prompts: prompts.clone(),
         mode: arguments.mode,
-        calibrations,
-        learned: setup.learned(),
+        calibrations: scores.calibrations,
+        learned: scores.learned,
         frames: arguments.frames,
         batch_size: None,
         decode_threads: None,
         exact: arguments.exact,
         pass_time: engine::BULK_PASS_TIME,
         library: setup.library_with_messages(),
+        stores_results: scores.are_stored,
     };
-    let messages = run::messages();
-    on_signals(&[SIGINT, SIGTERM], {
-        let sender = messages.0.clone();
-        move || drop(sender.send(RunMessage::Stop))
-    })?;
-    let progress = ProgressLine::new();
-    let mut run = Run::start(setup.factory(arguments.fit), settings, messages, &progress);
     let inputs = run::inputs(files.iter().map(|file| file.path.clone()).enumerate());
-    let mut collected = Collected {
+    let collected = Collected {
         count: files.len(),
         outcomes: Outcomes::new(),
     };
-    let ended = run.classify_all(Lane::Bulk, &inputs, &mut collected)?;
-    progress.end();
-    let interrupted = ended == RunEnd::Interrupted;
-    let set = set_in_use(&prompts, &collected.outcomes);
-    let set = set.and_then(|set| {
-        take_labels_of(&mut files, &names, set)?;
-        Ok(set)
-    });
-    let code = set.and_then(|set| {
-        report(&ClassifiedLabels {
-            set,
-            files: &files,
-            outcomes: &collected.outcomes,
-            interrupted,
-        })
-    });
-    if interrupted {
-        if let Err(fault) = code {
-            print::message(format_args!("interrupted: {}", fault.message));
-        }
-        if !run.shutdown() {
-            leave(exit::INTERRUPTED);
-        }
-        return Ok(exit::INTERRUPTED);
-    }
-    run.finish();
-    code
+    let factory = setup.factory(arguments.fit);
+    run::classify_and_report(
+        factory,
+        settings,
+        &inputs,
+        collected,
+        |collected, interrupted| {
+            let set = set_in_use(&prompts, &collected.outcomes)?;
+            take_labels_of(&mut files, &names, set)?;
+            report(&ClassifiedLabels {
+                set,
+                files: &files,
+                outcomes: &collected.outcomes,
+                interrupted,
+            })
+        },
+    )
 }
 
 /// The prompt set of all results. Where one is chosen for each image, these must agree: figures are of one set.
@@ -257,7 +276,8 @@ impl ClassifiedLabels<'_> {
                 }
                 Ok(record) => {
                     all.sample = Some(record);
-                    all.cases.extend(case(&all.names, file.label, record));
+                    all.cases
+                        .extend(Case::of(&all.names, file.label, &record.verdict));
                 }
             }
         }
@@ -277,9 +297,19 @@ impl LabelledCases<'_> {
 }
 
 /// Prints errors and the report; returns the exit code.
-fn print_report(arguments: &cli::EvalArgs, classified: &ClassifiedLabels) -> Result<u8, Fault> {
+fn print_report(
+    arguments: &cli::EvalArgs,
+    mix: Option<&MixOptions>,
+    classified: &ClassifiedLabels,
+) -> Result<u8, Fault> {
     let all = classified.cases();
-    let metrics = Evaluation::new(&all.names, &all.cases, arguments.draws, arguments.seed);
+    let adjusted = mix
+        .map(|mix| AdjustedEvaluation::new(mix, classified, &all, arguments))
+        .transpose()?;
+    let metrics = ProgressLine::of_draws(arguments.draws, |progress| {
+        let (draws, seed) = (arguments.draws, arguments.seed);
+        Evaluation::with_progress(&all.names, &all.cases, draws, seed, progress)
+    });
     let (Some(metrics), Some(record)) = (metrics, all.sample) else {
         return Err(all.none_classified());
     };
@@ -296,6 +326,7 @@ fn print_report(arguments: &cli::EvalArgs, classified: &ClassifiedLabels) -> Res
         seed: arguments.seed,
         draws: arguments.draws,
         metrics,
+        adjusted,
     };
     if arguments.json {
         print::json(&report)?;
@@ -306,25 +337,6 @@ fn print_report(arguments: &cli::EvalArgs, classified: &ClassifiedLabels) -> Res
         exit::SOME_FAILED
     } else {
         exit::OK
-    })
-}
-
-/// The scores and the prediction of a labelled image; `None` if its label is not among the names.
-fn case(names: &[String], truth: usize, record: &Record) -> Option<Case> {
-    let scores = names.iter().map(|name| {
-        let found = record
-            .verdict
-            .scores
-            .iter()
-            .find(|score| score.condition == *name);
-        found.map_or(0.0, |score| score.probability)
-    });
-    Some(Case {
-        truth,
-        predicted: names
-            .iter()
-            .position(|name| *name == record.verdict.label)?,
-        scores: scores.collect(),
     })
 }
 
@@ -339,14 +351,6 @@ fn learned_words(reviews: Option<usize>) -> String {
 
 fn percent(value: Option<f64>) -> String {
     value.map_or("–".into(), |value| format!("{:.1} %", value * 100.0))
-}
-
-fn interval(estimate: &Estimate, show: fn(f64) -> String) -> String {
-    let value = show(estimate.value);
-    match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) => format!("{value} ({} to {})", show(low), show(high)),
-        _ => value,
-    }
 }
 
 fn table(report: &EvalReport) -> String {
@@ -376,15 +380,11 @@ fn table(report: &EvalReport) -> String {
             ""
         }
     );
-    let _ = writeln!(
-        out,
-        "accuracy           {}",
-        interval(&metrics.accuracy, share)
-    );
+    let _ = writeln!(out, "accuracy           {}", metrics.accuracy.text(share));
     let _ = writeln!(
         out,
         "balanced accuracy  {}",
-        interval(&metrics.balanced_accuracy, share)
+        metrics.balanced_accuracy.text(share)
     );
     let _ = writeln!(
         out,
@@ -395,7 +395,7 @@ fn table(report: &EvalReport) -> String {
         let area = class
             .auroc
             .as_ref()
-            .map_or("–".into(), |e| interval(e, area));
+            .map_or("–".into(), |estimate| estimate.text(area));
         let _ = writeln!(
             out,
             "{}  {:5}  {:>7}  {:>9}  {area}",
@@ -404,6 +404,9 @@ fn table(report: &EvalReport) -> String {
             percent(class.recall),
             percent(class.precision),
         );
+    }
+    if let Some(adjusted) = &report.adjusted {
+        let _ = write!(out, "\n{}", adjusted.table());
     }
     let _ = writeln!(out, "\nrows: truth, columns: prediction, in the same order");
     for (class, row) in metrics.conditions.iter().zip(&metrics.confusion) {

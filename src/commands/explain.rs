@@ -1,6 +1,7 @@
 //! `explain`: what the phrases of a prompt set contribute to the scores of an image, beside random words; and a heat map.
 
 mod heat_map;
+mod neighbours;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -20,11 +21,13 @@ use crate::engine::explanation::{EncodedSet, ExplainedScore, PhraseExplanation};
 use crate::engine::{self, Factory, FrameSelection, Lane, Settings, StoredFile};
 use crate::jobs::{End, Ended};
 use crate::learn::LearnedSets;
-use crate::library::{NOTICE, Outcome, Record};
+use crate::library::neighbours::Neighbours;
+use crate::library::{Library, NOTICE, Outcome, Record};
 use crate::media::clean;
 use crate::prompts::Prompts;
-use crate::scoring::{Decision, Logits};
+use crate::scoring::{Decision, Logits, Mode};
 use heat_map::{CheckedMap, MapReport};
+use neighbours::NeighbourReport;
 
 /// Images that are compared at most.
 const MAX_COMPARED: usize = 10_000;
@@ -48,6 +51,13 @@ pub(super) struct ExplanationReport<'a> {
     /// Images of the same folder that the percentiles refer to.
     compared: usize,
     pub(super) conditions: Vec<ExplainedScore>,
+    /// The reviewed images that it was compared with.
+    reviewed: usize,
+    /// The nearest of each label.
+    neighbours: Vec<NeighbourReport>,
+    /// The number of reviews from which other commands score such images; `None` if zero-shot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learned_elsewhere: Option<usize>,
     /// The heat map, if one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     map: Option<MapReport>,
@@ -66,18 +76,7 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
             shown(out)
         )));
     }
-    let settings = Settings {
-        prompts: setup.load_prompts_by_rules()?,
-        mode: arguments.mode,
-        calibrations: setup.calibrations(),
-        learned: LearnedSets::default(),
-        frames: FrameSelection::First,
-        batch_size: None,
-        decode_threads: None,
-        exact: false,
-        pass_time: engine::BULK_PASS_TIME,
-        library: setup.library_with_messages(),
-    };
+    let settings = settings(setup, arguments.mode)?;
     let (prompts, library) = (settings.prompts.clone(), settings.library.clone());
     let messages = run::messages();
     on_signals(&[SIGINT, SIGTERM], {
@@ -119,6 +118,11 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     run.finish();
     let texts = opening.try_recv();
     let texts = texts.map_err(|_| Fault::unusable("the model's texts are missing"))?;
+    let found = library
+        .as_deref()
+        .map_or_else(Neighbours::default, |library| {
+            reviewed(library, &record, &texts.embedding_key, setup)
+        });
     let others = library.map_or_else(Vec::new, |library| {
         let paths = siblings(&arguments.file);
         let known = StoredFile::find_all(
@@ -134,13 +138,20 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     });
     let report = explained(&record, &texts, &others);
     let mut report = report.ok_or_else(|| Fault::unusable("the result has no embedding"))?;
+    report.reviewed = found.compared;
+    report.learned_elsewhere = learned_elsewhere(&record, setup);
+    report.neighbours = neighbours::reports(&found);
     report.map = map.as_ref().map(CheckedMap::report);
     if let (Some(map), Some(out)) = (&map, &arguments.render) {
         map.render(&arguments.file, &record, out)?;
     }
-    if arguments.describe == Some(Description::Generated) {
-        report.generated = describe::generated(&report, &setup.llm, arguments.yes)?;
-    }
+    let generated = match arguments.describe {
+        Some(Description::Generated) => describe::generated(&report, &setup.llm, arguments.yes),
+        _ => Ok(None),
+    };
+    // What the program found does not depend on what a language model says of it.
+    let (text, fault) = generated.map_or_else(|fault| (None, Some(fault)), |text| (text, None));
+    report.generated = text;
     if arguments.json {
         print::json(&report)?;
     } else {
@@ -149,7 +160,45 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
         }
         print::lines(&table(&report))?;
     }
-    Ok(exit::OK)
+    fault.map_or(Ok(exit::OK), Err)
+}
+
+fn settings(setup: &CommandSetup, mode: Mode) -> Result<Settings, Fault> {
+    Ok(Settings {
+        prompts: setup.load_prompts_by_rules()?,
+        mode,
+        calibrations: setup.calibrations(),
+        learned: LearnedSets::default(),
+        frames: FrameSelection::First,
+        batch_size: None,
+        decode_threads: None,
+        exact: false,
+        pass_time: engine::BULK_PASS_TIME,
+        library: setup.library_with_messages(),
+        // These are not the scores of `classify`.
+        stores_results: false,
+    })
+}
+
+/// The nearest reviewed images; none, and a message, if the library cannot tell.
+fn reviewed(
+    library: &Library,
+    record: &Record,
+    model_key: &str,
+    setup: &CommandSetup,
+) -> Neighbours {
+    let found = neighbours::find(library, record, model_key, &setup.reviewer.name);
+    found.unwrap_or_else(|message| {
+        print::message(format_args!("no neighbours: {}", clean(&message)));
+        Neighbours::default()
+    })
+}
+
+/// The number of reviews from which other commands score such images.
+fn learned_elsewhere(record: &Record, setup: &CommandSetup) -> Option<usize> {
+    let learned = setup.learned();
+    let own = learned.find(&record.model_digest, &record.prompts_digest, record.mode)?;
+    Some(own.reviews)
 }
 
 /// What came of asking for a heat map.
@@ -261,11 +310,15 @@ fn explained<'a>(
     let PhraseExplanation {
         compared,
         conditions,
+        ..
     } = set.explain(model.logits, &record.verdict.scores, embedding, others);
     Some(ExplanationReport {
         record,
         compared,
         conditions,
+        reviewed: 0,
+        neighbours: Vec::new(),
+        learned_elsewhere: None,
         map: None,
         generated: None,
     })
@@ -338,6 +391,13 @@ fn table(report: &ExplanationReport) -> String {
             width = BAR as usize
         );
     }
+    if let Some(reviews) = report.learned_elsewhere {
+        let _ = writeln!(
+            out,
+            "\nOther commands score such images by what {reviews} reviews taught; this, and any heat map, explains the texts alone."
+        );
+    }
+    out.push_str(&neighbours::table(report.reviewed, &report.neighbours));
     if let Some(map) = &report.map {
         let _ = writeln!(out, "\n{}", map_words(map));
     }

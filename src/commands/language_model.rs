@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::Value;
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::ask::{confirm, is_interactive};
 use super::progress::ProgressLine;
@@ -17,16 +17,16 @@ use crate::llm::{ChatProgress, ChatRequest, Client, LlmError};
 /// What Ctrl-C does.
 #[derive(Clone, Copy)]
 enum Phase {
-    /// It ends the program.
+    /// It ends the program, as SIGTERM does.
     Asking,
-    /// It interrupts the request.
+    /// It interrupts the request, as SIGTERM does.
     Waiting,
-    /// It belongs to the editor.
+    /// It belongs to the editor; SIGTERM ends the program.
     Editing,
 }
 
 static PHASE: AtomicU8 = AtomicU8::new(Phase::Asking as u8);
-/// Set by Ctrl-C while a request is under way.
+/// Set by a signal while a request is under way.
 const INTERRUPTED: u8 = u8::MAX;
 
 fn enter(phase: Phase) {
@@ -39,7 +39,12 @@ pub(super) fn confirm_sending(
     chat: &ChatRequest,
     is_confirmed: bool,
 ) -> Result<bool, Fault> {
-    on_signals(&[SIGINT], handle_interrupt)?;
+    on_signals(&[SIGINT], || {
+        if !is_in(Phase::Editing) {
+            stop();
+        }
+    })?;
+    on_signals(&[SIGTERM], stop)?;
     show_request(client, chat)?;
     if is_confirmed {
         return Ok(true);
@@ -52,12 +57,15 @@ pub(super) fn confirm_sending(
     Ok(confirm(&question, false))
 }
 
-/// What Ctrl-C does, by phase.
-fn handle_interrupt() {
-    let is = |phase: Phase| PHASE.load(Ordering::Relaxed) == phase as u8;
-    if is(Phase::Waiting) {
+fn is_in(phase: Phase) -> bool {
+    PHASE.load(Ordering::Relaxed) == phase as u8
+}
+
+/// Interrupts the request, or ends the program if there is none.
+fn stop() {
+    if is_in(Phase::Waiting) {
         PHASE.store(INTERRUPTED, Ordering::Relaxed);
-    } else if !is(Phase::Editing) {
+    } else {
         leave(exit::INTERRUPTED);
     }
 }
@@ -89,7 +97,7 @@ fn show_request(client: &Client, chat: &ChatRequest) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Waits for the model's answer, which `read` reads. Ctrl-C interrupts it.
+/// Waits for the model's answer, which `read` reads. Ctrl-C and SIGTERM interrupt it.
 pub(super) fn ask<T>(
     client: &Client,
     chat: &ChatRequest,

@@ -1,6 +1,6 @@
 //! `learn`: learns from reviews on stored embeddings, says what that changes, and puts it into use.
 
-mod images;
+pub(super) mod images;
 mod output;
 
 use std::collections::BTreeMap;
@@ -13,8 +13,9 @@ use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli::LearnArgs;
 use crate::encoder::{Encoder, ModelCard};
 use crate::engine;
-use crate::engine::learning::{Proposal, propose};
+use crate::engine::learning::{Proposal, UnusedImages, propose};
 use crate::learn::LearnedFor;
+use crate::library::json;
 use crate::library::learned::{self, Undone};
 use crate::media::clean;
 use crate::prompts::{PromptSet, Prompts};
@@ -121,13 +122,19 @@ fn learn(
     mut subject: LearnTarget,
 ) -> Result<u8, Fault> {
     let key = engine::embedding_key(subject.encoder.as_ref(), false);
-    let collected = CollectedImages::read(arguments, setup, &subject.set, subject.card(), &key)?;
-    let (calibrations, in_use) = (setup.calibrations(), setup.learned());
+    let collected = CollectedImages::read(
+        (&arguments.paths, &arguments.map),
+        setup,
+        &subject.set,
+        subject.card(),
+        &key,
+    )?;
+    let (calibrations, learned) = (setup.calibrations(), setup.learned());
     let proposal = propose(
         subject.encoder.as_mut(),
         &subject.prompts,
         arguments.mode,
-        (&calibrations, &in_use),
+        (&calibrations, &learned),
         collected.images,
     );
     let proposal = proposal.map_err(|reason| {
@@ -135,9 +142,14 @@ fn learn(
         Fault::unusable(format!("nothing was learned under {set}: {reason}"))
     })?;
     let file = kept(arguments, &subject, &proposal)?;
+    let left_out = UnusedImages {
+        other_labels: proposal.other_labels,
+        ..collected.left_out
+    };
     let report = LearnReport {
+        in_use: in_use(&subject, arguments).map(|own| own.reviews),
         proposal: &proposal,
-        left_out: &collected.left_out,
+        left_out,
         file: file.as_deref().map(shown),
         dry_run: arguments.dry_run,
     };
@@ -239,7 +251,12 @@ fn import(file: &Path, arguments: &LearnArgs, subject: &LearnTarget) -> Result<u
         .map_err(|error| wrong(error.to_string()))?;
     let saved = learned::save(&subject.folder, &own);
     let saved = saved.map_err(|error| not_kept(&subject.folder, &error))?;
-    let words = format!("scores are those learned from {} reviews", own.reviews);
+    // The file knows its mode, whatever --mode is.
+    let words = format!(
+        "scores with --mode {} are those learned from {} reviews",
+        json::name(&own.mode),
+        own.reviews
+    );
     let change = ChangeReport {
         done: "imported",
         learned: Some(own.reviews),

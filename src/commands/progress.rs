@@ -70,6 +70,14 @@ impl ProgressLine {
         self.bar.suspend(write)
     }
 
+    /// Shows how many of the bootstrap draws are made, as `work` tells it.
+    pub(super) fn of_draws<T>(draws: usize, work: impl FnOnce(&mut dyn FnMut(usize)) -> T) -> T {
+        let line = Self::new();
+        let done = work(&mut |draw| line.spin(&format!("{draw} of {draws} bootstrap draws")));
+        line.end();
+        done
+    }
+
     /// Removes the line.
     pub(super) fn end(&self) {
         self.bar.finish_and_clear();

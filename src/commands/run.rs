@@ -3,12 +3,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::progress::ProgressLine;
-use super::{Fault, print, sink};
+use super::{Fault, exit, leave, on_signals, print, sink};
 use crate::engine::phrases::is_about_set;
 use crate::engine::{Engine, Event, Factory, Lane, MapRequest, Settings};
 use crate::jobs::{Ended, JobCommand, Jobs, Reason};
@@ -149,7 +151,7 @@ impl<'a, W> Run<'a, W> {
     pub(super) fn use_prompts(&self, prompts: Prompts, (calibrations, learned): ScoreFits) {
         self.engine.use_calibrations(calibrations);
         self.engine.use_learned(learned);
-        self.engine.use_prompts(prompts, self.mode);
+        self.engine.use_prompts(prompts, self.mode, 0);
     }
 
     /// Handles an event of the engine; returns the job that ended by it, if any.
@@ -182,7 +184,7 @@ impl<'a, W> Run<'a, W> {
                 }
                 self.jobs.start_over();
             }
-            Event::PromptsFailed { message } => {
+            Event::PromptsFailed { message, .. } => {
                 print::message(format_args!(
                     "warning: {message}; the prompts stay as they were"
                 ));
@@ -261,6 +263,45 @@ impl<'a, W> Run<'a, W> {
         flush(self.library.as_deref(), SHUTDOWN_TIMEOUT);
         ended
     }
+}
+
+/// Classifies all inputs, and lets `report` print what came of them; it is told whether the run was interrupted. A signal ends the
+/// run, and one that comes while the report is made ends the program. Returns the report's exit code, or that of an interruption.
+pub(super) fn classify_and_report<I, W, B: BatchHandler<I, W>>(
+    factory: Factory,
+    settings: Settings,
+    inputs: &Receiver<I>,
+    mut batch: B,
+    report: impl FnOnce(&B, bool) -> Result<u8, Fault>,
+) -> Result<u8, Fault> {
+    let messages = messages();
+    let is_reporting = Arc::new(AtomicBool::new(false));
+    on_signals(&[SIGINT, SIGTERM], {
+        let (sender, is_reporting) = (messages.0.clone(), Arc::clone(&is_reporting));
+        move || {
+            if is_reporting.load(Ordering::Relaxed) {
+                leave(exit::INTERRUPTED);
+            }
+            drop(sender.send(RunMessage::Stop));
+        }
+    })?;
+    let progress = ProgressLine::new();
+    let mut run = Run::start(factory, settings, messages, &progress);
+    let ended = run.classify_all(Lane::Bulk, inputs, &mut batch)?;
+    progress.end();
+    is_reporting.store(true, Ordering::Relaxed);
+    if ended == RunEnd::All {
+        run.finish();
+        return report(&batch, false);
+    }
+    let has_ended = run.shutdown();
+    if let Err(fault) = report(&batch, true) {
+        print::message(format_args!("interrupted: {}", fault.message));
+    }
+    if !has_ended {
+        leave(exit::INTERRUPTED);
+    }
+    Ok(exit::INTERRUPTED)
 }
 
 /// Waits at most `timeout` until the library is written.

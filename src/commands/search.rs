@@ -110,6 +110,7 @@ fn settings(arguments: &SearchArgs, setup: &CommandSetup) -> Result<Settings, Fa
         exact: arguments.exact,
         pass_time: engine::BULK_PASS_TIME,
         library: setup.library_with_messages(),
+        stores_results: true,
     })
 }
 

@@ -7,8 +7,9 @@ use std::sync::{Arc, LazyLock};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
-use super::checkpoint::open_builtin;
-use super::{DualEncoder, EncoderError, ModelOptions};
+use super::checkpoint::{LoadedCheckpoint, load_builtin};
+use super::weights::DeviceAndKind;
+use super::{DualEncoder, EncoderError, ModelOptions, torch};
 use crate::scoring::calibration::{Calibration, Calibrations};
 use crate::scoring::known::KnownImages;
 
@@ -32,7 +33,7 @@ pub struct BuiltinFiles {
 }
 
 /// The files in the binary.
-const FILES: BuiltinFiles = BuiltinFiles {
+static FILES: BuiltinFiles = BuiltinFiles {
     config: include_bytes!("builtin/open_clip_config.json"),
     tokenizer: include_bytes!("builtin/tokenizer.json"),
     weights: include_bytes!("builtin/open_clip_model.safetensors"),
@@ -128,11 +129,25 @@ pub fn open_files(
     files: &BuiltinFiles,
     options: ModelOptions,
 ) -> Result<DualEncoder, EncoderError> {
+    let device = torch::resolve_device(options.device)?;
+    load_files(files, (device, options.precision.kind(device)))?.into_encoder(options)
+}
+
+/// The files in the binary.
+pub(super) fn files() -> &'static BuiltinFiles {
+    &FILES
+}
+
+/// Reads the model in these files, without building it.
+pub(super) fn load_files(
+    files: &BuiltinFiles,
+    target: DeviceAndKind,
+) -> Result<LoadedCheckpoint, EncoderError> {
     let facts = BuiltinFacts {
         known: Arc::new(known_images(files.known)?),
         findings: findings(),
     };
-    open_builtin(files, facts, options)
+    load_builtin(files, facts, target)
 }
 
 /// Reads the tensors `centres` (`[groups, d]`), `whitening` (`[d, d]`) and `limit` (the limit and the slope), all f32.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::builtin::{BuiltinFacts, BuiltinFiles};
 use super::clip::ClipConfig;
+use super::finetune::adapter;
 use super::hub::HubCache;
 use super::layout::{
     CONFIG, CheckpointLayout, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, TOKENIZERS, WEIGHTS, is_index,
@@ -23,34 +24,101 @@ use super::{
 };
 use crate::config::BUILTIN;
 
-/// Opens a checkpoint: a folder with configuration, weights, tokenizer and preprocessing, or a file of weights.
+/// Opens a checkpoint: a folder with configuration, weights, tokenizer and preprocessing, a file of weights, or a folder with an
+/// adapter, whose base is then opened with it.
 pub fn open(path: &Path, options: ModelOptions) -> Result<DualEncoder, EncoderError> {
     let device = torch::resolve_device(options.device)?;
+    let target = (device, options.precision.kind(device));
+    let loaded = if adapter::is_adapter(path) {
+        adapter::load(path, target)?
+    } else {
+        load(path, target)?
+    };
+    loaded.into_encoder(options)
+}
+
+/// Reads a checkpoint, without building its towers.
+pub(super) fn load(path: &Path, target: DeviceAndKind) -> Result<LoadedCheckpoint, EncoderError> {
     let mut reader = CheckpointReader {
         path,
-        target: (device, options.precision.kind(device)),
+        target,
         digest: blake3::Hasher::new(),
     };
-    let (towers, tokenizer, preprocess) = match CheckpointLayout::of(path)? {
+    let (blueprint, weights, tokenizer, preprocess) = match CheckpointLayout::of(path)? {
         CheckpointLayout::Clip => reader.clip()?,
         CheckpointLayout::Siglip => reader.siglip()?,
         CheckpointLayout::OpenClip => reader.open_clip()?,
         CheckpointLayout::StateDict => reader.state_dict()?,
     };
-    DualEncoder::new(ModelParts {
+    Ok(LoadedCheckpoint {
         id: name(path),
         digest: format!("blake3:{}", reader.digest.finalize().to_hex()),
         builtin: None,
-        device,
-        towers,
+        blueprint,
+        weights,
         tokenizer,
-        preprocess: preprocess.with_fit(options.fit),
-        text_cache: options.text_cache,
+        preprocess,
     })
 }
 
-/// A model without its name and digest.
-type LoadedParts = (Towers, Tokenizer, Preprocess);
+/// A checkpoint that was read: what a model is made of.
+pub(super) struct LoadedCheckpoint {
+    /// The model's short name.
+    pub(super) id: String,
+    /// `blake3:<hex>` of all that was read.
+    pub(super) digest: String,
+    /// What is known of it if it is the built-in model.
+    pub(super) builtin: Option<Arc<BuiltinFacts>>,
+    pub(super) blueprint: Blueprint,
+    pub(super) weights: Weights,
+    pub(super) tokenizer: Tokenizer,
+    pub(super) preprocess: Preprocess,
+}
+
+impl LoadedCheckpoint {
+    /// Builds the model, on the device of the weights.
+    pub(super) fn into_encoder(self, options: ModelOptions) -> Result<DualEncoder, EncoderError> {
+        // Encoding the built-in model's texts takes less time than reading a file.
+        let is_builtin = self.builtin.is_some();
+        DualEncoder::new(ModelParts {
+            id: self.id,
+            digest: self.digest,
+            builtin: self.builtin,
+            device: self.weights.device(),
+            towers: self.blueprint.build(self.weights)?,
+            tokenizer: self.tokenizer,
+            preprocess: self.preprocess.with_fit(options.fit),
+            text_cache: options.text_cache.filter(|_| !is_builtin),
+        })
+    }
+}
+
+/// How towers are built from the weights of a checkpoint.
+pub(super) enum Blueprint {
+    /// Hugging Face's `CLIPModel`.
+    Clip(ClipConfig),
+    /// Hugging Face's `SiglipModel`, and the id of its padding token.
+    Siglip(SiglipConfig, u32),
+    /// open_clip's layout.
+    OpenClip(Box<OpenClipConfig>),
+    /// A state dictionary in OpenAI's format.
+    StateDict,
+}
+
+impl Blueprint {
+    /// Builds the towers. Every tensor must have its shape, and none may be left over.
+    pub(super) fn build(&self, weights: Weights) -> Result<Towers, EncoderError> {
+        match self {
+            Self::Clip(config) => config.build(weights),
+            Self::Siglip(config, pad) => config.build(weights, *pad),
+            Self::OpenClip(config) => config.build(weights),
+            Self::StateDict => open_clip::state_dict(weights),
+        }
+    }
+}
+
+/// A checkpoint without its name and digest.
+type LoadedParts = (Blueprint, Weights, Tokenizer, Preprocess);
 
 /// Reads a checkpoint's files, and hashes all that it reads.
 struct CheckpointReader<'a> {
@@ -64,7 +132,8 @@ impl CheckpointReader<'_> {
         let config: ClipConfig = self.parsed(CONFIG)?;
         let tokenizer = self.clip_tokenizer(config.context_length(), config.vocabulary())?;
         let preprocess = self.preprocessing()?;
-        Ok((config.build(self.weights()?)?, tokenizer, preprocess))
+        let weights = self.weights()?;
+        Ok((Blueprint::Clip(config), weights, tokenizer, preprocess))
     }
 
     fn siglip(&mut self) -> Result<LoadedParts, EncoderError> {
@@ -79,8 +148,14 @@ impl CheckpointReader<'_> {
                 "tokenizer_config.json names no pad_token of the vocabulary".into(),
             )
         })?;
-        let towers = config.build(self.weights()?, pad)?;
-        Ok((towers, tokenizer.cleaning(settings.clean()), preprocess))
+        let weights = self.weights()?;
+        let tokenizer = tokenizer.cleaning(settings.clean());
+        Ok((
+            Blueprint::Siglip(config, pad),
+            weights,
+            tokenizer,
+            preprocess,
+        ))
     }
 
     fn open_clip(&mut self) -> Result<LoadedParts, EncoderError> {
@@ -101,7 +176,12 @@ impl CheckpointReader<'_> {
         };
         let file = self.first(&OPEN_CLIP_WEIGHTS)?;
         let weights = self.digested(Weights::open(&file, self.target)?);
-        Ok((config.build(weights)?, tokenizer, preprocess))
+        Ok((
+            Blueprint::OpenClip(Box::new(config)),
+            weights,
+            tokenizer,
+            preprocess,
+        ))
     }
 
     /// A file of weights does not describe the preprocessing. A `preprocessor_config.json` beside it does; without one,
@@ -116,8 +196,7 @@ impl CheckpointReader<'_> {
         }
         let weights = self.digested(Weights::open(&file, self.target)?);
         let is_script = weights.is_script();
-        let towers = open_clip::state_dict(weights)?;
-        let side = towers.side();
+        let (side, context) = open_clip::state_dict_sizes(&weights)?;
         let beside = file.with_file_name("preprocessor_config.json");
         let preprocess = if beside.is_file() {
             let json = read(&beside)?;
@@ -133,12 +212,12 @@ impl CheckpointReader<'_> {
         let tokenizer = if beside.is_file() {
             let json = read(&beside)?;
             self.digest.update(&json);
-            Tokenizer::from_json(&json, towers.context())?.cleaning(Clean::Lower)
+            Tokenizer::from_json(&json, context)?.cleaning(Clean::Lower)
         } else {
             self.digest.update(vocabulary::MERGES);
-            Tokenizer::clip(towers.context())?
+            Tokenizer::clip(context)?
         };
-        Ok((towers, tokenizer, preprocess))
+        Ok((Blueprint::StateDict, weights, tokenizer, preprocess))
     }
 
     /// A file of weights whose architecture the catalogue knows, with open_clip's names. Its tokenizer lies beside it or in
@@ -158,32 +237,18 @@ impl CheckpointReader<'_> {
         self.digest.update(architecture.as_bytes());
         let side = config.image_size().max(0) as usize;
         let preprocess = Preprocess::from_open_clip(&config.preprocess_cfg, side).map_err(fault)?;
-        let beside = file.parent().unwrap_or(Path::new("")).to_owned();
-        let folder = match tokenizer {
-            Some(id) if !has_tokenizer(&beside) => self.tokenizer_folder(id)?,
-            _ => beside,
-        };
+        let folder = described_tokenizer(self.path, file, tokenizer)?;
         let json = self.tokenizer_json(&folder)?;
         let tokenizer = Tokenizer::from_json(&json, config.context_length())?;
         let mut weights = self.digested(Weights::open(file, self.target)?);
         weights.rename_prefix("text_encoder.", "text.");
-        let towers = config.build(weights)?;
-        Ok((towers, tokenizer.cleaning(Clean::Whitespace), preprocess))
-    }
-
-    /// The snapshot of a repository that has a tokenizer, in the cache that contains the model, else in the user's.
-    fn tokenizer_folder(&self, id: &str) -> Result<PathBuf, EncoderError> {
-        let own = self.path.ancestors().nth(3).map(HubCache::at);
-        let caches = own.into_iter().chain(HubCache::of_user());
-        let mut found = caches.filter_map(|cache| cache.find(id, None));
-        let snapshot = found.find(|snapshot| has_tokenizer(&snapshot.folder));
-        let missing = || {
-            EncoderError::Tokenizer(format!(
-                "{} has none of its own; pull the model again, or put the vocab.txt of {id} beside the file",
-                name(self.path)
-            ))
-        };
-        Ok(snapshot.ok_or_else(missing)?.folder)
+        let tokenizer = tokenizer.cleaning(Clean::Whitespace);
+        Ok((
+            Blueprint::OpenClip(Box::new(config)),
+            weights,
+            tokenizer,
+            preprocess,
+        ))
     }
 
     /// Reads a file of the folder.
@@ -360,12 +425,37 @@ impl TokenizerSettings {
     }
 }
 
+/// The folder with the tokenizer of a file of weights that the catalogue describes: its own, or a snapshot of the repository that has
+/// it, in the cache that contains the model, else in the user's.
+pub(super) fn described_tokenizer(
+    path: &Path,
+    file: &Path,
+    tokenizer: Option<&str>,
+) -> Result<PathBuf, EncoderError> {
+    let beside = file.parent().unwrap_or(Path::new("")).to_owned();
+    let id = match tokenizer {
+        Some(id) if !has_tokenizer(&beside) => id,
+        _ => return Ok(beside),
+    };
+    let own = path.ancestors().nth(3).map(HubCache::at);
+    let caches = own.into_iter().chain(HubCache::of_user());
+    let mut found = caches.filter_map(|cache| cache.find(id, None));
+    let snapshot = found.find(|snapshot| has_tokenizer(&snapshot.folder));
+    let missing = || {
+        EncoderError::Tokenizer(format!(
+            "{} has none of its own; pull the model again, or put the vocab.txt of {id} beside the file",
+            name(path)
+        ))
+    };
+    Ok(snapshot.ok_or_else(missing)?.folder)
+}
+
 fn has_tokenizer(folder: &Path) -> bool {
     TOKENIZERS.iter().any(|name| folder.join(name).is_file())
 }
 
 /// Whether the name of the file, of its folder, or of its repository in the hub's cache contains `chexzero`.
-fn is_chexzero(path: &Path) -> bool {
+pub(super) fn is_chexzero(path: &Path) -> bool {
     let folder = |path: &Path| path.parent().map(name).unwrap_or_default();
     let resolved = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     [name(path), folder(path), name(&resolved), folder(&resolved)]
@@ -373,14 +463,12 @@ fn is_chexzero(path: &Path) -> bool {
         .any(|name| name.to_lowercase().contains("chexzero"))
 }
 
-/// Opens the model that is built into the binary, in open_clip's layout.
-pub(super) fn open_builtin(
+/// Reads the model that is built into the binary, in open_clip's layout.
+pub(super) fn load_builtin(
     files: &BuiltinFiles,
     facts: BuiltinFacts,
-    options: ModelOptions,
-) -> Result<DualEncoder, EncoderError> {
-    let device = torch::resolve_device(options.device)?;
-    let target = (device, options.precision.kind(device));
+    target: DeviceAndKind,
+) -> Result<LoadedCheckpoint, EncoderError> {
     let config: OpenClipConfig = parse(files.config, Path::new(OPEN_CLIP_CONFIG))?;
     let mut digest = blake3::Hasher::new();
     for bytes in [files.config, files.tokenizer, files.weights, files.known] {
@@ -388,18 +476,15 @@ pub(super) fn open_builtin(
     }
     let side = config.image_size().max(0) as usize;
     let preprocess = Preprocess::from_open_clip(&config.preprocess_cfg, side);
-    let preprocess = preprocess.map_err(EncoderError::Unsupported)?;
-    DualEncoder::new(ModelParts {
+    let tokenizer = Tokenizer::from_json(files.tokenizer, config.context_length())?;
+    Ok(LoadedCheckpoint {
         id: BUILTIN.to_owned(),
         digest: format!("blake3:{}", digest.finalize().to_hex()),
         builtin: Some(Arc::new(facts)),
-        device,
-        tokenizer: Tokenizer::from_json(files.tokenizer, config.context_length())?
-            .cleaning(Clean::Lower),
-        preprocess: preprocess.with_fit(options.fit),
-        towers: config.build(Weights::read(Backing::Static(files.weights), target)?)?,
-        // Encoding its texts takes less time than reading a file.
-        text_cache: None,
+        weights: Weights::read(Backing::Static(files.weights), target)?,
+        tokenizer: tokenizer.cleaning(Clean::Lower),
+        preprocess: preprocess.map_err(EncoderError::Unsupported)?,
+        blueprint: Blueprint::OpenClip(Box::new(config)),
     })
 }
 

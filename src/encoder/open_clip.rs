@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::block_names::BlockNames;
 use super::layers::{Activation, Linear};
-use super::resnet::ResidualTower;
+use super::resnet::{REDUCTION, ResidualTower};
 use super::text::{Pooling, ProjectionHead, TextTensorNames, TextTower};
 use super::towers::{ImageTower, Towers};
 use super::transformer::TransformerConfig;
@@ -211,6 +211,20 @@ pub(super) fn state_dict(mut weights: Weights) -> Result<Towers, EncoderError> {
     Towers::new(weights, vision, text)
 }
 
+/// The side of the images in pixels and the number of token positions of a state dictionary in OpenAI's format.
+pub(super) fn state_dict_sizes(w: &Weights) -> Result<(usize, usize), EncoderError> {
+    let side = if ResidualTower::is_in(w) {
+        let positions = w.shape("visual.attnpool.positional_embedding")?;
+        side_of(positions.first().copied().unwrap_or(0), REDUCTION)
+    } else {
+        let patch = w.shape("visual.conv1.weight")?.last().copied().unwrap_or(0);
+        side_of(matrix_shape(w, "visual.positional_embedding")?.0, patch)
+    };
+    let texts = format!("{}positional_embedding", text_prefix(w));
+    let (context, _) = matrix_shape(w, &texts)?;
+    Ok((side.max(0) as usize, context.max(0) as usize))
+}
+
 /// Rows and columns of a matrix.
 fn matrix_shape(w: &Weights, name: &str) -> Result<(i64, i64), EncoderError> {
     match w.shape(name)?[..] {
@@ -267,17 +281,22 @@ fn vision_transformer(
     Ok(tower.projected_by(Linear::transposed(w, "visual.proj", width, output)?))
 }
 
+/// What the names of CLIP's own text transformer begin with.
+fn text_prefix(w: &Weights) -> &'static str {
+    if w.has("text.token_embedding.weight") {
+        "text."
+    } else {
+        ""
+    }
+}
+
 /// CLIP's own text transformer, at the root or below `text.`.
 fn text(
     w: &mut Weights,
     heads: Option<i64>,
     activation: Activation,
 ) -> Result<TextTower, EncoderError> {
-    let prefix = if w.has("text.token_embedding.weight") {
-        "text."
-    } else {
-        ""
-    };
+    let prefix = text_prefix(w);
     let at = |name: &str| format!("{prefix}{name}");
     w.ignore(&at("attn_mask"));
     let (vocabulary, width) = matrix_shape(w, &at("token_embedding.weight"))?;

@@ -21,7 +21,7 @@ const EPS: f64 = 1e-5;
 /// Weight of a training batch in the running statistics, PyTorch's default.
 const MOMENTUM: f64 = 0.1;
 /// Pixels per cell of the last feature map, along each side.
-const REDUCTION: i64 = 32;
+pub(super) const REDUCTION: i64 = 32;
 
 /// A convolution without a bias, followed by batch normalisation.
 enum Convolution {
@@ -39,7 +39,8 @@ enum Convolution {
 }
 
 impl Convolution {
-    /// Takes `{convolution}.weight` and the four tensors of `{norm}`. Filters that require gradients are for training.
+    /// Takes `{convolution}.weight` and the four tensors of `{norm}`. A norm whose weight requires gradients is for training; without,
+    /// it is folded, and gradients flow to the filters alone.
     fn new(
         w: &mut Weights,
         (convolution, norm): (&str, &str),
@@ -54,7 +55,7 @@ impl Convolution {
         let (running_mean, running_var) =
             (per_channel("running_mean")?, per_channel("running_var")?);
         w.ignore(&at("num_batches_tracked"));
-        if filters.requires_grad() {
+        if weight.requires_grad() {
             return Ok(Self::Training {
                 filters,
                 weight,

@@ -152,11 +152,6 @@ impl Towers {
         self.vision.side()
     }
 
-    /// Number of tokens that the text tower has positions for.
-    pub(super) fn context(&self) -> usize {
-        self.text.context()
-    }
-
     /// Length of an embedding; the towers must agree.
     fn dimension(&self) -> Result<usize, EncoderError> {
         let (vision, text) = (self.vision.dimension(), self.text.dimension());
@@ -374,14 +369,14 @@ fn check_sizes(
 }
 
 /// Scales the rows of `[n, d]` to unit length, in f32 whatever the towers' precision is.
-fn unit_rows(x: &Tensor) -> Result<Tensor, EncoderError> {
+pub(super) fn unit_rows(x: &Tensor) -> Result<Tensor, EncoderError> {
     let x = x.f_to_kind(Kind::Float)?; // [n, d]
     let norm = x.f_norm_scalaropt_dim(2.0, [1], true)?; // [n, 1]
     Ok(x.f_div(&norm)?) // [n, d]
 }
 
 /// Copies the rows of `[n, d]`.
-fn to_rows(x: &Tensor) -> Result<Vec<Vec<f32>>, EncoderError> {
+pub(super) fn to_rows(x: &Tensor) -> Result<Vec<Vec<f32>>, EncoderError> {
     let x = x.f_to_device(Device::Cpu)?.f_contiguous()?; // [n, d]
     let (rows, width) = x.size2()?;
     let mut flat = vec![0.0_f32; (rows * width) as usize];

@@ -40,6 +40,8 @@ pub struct Weights {
     is_script: bool,
     /// Whether a matrix of zeros was taken.
     is_doubtful: bool,
+    /// Whether the values were checked when the tensors were read, so that taking them need not read them again.
+    is_checked: bool,
 }
 
 /// A tensor in the bytes of a file.
@@ -59,6 +61,7 @@ impl Weights {
             target: (Device::Cpu, Kind::Float),
             is_script: false,
             is_doubtful: false,
+            is_checked: false,
         }
     }
 
@@ -102,6 +105,7 @@ impl Weights {
             target,
             is_script: false,
             is_doubtful: false,
+            is_checked: false,
         };
         let bytes = backing.bytes();
         if archive::is_archive(bytes) {
@@ -188,6 +192,28 @@ impl Weights {
         self.tensors.contains_key(name)
     }
 
+    /// All tensors by name, in the precision of the file.
+    pub(super) fn tensors(&self) -> &BTreeMap<String, Tensor> {
+        &self.tensors
+    }
+
+    /// Weights of the same device and bytes with other tensors, in f32. `is_checked`: their values are known to be sound.
+    pub(super) fn with_tensors(&self, tensors: BTreeMap<String, Tensor>, is_checked: bool) -> Self {
+        Self {
+            tensors,
+            backing: self.backing.clone(),
+            target: (self.target.0, Kind::Float),
+            is_script: self.is_script,
+            is_doubtful: false,
+            is_checked,
+        }
+    }
+
+    /// Replaces a tensor by another of its shape.
+    pub(super) fn replace(&mut self, name: &str, tensor: Tensor) {
+        self.tensors.insert(name.to_owned(), tensor);
+    }
+
     /// Adds the tensors of another shard.
     pub(super) fn merge(&mut self, other: Self) {
         self.tensors.extend(other.tensors);
@@ -238,6 +264,9 @@ impl Weights {
     /// Refuses a tensor that contains NaN or infinity, and notes a matrix of zeros. The sum shows both, at the cost of reading
     /// the tensor from memory once.
     fn check_values(&mut self, name: &str, tensor: &Tensor) -> Result<(), EncoderError> {
+        if self.is_checked {
+            return Ok(());
+        }
         if !matches!(
             tensor.kind(),
             Kind::Float | Kind::Half | Kind::BFloat16 | Kind::Double

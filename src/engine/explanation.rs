@@ -5,8 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Event;
+use super::maps::contained;
 use super::worker::InferenceWorker;
 use crate::encoder::{Encoder, EncoderError};
+use crate::library::neighbours::{NeighbourQuery, Neighbours};
 use crate::prompts::{PromptSet, placebo};
 use crate::scoring::explanation::{ConditionTexts, PhraseShare, explain, explain_placebo};
 use crate::scoring::{Logits, Score};
@@ -23,6 +25,12 @@ pub struct ExplanationRequest {
     pub scores: Vec<Score>,
     /// Its unit embedding.
     pub embedding: Arc<[f32]>,
+    /// `blake3:<hex>` of its content.
+    pub content: String,
+    /// The name of the prompt set, under which its neighbours were reviewed.
+    pub prompts: String,
+    /// Whose reviews count before those of others.
+    pub reviewer: String,
     /// The unit embeddings of the images that it is compared with.
     pub others: Vec<Arc<[f32]>>,
     /// The number that the answer carries.
@@ -36,6 +44,8 @@ pub struct PhraseExplanation {
     pub compared: usize,
     /// The conditions, the most probable first.
     pub conditions: Vec<ExplainedScore>,
+    /// The nearest reviewed images, or why they are not known; none without a library.
+    pub neighbours: Result<Neighbours, String>,
 }
 
 /// The score of a condition as a sum over phrases.
@@ -182,6 +192,7 @@ impl EncodedSet {
         PhraseExplanation {
             compared: others.len(),
             conditions,
+            neighbours: Ok(Neighbours::default()),
         }
     }
 }
@@ -250,7 +261,7 @@ impl InferenceWorker<'_> {
             return;
         };
         let generation = request.generation;
-        let outcome = self.explanation(&request);
+        let outcome = contained(|| self.explanation(&request));
         (self.shared.handler)(Event::Explained {
             generation,
             outcome,
@@ -272,6 +283,30 @@ impl InferenceWorker<'_> {
         let set = set.ok_or("the prompts have changed")?;
         let encoded = EncodedSet::new(set, self.encoder.as_mut());
         let encoded = encoded.map_err(|error| error.to_string())?;
-        Ok(encoded.explain(logits, &request.scores, &request.embedding, &request.others))
+        let own = encoded.explain(logits, &request.scores, &request.embedding, &request.others);
+        Ok(PhraseExplanation {
+            neighbours: self.neighbours(request),
+            ..own
+        })
+    }
+
+    fn neighbours(&self, request: &ExplanationRequest) -> Result<Neighbours, String> {
+        let library = &self.shared.settings.library;
+        let (Some(library), Some(model_key)) = (library, &self.embedding_key) else {
+            return Ok(Neighbours::default());
+        };
+        let labels = request.scores.iter();
+        let labels: Vec<&str> = labels.map(|score| score.condition.as_str()).collect();
+        let query = NeighbourQuery {
+            content: &request.content,
+            embedding: &request.embedding,
+            prompts: &request.prompts,
+            reviewer: &request.reviewer,
+            labels: &labels,
+            model_key,
+        };
+        library
+            .neighbours(&query)
+            .map_err(|error| error.to_string())
     }
 }

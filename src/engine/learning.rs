@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::encoder::{Encoder, ModelCard};
 use crate::learn::{Learned, LearnedSets, ReviewedImage, learn};
 use crate::library::now;
+use crate::media::DicomOrigin;
 use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Decision, Mode, Scorer, Verdict};
@@ -21,6 +24,51 @@ pub struct LearnImage {
     pub embedding: Arc<[f32]>,
     /// The conditions that a person says it shows; `None` unless it is reviewed.
     pub labels: Option<Vec<String>>,
+    /// Its study, else its series; `None` if it is of none.
+    pub study: Option<String>,
+}
+
+/// The study that an image belongs to, else its series.
+pub fn study(origin: &DicomOrigin) -> Option<String> {
+    origin.study.as_ref().or(origin.series.as_ref()).cloned()
+}
+
+/// Reviewed images that take no part, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct UnusedImages {
+    /// The model has not encoded them; or a table labels them, but they lie outside the folders that were named.
+    pub not_encoded: usize,
+    /// The model rejects them.
+    pub rejected: usize,
+    /// Several people say different things.
+    pub disputed: usize,
+    /// They have several frames, and a review does not say which of them shows it.
+    pub several_frames: usize,
+    /// Their labels are no conditions of the set, or where one applies not one of them.
+    pub other_labels: usize,
+}
+
+impl UnusedImages {
+    /// Each reason that there is, with its number, as a sentence goes on after `left out: 3 reviewed images`.
+    pub fn reasons(&self) -> impl Iterator<Item = (usize, &'static str)> {
+        let all = [
+            (
+                self.not_encoded,
+                "have no embedding of this model, or are outside the folders; classify them first",
+            ),
+            (self.rejected, "are rejected by the model"),
+            (self.disputed, "are judged differently by several reviewers"),
+            (
+                self.several_frames,
+                "have several frames, and a review does not say which one shows it",
+            ),
+            (
+                self.other_labels,
+                "have labels from which nothing can be learned under this prompt set",
+            ),
+        ];
+        all.into_iter().filter(|(count, _)| *count > 0)
+    }
 }
 
 /// A request to learn.
@@ -75,7 +123,9 @@ pub struct Proposal {
     pub learned: Learned,
     /// The number of images that were looked at.
     pub images: usize,
-    /// Those whose label changes, the surest new label first.
+    /// Reviewed images among them from whose labels nothing can be learned under the prompt set.
+    pub other_labels: usize,
+    /// Those whose label changes, the surest new label first; none if no score would change.
     pub moved: Vec<MovedImage>,
     /// Whether the scores as they are were calibrated; learned ones are not until they are calibrated anew.
     pub was_calibrated: bool,
@@ -101,6 +151,7 @@ impl Subject<'_> {
         let reviewed = images.iter().map(|image| ReviewedImage {
             embedding: &image.embedding,
             labels: image.labels.as_deref(),
+            study: image.study.as_deref(),
         });
         let reviewed: Vec<ReviewedImage> = reviewed.collect();
         let lesson = learn(self.zero_shot, &reviewed).map_err(|error| error.to_string())?;
@@ -119,7 +170,12 @@ impl Subject<'_> {
             conditions: lesson.conditions,
         };
         let scorer = self.zero_shot.clone().learning(&learned.conditions);
-        let moved = images.iter().filter_map(|image| {
+        let looked_at = if learned.changes_scores() {
+            images
+        } else {
+            &[]
+        };
+        let moved = looked_at.iter().filter_map(|image| {
             let before = self.in_use.verdict(&image.embedding);
             let after = scorer.verdict(&image.embedding);
             (before.label != after.label).then(|| MovedImage {
@@ -134,6 +190,7 @@ impl Subject<'_> {
         Ok(Proposal {
             learned,
             images: images.len(),
+            other_labels: lesson.other_labels,
             moved,
             was_calibrated: self.in_use.is_calibrated(),
         })

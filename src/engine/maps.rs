@@ -40,7 +40,7 @@ pub struct MapRequest {
 
 /// A request whose image has been decoded.
 pub(super) struct PreparedMap {
-    request: MapRequest,
+    pub(super) request: MapRequest,
     image: PreparedImage,
     seen: SeenArea,
 }
@@ -135,6 +135,9 @@ impl InferenceWorker<'_> {
             seen,
         } = prepared;
         let generation = request.generation;
+        if generation != self.shared.latest_map.load(Ordering::Relaxed) {
+            return;
+        }
         let scorers = Arc::clone(&self.scorers);
         let encoder = self.encoder.as_mut();
         let direction = scorers.direction(&request.prompts_digest, &request.condition);
@@ -215,7 +218,7 @@ fn map(
 }
 
 /// A panic of the model becomes an error.
-fn contained<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(super) fn contained<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     let failed = || Err("the model failed: internal error; see the log".to_owned());
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| failed())
 }

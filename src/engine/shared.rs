@@ -51,7 +51,7 @@ pub(super) struct EngineShared {
     /// The prompts in use, as the model has encoded them; `None` before the model is open.
     pub(super) scorers: RwLock<Option<Arc<Scorers>>>,
     /// The prompts and the mode to use from the next batch on.
-    pub(super) next_prompts: Mutex<Option<(Prompts, Mode)>>,
+    pub(super) next_prompts: Mutex<Option<(Prompts, Mode, u64)>>,
     /// The query to answer before the next batch.
     pub(super) next_comparison: Mutex<Option<SimilarityRequest>>,
     /// The image to explain before the next batch.
@@ -130,14 +130,14 @@ impl EngineShared {
     }
 
     /// Asks the engine thread to use other prompts or another mode, and wakes it.
-    pub(super) fn request_prompts(&self, prompts: Prompts, mode: Mode) {
+    pub(super) fn request_prompts(&self, prompts: Prompts, mode: Mode, revision: u64) {
         let next = &self.next_prompts;
-        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some((prompts, mode));
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some((prompts, mode, revision));
         self.prepared.wake();
     }
 
     /// Takes the prompts that were requested last, if any.
-    pub(super) fn requested_prompts(&self) -> Option<(Prompts, Mode)> {
+    pub(super) fn requested_prompts(&self) -> Option<(Prompts, Mode, u64)> {
         let mut next = self
             .next_prompts
             .lock()
@@ -207,8 +207,14 @@ impl EngineShared {
 
     /// Hands an image to be mapped to the engine thread, and wakes it.
     pub(super) fn put_map(&self, prepared: PreparedMap) {
-        let next = &self.next_map;
-        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(prepared);
+        let next = self.next_map.lock();
+        let mut next = next.unwrap_or_else(PoisonError::into_inner);
+        // A decoding thread that was overtaken must not replace what was requested later.
+        let waits = next.as_ref().map(|other| other.request.generation);
+        if waits.is_none_or(|waits| waits < prepared.request.generation) {
+            *next = Some(prepared);
+        }
+        drop(next);
         self.prepared.wake();
     }
 
@@ -238,9 +244,10 @@ impl EngineShared {
         (self.handler)(work(current.as_deref()));
     }
 
-    /// Stores results in the library, one slice per file.
+    /// Stores results in the library, one slice per file, if they are meant for it.
     pub(super) fn store(&self, files: Vec<Arc<[Record]>>) {
         if let Some(library) = &self.settings.library
+            && self.settings.stores_results
             && files.iter().any(|records| !records.is_empty())
         {
             library.put_results(files);

@@ -136,6 +136,7 @@ fn settings() -> Settings {
         exact: false,
         pass_time: INTERACTIVE_PASS_TIME,
         library: None,
+        stores_results: true,
     }
 }
 

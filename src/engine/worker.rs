@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::maps::PendingCheck;
+use super::maps::{PendingCheck, contained};
 use super::pool::{FrameInput, OpenedFile, PreparedFrame};
 use super::scoring::{FrameResult, Scorers};
 use super::shared::{EngineShared, Preparation};
@@ -56,7 +56,7 @@ pub(super) struct InferenceWorker<'a> {
     factory: Factory,
     pub(super) encoder: Box<dyn Encoder>,
     /// The key of the model's embeddings in the store; `None` if they are not stored.
-    embedding_key: Option<String>,
+    pub(super) embedding_key: Option<String>,
     pub(super) scorers: Arc<Scorers>,
     /// Results of files that have frames still to come.
     pub(super) partial: HashMap<*const OpenedFile, Vec<FrameResult>>,
@@ -133,13 +133,14 @@ impl<'a> InferenceWorker<'a> {
 
     /// Uses the prompts that were requested last, if any.
     fn change_prompts(&mut self) {
-        let Some((prompts, mode)) = self.shared.requested_prompts() else {
+        let Some((prompts, mode, revision)) = self.shared.requested_prompts() else {
             return;
         };
         let name = prompts.name().to_owned();
         let (calibrations, learned) = (self.shared.calibrations(), self.shared.learned());
         let fits = (&calibrations, &learned);
-        match Scorers::new(prompts, mode, fits, self.encoder.as_mut()) {
+        let encoder = self.encoder.as_mut();
+        match contained(|| Scorers::new(prompts, mode, fits, encoder)) {
             Ok((scorers, warnings)) => {
                 let familiar = Arc::clone(&self.shared.familiar);
                 self.scorers = Arc::new(scorers.knowing(familiar));
@@ -147,11 +148,14 @@ impl<'a> InferenceWorker<'a> {
                     prompts: name,
                     mode,
                     warnings,
+                    revision,
                 };
                 let scorers = Arc::clone(&self.scorers);
                 self.shared.publish_scorers(scorers, event);
             }
-            Err(message) => (self.shared.handler)(Event::PromptsFailed { message }),
+            Err(message) => {
+                (self.shared.handler)(Event::PromptsFailed { revision, message });
+            }
         }
     }
 

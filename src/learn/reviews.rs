@@ -1,6 +1,11 @@
 //! From reviews of images to what is learned for the conditions of a prompt set.
 
-use super::{Fitted, HeldOut, LearnError, LearningGain, Method, Problem, Shot, fit};
+use std::collections::HashMap;
+
+use super::ridge::Ridge;
+use super::{
+    Fitted, HeldOut, LearnError, LearningGain, Method, Problem, Shot, check_lengths, fit, fit_by,
+};
 use crate::scoring::learned::LearnedCondition;
 use crate::scoring::{EncodedTexts, Mode, Scorer};
 
@@ -11,6 +16,8 @@ pub struct ReviewedImage<'a> {
     pub embedding: &'a [f32],
     /// The conditions that a person says it shows; none if it shows none of them; `None` unless it is reviewed.
     pub labels: Option<&'a [String]>,
+    /// Its study; `None` if it is of none, and is left out by itself.
+    pub study: Option<&'a str>,
 }
 
 /// What was learned, and what it is worth.
@@ -18,18 +25,21 @@ pub struct ReviewedImage<'a> {
 pub struct Lesson {
     /// The conditions for which something was learned.
     pub conditions: Vec<LearnedCondition>,
-    /// How.
+    /// How; where each condition was learned by itself, [`Method::Transport`] if any was learned so.
     pub method: Method,
     /// The labelled images that took part.
     pub reviews: usize,
-    /// The unlabelled ones.
+    /// Labelled images that did not, as their labels are no conditions of the set, or where one applies not one of them.
+    pub other_labels: usize,
+    /// The unlabelled images that took part.
     pub unlabelled: usize,
     /// Labelled images scored without their labels.
     pub comparison: LearningGain,
 }
 
 /// Learns from images under the prompt set of a scorer. Where one condition applies, a review of one label takes part; where each
-/// is decided on by itself, every review does, and conditions that no review or every review says are left as they are.
+/// is decided on by itself, every review does that names none but conditions of the set, and conditions that no review or every
+/// review says are left as they are. So is the condition that stands for everything else, where a distance tells it.
 ///
 /// # Errors
 ///
@@ -46,8 +56,25 @@ fn unlabelled<'a>(images: &[ReviewedImage<'a>]) -> Vec<&'a [f32]> {
     all.map(|image| image.embedding).collect()
 }
 
+/// The number of reviewed images.
+fn reviewed(images: &[ReviewedImage]) -> usize {
+    images.iter().filter(|image| image.labels.is_some()).count()
+}
+
+/// A number for each image: the same for those of one study.
+fn studies(images: &[ReviewedImage]) -> Vec<usize> {
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    let all = images.iter().enumerate();
+    all.map(|(at, image)| {
+        image
+            .study
+            .map_or(at, |study| *first.entry(study).or_insert(at))
+    })
+    .collect()
+}
+
 fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, LearnError> {
-    let texts: Vec<EncodedTexts> = scorer.texts().collect();
+    let texts: Vec<EncodedTexts> = scorer.texts().filter(|own| !own.by_distance).collect();
     let logits = scorer.logits();
     let problem = Problem {
         texts: texts.iter().map(|own| own.present.to_vec()).collect(),
@@ -55,11 +82,14 @@ fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, 
         offsets: vec![0.0; texts.len()],
         scale: logits.scale,
     };
-    let shots = images.iter().filter_map(|image| {
+    let studies = studies(images);
+    let shots = images.iter().zip(&studies).filter_map(|(image, group)| {
         let [label] = image.labels? else { return None };
-        let label = texts.iter().position(|own| own.name == label)?;
-        let row = image.embedding;
-        Some(Shot { row, label })
+        Some(Shot {
+            row: image.embedding,
+            label: texts.iter().position(|own| own.name == label)?,
+            group: *group,
+        })
     });
     let shots: Vec<Shot> = shots.collect();
     let unlabelled = unlabelled(images);
@@ -75,29 +105,48 @@ fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, 
         conditions: conditions.collect(),
         method: fitted.method,
         reviews: shots.len(),
-        unlabelled: unlabelled.len(),
+        other_labels: reviewed(images) - shots.len(),
+        unlabelled: if fitted.method == Method::Transport {
+            unlabelled.len()
+        } else {
+            0
+        },
         comparison: LearningGain::new(&held_out).ok_or(LearnError::NoLabels)?,
     })
 }
 
 fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, LearnError> {
-    let reviewed = images.iter();
-    let reviewed: Vec<(&[f32], &[String])> = reviewed
-        .filter_map(|image| Some((image.embedding, image.labels?)))
-        .collect();
-    if reviewed.is_empty() {
+    let names: Vec<&str> = scorer.texts().map(|texts| texts.name).collect();
+    let studies = studies(images);
+    // A label that the set has no more may have been another name of a condition: such a review says nothing of its absence.
+    let known = images.iter().zip(&studies).filter_map(|(image, group)| {
+        let labels = image.labels?;
+        let all_known = labels.iter().all(|label| names.contains(&label.as_str()));
+        let shot = Shot {
+            row: image.embedding,
+            label: 0,
+            group: *group,
+        };
+        all_known.then_some((shot, labels))
+    });
+    let (rows, labels): (Vec<Shot>, Vec<&[String]>) = known.unzip();
+    if rows.is_empty() {
         return Err(LearnError::NoLabels);
     }
     let unlabelled = unlabelled(images);
     let (mut conditions, mut fits): (Vec<LearnedCondition>, Vec<Fitted>) = (Vec::new(), Vec::new());
-    for texts in scorer.texts() {
-        let problem = presence(&texts, scorer);
-        let shots = reviewed.iter().map(|(row, labels)| {
+    let problems: Vec<Problem> = scorer.texts().map(|own| presence(&own, scorer)).collect();
+    if let Some(problem) = problems.first() {
+        check_lengths(problem, &rows, &unlabelled)?;
+    }
+    let ridge = Ridge::new(&rows);
+    for (texts, problem) in scorer.texts().zip(&problems) {
+        let shots = rows.iter().zip(&labels).map(|(shot, labels)| {
             let is_there = labels.iter().any(|label| label == texts.name);
             let label = usize::from(!is_there);
-            Shot { row, label }
+            Shot { label, ..*shot }
         });
-        match fit(&problem, &shots.collect::<Vec<_>>(), &unlabelled) {
+        match fit_by(problem, &shots.collect::<Vec<_>>(), &unlabelled, &ridge) {
             Ok(fitted) => {
                 conditions.push(LearnedCondition {
                     condition: texts.name.to_owned(),
@@ -110,13 +159,20 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
             Err(error) => return Err(error),
         }
     }
-    let held_out = (0..reviewed.len()).map(|at| fits.iter().map(|own| &own.held_out[at]).collect());
+    let held_out = (0..rows.len()).map(|at| fits.iter().map(|own| &own.held_out[at]).collect());
     let held_out: Vec<Vec<&HeldOut>> = held_out.collect();
+    let by_transport = fits.iter().any(|own| own.method == Method::Transport);
+    let (method, unlabelled) = if by_transport {
+        (Method::Transport, unlabelled.len())
+    } else {
+        (Method::Ridge, 0)
+    };
     Ok(Lesson {
         conditions,
-        method: fits.first().map_or(Method::Ridge, |own| own.method),
-        reviews: reviewed.len(),
-        unlabelled: unlabelled.len(),
+        method,
+        reviews: rows.len(),
+        other_labels: reviewed(images) - rows.len(),
+        unlabelled,
         comparison: LearningGain::new(&held_out).ok_or(LearnError::OneLabel)?,
     })
 }

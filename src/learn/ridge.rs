@@ -6,133 +6,206 @@
 use super::linear::{add, cholesky, dot, solve_lower, solve_upper};
 use super::{Problem, Shot};
 
-/// λ, for embeddings of unit length.
-const PENALTY: f64 = 0.5;
+/// Values of λ, for embeddings of unit length. Which is best depends on how much of an embedding all images share.
+const PENALTIES: [f64; 3] = [0.5, 0.05, 0.005];
 /// The probability that a labelled image shall have for its condition.
 const TARGET: f64 = 0.9;
 
-/// A direction for each condition, and the learned logits of each shot without its label: exact leave-one-out (Allen 1974).
-pub(super) fn fit(problem: &Problem, shots: &[Shot]) -> (Vec<Vec<f32>>, Vec<Vec<f64>>) {
-    let residuals: Vec<Vec<f64>> = shots.iter().map(|shot| residual(problem, shot)).collect();
-    let length = problem.texts.first().map_or(0, Vec::len);
-    let changes = if shots.len() <= length {
-        by_images(shots, &residuals)
-    } else {
-        by_numbers(shots, &residuals, length)
-    };
-    let mut learned: Vec<Vec<f64>> = shots.iter().map(|s| centred(problem, s.row)).collect();
-    let mut directions = centred_texts(problem);
-    for (class, (direction, change)) in directions.iter_mut().zip(changes).enumerate() {
-        add(direction, 1.0, &change.direction);
-        for (row, value) in learned.iter_mut().zip(change.left_out) {
-            row[class] = problem.scale * (row[class] + value);
-        }
-    }
-    (directions, learned)
+/// What one penalty learns.
+pub(super) struct RidgeFit {
+    /// A direction for each condition.
+    pub(super) directions: Vec<Vec<f32>>,
+    /// The learned logits of each image without the labels of its group.
+    pub(super) held_out: Vec<Vec<f64>>,
 }
 
-/// How the direction of a condition changes.
-struct DirectionChange {
-    direction: Vec<f32>,
-    /// The change of each image's score, without its label.
-    left_out: Vec<f64>,
+/// Labelled images, factored once for every problem that they are labelled for.
+pub(super) struct Ridge<'a> {
+    rows: Vec<&'a [f32]>,
+    /// The images of each group, which are left out together.
+    groups: Vec<Vec<usize>>,
+    /// Solves for the weights of images, `(X·Xᵀ + λ)⁻¹`, which is quick for few of them; else for the numbers of a direction,
+    /// `(Xᵀ·X + λ)⁻¹·Xᵀ`, which is the same.
+    by_images: bool,
+    factors: Vec<RidgeFactor>,
 }
 
-/// Solves for the weights of images, `(X·Xᵀ + λ)⁻¹`: quick for few of them.
-fn by_images(shots: &[Shot], residuals: &[Vec<f64>]) -> Vec<DirectionChange> {
-    let n = shots.len();
-    let mut kernel = vec![0.0; n * n];
-    for i in 0..n {
-        for j in 0..=i {
-            kernel[i * n + j] = f64::from(dot(shots[i].row, shots[j].row));
-        }
-        kernel[i * n + i] += PENALTY;
+struct RidgeFactor {
+    penalty: f64,
+    /// The lower Cholesky factor of what is inverted.
+    factor: Vec<f64>,
+    /// For each group that of `I − H` among its images, `H` being the matrix that turns targets into fitted scores. With it the
+    /// errors without the group follow from the errors with it: exact leave-one-out (Allen 1974), by blocks.
+    left_out: Vec<Vec<f64>>,
+}
+
+impl<'a> Ridge<'a> {
+    /// The labels do not matter. All rows must be of the same length.
+    pub(super) fn new(shots: &[Shot<'a>]) -> Self {
+        let rows: Vec<&[f32]> = shots.iter().map(|shot| shot.row).collect();
+        let length = rows.first().map_or(0, |row| row.len());
+        let by_images = rows.len() <= length;
+        let products = if by_images {
+            products_of_images(&rows)
+        } else {
+            products_of_numbers(&rows, length)
+        };
+        let mut this = Self {
+            by_images,
+            groups: groups(shots),
+            factors: Vec::new(),
+            rows,
+        };
+        let factors = PENALTIES.map(|penalty| this.factor(penalty, products.clone()));
+        this.factors = factors.into();
+        this
     }
-    let factor = cholesky(&kernel, n);
-    let leverages = leverages(&factor, n);
-    of_each_class(residuals, |targets| {
-        let weights = solve_upper(&factor, &solve_lower(&factor, targets));
-        let mut direction = vec![0.0; shots.first().map_or(0, |shot| shot.row.len())];
-        for (weight, shot) in weights.iter().zip(shots) {
-            add(&mut direction, *weight as f32, shot.row);
+
+    fn factor(&self, penalty: f64, mut products: Vec<f64>) -> RidgeFactor {
+        let side = self
+            .rows
+            .len()
+            .min(self.rows.first().map_or(0, |row| row.len()));
+        for at in 0..side {
+            products[at * side + at] += penalty;
         }
-        // What the others say of an image is its target less the weight over the diagonal of the inverse.
-        let parts = targets.iter().zip(&weights).zip(&leverages);
-        let left_out = parts.map(|((target, weight), leverage)| target - weight / leverage);
-        DirectionChange {
-            direction,
+        let factor = cholesky(&products, side);
+        let solved = |at: usize| {
+            if self.by_images {
+                let mut unit = vec![0.0; side];
+                unit[at] = 1.0;
+                return solve_lower(&factor, &unit);
+            }
+            let row: Vec<f64> = self.rows[at].iter().map(|v| f64::from(*v)).collect();
+            solve_lower(&factor, &row)
+        };
+        let left_out = self.groups.iter().map(|members| {
+            let solved: Vec<Vec<f64>> = members.iter().map(|at| solved(*at)).collect();
+            let count = members.len();
+            let mut block = vec![0.0; count * count];
+            for i in 0..count {
+                for j in 0..=i {
+                    let both = solved[i].iter().zip(&solved[j]);
+                    let product: f64 = both.map(|(a, b)| a * b).sum();
+                    block[i * count + j] = if self.by_images {
+                        penalty * product
+                    } else {
+                        f64::from(u8::from(i == j)) - product
+                    };
+                }
+            }
+            cholesky(&block, count)
+        });
+        RidgeFactor {
             left_out: left_out.collect(),
+            factor,
+            penalty,
         }
-    })
-}
+    }
 
-/// Solves for the numbers of a direction, `(Xᵀ·X + λ)⁻¹·Xᵀ`, which is the same: quick for many images.
-fn by_numbers(shots: &[Shot], residuals: &[Vec<f64>], d: usize) -> Vec<DirectionChange> {
-    let mut gram = vec![0.0; d * d];
-    for shot in shots {
-        for (i, value) in shot.row.iter().enumerate() {
-            let value = f64::from(*value);
-            let row = gram[i * d..=i * d + i].iter_mut().zip(shot.row);
-            row.for_each(|(sum, other)| *sum += value * f64::from(*other));
+    /// What each penalty learns. `shots`: the images that this was made of, labelled for the problem.
+    pub(super) fn fits(&self, problem: &Problem, shots: &[Shot]) -> Vec<RidgeFit> {
+        let residuals: Vec<Vec<f64>> = shots.iter().map(|shot| residual(problem, shot)).collect();
+        let fits = self.factors.iter().map(|factor| {
+            let mut held_out: Vec<Vec<f64>> =
+                shots.iter().map(|s| centred(problem, s.row)).collect();
+            let mut directions = centred_texts(problem);
+            for (class, direction) in directions.iter_mut().enumerate() {
+                let targets: Vec<f64> = residuals.iter().map(|row| row[class]).collect();
+                let (change, errors) = self.solve(factor, &targets);
+                add(direction, 1.0, &change);
+                let errors = self.without_group(factor, &errors);
+                for (row, (target, error)) in held_out.iter_mut().zip(targets.iter().zip(errors)) {
+                    row[class] = problem.scale * (row[class] + target - error);
+                }
+            }
+            RidgeFit {
+                directions,
+                held_out,
+            }
+        });
+        fits.collect()
+    }
+
+    /// How a direction changes for these targets, and what each target then lacks.
+    fn solve(&self, factor: &RidgeFactor, targets: &[f64]) -> (Vec<f32>, Vec<f64>) {
+        let inverted = |b: &[f64]| solve_upper(&factor.factor, &solve_lower(&factor.factor, b));
+        let length = self.rows.first().map_or(0, |row| row.len());
+        if self.by_images {
+            let weights = inverted(targets);
+            let mut change = vec![0.0; length];
+            for (weight, row) in weights.iter().zip(&self.rows) {
+                add(&mut change, *weight as f32, row);
+            }
+            let errors = weights.iter().map(|weight| factor.penalty * weight);
+            return (change, errors.collect());
         }
-    }
-    for i in 0..d {
-        gram[i * d + i] += PENALTY;
-    }
-    let factor = cholesky(&gram, d);
-    let wide = |row: &[f32]| row.iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
-    // The diagonal of X·(Xᵀ·X + λ)⁻¹·Xᵀ.
-    let leverages: Vec<f64> = shots
-        .iter()
-        .map(|shot| {
-            solve_lower(&factor, &wide(shot.row))
-                .iter()
-                .map(|v| v * v)
-                .sum()
-        })
-        .collect();
-    of_each_class(residuals, |targets| {
-        let mut sums = vec![0.0; d];
-        for (target, shot) in targets.iter().zip(shots) {
-            for (sum, value) in sums.iter_mut().zip(shot.row) {
+        let mut sums = vec![0.0; length];
+        for (target, row) in targets.iter().zip(&self.rows) {
+            for (sum, value) in sums.iter_mut().zip(*row) {
                 *sum += target * f64::from(*value);
             }
         }
-        let direction = solve_upper(&factor, &solve_lower(&factor, &sums));
-        let direction: Vec<f32> = direction.into_iter().map(|v| v as f32).collect();
-        let parts = targets.iter().zip(shots).zip(&leverages);
-        let left_out = parts.map(|((target, shot), leverage)| {
-            let all = f64::from(dot(&direction, shot.row));
-            target - (target - all) / (1.0 - leverage).max(1e-9)
+        let exact = inverted(&sums);
+        let errors = targets.iter().zip(&self.rows).map(|(target, row)| {
+            let both = exact.iter().zip(*row);
+            target - both.map(|(w, x)| w * f64::from(*x)).sum::<f64>()
         });
-        let left_out = left_out.collect();
-        DirectionChange {
-            direction,
-            left_out,
-        }
-    })
-}
-
-/// Calls `solve` with the targets of each class.
-fn of_each_class(
-    residuals: &[Vec<f64>],
-    solve: impl Fn(&[f64]) -> DirectionChange,
-) -> Vec<DirectionChange> {
-    let classes = residuals.first().map_or(0, Vec::len);
-    let targets = |class: usize| residuals.iter().map(|row| row[class]).collect::<Vec<f64>>();
-    (0..classes).map(|class| solve(&targets(class))).collect()
-}
-
-/// The diagonal of the inverse of `L·Lᵀ`.
-fn leverages(factor: &[f64], n: usize) -> Vec<f64> {
-    let mut diagonal = vec![0.0; n];
-    for column in 0..n {
-        let mut unit = vec![0.0; n];
-        unit[column] = 1.0;
-        let inverse = solve_lower(factor, &unit);
-        diagonal[column] = inverse.iter().map(|value| value * value).sum();
+        let errors = errors.collect();
+        (exact.into_iter().map(|v| v as f32).collect(), errors)
     }
-    diagonal
+
+    /// What each target lacks if the labels of its group are left out.
+    fn without_group(&self, factor: &RidgeFactor, errors: &[f64]) -> Vec<f64> {
+        let mut all = vec![0.0; errors.len()];
+        for (members, block) in self.groups.iter().zip(&factor.left_out) {
+            let own: Vec<f64> = members.iter().map(|at| errors[*at]).collect();
+            let own = solve_upper(block, &solve_lower(block, &own));
+            for (at, error) in members.iter().zip(own) {
+                all[*at] = error;
+            }
+        }
+        all
+    }
+}
+
+/// The images of each group, in the order of the groups' first images.
+fn groups(shots: &[Shot]) -> Vec<Vec<usize>> {
+    let mut places = std::collections::HashMap::new();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (at, shot) in shots.iter().enumerate() {
+        let place = *places.entry(shot.group).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push(Vec::new());
+        }
+        groups[place].push(at);
+    }
+    groups
+}
+
+/// The lower half of `X·Xᵀ`, `[n, n]`.
+fn products_of_images(rows: &[&[f32]]) -> Vec<f64> {
+    let n = rows.len();
+    let mut products = vec![0.0; n * n];
+    for i in 0..n {
+        for j in 0..=i {
+            products[i * n + j] = f64::from(dot(rows[i], rows[j]));
+        }
+    }
+    products
+}
+
+/// The lower half of `Xᵀ·X`, `[d, d]`.
+fn products_of_numbers(rows: &[&[f32]], d: usize) -> Vec<f64> {
+    let mut products = vec![0.0; d * d];
+    for row in rows {
+        for (i, value) in row.iter().enumerate() {
+            let value = f64::from(*value);
+            let sums = products[i * d..=i * d + i].iter_mut().zip(*row);
+            sums.for_each(|(sum, other)| *sum += value * f64::from(*other));
+        }
+    }
+    products
 }
 
 /// The texts less their mean, in units of cosine; what an offset says is not part of a direction.

@@ -52,17 +52,16 @@ impl ShotSums {
         all
     }
 
-    /// Texts and labelled images: what directions are without unlabelled ones, not of unit length. `without`: an image to leave
-    /// out.
-    fn anchors(&self, problem: &Problem, without: Option<&Shot>) -> Vec<Vec<f32>> {
-        let total = self.counts.iter().sum::<usize>() - usize::from(without.is_some());
+    /// Texts and labelled images: what directions are without unlabelled ones, not of unit length. `without`: images to leave out.
+    fn anchors(&self, problem: &Problem, without: &[&Shot]) -> Vec<Vec<f32>> {
+        let total = self.counts.iter().sum::<usize>() - without.len();
         let anchor = |at: usize| {
             let mut anchor = problem.texts[at].clone();
-            let left_out = without.filter(|shot| shot.label == at);
-            let count = self.counts[at] - usize::from(left_out.is_some());
+            let left_out = without.iter().filter(|shot| shot.label == at);
+            let count = self.counts[at] - left_out.clone().count();
             let factor = problem.scale * count as f64 / (2.0 * total.max(1) as f64);
             add(&mut anchor, factor as f32, &self.sums[at]);
-            if let Some(shot) = left_out {
+            for shot in left_out {
                 add(&mut anchor, -factor as f32, shot.row);
             }
             anchor
@@ -96,25 +95,26 @@ impl<'a> Transport<'a> {
         left_out: Option<(&[usize], usize)>,
     ) -> Vec<Vec<f32>> {
         let sums = ShotSums::new(self.problem, kept(shots, left_out));
-        let anchors = sums.anchors(self.problem, None);
+        let anchors = sums.anchors(self.problem, &[]);
         directions(&anchors, &self.pulls(&sums, &anchors))
     }
 
     /// The learned logits of each shot without its label. The assignment of unlabelled images is made without its whole fold,
-    /// the sum of labelled images without the shot alone.
+    /// the sum of labelled images without its group alone.
     pub(super) fn held_out(&self, shots: &[Shot], folds: &[usize]) -> Vec<Vec<f64>> {
         let all = ShotSums::new(self.problem, shots.iter());
         let mut logits = vec![Vec::new(); shots.len()];
         for fold in 0..folds.iter().max().map_or(0, |last| last + 1) {
             let others = ShotSums::new(self.problem, kept(shots, Some((folds, fold))));
-            let anchors = others.anchors(self.problem, None);
+            let anchors = others.anchors(self.problem, &[]);
             let pulls = self.pulls(&others, &anchors);
             for (at, shot) in shots
                 .iter()
                 .enumerate()
                 .filter(|(at, _)| folds[*at] == fold)
             {
-                let anchors = all.anchors(self.problem, Some(shot));
+                let group = shots.iter().filter(|other| other.group == shot.group);
+                let anchors = all.anchors(self.problem, &group.collect::<Vec<_>>());
                 let own = directions(&anchors, &pulls);
                 let scores = own.iter().map(|own| f64::from(dot(own, shot.row)));
                 logits[at] = scores.map(|score| self.problem.scale * score).collect();

@@ -108,6 +108,7 @@ mod tests {
                     least: 0.1,
                     coverage: 0.9,
                 },
+                mix: None,
             }),
             conditions: Vec::new(),
         }

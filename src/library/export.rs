@@ -13,7 +13,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{AggregateRecord, Failure, Outcome, OutputLog, path_text};
+use super::mixes::{AdjustedResult, FolderMixes};
+use super::{AggregateRecord, Failure, Outcome, OutputLog, Record, path_text};
 use crate::library::json;
 use crate::media::{clean, padded};
 use crate::prompts::Prompts;
@@ -72,6 +73,9 @@ const LEARNED_COLUMN: &str = "learned";
 
 /// The column after it, where operating points are known: the conditions that reach theirs.
 const PRESENT_COLUMN: &str = "present";
+/// The columns after that one, where results are adjusted to their folder's mix, and what the columns of conditions begin with.
+const ADJUSTED_COLUMNS: [&str; 2] = ["adjusted_label", "adjusted_probability"];
+const ADJUSTED_CONDITION: &str = "adjusted:";
 
 /// The columns of a table that not all tables have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,6 +124,17 @@ pub struct ResultWriter<W: Write> {
     written: WrittenLines,
     /// Tells the library what was written.
     log: Option<OutputLog>,
+    /// What results are adjusted to; `None` if they are not.
+    mixes: Option<FolderMixes>,
+}
+
+/// A line with what its scores are adjusted to.
+#[derive(Serialize)]
+struct AdjustedLine<'a> {
+    #[serde(flatten)]
+    record: &'a Record,
+    /// `None` if it cannot be adjusted.
+    adjusted: Option<AdjustedResult<'a>>,
 }
 
 impl<W: Write> ResultWriter<W> {
@@ -147,7 +162,13 @@ impl<W: Write> ResultWriter<W> {
             has_header: false,
             written: WrittenLines::default(),
             log: None,
+            mixes: None,
         }
+    }
+
+    /// Writes beside all scores what they are adjusted to a folder's mix. To be called before anything is written.
+    pub fn adjust(&mut self, mixes: FolderMixes) {
+        self.mixes = Some(mixes);
     }
 
     /// Adds a column to a CSV for the number of reviews from which scores were learned.
@@ -230,7 +251,7 @@ impl<W: Write> ResultWriter<W> {
             ResultFormat::Jsonl => writeln!(self.out, "{}", json::line(record)?)?,
             ResultFormat::Csv => {
                 let cells = serde_json::to_value(record).map_err(io::Error::other)?;
-                self.csv_row(&cells, &record.verdict.scores)?;
+                self.csv_row(&cells, &record.verdict.scores, None)?;
             }
             ResultFormat::Table => {
                 let kind = if record.series.is_some() {
@@ -239,7 +260,7 @@ impl<W: Write> ResultWriter<W> {
                     "study"
                 };
                 let about = format!("  ({kind}, {} images, mean)", record.instances);
-                self.table_row(&record.verdict, &clean(&record.path), &about)?;
+                self.table_row(&record.verdict, None, &clean(&record.path), &about)?;
             }
         }
         let log = self.log.as_mut();
@@ -253,7 +274,13 @@ impl<W: Write> ResultWriter<W> {
         match self.format {
             ResultFormat::Jsonl => {
                 let line = match outcome {
-                    Ok(record) => json::line(record),
+                    Ok(record) => match &self.mixes {
+                        None => json::line(record),
+                        Some(mixes) => json::line(&AdjustedLine {
+                            record,
+                            adjusted: mixes.adjusted(record),
+                        }),
+                    },
                     Err(failure) => json::line(&error_object(path, failure)),
                 };
                 writeln!(self.out, "{}", line?)
@@ -288,6 +315,12 @@ impl<W: Write> ResultWriter<W> {
         let conditions = conditions.map(|name| format!("p:{name}"));
         let last = self.columns.last(&Value::Null, &[]);
         let last = last.into_iter().map(|(name, _)| name.to_owned());
+        let adjusted = self.mixes.iter().flat_map(|_| {
+            let conditions = self.columns.conditions.iter();
+            let conditions = conditions.map(|name| format!("{ADJUSTED_CONDITION}{name}"));
+            let first = ADJUSTED_COLUMNS.iter().map(ToString::to_string);
+            first.chain(conditions)
+        });
         let header: Vec<String> = FIRST_COLUMNS
             .iter()
             .chain(&RESULT_COLUMNS)
@@ -295,6 +328,7 @@ impl<W: Write> ResultWriter<W> {
             .map(ToString::to_string)
             .chain(conditions)
             .chain(last)
+            .chain(adjusted)
             .collect();
         self.row(&header)
     }
@@ -303,7 +337,7 @@ impl<W: Write> ResultWriter<W> {
         match outcome {
             Ok(record) => {
                 let cells = serde_json::to_value(record).map_err(io::Error::other)?;
-                self.csv_row(&cells, &record.verdict.scores)
+                self.csv_row(&cells, &record.verdict.scores, Some(record))
             }
             Err(failure) => {
                 let cells = json!({
@@ -311,13 +345,18 @@ impl<W: Write> ResultWriter<W> {
                     "error_kind": failure.kind,
                     "error_message": failure.message,
                 });
-                self.csv_row(&cells, &[])
+                self.csv_row(&cells, &[], None)
             }
         }
     }
 
-    /// Writes a row with the values of an object that have a column, and with scores.
-    fn csv_row(&mut self, cells: &Value, scores: &[Score]) -> io::Result<()> {
+    /// Writes a row with the values of an object that have a column, and with scores. `record`: what may be adjusted.
+    fn csv_row(
+        &mut self,
+        cells: &Value,
+        scores: &[Score],
+        record: Option<&Record>,
+    ) -> io::Result<()> {
         self.csv_header()?;
         let mut row: Vec<String> = FIRST_COLUMNS
             .iter()
@@ -335,7 +374,25 @@ impl<W: Write> ResultWriter<W> {
         }
         let last = self.columns.last(cells, scores);
         row.extend(last.iter().map(|(_, value)| cell(value.as_ref())));
+        if let Some(mixes) = &self.mixes {
+            let result = record.and_then(|record| mixes.adjusted(record));
+            row.extend(self.adjusted_cells(result.as_ref()));
+        }
         self.row(&row)
+    }
+
+    /// The cells of [`ADJUSTED_COLUMNS`] and of all conditions; empty without a result.
+    fn adjusted_cells(&self, result: Option<&AdjustedResult<'_>>) -> Vec<String> {
+        let own = result.map(|result| &result.adjusted);
+        let label = own.map(|own| json!(own.label));
+        let probability = own.map(|own| json!(own.probability));
+        let conditions = self.columns.conditions.iter().map(|condition| {
+            let mut scores = own.into_iter().flat_map(|own| &own.scores);
+            let score = scores.find(|score| score.condition == *condition);
+            score.map_or_else(String::new, |score| score.probability.to_string())
+        });
+        let first = [label, probability].map(|value| cell(value.as_ref()));
+        first.into_iter().chain(conditions).collect()
     }
 
     fn row(&mut self, cells: &[String]) -> io::Result<()> {
@@ -353,13 +410,14 @@ impl<W: Write> ResultWriter<W> {
                     }
                     Some(_) => String::new(),
                 };
-                self.table_row(&record.verdict, &path, &frame)
+                self.table_row(&record.verdict, Some(record), &path, &frame)
             }
             Err(failure) => {
                 self.table_header()?;
+                let adjusted = self.adjusted_text(None);
                 writeln!(
                     self.out,
-                    "{:<12}{:LABEL_CELLS$}{:>6}  {path}: {}",
+                    "{:<12}{:LABEL_CELLS$}{:>6}  {adjusted}{path}: {}",
                     "failed",
                     "",
                     "",
@@ -374,11 +432,42 @@ impl<W: Write> ResultWriter<W> {
             return Ok(());
         }
         let label = padded("LABEL", LABEL_CELLS);
-        writeln!(self.out, "{:<12}{label}{:>6}  FILE", "DECISION", "P")
+        let adjusted = match &self.mixes {
+            Some(_) => format!("{}{:>6}  ", padded("ADJUSTED", LABEL_CELLS), "P"),
+            None => String::new(),
+        };
+        writeln!(
+            self.out,
+            "{:<12}{label}{:>6}  {adjusted}FILE",
+            "DECISION", "P"
+        )
     }
 
-    fn table_row(&mut self, verdict: &Verdict, path: &str, about: &str) -> io::Result<()> {
+    /// The columns of the adjusted label and its probability; nothing unless results are adjusted.
+    fn adjusted_text(&self, record: Option<&Record>) -> String {
+        let Some(mixes) = &self.mixes else {
+            return String::new();
+        };
+        let result = record.and_then(|record| mixes.adjusted(record));
+        let (label, probability) = match result {
+            Some(AdjustedResult { adjusted, .. }) => (
+                clean(&adjusted.label),
+                format!("{:.1}%", adjusted.probability * 100.0),
+            ),
+            None => ("-".to_owned(), String::new()),
+        };
+        format!("{}{probability:>6}  ", padded(&label, LABEL_CELLS))
+    }
+
+    fn table_row(
+        &mut self,
+        verdict: &Verdict,
+        record: Option<&Record>,
+        path: &str,
+        about: &str,
+    ) -> io::Result<()> {
         self.table_header()?;
+        let adjusted = self.adjusted_text(record);
         let TableRow {
             decision,
             label,
@@ -387,7 +476,7 @@ impl<W: Write> ResultWriter<W> {
         let label = padded(&clean(&label), LABEL_CELLS);
         writeln!(
             self.out,
-            "{decision:<12}{label}{probability:>6}  {path}{about}"
+            "{decision:<12}{label}{probability:>6}  {adjusted}{path}{about}"
         )
     }
 }

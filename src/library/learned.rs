@@ -27,7 +27,13 @@ pub fn load(folder: &Path) -> (LearnedSets, Vec<String>) {
     files.retain(|file| file.extension().is_some_and(|end| end == "toml"));
     files.sort();
     for file in files {
-        match read(&file) {
+        let read = read(&file).and_then(|learned| {
+            // A copy under another name would hide what is learned later.
+            let is_own = file.file_name().is_some_and(|own| *own == *name(&learned));
+            let refused = || "it is a copy; `learn --import` puts it into use".to_owned();
+            is_own.then_some(learned).ok_or_else(refused)
+        });
+        match read {
             Ok(learned) => all.push(learned),
             Err(error) => faults.push(format!("{}: {error}; it is not used", file.display())),
         }
@@ -48,12 +54,13 @@ pub fn read(file: &Path) -> Result<Learned, String> {
     Ok(learned)
 }
 
-/// Writes a file, in place of what has its name.
+/// Writes a file, in place of what has its name, or of what a link of its name leads to.
 ///
 /// # Errors
 ///
 /// Fails if the file cannot be written.
 pub fn write(file: &Path, learned: &Learned) -> io::Result<()> {
+    let file = &file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -66,7 +73,8 @@ pub fn write(file: &Path, learned: &Learned) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts what was learned into use, and keeps what was in use for the same model, prompt set and mode; returns its file.
+/// Puts what was learned into use, and keeps what was in use for the same model, prompt set and mode; returns its file. On an
+/// error, what was in use still is.
 ///
 /// # Errors
 ///
@@ -75,13 +83,23 @@ pub fn save(folder: &Path, learned: &Learned) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
     let file = folder.join(name(learned));
     if file.exists() {
+        if read(&file).is_ok_and(|in_use| in_use == *learned) {
+            return Ok(file);
+        }
         let number = replaced(&file).last().map_or(1, |last| last + 1);
-        fs::rename(&file, numbered(&file, number))?;
+        let kept = numbered(&file, number);
+        // It keeps its name until the new one takes that; not all file systems have links.
+        fs::hard_link(&file, &kept).or_else(|_| fs::copy(&file, &kept).map(drop))?;
+        write(&file, learned).inspect_err(|_| {
+            let _ = fs::remove_file(&kept);
+        })?;
+    } else {
+        write(&file, learned)?;
     }
-    write(&file, learned)?;
     let all = replaced(&file);
     for number in all.iter().rev().skip(MAX_REPLACED as usize) {
-        fs::remove_file(numbered(&file, *number))?;
+        // One too many does no harm.
+        let _ = fs::remove_file(numbered(&file, *number));
     }
     Ok(file)
 }
@@ -221,6 +239,44 @@ mod tests {
         assert_eq!(other, Undone::Nothing);
         assert_eq!(undo_all(&folder), Undone::ZeroShot);
         assert_eq!(load(&folder).0, LearnedSets::default());
+    }
+
+    #[test]
+    fn what_cannot_be_kept_leaves_what_is_in_use() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = folder(&home.path().join("library.sqlite3"));
+        // A link into a folder where nobody can make a file, as on a full disk.
+        let (file, elsewhere) = (
+            folder.join(name(&learned(5))),
+            Path::new("/proc/self/status"),
+        );
+        fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink(elsewhere, &file).unwrap();
+        assert!(save(&folder, &learned(5)).is_err());
+        assert_eq!(fs::read_link(&file).unwrap(), elsewhere);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_copy_under_another_name_is_named_and_not_used() {
+        let home = tempfile::tempdir().unwrap();
+        let file = save(home.path(), &learned(5)).unwrap();
+        fs::copy(&file, home.path().join("a.toml")).unwrap();
+        save(home.path(), &learned(9)).unwrap();
+        let (all, faults) = load(home.path());
+        assert_eq!(all.0, [learned(9)]);
+        assert!(faults[0].contains("a.toml: it is a copy"), "{faults:?}");
+    }
+
+    #[test]
+    fn the_same_again_is_no_step_to_undo() {
+        let home = tempfile::tempdir().unwrap();
+        for reviews in [5, 9, 9] {
+            save(home.path(), &learned(reviews)).unwrap();
+        }
+        assert_eq!(undo_all(home.path()), Undone::Restored);
+        assert_eq!(load(home.path()).0.0, [learned(5)]);
+        assert_eq!(undo_all(home.path()), Undone::ZeroShot);
     }
 
     #[test]

@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
-use ureq::Agent;
+use ureq::{Agent, Timeout};
 
 use super::chat::{ChatRequest, Dialect, answer_text, error_words};
 use super::{Endpoint, LlmError};
-use crate::http::{self, RequestTimeouts, header, retry_after};
+use crate::http::{self, RequestTimeouts, Route, header, retry_after};
 
-/// Limits connecting, whatever the answer may take.
+/// Limits looking up the host's name, and connecting, whatever the answer may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum size of a response.
 const MAX_RESPONSE_BYTES: u64 = 4 << 20;
@@ -53,12 +53,19 @@ impl Client {
     /// Creates a client; nothing is sent yet.
     pub fn new(endpoint: Endpoint) -> Self {
         let timeouts = RequestTimeouts {
-            connect: CONNECT_TIMEOUT.min(endpoint.timeout),
+            resolve: connect_timeout(&endpoint),
+            connect: connect_timeout(&endpoint),
             response: endpoint.timeout,
             body: endpoint.timeout,
         };
+        // A proxy would take what is meant for this machine elsewhere, the key included.
+        let route = if endpoint.is_local() {
+            Route::Direct
+        } else {
+            Route::Environment
+        };
         Self {
-            agent: http::agent(timeouts),
+            agent: http::agent(timeouts, route),
             endpoint,
         }
     }
@@ -182,20 +189,15 @@ impl Client {
 /// Sends one request, and waits for the response. The key goes to the endpoint only: redirects are not followed.
 fn post(agent: &Agent, endpoint: &Endpoint, body: &str) -> Result<Reply, LlmError> {
     let mut request = agent
-        .post(endpoint.url())
+        .post(endpoint.url.as_str())
         .header("Content-Type", "application/json")
         .header("Accept", "application/json");
     if let Some(key) = &endpoint.key {
         request = request.header("Authorization", format!("Bearer {key}"));
     }
-    let failed = |error: ureq::Error| match error {
-        ureq::Error::Timeout(_) => timed_out(endpoint),
-        other => LlmError::Unreachable {
-            url: endpoint.url().to_owned(),
-            reason: other.to_string(),
-        },
-    };
-    let mut response = request.send(body).map_err(failed)?;
+    let mut response = request
+        .send(body)
+        .map_err(|error| failure(endpoint, &error))?;
     let status = response.status().as_u16();
     let retry_after = header(response.headers(), "retry-after").and_then(retry_after);
     let mut bytes = Vec::new();
@@ -203,12 +205,9 @@ fn post(agent: &Agent, endpoint: &Endpoint, body: &str) -> Result<Reply, LlmErro
     reader.read_to_end(&mut bytes).map_err(|error| {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
         match inner {
-            Some(ureq::Error::Timeout(_)) => timed_out(endpoint),
-            _ if error.kind() == ErrorKind::TimedOut => timed_out(endpoint),
-            _ => LlmError::Unreachable {
-                url: endpoint.url().to_owned(),
-                reason: error.to_string(),
-            },
+            Some(inner) => failure(endpoint, inner),
+            None if error.kind() == ErrorKind::TimedOut => timed_out(endpoint),
+            None => failure(endpoint, &ureq::Error::Io(error)),
         }
     })?;
     Ok(Reply {
@@ -216,6 +215,30 @@ fn post(agent: &Agent, endpoint: &Endpoint, body: &str) -> Result<Reply, LlmErro
         retry_after,
         body: String::from_utf8_lossy(&bytes).into_owned(),
     })
+}
+
+/// How long looking up the host's name may take, and then connecting.
+fn connect_timeout(endpoint: &Endpoint) -> Duration {
+    CONNECT_TIMEOUT.min(endpoint.timeout)
+}
+
+/// The error of a request without a whole response.
+fn failure(endpoint: &Endpoint, error: &ureq::Error) -> LlmError {
+    let limit = connect_timeout(endpoint).as_secs_f64();
+    let reason = match error {
+        ureq::Error::Timeout(Timeout::Resolve) => {
+            format!("looking up its name took more than {limit} s")
+        }
+        ureq::Error::Timeout(Timeout::Connect) => {
+            format!("connecting took more than {limit} s")
+        }
+        ureq::Error::Timeout(_) => return timed_out(endpoint),
+        other => other.to_string(),
+    };
+    LlmError::Unreachable {
+        url: endpoint.url().to_owned(),
+        reason,
+    }
 }
 
 fn timed_out(endpoint: &Endpoint) -> LlmError {
@@ -240,5 +263,27 @@ fn report_wait(progress: ChatProgress, report: ProgressCallback) -> Result<(), L
     match report(progress) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(LlmError::Interrupted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::LlmSettings;
+
+    #[test]
+    fn a_model_is_slow_only_if_there_was_a_connection() {
+        let settings = LlmSettings {
+            url: Some("http://10.0.0.1/v1".into()),
+            model: Some("m".into()),
+            ..LlmSettings::default()
+        };
+        let endpoint = settings.endpoint_with_key(None).unwrap();
+        let said = |timeout| failure(&endpoint, &ureq::Error::Timeout(timeout)).to_string();
+        assert!(said(Timeout::Connect).contains("connecting took more than 10 s"));
+        assert!(said(Timeout::Resolve).contains("looking up its name took more than 10 s"));
+        for timeout in [Timeout::RecvResponse, Timeout::RecvBody] {
+            assert!(said(timeout).contains("did not answer within 300 s"));
+        }
     }
 }

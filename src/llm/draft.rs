@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Endpoint;
 use super::chat::{ChatRequest, Message, SEED, quoted};
 use crate::prompts::Condition;
-use crate::prompts::draft::{DraftedPhrases, is_normal_name};
+use crate::prompts::draft::{DraftedPhrases, is_normal_name, is_same_name};
 
 /// Maximum number of conditions of one request.
 const MAX_CONDITIONS: usize = 24;
@@ -61,7 +61,8 @@ pub enum DraftRequestError {
 }
 
 impl DraftRequest {
-    /// Asks for phrases for these conditions. `normal`: the healthy one, if the caller knows it; otherwise it is known by its name.
+    /// Asks for phrases for these conditions. `normal`: the healthy one, if the caller knows it, whether it is among them or not;
+    /// otherwise it is known by its name.
     ///
     /// # Errors
     ///
@@ -83,8 +84,10 @@ impl DraftRequest {
         }
         for (at, name) in conditions.iter().enumerate() {
             check_name(name)?;
-            let is_same = |other: &&String| other.to_lowercase() == name.to_lowercase();
-            if conditions[..at].iter().any(|other| is_same(&other)) {
+            if conditions[..at]
+                .iter()
+                .any(|other| is_same_name(other, name))
+            {
                 return Err(DraftRequestError::Twice(name.clone()));
             }
         }
@@ -92,8 +95,11 @@ impl DraftRequest {
         if !modality.is_empty() {
             check_name(modality)?;
         }
-        let given = normal.and_then(|normal| conditions.iter().find(|name| *name == normal));
-        let normal = given.or_else(|| conditions.iter().find(|name| is_normal_name(name)));
+        let mut named = conditions.iter();
+        let normal = match normal {
+            Some(normal) => named.find(|name| is_same_name(name, normal)),
+            None => named.find(|name| is_normal_name(name)),
+        };
         Ok(Self {
             normal: normal.cloned(),
             conditions,
@@ -211,8 +217,7 @@ impl DraftRequest {
         let mut drafted = answer.conditions;
         let mut conditions = Vec::with_capacity(self.conditions.len());
         for name in &self.conditions {
-            let is_asked =
-                |c: &DraftedCondition| c.name.trim().to_lowercase() == name.to_lowercase();
+            let is_asked = |c: &DraftedCondition| is_same_name(&c.name, name);
             let Some(at) = drafted.iter().position(is_asked) else {
                 return Err(format!("it has nothing on `{name}`"));
             };
@@ -311,6 +316,15 @@ mod tests {
         let many: Vec<String> = (0..25).map(|n| n.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(new(&many, ""), Err(DraftRequestError::TooMany(25)));
+    }
+
+    #[test]
+    fn a_set_has_one_healthy_condition() {
+        let names = ["healthy", "edema"].map(str::to_owned);
+        let normal = |known: Option<&str>| DraftRequest::new(&names, known, "").unwrap().normal;
+        assert_eq!(normal(None).as_deref(), Some("healthy"));
+        assert_eq!(normal(Some("Healthy")).as_deref(), Some("healthy"));
+        assert_eq!(normal(Some("clear lungs")), None);
     }
 
     #[test]

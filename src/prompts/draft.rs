@@ -29,6 +29,23 @@ pub fn is_normal_name(name: &str) -> bool {
     NORMAL_NAMES.contains(&name.trim().to_lowercase().as_str())
 }
 
+/// Whether two names are those of one condition, whatever their case.
+pub fn is_same_name(a: &str, b: &str) -> bool {
+    a.trim().to_lowercase() == b.trim().to_lowercase()
+}
+
+/// The names of conditions as `base` spells them; its healthy condition goes by any name of one.
+pub fn names_in(base: &PromptSet, named: &[String]) -> Vec<String> {
+    let normal = base.conditions.iter().find(|condition| condition.normal);
+    let names = named.iter().map(|name| {
+        let mut known = base.conditions.iter();
+        let same = known.find(|condition| is_same_name(&condition.name, name));
+        let same = same.or(normal.filter(|_| is_normal_name(name)));
+        same.map_or_else(|| name.clone(), |condition| condition.name.clone())
+    });
+    names.collect()
+}
+
 /// Why a phrase is left out of a draft.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PhraseFault {
@@ -205,7 +222,8 @@ impl DraftedPhrases {
         bare.map(|c| c.name.as_str()).collect()
     }
 
-    /// The set: a new one for images of the modality, or `base` with these conditions instead of its own of the same names.
+    /// The set: a new one for images of the modality, or `base` with these conditions instead of its own of the same names. A
+    /// healthy condition of `base` stays the only one.
     pub fn to_set(
         &self,
         name: &str,
@@ -232,8 +250,10 @@ impl DraftedPhrases {
         };
         let mut set = base.cloned().unwrap_or_else(new);
         name.clone_into(&mut set.name);
+        let has_normal = set.conditions.iter().any(|condition| condition.normal);
         for drafted in &self.conditions {
-            let place = set.conditions.iter_mut().find(|c| c.name == drafted.name);
+            let mut places = set.conditions.iter_mut();
+            let place = places.find(|c| is_same_name(&c.name, &drafted.name));
             match place {
                 Some(condition) => {
                     condition.phrases.clone_from(&drafted.phrases);
@@ -242,7 +262,10 @@ impl DraftedPhrases {
                         condition.description.clone_from(&drafted.description);
                     }
                 }
-                None => set.conditions.push(drafted.clone()),
+                None => set.conditions.push(Condition {
+                    normal: drafted.normal && !has_normal,
+                    ..drafted.clone()
+                }),
             }
         }
         set

@@ -49,10 +49,10 @@ impl Placebo {
     }
 
     /// The set with random words instead of its descriptions. Phrases that are the name of their condition stay, so that the
-    /// difference is what the descriptions add to the names.
+    /// difference is what the descriptions add to the names. It has the set's name, on which it depends what images the built-in
+    /// model accepts.
     pub fn set(&mut self, set: &PromptSet) -> PromptSet {
         let mut placebo = set.clone();
-        placebo.name = format!("{} (placebo)", set.name);
         placebo.digest = String::new();
         placebo.file = None;
         for condition in &mut placebo.conditions {
@@ -84,7 +84,11 @@ mod tests {
         let prompts = Prompts::select("chest-xray", None).unwrap();
         let set = &prompts.sets()[0];
         let placebo = Placebo::new(1, |_| Vec::new()).set(set);
-        assert_eq!(placebo.templates, set.templates);
+        assert_eq!(
+            (&placebo.name, &placebo.templates),
+            (&set.name, &set.templates)
+        );
+        assert_ne!(placebo.digest, set.digest);
         for (random, own) in placebo.conditions.iter().zip(&set.conditions) {
             assert_eq!(random.name, own.name);
             assert_eq!(random.phrases.len(), own.phrases.len());

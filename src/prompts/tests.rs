@@ -187,6 +187,27 @@ fn the_first_rule_for_an_image_chooses_its_set_and_others_are_as_without_rules()
 }
 
 #[test]
+fn an_edited_set_takes_the_place_of_the_built_in_one_and_leaves_the_rest() {
+    let set = |name: &str| Prompts::select(name, None).unwrap().sets()[0].clone();
+    let criteria = ImageCriteria {
+        modality: vec!["MR".to_owned()],
+        ..ImageCriteria::default()
+    };
+    let prompts = Prompts::only(set("general")).with_rule(criteria, set("bone-xray"));
+    let edited = PromptSet {
+        file: Some("/home/u/bone-xray.toml".into()),
+        digest: "new".to_owned(),
+        ..set("bone-xray")
+    };
+    let replaced = prompts.replacing(&edited).expect("a set of this name");
+    assert_eq!(replaced.sets(), [set("general"), edited.clone()]);
+    assert_eq!(replaced.name(), "general");
+    // One with a file of its own is not another version of it.
+    assert_eq!(replaced.replacing(&edited), None);
+    assert_eq!(prompts.replacing(&set("brain-mri")), None);
+}
+
+#[test]
 fn a_users_file_replaces_the_built_in_set_of_its_name() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("general.toml"), MINIMAL).unwrap();

@@ -82,12 +82,14 @@ fn list(key: &str, values: &[String]) -> String {
     format!("{key} = [\n    {rows},\n]\n")
 }
 
-/// Writes the text of a set to a file in one step, and creates its folder.
+/// Writes the text of a set to a file in one step, and creates its folder. A link stays, and the file that it points to is
+/// written; permissions stay, too.
 ///
 /// # Errors
 ///
 /// If folder or file cannot be written; an earlier file is then as it was.
 pub fn save(file: &Path, text: &str) -> io::Result<()> {
+    let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -96,6 +98,9 @@ pub fn save(file: &Path, text: &str) -> io::Result<()> {
     let mut whole = tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o644))
         .tempfile_in(folder)?;
+    if let Ok(earlier) = fs::metadata(&file) {
+        whole.as_file().set_permissions(earlier.permissions())?;
+    }
     whole.write_all(text.as_bytes())?;
     whole.as_file().sync_all()?;
     whole.persist(file)?;
@@ -188,6 +193,23 @@ mod tests {
                 set
             );
         }
+    }
+
+    #[test]
+    fn saving_writes_through_a_link_and_keeps_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("own.toml"), folder.path().join("a.toml"));
+        fs::write(&file, "before").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink("own.toml", &link).unwrap();
+        save(&link, "after").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "after");
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let new = folder.path().join("sub/new.toml");
+        save(&new, "new").unwrap();
+        assert_eq!(fs::read_to_string(new).unwrap(), "new");
     }
 
     #[test]

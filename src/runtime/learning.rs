@@ -20,8 +20,8 @@ pub(super) fn change(library: &Path, effect: Effect, send: MsgSender) {
     });
 }
 
-/// All that is in use then, and a sentence about it.
-fn carry_out(folder: &Path, effect: Effect) -> io::Result<(LearnedSets, String)> {
+/// All that is in use then, unless nothing has changed, and a sentence about it.
+fn carry_out(folder: &Path, effect: Effect) -> io::Result<(Option<LearnedSets>, String)> {
     let words = match effect {
         Effect::KeepLearned(own) => {
             learned::save(folder, &own)?;
@@ -37,10 +37,13 @@ fn carry_out(folder: &Path, effect: Effect) -> io::Result<(LearnedSets, String)>
                     format!("undone: scores are learned from {reviews} reviews, as before")
                 }
                 Undone::ZeroShot => "undone: scores are zero-shot again".to_owned(),
-                Undone::Nothing => "there is nothing to undo: scores are zero-shot".to_owned(),
+                Undone::Nothing => {
+                    let words = "there is nothing to undo: scores are zero-shot";
+                    return Ok((None, words.to_owned()));
+                }
             }
         }
         _ => String::new(),
     };
-    Ok((learned::load(folder).0, words))
+    Ok((Some(learned::load(folder).0), words))
 }

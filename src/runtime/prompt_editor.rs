@@ -52,15 +52,12 @@ impl PromptEdit {
     pub(super) fn finish(&self, outcome: io::Result<()>) -> Result<Option<PromptSet>, String> {
         let read = PromptSet::read(&self.file);
         let is_unchanged = read.as_ref().is_ok_and(|set| set.digest == self.before);
-        if self.is_copy && (is_unchanged || outcome.is_err()) {
+        if self.is_copy && is_unchanged {
             // A copy that stays would only hide later versions of the built-in set.
             let _ = std::fs::remove_file(&self.file);
         }
         if let Err(error) = outcome {
-            return Err(format!(
-                "{} cannot be started: {error}",
-                self.editor.program()
-            ));
+            return Err(format!("{} failed: {error}", self.editor.program()));
         }
         match read {
             Ok(_) if is_unchanged => Ok(None),
@@ -106,7 +103,7 @@ mod tests {
         assert!(
             edited("/no/such/editor", shipped, &folder)
                 .unwrap_err()
-                .contains("cannot be started")
+                .contains("failed: No such file")
         );
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
         let set = edited("sed -i s/consolidation/haze/", shipped, &folder)
@@ -120,6 +117,14 @@ mod tests {
                 .iter()
                 .any(|phrase| phrase.contains("haze"))
         );
+        // A terminal that went away meanwhile does not take the edit with it.
+        std::fs::remove_file(&file).unwrap();
+        let editor = CommandLine::parse("sed -i s/consolidation/haze/").unwrap();
+        let edit = PromptEdit::with_editor(editor, shipped, Some(&folder)).unwrap();
+        edit.command().status().unwrap();
+        let lost = edit.finish(Err(io::Error::other("no terminal")));
+        assert!(lost.unwrap_err().contains("no terminal"));
+        assert!(std::fs::read_to_string(&file).unwrap().contains("haze"));
         // From now on it is the user's file.
         assert_eq!(edited("true", &set, &folder), Ok(None));
         let fault = edited("sed -i s/phrases/phases/", &set, &folder).unwrap_err();

@@ -7,6 +7,7 @@
 //! * The labels that contain the true one nine times in ten: split conformal prediction (Vovk et al. 2005; Lei et al. 2018).
 
 mod fit;
+mod mix;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,7 @@ use super::metrics::Case;
 use crate::prompts::{PromptSet, Prompts};
 pub use fit::calibration_error;
 use fit::{nonconformity_quantile, platt, temperature};
+pub use mix::{ConditionMix, MAX_HARM, MixCalibration, MixCheck};
 
 /// Labelled images without which nothing can be said.
 pub const MIN_IMAGES: usize = 20;
@@ -71,6 +73,9 @@ pub struct SingleCalibration {
     pub wrong: f64,
     /// What the set of answers needs.
     pub answers: AnswerRule,
+    /// What adjusting to another mix of conditions needs; `None` in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<MixCalibration>,
 }
 
 /// When a condition belongs to the answers: what it was fitted on and what its quantile is of are different images.
@@ -154,12 +159,12 @@ pub fn fit(
         return Err(CalibrationError::OneLabel);
     }
     match mode {
-        Mode::Single => Ok(fit_single(cases)),
+        Mode::Single => Ok(fit_single(names, normal, cases)),
         Mode::Multi => fit_each(names, normal, cases),
     }
 }
 
-fn fit_single(cases: &[Case]) -> Fitted {
+fn fit_single(names: &[String], normal: &[bool], cases: &[Case]) -> Fitted {
     let halves = halves(cases);
     let held_out = [(0, 1), (1, 0)].map(|(from, on)| {
         let found = temperature(&halves[from]);
@@ -190,6 +195,7 @@ fn fit_single(cases: &[Case]) -> Fitted {
                 least: (1.0 - quantile).max(0.0),
                 ..answers
             },
+            mix: Some(mix::fit(names, normal, cases, found)),
         }),
         conditions: Vec::new(),
     }
@@ -330,7 +336,7 @@ impl Calibration {
     }
 
     /// The probabilities of conditions, in their order, from their scores. `names`: the conditions' names.
-    pub(super) fn probabilities(&self, scores: Vec<f64>, names: &[&str]) -> Vec<f64> {
+    pub(crate) fn probabilities(&self, scores: Vec<f64>, names: &[&str]) -> Vec<f64> {
         if let Some(single) = &self.single {
             return tempered(&scores, single.temperature);
         }
@@ -413,9 +419,11 @@ fn shifted(probability: f64, slope: f64, offset: f64) -> f64 {
     1.0 / (1.0 + (-(slope * logit(probability) + offset)).exp())
 }
 
+/// Probabilities nearer to 0 or 1 are taken for these.
+const MIN_PROBABILITY: f64 = 1e-15;
+
 /// The logit of a probability, finite also at 0 and 1.
 fn logit(probability: f64) -> f64 {
-    const MIN_PROBABILITY: f64 = 1e-15;
     let probability = probability.clamp(MIN_PROBABILITY, 1.0 - MIN_PROBABILITY);
     (probability / (1.0 - probability)).ln()
 }

@@ -1,12 +1,14 @@
 //! Two prompt sets on the same labelled images. Differences are paired: in each bootstrap draw, all sets are measured on the same
 //! images (Efron & Tibshirani 1993, chapter 16).
 
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::calibration::calibration_error;
-use super::metrics::{Case, Estimate, accuracy, auroc, balanced_accuracy, confusion, estimate};
+use super::metrics::{
+    Case, Estimate, Ranking, Sample, accuracy, balanced_accuracy, confusion, estimate,
+};
 
 /// A metric of both sets and of the placebo, and how it differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -78,17 +80,29 @@ struct MeasuredSet {
     calibration_error: f64,
 }
 
-impl MeasuredSet {
-    fn of(cases: &[Case], drawn: &[usize], classes: usize) -> Self {
-        let table = confusion(cases, drawn, classes);
-        let areas: Vec<f64> = (0..classes)
-            .filter_map(|class| auroc(cases, drawn, class))
-            .collect();
-        let stated = drawn.iter().map(|&index| {
-            let case = &cases[index];
+/// The images under one set, and their order by the scores of each class.
+struct RankedSet<'a> {
+    cases: &'a [Case],
+    rankings: Vec<Ranking>,
+}
+
+impl<'a> RankedSet<'a> {
+    fn new(cases: &'a [Case], classes: usize) -> Self {
+        Self {
+            cases,
+            rankings: Ranking::of_classes(cases, classes),
+        }
+    }
+
+    fn measure(&self, sample: &Sample) -> MeasuredSet {
+        let table = confusion(self.cases, sample, self.rankings.len());
+        let areas = self.rankings.iter();
+        let areas: Vec<f64> = areas.filter_map(|ranking| ranking.auroc(sample)).collect();
+        let stated = sample.indices.iter().map(|&index| {
+            let case = &self.cases[index];
             (case.scores[case.predicted], case.predicted == case.truth)
         });
-        Self {
+        MeasuredSet {
             accuracy: accuracy(&table),
             balanced_accuracy: balanced_accuracy(&table),
             auroc: (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64),
@@ -116,34 +130,35 @@ impl Draw {
 
 impl SetComparison {
     /// Compares `b` with `a` and with its placebos, of which there must be one at least. All are of the same images in the same
-    /// order. `None` without images. The same seed gives the same intervals.
+    /// order. `None` without images. The same seed gives the same intervals. `progress` is told the number of draws so far before
+    /// each.
     pub fn new(
         classes: usize,
         (a, b): (&[Case], &[Case]),
         placebos: &[Vec<Case>],
         draws: usize,
         seed: u64,
+        progress: &mut dyn FnMut(usize),
     ) -> Option<Self> {
         let count = a.len();
         if count == 0 || placebos.is_empty() {
             return None;
         }
-        let measure = |drawn: &[usize]| Draw {
-            a: MeasuredSet::of(a, drawn, classes),
-            b: MeasuredSet::of(b, drawn, classes),
-            placebos: placebos
-                .iter()
-                .map(|own| MeasuredSet::of(own, drawn, classes))
-                .collect(),
+        let (a, b) = (RankedSet::new(a, classes), RankedSet::new(b, classes));
+        let placebos = placebos.iter().map(|own| RankedSet::new(own, classes));
+        let placebos: Vec<RankedSet> = placebos.collect();
+        let measure = |sample: &Sample| Draw {
+            a: a.measure(sample),
+            b: b.measure(sample),
+            placebos: placebos.iter().map(|own| own.measure(sample)).collect(),
         };
-        let all = measure(&(0..count).collect::<Vec<_>>());
+        let all = measure(&Sample::all(count));
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let samples: Vec<Draw> = (0..draws)
-            .map(|_| {
-                let drawn: Vec<usize> = (0..count).map(|_| rng.random_range(0..count)).collect();
-                measure(&drawn)
-            })
-            .collect();
+        let samples = (0..draws).map(|draw| {
+            progress(draw);
+            measure(&Sample::drawn(count, &mut rng))
+        });
+        let samples: Vec<Draw> = samples.collect();
         let paired = |of: fn(&MeasuredSet) -> Option<f64>| paired(&all, &samples, of);
         let accuracy = paired(|m| Some(m.accuracy))?;
         Some(Self {
@@ -211,9 +226,18 @@ mod tests {
         (0..count).map(case).collect()
     }
 
+    fn new(
+        sets: (&[Case], &[Case]),
+        placebos: &[Vec<Case>],
+        draws: usize,
+    ) -> Option<SetComparison> {
+        SetComparison::new(2, sets, placebos, draws, 1, &mut |_| {})
+    }
+
     fn compared(a: (usize, usize), b: (usize, usize), placebo: (usize, usize)) -> SetComparison {
         let placebos = [cases(200, placebo), cases(200, placebo)];
-        SetComparison::new(2, (&cases(200, a), &cases(200, b)), &placebos, 400, 1).unwrap()
+        let sets = (cases(200, a), cases(200, b));
+        new((&sets.0, &sets.1), &placebos, 400).unwrap()
     }
 
     #[test]
@@ -269,12 +293,8 @@ mod tests {
     #[test]
     fn without_images_or_draws_there_is_no_verdict() {
         let some = cases(20, (8, 10));
-        assert_eq!(
-            SetComparison::new(2, (&[], &[]), &[Vec::new()], 10, 0),
-            None
-        );
-        let found =
-            SetComparison::new(2, (&some, &some), std::slice::from_ref(&some), 0, 0).unwrap();
+        assert_eq!(new((&[], &[]), &[Vec::new()], 10), None);
+        let found = new((&some, &some), std::slice::from_ref(&some), 0).unwrap();
         assert_eq!((found.verdict, found.accuracy.b_minus_a.low), (None, None));
     }
 }

@@ -5,6 +5,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::Verdict;
+
 /// One labelled case. Classes are indices.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
@@ -16,6 +18,23 @@ pub struct Case {
     pub scores: Vec<f64>,
 }
 
+impl Case {
+    /// What a verdict says of a case of the class `truth`, whatever was decided. Classes without a score get 0. `None` if the
+    /// label is not among the names.
+    pub fn of(names: &[String], truth: usize, verdict: &Verdict) -> Option<Self> {
+        let scores = names.iter().map(|name| {
+            let mut scores = verdict.scores.iter();
+            let found = scores.find(|score| score.condition == *name);
+            found.map_or(0.0, |score| score.probability)
+        });
+        Some(Self {
+            truth,
+            predicted: names.iter().position(|name| *name == verdict.label)?,
+            scores: scores.collect(),
+        })
+    }
+}
+
 /// A metric with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
@@ -25,6 +44,17 @@ pub struct Estimate {
     pub low: Option<f64>,
     /// The upper end of the interval; `None` without draws.
     pub high: Option<f64>,
+}
+
+impl Estimate {
+    /// The value and its interval, as in `0.91 (0.85 to 0.96)`. `show` writes a number.
+    pub fn text(&self, show: impl Fn(f64) -> String) -> String {
+        let value = show(self.value);
+        match (self.low, self.high) {
+            (Some(low), Some(high)) => format!("{value} ({} to {})", show(low), show(high)),
+            _ => value,
+        }
+    }
 }
 
 /// The metrics of one class.
@@ -60,37 +90,47 @@ pub struct Evaluation {
 impl Evaluation {
     /// Computes the metrics; `None` without cases. The same seed gives the same intervals.
     pub fn new(names: &[String], cases: &[Case], draws: usize, seed: u64) -> Option<Self> {
+        Self::with_progress(names, cases, draws, seed, &mut |_| {})
+    }
+
+    /// Like [`Self::new`], and passes the number of draws so far to `progress` before each.
+    pub fn with_progress(
+        names: &[String],
+        cases: &[Case],
+        draws: usize,
+        seed: u64,
+        progress: &mut dyn FnMut(usize),
+    ) -> Option<Self> {
         if cases.is_empty() {
             return None;
         }
-        let all: Vec<usize> = (0..cases.len()).collect();
+        let all = Sample::all(cases.len());
         let classes = names.len();
+        let rankings = Ranking::of_classes(cases, classes);
         let (mut accuracies, mut balanced) = (Vec::new(), Vec::new());
         let mut areas = vec![Vec::new(); classes];
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        for _ in 0..draws {
-            let drawn: Vec<usize> = all
-                .iter()
-                .map(|_| rng.random_range(0..cases.len()))
-                .collect();
+        for draw in 0..draws {
+            progress(draw);
+            let drawn = Sample::drawn(cases.len(), &mut rng);
             let table = confusion(cases, &drawn, classes);
             accuracies.push(accuracy(&table));
             balanced.push(balanced_accuracy(&table));
-            for (class, areas) in areas.iter_mut().enumerate() {
-                areas.extend(auroc(cases, &drawn, class));
+            for (ranking, areas) in rankings.iter().zip(&mut areas) {
+                areas.extend(ranking.auroc(&drawn));
             }
         }
         let table = confusion(cases, &all, classes);
         let conditions = names
             .iter()
-            .zip(areas)
+            .zip(areas.into_iter().zip(&rankings))
             .enumerate()
-            .map(|(class, (name, areas))| ClassMetrics {
+            .map(|(class, (name, (areas, ranking)))| ClassMetrics {
                 condition: name.clone(),
                 cases: table[class].iter().sum(),
                 recall: recall(&table, class),
                 precision: precision(&table, class),
-                auroc: auroc(cases, &all, class).map(|value| estimate(value, areas)),
+                auroc: ranking.auroc(&all).map(|value| estimate(value, areas)),
             });
         Some(Self {
             cases: cases.len(),
@@ -102,12 +142,40 @@ impl Evaluation {
     }
 }
 
+/// Cases drawn with replacement.
+pub(super) struct Sample {
+    /// The index of each.
+    pub(super) indices: Vec<usize>,
+    /// How often each case was drawn.
+    counts: Vec<u32>,
+}
+
+impl Sample {
+    /// Each of so many cases once.
+    pub(super) fn all(cases: usize) -> Self {
+        Self {
+            indices: (0..cases).collect(),
+            counts: vec![1; cases],
+        }
+    }
+
+    /// As many cases as there are, at random.
+    pub(super) fn drawn(cases: usize, rng: &mut ChaCha8Rng) -> Self {
+        let indices: Vec<usize> = (0..cases).map(|_| rng.random_range(0..cases)).collect();
+        let mut counts = vec![0; cases];
+        for &index in &indices {
+            counts[index] += 1;
+        }
+        Self { indices, counts }
+    }
+}
+
 /// Number of cases by truth (row) and prediction (column).
 pub(super) type ConfusionMatrix = Vec<Vec<usize>>;
 
-pub(super) fn confusion(cases: &[Case], drawn: &[usize], classes: usize) -> ConfusionMatrix {
+pub(super) fn confusion(cases: &[Case], sample: &Sample, classes: usize) -> ConfusionMatrix {
     let mut table = vec![vec![0; classes]; classes];
-    for &index in drawn {
+    for &index in &sample.indices {
         table[cases[index].truth][cases[index].predicted] += 1;
     }
     table
@@ -141,26 +209,57 @@ pub(super) fn balanced_accuracy(table: &ConfusionMatrix) -> f64 {
     recalls.iter().sum::<f64>() / recalls.len().max(1) as f64
 }
 
-/// The probability that a case of the class has a higher score than any other case, ties counting half (Mann & Whitney).
-pub(super) fn auroc(cases: &[Case], drawn: &[usize], class: usize) -> Option<f64> {
-    let mut rows: Vec<(f64, bool)> = drawn
-        .iter()
-        .map(|&index| (cases[index].scores[class], cases[index].truth == class))
-        .collect();
-    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let positives = rows.iter().filter(|row| row.1).count();
-    let negatives = rows.len() - positives;
-    if positives == 0 || negatives == 0 {
-        return None;
+/// The cases by rising score of one class. Made once, so that no draw has to sort them.
+pub(super) struct Ranking(Vec<RankedCase>);
+
+struct RankedCase {
+    index: u32,
+    /// Whether it is of the class.
+    is_positive: bool,
+    /// Whether it has the same score as the case before.
+    is_tied: bool,
+}
+
+impl Ranking {
+    /// A ranking for each class.
+    pub(super) fn of_classes(cases: &[Case], classes: usize) -> Vec<Self> {
+        (0..classes).map(|class| Self::new(cases, class)).collect()
     }
-    let (mut below, mut wins) = (0, 0.0);
-    for tied in rows.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
-        let positive = tied.iter().filter(|row| row.1).count();
-        let negative = tied.len() - positive;
-        wins += positive as f64 * (below as f64 + negative as f64 / 2.0);
-        below += negative;
+
+    fn new(cases: &[Case], class: usize) -> Self {
+        let score = |index: u32| cases[index as usize].scores[class];
+        let mut order: Vec<u32> = (0..cases.len() as u32).collect();
+        order.sort_by(|&a, &b| score(a).total_cmp(&score(b)));
+        let mut before = None;
+        let ranked = order.into_iter().map(|index| RankedCase {
+            index,
+            is_positive: cases[index as usize].truth == class,
+            is_tied: before
+                .replace(index)
+                .is_some_and(|before| score(before).total_cmp(&score(index)).is_eq()),
+        });
+        Self(ranked.collect())
     }
-    Some(wins / (positives as f64 * negatives as f64))
+
+    /// The probability that a case of the class has a higher score than any other case, ties counting half (Mann & Whitney).
+    pub(super) fn auroc(&self, sample: &Sample) -> Option<f64> {
+        let (mut positives, mut negatives, mut wins) = (0_u64, 0_u64, 0.0);
+        for tied in self.0.chunk_by(|_, next| next.is_tied) {
+            let (mut positive, mut negative) = (0, 0);
+            for case in tied {
+                let count = u64::from(sample.counts[case.index as usize]);
+                if case.is_positive {
+                    positive += count;
+                } else {
+                    negative += count;
+                }
+            }
+            wins += positive as f64 * (negatives as f64 + negative as f64 / 2.0);
+            positives += positive;
+            negatives += negative;
+        }
+        (positives > 0 && negatives > 0).then(|| wins / (positives as f64 * negatives as f64))
+    }
 }
 
 /// The mean of values, with its interval by 1000 bootstrap draws of as many values.
@@ -231,6 +330,47 @@ mod tests {
         near(report.conditions[0].auroc.unwrap().value, 0.75);
         near(report.conditions[1].auroc.unwrap().value, 0.75);
         assert_eq!(report.accuracy.low, None);
+    }
+
+    #[test]
+    fn an_area_is_the_share_of_pairs_in_the_right_order_also_of_a_draw() {
+        let cases: Vec<Case> = (0..40)
+            .map(|at| case(at % 3 % 2, ((at * 7) % 10) as f64 / 10.0))
+            .collect();
+        let sample = Sample::drawn(cases.len(), &mut ChaCha8Rng::seed_from_u64(5));
+        assert!(sample.counts.iter().any(|count| *count > 1));
+        let drawn = || sample.indices.iter().map(|index| &cases[*index]);
+        let (mut wins, mut pairs) = (0.0, 0.0);
+        for (ill, well) in drawn().flat_map(|a| drawn().map(move |b| (a, b))) {
+            if (ill.truth, well.truth) == (0, 1) {
+                pairs += 1.0;
+                wins += match ill.scores[0].total_cmp(&well.scores[0]) {
+                    std::cmp::Ordering::Greater => 1.0,
+                    std::cmp::Ordering::Equal => 0.5,
+                    std::cmp::Ordering::Less => 0.0,
+                };
+            }
+        }
+        let ranking = &Ranking::of_classes(&cases, 2)[0];
+        near(ranking.auroc(&sample).unwrap(), wins / pairs);
+    }
+
+    #[test]
+    fn progress_is_told_before_each_draw() {
+        let mut told = Vec::new();
+        let cases = [case(0, 0.9), case(1, 0.2)];
+        let plain = Evaluation::new(&names(), &cases, 3, 1);
+        let found = Evaluation::with_progress(&names(), &cases, 3, 1, &mut |draw| told.push(draw));
+        assert_eq!((found, told), (plain, vec![0, 1, 2]));
+    }
+
+    #[test]
+    fn an_estimate_is_written_with_its_interval_if_there_is_one() {
+        let mut estimate = estimate(0.5, vec![0.25, 0.25]);
+        let show = |value: f64| format!("{value:+.2}");
+        assert_eq!(estimate.text(show), "+0.50 (+0.25 to +0.25)");
+        estimate.low = None;
+        assert_eq!(estimate.text(show), "+0.50");
     }
 
     #[test]

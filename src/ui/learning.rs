@@ -11,9 +11,8 @@ use crate::app::Model;
 use crate::app::learning::LearningView;
 use crate::app::result_panel::whole_percent;
 use crate::app::text::{cut_end, pad, safe_str, wrap};
-use crate::engine::learning::{ImageScore, MovedImage, Proposal};
+use crate::engine::learning::{ImageScore, MovedImage, Proposal, UnusedImages};
 use crate::learn::Method;
-use crate::scoring::metrics::Estimate;
 
 /// Columns of a result before or after.
 const SIDE: usize = 22;
@@ -75,6 +74,15 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
             }
         }
     }
+    let unused = UnusedImages {
+        other_labels: view.proposal().map_or(0, |own| own.other_labels),
+        ..view.unused
+    };
+    let unused = unused.reasons();
+    all.extend(unused.map(|(count, why)| {
+        let words = format!("Left out: {count} reviewed images {why}.");
+        (words, looks.dim())
+    }));
     let keys = match &view.answer {
         Some(Ok(own)) if own.learned.changes_scores() => "a accepts · u undoes what is in use",
         _ => "u undoes what is in use",
@@ -91,7 +99,7 @@ fn worth(proposal: &Proposal) -> Vec<String> {
     let learned = &proposal.learned;
     let how = match learned.method {
         Method::Transport => format!("and {} images without one", learned.unlabelled),
-        Method::Ridge => "alone, as too few images are without one".to_owned(),
+        Method::Ridge | Method::Gda => "alone".to_owned(),
     };
     let own = &learned.held_out;
     let share = |value: f64| format!("{:.0} %", value * 100.0);
@@ -102,13 +110,13 @@ fn worth(proposal: &Proposal) -> Vec<String> {
             "Reviewed images, each without its own review: accuracy {} → {}, {} points.",
             share(own.accuracy_before),
             share(own.accuracy_after),
-            interval(&own.accuracy_gain, points)
+            own.accuracy_gain.text(points)
         ),
         format!(
             "Log-loss {:.2} → {:.2}, less by {}.",
             own.log_loss_before,
             own.log_loss_after,
-            interval(&own.log_loss_gain, |value| format!("{value:.2}"))
+            own.log_loss_gain.text(|value| format!("{value:.2}"))
         ),
         format!(
             "{} of {} images get another label.",
@@ -116,14 +124,6 @@ fn worth(proposal: &Proposal) -> Vec<String> {
             proposal.images
         ),
     ]
-}
-
-fn interval(estimate: &Estimate, show: impl Fn(f64) -> String) -> String {
-    let value = show(estimate.value);
-    match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) => format!("{value} ({} to {})", show(low), show(high)),
-        _ => value,
-    }
 }
 
 /// The images that move, of which the one under the cursor is on screen.

@@ -21,7 +21,7 @@ use crate::app::text::{cut_end, pad, safe_str, width, wrap};
 use crate::app::urgency::UrgencyLevel;
 use crate::app::{EntryKind, Model};
 use crate::library::Record;
-use crate::scoring::Mode;
+use crate::scoring::{Decision, Mode};
 use crate::view::panels::Panel;
 
 /// Columns for cursor, flag, symbol and a blank.
@@ -29,15 +29,20 @@ const LEFT: usize = 4;
 /// Columns of `100%`.
 const FIGURE: usize = 4;
 
+/// Columns of an adjusted figure, with the mark of another label.
+const MIN_ADJUSTED: usize = FIGURE + 1;
+
 /// The widths of the columns to the right of the name; each has a blank before it.
 struct ListColumns {
     label: usize,
     bar: usize,
     figure: usize,
+    /// The adjusted label, if that is another one, and its probability.
+    adjusted: usize,
 }
 
 impl ListColumns {
-    fn new(width: usize, longest_label: usize) -> Self {
+    fn new(width: usize, longest_label: usize, adjusts: bool) -> Self {
         let label = longest_label.clamp(8, 18).min(width * 3 / 8);
         let (label, bar, figure) = match width {
             0..11 => (0, 0, 0),
@@ -46,7 +51,20 @@ impl ListColumns {
             36..56 => (label, 5, FIGURE),
             _ => (label, 8, FIGURE),
         };
-        Self { label, bar, figure }
+        let adjusted = match width {
+            _ if !adjusts => 0,
+            0..24 => 0,
+            // The bar makes room.
+            24..36 => MIN_ADJUSTED,
+            _ => (label + 1 + MIN_ADJUSTED).min(width / 4),
+        };
+        let bar = if adjusted > 0 && width < 56 { 0 } else { bar };
+        Self {
+            label,
+            bar,
+            figure,
+            adjusted,
+        }
     }
 
     /// Gives up the bar where names need the room: a name is cut only if nothing else can be.
@@ -60,7 +78,7 @@ impl ListColumns {
     }
 
     fn total(&self) -> usize {
-        [self.label, self.bar, self.figure]
+        [self.label, self.bar, self.figure, self.adjusted]
             .into_iter()
             .filter(|c| *c > 0)
             .map(|c| c + 1)
@@ -86,7 +104,8 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
         .iter()
         .filter_map(|row| several_labels(model, row));
     let labels = labels.max(several.max().unwrap_or(0));
-    let columns = ListColumns::new(room, labels).with_room_for(names, room);
+    let adjusts = model.mix().is_on();
+    let columns = ListColumns::new(room, labels, adjusts).with_room_for(names, room);
     let folder = model.folder();
     let mut rows = folder.rows_from(folder.first_row());
     for line in 0..area.height {
@@ -281,7 +300,9 @@ fn file_columns(
     let word = match (state, state.record()) {
         (FileState::Done(_), Some(record)) => {
             let figure = ListFigure::of(model, similarity, record);
-            return record_columns(record, &figure, status, columns, looks);
+            let mut spans = record_columns(record, &figure, status, columns, looks);
+            spans.extend(adjusted_column(model, record, columns, looks));
+            return spans;
         }
         (FileState::Queued, _) if !matches!(model.engine(), EngineState::Failed(_)) => "queued",
         (FileState::Failed(failure), _) => failure_words(failure.kind, failure.content),
@@ -376,6 +397,34 @@ fn record_columns(
         spans.push(Span::styled(figure, style));
     }
     spans
+}
+
+/// What the result is after adjusting to the folder's mix: the probability, and the label if that is another one; a mark where there
+/// is no room for it.
+fn adjusted_column(
+    model: &Model,
+    record: &Record,
+    columns: &ListColumns,
+    looks: Looks,
+) -> Option<Span<'static>> {
+    if columns.adjusted == 0 || record.verdict.decision == Decision::Rejected {
+        return None;
+    }
+    let Some(result) = model.mix().adjusted(record) else {
+        return Some(Span::raw(" ".repeat(columns.adjusted + 1)));
+    };
+    let own = result.adjusted;
+    let figure = whole_percent(own.probability);
+    let room = columns.adjusted.saturating_sub(width(&figure) + 1);
+    let words = match own.label == record.verdict.label {
+        true => figure,
+        false if columns.adjusted > MIN_ADJUSTED => {
+            format!("{} {figure}", cut_end(&safe_str(&own.label), room))
+        }
+        false => format!("!{figure}"),
+    };
+    let blanks = " ".repeat(columns.adjusted.saturating_sub(width(&words)));
+    Some(Span::styled(format!(" {blanks}{words}"), looks.accent()))
 }
 
 /// The leading condition of a series and its mean probability; while files are queued, how many are done.

@@ -346,7 +346,7 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Back, "back"),
             (Action::Help, "help"),
         ],
-        Mode::Learning => &[
+        Mode::Learning | Mode::Neighbours => &[
             (Action::Enter, "image"),
             (Action::Back, "back"),
             (Action::Help, "help"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use medivision_tui::app::{Effect, Msg};
+use medivision_tui::app::{Effect, Graphics, Msg};
 use medivision_tui::engine::{Event, MapRequest};
 use medivision_tui::scoring::Decision;
 use medivision_tui::scoring::heat_map::deletion::DeletionCheck;
@@ -212,6 +212,34 @@ fn the_map_follows_the_cursor_and_a_rejected_image_has_none() {
     assert!(request(&program.show_as(&Film::default())).is_none());
     assert!(
         said(&program).contains("not for this image"),
+        "{}",
+        said(&program)
+    );
+}
+
+#[test]
+fn nothing_is_said_of_the_map_of_another_image() {
+    let mut program = classified();
+    let asked = request(&program.press("O")).expect("a request");
+    made(&mut program, asked.generation);
+    program.show_as(&Film::default());
+    assert!(said(&program).contains("orange"), "{}", said(&program));
+    // The next image has a result, and is still being read.
+    program.press("j");
+    assert!(!said(&program).contains("orange"), "{}", said(&program));
+    program.press("k");
+    program.rest();
+    program.show_as(&Film::default());
+    assert!(said(&program).contains("orange"), "{}", said(&program));
+}
+
+#[test]
+fn a_terminal_without_images_says_that_there_is_no_map() {
+    let mut program = classified();
+    program.send(Msg::Graphics(Graphics::None));
+    program.press("O");
+    assert!(
+        said(&program).contains("no images are drawn here"),
         "{}",
         said(&program)
     );

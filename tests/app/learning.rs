@@ -113,6 +113,7 @@ fn proposal(gate: f64) -> Proposal {
             }],
         },
         images: 3,
+        other_labels: 0,
         moved: vec![
             MovedImage {
                 path: path("c"),
@@ -207,18 +208,22 @@ fn one_key_accepts_and_scores_follow() {
         });
         let learned = kept.unwrap_or_else(|| panic!("{keys}: {effects:?}"));
         let all = LearnedSets(vec![learned]);
-        let outcome = Ok((all.clone(), "scores are learned from 2 reviews".to_owned()));
+        let outcome = Ok((
+            Some(all.clone()),
+            "scores are learned from 2 reviews".to_owned(),
+        ));
         let effects = program.send(Msg::LearnedKept { outcome });
         assert_eq!(effects[0], Effect::UseLearned(all));
         assert!(
             matches!(effects[1], Effect::UsePrompts { .. }),
             "{effects:?}"
         );
-        let effects = program.send(Msg::Engine(Event::Prompts {
+        let effects = program.engine_uses(Event::Prompts {
             prompts: "general".to_owned(),
             mode: Mode::Single,
             warnings: Vec::new(),
-        }));
+            revision: 0,
+        });
         assert!(
             effects
                 .iter()
@@ -281,4 +286,32 @@ fn one_key_undoes_and_results_say_from_what_they_were_learned() {
         screen.contains("nothing was changed: disk full"),
         "{screen}"
     );
+}
+
+#[test]
+fn a_key_pressed_twice_changes_what_is_in_use_once() {
+    let counted = |effects: &[Effect]| {
+        let changes =
+            |effect: &&Effect| matches!(effect, Effect::KeepLearned(_) | Effect::UndoLearned(_));
+        effects.iter().filter(changes).count()
+    };
+    for keys in ["aa", "uu", "au"] {
+        let mut program = begin(Some(12), false);
+        let request = asked(program.press(",l")).expect("asked");
+        let (generation, outcome) = (request.generation, Ok(Box::new(proposal(0.4))));
+        program.send(Msg::Engine(Event::Learned {
+            generation,
+            outcome,
+        }));
+        assert_eq!(counted(&program.press(keys)), 1, "{keys}");
+        // Nothing was there to undo: the view stays, nothing is scored again, and the keys work again.
+        let outcome = Ok((None, "there is nothing to undo".to_owned()));
+        assert_eq!(program.send(Msg::LearnedKept { outcome }), []);
+        let screen = program.screen(100, 24);
+        assert!(
+            screen.contains("What reviews teach") && screen.contains("there is nothing to undo"),
+            "{screen}"
+        );
+        assert_eq!(counted(&program.press("u")), 1, "{keys}");
+    }
 }

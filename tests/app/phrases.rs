@@ -9,6 +9,7 @@ use medivision_tui::engine::explanation::{
     SimilarityPair,
 };
 use medivision_tui::library::Outcome;
+use medivision_tui::library::neighbours::Neighbours;
 use medivision_tui::scoring::Decision;
 
 use crate::scene::{Program, file, record};
@@ -20,7 +21,7 @@ fn embedded(label: &str, decision: Decision) -> Outcome {
     Ok(record)
 }
 
-fn classified() -> Program {
+pub fn classified() -> Program {
     let mut program = Program::new(100, 30);
     program.list(["a.png", "b.png", "c.png"].map(file).into());
     program.ready(false);
@@ -31,14 +32,14 @@ fn classified() -> Program {
     program
 }
 
-fn request(effects: &[Effect]) -> Option<ExplanationRequest> {
+pub fn request(effects: &[Effect]) -> Option<ExplanationRequest> {
     effects.iter().find_map(|effect| match effect {
         Effect::Explain(request) => Some(request.clone()),
         _ => None,
     })
 }
 
-fn explanation() -> PhraseExplanation {
+pub fn explanation() -> PhraseExplanation {
     let phrase = |phrase: &str, lead: f64| ExplainedPhrase {
         phrase: phrase.to_owned(),
         contribution: lead,
@@ -46,6 +47,7 @@ fn explanation() -> PhraseExplanation {
         percentile: Some(0.75),
     };
     PhraseExplanation {
+        neighbours: Ok(Neighbours::default()),
         compared: 12,
         conditions: vec![ExplainedScore {
             condition: "tumor".to_owned(),
@@ -91,6 +93,26 @@ fn the_key_for_why_shows_the_phrases_of_a_classified_image_beside_a_placebo() {
     assert!(!screen.contains("because"));
     program.press("e");
     assert!(!program.screen(100, 30).contains("placebo"));
+}
+
+#[test]
+fn of_learned_scores_it_is_said_that_the_texts_alone_are_explained() {
+    let mut program = Program::new(100, 30);
+    program.list(vec![file("a.png")]);
+    program.ready(false);
+    program.scan(&["a.png"]);
+    let learned = embedded("tumor", Decision::Confident).map(|mut record| {
+        record.learned = Some(23);
+        record
+    });
+    program.answer("a.png", learned);
+    let asked = request(&program.press("e")).expect("a request");
+    program.send(Msg::Engine(Event::Explained {
+        generation: asked.generation,
+        outcome: Ok(explanation()),
+    }));
+    let screen = program.screen(100, 30);
+    assert!(screen.contains("learned from 23 reviews"), "{screen}");
 }
 
 #[test]

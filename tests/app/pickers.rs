@@ -116,11 +116,12 @@ fn a_set_that_is_wrong_is_not_used_and_the_list_stays() {
 
 /// The engine scores by other prompts; what it is then asked to score anew.
 pub fn switched(program: &mut Program) -> Vec<ClassifiedFile> {
-    let effects = program.send(Msg::Engine(Event::Prompts {
+    let effects = program.engine_uses(Event::Prompts {
         prompts: "ward".to_owned(),
         mode: Mode::Single,
         warnings: Vec::new(),
-    }));
+        revision: 0,
+    });
     let known = effects.into_iter().find_map(|effect| match effect {
         Effect::Rescore(files) => Some(files),
         _ => None,
@@ -242,11 +243,12 @@ fn an_edited_prompt_set_is_used_at_once_and_those_on_screen_come_first() {
         |effect| matches!(effect, Effect::UsePrompts { prompts, .. } if prompts.name() == "ward"),
     );
     assert!(used, "{effects:?}");
-    let effects = program.send(Msg::Engine(Event::Prompts {
+    let effects = program.engine_uses(Event::Prompts {
         prompts: "ward".to_owned(),
         mode: Mode::Single,
         warnings: Vec::new(),
-    }));
+        revision: 0,
+    });
     let [Effect::Rescore(files)] = effects.as_slice() else {
         panic!("{effects:?}");
     };
@@ -265,11 +267,12 @@ fn an_edited_prompt_set_is_used_at_once_and_those_on_screen_come_first() {
 fn an_invalid_prompt_file_is_shown_with_its_reason_until_it_is_right() {
     let mut program = program();
     assert_eq!(chosen(&mut program, "Gk"), ["ward"]);
-    program.send(Msg::Engine(Event::Prompts {
+    program.engine_uses(Event::Prompts {
         prompts: "ward".to_owned(),
         mode: Mode::Single,
         warnings: Vec::new(),
-    }));
+        revision: 0,
+    });
     let fault = "ward.toml:7: phrases: expected a list";
     assert_eq!(program.send(edited(0, None, Some(fault))), []);
     assert!(

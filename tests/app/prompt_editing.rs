@@ -246,11 +246,12 @@ fn a_set_that_was_edited_is_used_at_once() {
         used(&program.send(Msg::PromptSetEdited(Ok(Some(own.clone()))))),
         1
     );
-    program.send(Msg::Engine(Event::Prompts {
+    program.engine_uses(Event::Prompts {
         prompts: "general".to_owned(),
         mode: Mode::Single,
         warnings: Vec::new(),
-    }));
+        revision: 0,
+    });
     // From now on its file is watched, which tells of changes by itself.
     assert_eq!(
         used(&program.send(Msg::PromptSetEdited(Ok(Some(own.clone()))))),

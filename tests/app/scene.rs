@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use image::{DynamicImage, GrayImage, Luma};
 use jiff::tz::TimeZone;
+use medivision_tui::app::mix::MixSetting;
 use medivision_tui::app::text;
 use medivision_tui::app::{
     self, Effect, EncodedImage, Entry, EntryKind, FolderState, FoundFile, Graphics, Keymap,
@@ -41,7 +42,7 @@ pub const ROOT: &str = "/studies/march";
 
 /// A program under test, with all it has asked for so far.
 /// A prompt set with the conditions of [`record`], in another order than by score.
-fn prompts() -> Prompts {
+pub fn prompts() -> Prompts {
     let condition = |name: &str| {
         format!("[[condition]]\nname = \"{name}\"\nphrases = [\"a picture of {name}\"]\n")
     };
@@ -149,6 +150,13 @@ impl Program {
         program
     }
 
+    /// Started with a setting of adjusting on a terminal that draws half blocks, of no size yet.
+    pub fn adjusting(mix: MixSetting) -> Self {
+        let mut program = Self::begin_with(|setup| setup.mix = mix);
+        program.send(Msg::Graphics(Graphics::Halfblocks));
+        program
+    }
+
     fn start(kept: FolderState, theme: Theme) -> Self {
         Self::begin(kept, theme, false, Rules::default())
     }
@@ -176,6 +184,7 @@ impl Program {
             mode: Mode::Single,
             offers_model: false,
             language_model: None,
+            mix: MixSetting::default(),
             zone: TimeZone::UTC,
         };
         change(&mut setup);
@@ -192,6 +201,22 @@ impl Program {
         let effects = app::update(&mut self.model, msg);
         self.effects.extend(effects.clone());
         effects
+    }
+
+    /// The engine answers the prompts that it was asked for last.
+    pub fn engine_uses(&mut self, mut event: Event) -> Vec<Effect> {
+        let asked = self.effects.iter().rev().find_map(|effect| match effect {
+            Effect::UsePrompts { revision, .. } => Some(*revision),
+            _ => None,
+        });
+        if let (
+            Event::Prompts { revision, .. } | Event::PromptsFailed { revision, .. },
+            Some(asked),
+        ) = (&mut event, asked)
+        {
+            *revision = asked;
+        }
+        self.send(Msg::Engine(event))
     }
 
     /// Presses keys, one for each character.

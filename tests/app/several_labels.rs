@@ -2,7 +2,8 @@
 
 use medivision_tui::app::{Effect, Msg};
 use medivision_tui::engine::{Event, RecalledFile};
-use medivision_tui::library::{FileIdentity, Record};
+use medivision_tui::library::{FileIdentity, Record, ReviewRequest};
+use medivision_tui::prompts::{PromptSet, Prompts};
 use medivision_tui::scoring::{Decision, Mode};
 
 use crate::scene::{Program, file, path, record};
@@ -23,11 +24,12 @@ fn requested(effects: &[Effect]) -> Option<Mode> {
 }
 
 fn used(program: &mut Program, mode: Mode) -> Vec<Effect> {
-    program.send(Msg::Engine(Event::Prompts {
+    program.engine_uses(Event::Prompts {
         prompts: "general".to_owned(),
         mode,
         warnings: Vec::new(),
-    }))
+        revision: 0,
+    })
 }
 
 /// A result in which each condition stands for itself.
@@ -115,9 +117,10 @@ fn the_next_run_begins_with_several_labels_if_the_last_one_ended_so() {
     assert!(unchanged);
     assert_eq!(requested(&again.ready(false)), Some(Mode::Multi));
     // A set that cannot have several labels leaves one, and another model is not asked for several.
-    again.send(Msg::Engine(Event::PromptsFailed {
+    again.engine_uses(Event::PromptsFailed {
+        revision: 0,
         message: "`tumor` has no `absent` phrases".to_owned(),
-    }));
+    });
     assert_eq!(requested(&again.ready(false)), None);
 }
 
@@ -125,9 +128,10 @@ fn the_next_run_begins_with_several_labels_if_the_last_one_ended_so() {
 fn a_prompt_set_that_cannot_have_several_labels_leaves_the_mode() {
     let mut program = program();
     program.press(",m");
-    program.send(Msg::Engine(Event::PromptsFailed {
+    program.engine_uses(Event::PromptsFailed {
+        revision: 0,
         message: "`tumor` has no `absent` phrases".to_owned(),
-    }));
+    });
     let screen = program.screen(100, 24);
     assert!(screen.contains("no `absent` phrases"), "{screen}");
     assert_eq!(requested(&program.press(",m")), Some(Mode::Multi));
@@ -198,4 +202,114 @@ fn filters_find_each_label_and_the_probability_of_a_condition() {
             "{filter}:\n{screen}"
         );
     }
+}
+
+#[test]
+fn a_refused_mode_is_not_kept_for_a_model_to_come() {
+    let mut program = program();
+    program.press(",m");
+    let effects = program.engine_uses(Event::PromptsFailed {
+        revision: 0,
+        message: "`tumor` has no `absent` phrases".to_owned(),
+    });
+    let [Effect::KeepPrompts { mode, .. }] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(*mode, Mode::Single);
+}
+
+#[test]
+fn a_refusal_that_comes_late_leaves_what_was_asked_for_since() {
+    let mut program = program();
+    let asked = |effects: Vec<Effect>| {
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::UsePrompts { revision, .. } => Some(revision),
+            _ => None,
+        })
+    };
+    let first = asked(program.press(",m")).expect("asked");
+    let ward = PromptSet {
+        name: "ward".to_owned(),
+        file: Some("/home/u/ward.toml".into()),
+        ..Prompts::select("general", None).expect("shipped").sets()[0].clone()
+    };
+    program.send(Msg::PromptSetEdited(Ok(Some(ward))));
+    let late = program.send(Msg::Engine(Event::PromptsFailed {
+        revision: first,
+        message: "no".to_owned(),
+    }));
+    assert_eq!(late, []);
+    program.engine_uses(Event::Prompts {
+        prompts: "ward".to_owned(),
+        mode: Mode::Single,
+        warnings: Vec::new(),
+        revision: 0,
+    });
+    let effects = program.press(",m");
+    let is_ward = |effect: &Effect| matches!(effect, Effect::UsePrompts { prompts, .. } if prompts.name() == "ward");
+    assert!(effects.iter().any(is_ward), "{effects:?}");
+}
+
+#[test]
+fn operating_points_decide_what_is_accepted_where_there_are_any() {
+    let accepted = |scores: [(&str, f64); 4], label: &str, points: [Option<f64>; 4]| {
+        let mut program = Program::reviewing("ana", false);
+        let mut record = separate(scores);
+        label.clone_into(&mut record.verdict.label);
+        for (score, point) in record.verdict.scores.iter_mut().zip(points) {
+            score.threshold = point;
+        }
+        program.list(vec![file("a.png")]);
+        program.ready(false);
+        program.send(Msg::Engine(Event::Recalled {
+            files: vec![RecalledFile {
+                path: path("a.png"),
+                identity: IDENTITY,
+                records: vec![record].into(),
+            }],
+            missing: Vec::new(),
+        }));
+        let reviewed = program
+            .press(",,")
+            .into_iter()
+            .find_map(|effect| match effect {
+                Effect::Review {
+                    request: ReviewRequest::Store(review),
+                    ..
+                } => review.labels,
+                _ => None,
+            });
+        reviewed.expect("a review").join(" ")
+    };
+    let (low, high) = (Some(0.2), Some(0.6));
+    let both = [
+        ("tumor", 0.7),
+        ("normal", 0.6),
+        ("fracture", 0.4),
+        ("pneumonia", 0.1),
+    ];
+    assert_eq!(
+        accepted(both, "tumor", [None; 4]),
+        "tumor normal",
+        "one half decides"
+    );
+    // The normal condition has none, and is claimed only if no other is.
+    let found = [
+        ("normal", 0.8),
+        ("tumor", 0.3),
+        ("fracture", 0.1),
+        ("pneumonia", 0.1),
+    ];
+    assert_eq!(accepted(found, "tumor", [None, low, high, high]), "tumor");
+    let nothing = [
+        ("normal", 0.45),
+        ("tumor", 0.1),
+        ("fracture", 0.1),
+        ("pneumonia", 0.1),
+    ];
+    assert_eq!(
+        accepted(nothing, "normal", [None, low, high, high]),
+        "normal"
+    );
+    assert_eq!(accepted(nothing, "normal", [high, low, high, high]), "");
 }

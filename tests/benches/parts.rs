@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use jiff::tz::TimeZone;
+use medivision_tui::app::mix::MixSetting;
 use medivision_tui::app::{self, Effect, Entry, EntryKind, FoundFile, Keymap, Msg, Stamp};
 use medivision_tui::encoder::{Preprocess, Tokenizer};
 use medivision_tui::engine::{Event, RecalledFile};
@@ -148,6 +149,7 @@ fn list(bench: &mut Criterion) {
             mode: Mode::Single,
             offers_model: false,
             language_model: None,
+            mix: MixSetting::default(),
             zone: TimeZone::UTC,
         });
         let listing = effects.iter().find_map(|effect| match effect {
@@ -275,6 +277,7 @@ fn worklist(count: usize) -> app::Model {
         mode: Mode::Single,
         offers_model: false,
         language_model: None,
+        mix: MixSetting::default(),
         zone: TimeZone::UTC,
     });
     let generation = effects.iter().find_map(|effect| match effect {
@@ -489,7 +492,12 @@ fn learn(bench: &mut Criterion) {
     };
     let (labelled, others) = rows.split_at(80);
     let shots = labelled.iter().enumerate();
-    let shots: Vec<Shot> = shots.map(|(at, row)| Shot { row, label: at % 5 }).collect();
+    let shots = shots.map(|(at, row)| Shot {
+        row,
+        label: at % 5,
+        group: at,
+    });
+    let shots: Vec<Shot> = shots.collect();
     let others: Vec<&[f32]> = others.iter().map(Vec::as_slice).collect();
     bench.bench_function("fit 3,200 x 512", |b| {
         b.iter(|| learn::directions(black_box(&problem), &shots, &others));

@@ -1,5 +1,9 @@
 //! `prompts compare`, and `eval` with two prompt sets.
 
+use std::io::{BufRead, BufReader};
+
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::*;
 
 /// A home with 24 phantoms in `d`, and a set `wrong` whose phrases describe another condition than they are for.
@@ -161,4 +165,54 @@ fn wrong_requests_are_refused() {
         "bone-xray",
     ];
     refused(&thrice);
+}
+
+#[test]
+fn a_signal_ends_the_draws_at_once() {
+    let home = phantoms();
+    let table = home.path().join("d/truth.csv");
+    let mut truth = fs::read_to_string(&table).expect("labels");
+    truth.push_str("missing.png,normal\n");
+    fs::write(&table, truth).expect("written");
+    let mut child = program(home.path())
+        .args(["prompts", "compare", "general", "wrong.toml", "--labels"])
+        .args(["d/truth.csv", "--draws", "100000", "--model", "builtin"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    // What failed is told when all images are classified, before the draws.
+    let told = BufReader::new(child.stderr.take().expect("piped"));
+    let is_counting = |line: std::io::Result<String>| line.is_ok_and(|l| l.contains("missing.png"));
+    assert!(told.lines().any(is_counting), "the missing file is told");
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    assert!(output.stdout.is_empty(), "the draws went on");
+}
+
+#[test]
+fn images_count_whatever_a_model_makes_of_random_words() {
+    let home = tempfile::tempdir().expect("a home");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("prompts/kinds.toml");
+    let text = fs::read_to_string(shipped).expect("a prompt set");
+    let own = text.replace("a sonogram", "an echo");
+    assert_ne!(own, text);
+    fs::write(home.path().join("own.toml"), own).expect("written");
+    picture(&home.path().join("a.png"), 20);
+    picture(&home.path().join("b.png"), 90);
+    let labels = "path,label\na.png,ultrasound\nb.png,CT slice\n";
+    fs::write(home.path().join("truth.csv"), labels).expect("written");
+    let compare = ["prompts", "compare", "kinds", "own.toml", "--json"];
+    let more = [
+        "--labels",
+        "truth.csv",
+        "--draws",
+        "10",
+        "--model",
+        "builtin",
+    ];
+    let report = json(&run(home.path(), &[&compare[..], &more].concat()));
+    assert_eq!(report["rejected"], serde_json::json!([0, 0]));
+    assert_eq!(report["labelled"], 2, "{report}");
 }

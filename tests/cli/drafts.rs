@@ -395,15 +395,17 @@ fn a_server_that_is_not_there_or_says_nothing_is_given_up() {
     );
 }
 
-#[test]
-fn ctrl_c_ends_a_request_at_once() {
-    let home = tempfile::tempdir().expect("a home");
+/// A command that asks a server which says nothing, and gets a signal meanwhile.
+pub fn interrupted(
+    signal: rustix::process::Signal,
+    command: impl FnOnce(&str) -> Command,
+) -> Output {
     let (asked, waiting) = std::sync::mpsc::channel();
     let server = Server::start(move |_, _| {
         asked.send(()).expect("the test waits");
         Answer::Silence
     });
-    let mut command = draft(home.path(), &server.url, &["--yes"]);
+    let mut command = command(&server.url);
     let child = command
         .stderr(Stdio::piped())
         .stdout(Stdio::piped())
@@ -412,12 +414,106 @@ fn ctrl_c_ends_a_request_at_once() {
     waiting.recv().expect("asked");
     let process =
         rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("a pid");
-    rustix::process::kill_process(process, rustix::process::Signal::INT).expect("sent");
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
-    assert!(
-        stderr(&output).contains("nothing was saved"),
-        "{}",
-        stderr(&output)
+    rustix::process::kill_process(process, signal).expect("sent");
+    child.wait_with_output().expect("it ends")
+}
+
+#[test]
+fn a_signal_ends_a_request_at_once() {
+    let home = tempfile::tempdir().expect("a home");
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
+        let output = interrupted(signal, |url| draft(home.path(), url, &["--yes"]));
+        assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("nothing was saved"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn what_is_meant_for_this_machine_passes_no_proxy() {
+    let home = tempfile::tempdir().expect("a home");
+    let server = Server::saying(GOOD);
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    proxy.set_nonblocking(true).expect("set");
+    let address = format!("http://{}", proxy.local_addr().expect("bound"));
+    let mut command = draft(home.path(), &server.url, &["--yes", "--offline"]);
+    for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "http_proxy"] {
+        command.env(name, &address);
+    }
+    let (code, _, told) = outcome(command);
+    assert_eq!((code, server.requests().len()), (Some(0), 1), "{told}");
+    assert!(proxy.accept().is_err(), "the proxy was asked");
+}
+
+#[test]
+fn a_key_in_the_address_is_sent_and_not_shown_or_saved() {
+    let home = tempfile::tempdir().expect("a home");
+    let server = Server::saying(GOOD);
+    let url = format!("{}?key=sk-1", server.url);
+    let (code, text, told) = outcome(draft(
+        home.path(),
+        &url,
+        &["--yes", "--json", "--out", "k.toml"],
+    ));
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(server.requests()[0].path, "/v1/chat/completions?key=sk-1");
+    let saved = fs::read_to_string(home.path().join("k.toml")).expect("saved");
+    for shown in [text, told, saved] {
+        assert!(
+            shown.contains("?key=…") && !shown.contains("sk-1"),
+            "{shown}"
+        );
+    }
+}
+
+/// A set of the user whose names are spelled otherwise than in [`GOOD`].
+const SPELLED: &str = r#"
+name = "own"
+[[condition]]
+name = "Pneumonia"
+phrases = ["an opacity"]
+absent = ["no opacity"]
+[[condition]]
+name = "Normal"
+phrases = ["clear lungs"]
+absent = ["an opacity"]
+normal = true
+"#;
+
+#[test]
+fn names_are_those_of_the_set_and_it_keeps_one_healthy_condition() {
+    let home = tempfile::tempdir().expect("a home");
+    fs::write(home.path().join("own.toml"), SPELLED).expect("written");
+    let server = Server::saying(GOOD);
+    let arguments = ["healthy", "--set", "own.toml", "--name", "new", "--yes"];
+    let (code, _, told) = outcome(draft(home.path(), &server.url, &arguments));
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(
+        server.requests()[0].body["messages"][1]["content"],
+        "Conditions:\n- Pneumonia\n- Normal (the healthy state)"
     );
+    let file = home.path().join(".config/medivision-tui/prompts/new.toml");
+    let saved = fs::read_to_string(file).expect("saved");
+    assert_eq!(saved.matches("[[condition]]").count(), 2, "{saved}");
+    assert_eq!(saved.matches("normal = true").count(), 1, "{saved}");
+    let twice = ["healthy", "normal", "--set", "own.toml", "--yes"];
+    let (code, _, told) = outcome(draft(home.path(), &server.url, &twice));
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("`Normal` is named twice"), "{told}");
+}
+
+#[test]
+fn a_draft_that_cannot_be_saved_is_kept_and_named() {
+    let home = tempfile::tempdir().expect("a home");
+    fs::create_dir(home.path().join("taken.toml")).expect("made");
+    let server = Server::saying(GOOD);
+    let arguments = ["--yes", "--out", "taken.toml"];
+    let (code, _, told) = outcome(draft(home.path(), &server.url, &arguments));
+    assert_eq!(code, Some(1), "{told}");
+    let (_, kept) = told.rsplit_once("the draft is in ").expect("it is named");
+    let kept = fs::read_to_string(home.path().join(kept.trim())).expect("it is there");
+    assert!(kept.contains("hazy patchy opacity"), "{kept}");
 }

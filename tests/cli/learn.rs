@@ -209,3 +209,41 @@ fn what_cannot_be_learned_is_said() {
     let nowhere = ward.learn(&["no-such-folder"]);
     assert_eq!(nowhere.status.code(), Some(2), "{}", stderr(&nowhere));
 }
+
+#[test]
+fn commands_that_score_otherwise_leave_the_results_of_the_library_alone() {
+    let ward = Ward::new();
+    ward.learn(&[]);
+    ward.results("weak.toml");
+    let stored = || {
+        let output = ward.run(&["export", "d", "--prompts", "weak", "--format", "jsonl"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        lines(&output)
+    };
+    let before = stored();
+    assert!(before.iter().all(|line| line["learned"] == 16));
+    let file = format!("d/{}", ward.truth[0].0);
+    let weak = ["--model", "demo", "--prompts", "weak.toml"];
+    let commands: [&[&str]; 3] = [
+        &["explain", &file],
+        &["calibrate", "d"],
+        &["eval", "d", "--prompts", "general"],
+    ];
+    for command in commands {
+        let output = ward.run(&[command, &weak].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(stored(), before, "{}", command[0]);
+    }
+}
+
+#[test]
+fn labels_of_a_table_that_are_not_learned_from_are_counted() {
+    let ward = Ward::new();
+    let home = ward.home.path();
+    picture(&home.join("elsewhere.png"), 77);
+    fs::write(home.join("more.csv"), "path,label\nelsewhere.png,tumor\n").expect("written");
+    let learned = ward.learn(&["--dry-run", "--json", "d", "more.csv"]);
+    assert_eq!(learned.status.code(), Some(0), "{}", stderr(&learned));
+    let report: Value = serde_json::from_slice(&learned.stdout).expect("JSON");
+    assert_eq!(report["left_out"]["not_encoded"], 1, "{report}");
+}

@@ -1,5 +1,6 @@
 //! The headless commands as a script sees them: the real binary, its output and its exit code.
 
+mod adjust;
 mod classify;
 mod comparisons;
 mod descriptions;
@@ -20,6 +21,7 @@ mod reviews;
 mod schema;
 mod search;
 mod settings;
+mod train;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -97,6 +97,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
             (Action::MarkRange, "mark up to here"),
             (Action::ClassifyMarked, "marked files"),
             (Action::Why, "failure, or phrases"),
+            (Action::Adjust, "adjust to the mix"),
             (Action::Watch, "watch on or off"),
             (Action::PromptSet, "prompt set"),
             (Action::EditPrompts, "edit the prompt set"),
@@ -254,7 +255,7 @@ pub struct PaletteEntry {
 }
 
 /// Names under which other viewers and editors know an action.
-const SYNONYMS: [(Action, &str); 41] = [
+const SYNONYMS: [(Action, &str); 42] = [
     (Action::OpenWith, "run shell edit program external !"),
     (Action::CopyTo, "cp duplicate paste"),
     (Action::MoveTo, "mv rename cut paste"),
@@ -282,6 +283,7 @@ const SYNONYMS: [(Action, &str); 41] = [
         Action::HeatMap,
         "saliency attention attribution explain cam",
     ),
+    (Action::Adjust, "prior prevalence label shift bayes"),
     (Action::Related, "segmentation contours presentation"),
     (Action::Whole, "maximize"),
     (Action::Invert, "negative"),

@@ -81,6 +81,7 @@ impl Model {
             }
             Action::HeatMap => self.toggle_heat_map(),
             Action::HeatMapNext => self.next_heat_map(),
+            Action::Adjust => self.toggle_mix(),
             Action::Related => return self.choose_related(),
             Action::Measurements => self.list_measurements(),
             Action::Reformat => return self.reformat(false),
@@ -97,6 +98,17 @@ impl Model {
             _ => return self.act_on_image(action),
         }
         Vec::new()
+    }
+
+    /// Adjusts results to the folder's mix, or no longer.
+    fn toggle_mix(&mut self) {
+        self.mix.toggle();
+        let words = if self.mix.is_on() {
+            "finding the mix of this folder …"
+        } else {
+            "scores are shown as they are"
+        };
+        self.say(Severity::Info, words);
     }
 
     /// An action on the image; on a series these are the keys of its stack.

@@ -30,6 +30,7 @@ impl Model {
                 self.rate = None;
                 self.prompt_sets.stop_rescoring();
                 self.label_changes.clear();
+                self.give_up_learning();
                 let mut effects = vec![Effect::AdoptEngine { serial }];
                 effects.extend(self.current_engine_event(event));
                 self.classify_everything();
@@ -90,10 +91,16 @@ impl Model {
                 prompts,
                 mode,
                 warnings,
-            } => return Vec::from_iter(self.prompts_changed(&prompts, mode, &warnings)),
-            Event::PromptsFailed { message } => {
-                self.prompt_sets.refused();
+                revision,
+            } => {
+                let changed = mode != self.prompt_sets.mode();
+                self.prompt_sets.used(revision, mode);
+                return Vec::from_iter(self.prompts_changed(&prompts, changed, &warnings));
+            }
+            Event::PromptsFailed { revision, message } => {
+                let kept = self.prompt_sets.refused(revision);
                 self.say(Severity::Error, &message);
+                return Vec::from_iter(kept);
             }
             Event::Noted { message } => self.say(Severity::Info, &message),
             Event::Rescored { files, left } => self.rescored(files, left),
@@ -195,14 +202,23 @@ impl Model {
     }
 
     /// Notes the prompts and the mode now in use. Returns the effect that scores all results again.
-    fn prompts_changed(&mut self, name: &str, mode: Mode, warnings: &[String]) -> Option<Effect> {
+    fn prompts_changed(
+        &mut self,
+        name: &str,
+        changed: bool,
+        warnings: &[String],
+    ) -> Option<Effect> {
         if let EngineState::Ready { prompts, .. } = &mut self.engine {
             *prompts = text::safe_str(name);
         }
-        let changed = mode != self.prompt_sets.mode();
-        self.prompt_sets.used(mode);
         let learned = self.learned_words.take();
-        match (warnings.first(), mode) {
+        // A warning, or what the mode means, stays on screen.
+        let subject = match &learned {
+            Some(words) => words.clone(),
+            None => format!("prompts: {name}"),
+        };
+        let told = Some(subject).filter(|_| warnings.is_empty() && !changed);
+        match (warnings.first(), self.prompt_sets.mode()) {
             _ if learned.is_some() => self.say(Severity::Info, &learned.unwrap_or_default()),
             (Some(warning), _) => self.say(Severity::Info, warning),
             (None, Mode::Single) if changed => {
@@ -215,9 +231,7 @@ impl Model {
             (None, _) => self.say(Severity::Info, &format!("prompts: {name}")),
         }
         let mut files = self.results.classified();
-        // A warning, or what the mode means, stays on screen.
-        let is_told = warnings.is_empty() && !changed;
-        self.label_changes.begin(&files, is_told);
+        self.label_changes.begin(&files, told);
         let on_screen = self.paths_on_screen();
         let dir = self.folder().dir();
         files.sort_by_cached_key(|file| {

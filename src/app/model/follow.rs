@@ -40,6 +40,9 @@ impl Model {
         effects.extend(self.follow_sides());
         effects.extend(self.search_related_automatically());
         effects.extend(self.follow_heat_map());
+        let dir = self.browser.folder.dir();
+        let request = self.mix.follow(dir, &self.results, &mut self.env);
+        effects.extend(request.map(Effect::Adjust));
         effects.extend(self.follow_preview());
         effects
     }
@@ -53,6 +56,9 @@ impl Model {
             _ => None,
         };
         let mut wanted = contact_sheet.follow(self.files(), area);
+        if let Some(view) = self.screen.neighbours_mut() {
+            wanted = view.follow(&self.results, &self.env);
+        }
         if self.view() == Mode::Grid {
             wanted = grid.follow(self.files());
         }

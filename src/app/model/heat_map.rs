@@ -38,7 +38,7 @@ impl Model {
         let Some(FileState::Done(records)) = self.results.get(&file.path) else {
             return;
         };
-        let Some(record) = records.first() else {
+        let Some(record) = of_frame(records, self.viewer.frame_number()) else {
             return;
         };
         let verdict = &record.verdict;
@@ -58,6 +58,7 @@ impl Model {
         let request = match wanted {
             // The image is still being read, or the files are being played: wait.
             None => {
+                self.heat_maps.look_away();
                 self.viewer.set_heat_map(None);
                 return None;
             }
@@ -69,6 +70,9 @@ impl Model {
 
     /// What to map; an error says why nothing can be. `None` while that is unknown.
     fn map_subject(&self) -> Option<Result<MapSubject, &'static str>> {
+        if self.env.graphics.is_some() && self.env.drawable().is_none() {
+            return Some(Err("no images are drawn here"));
+        }
         let file = self.file_in_sight()?;
         let viewed = self.viewer.file() == Some(file.path.as_path());
         if !viewed || self.viewer.image().is_none() || self.viewer.is_playing() {
@@ -89,8 +93,7 @@ impl Model {
             _ => return None,
         };
         let frame = self.viewer.frame_number();
-        let of_frame = |record: &&Record| record.frame == Some(frame);
-        let record = records.iter().find(of_frame).or_else(|| records.first())?;
+        let record = of_frame(records, frame)?;
         if record.verdict.decision == Decision::Rejected {
             return Some(Err("the model is not for this image"));
         }
@@ -111,6 +114,13 @@ impl Model {
     pub(crate) fn heat_map_words(&self) -> Option<String> {
         self.heat_maps.words().map(|words| text::safe_str(&words))
     }
+}
+
+/// The result of a frame, else the first.
+fn of_frame(records: &[Record], frame: u32) -> Option<&Record> {
+    let mut all = records.iter();
+    all.find(|record| record.frame == Some(frame))
+        .or_else(|| records.first())
 }
 
 /// The conditions, the highest score first.

@@ -56,6 +56,10 @@ impl Model {
                 Some(effects) => return effects,
                 None => None,
             },
+            Mode::Neighbours => match self.press_in_neighbours(key) {
+                Some(effects) => return effects,
+                None => None,
+            },
             Mode::FullScreen | Mode::Compare | Mode::Activity | Mode::Grid | Mode::Panels(_) => {
                 self.press_in_view(key)
             }
@@ -124,6 +128,7 @@ impl Model {
             _ => {}
         }
         match mode {
+            Mode::Reading if self.open_neighbours(action) => Vec::new(),
             Mode::Reading | Mode::Menu | Mode::Picker => self.act_in_popup(action),
             _ if action == Action::Tags && mode != Mode::Compare && mode != Mode::Activity => {
                 self.toggle_tags()
@@ -135,6 +140,7 @@ impl Model {
             _ if opens_anywhere(action) => self.act_on_files(action),
             Mode::Agreement => self.act_in_agreement(action).unwrap_or_default(),
             Mode::Learning => self.act_in_learning(action),
+            Mode::Neighbours => self.act_in_neighbours(action),
             _ => match self.act_in_view(action, mode) {
                 Some(requests) => self.carry_out(requests),
                 None => self.act_on_files(action),
@@ -263,6 +269,7 @@ impl Model {
             Action::Histogram => self.viewer.shows_histogram(),
             Action::Overlays => self.viewer.shows_overlays(),
             Action::HeatMap => self.heat_maps.is_on(),
+            Action::Adjust => self.mix.is_on(),
             Action::Probe => pointer.is_some_and(|pointer| pointer.tool == Tool::Probe),
             Action::Ruler => pointer.is_some_and(Pointer::is_measuring),
             Action::Cine => self.viewer.is_playing(),

@@ -28,9 +28,10 @@ impl Model {
         };
         let (subject, in_use) = (LearnSubject::of(record), record.learned);
         let generation = self.env.next_generation();
+        let (images, unused) = images(&self.results, &self.env.root, &subject);
         let request = LearnRequest {
             prompts: subject.prompts.clone(),
-            images: images(&self.results, &self.env.root, &subject),
+            images,
             generation,
         };
         self.viewer.stop();
@@ -41,6 +42,8 @@ impl Model {
                 subject,
                 in_use,
                 answer: None,
+                unused,
+                is_changing: false,
                 cursor: 0,
             })));
         vec![Effect::Learn(Box::new(request))]
@@ -54,12 +57,25 @@ impl Model {
         }
     }
 
+    /// Says in the view that the model is another one, and nothing can be learned with it.
+    pub(super) fn give_up_learning(&mut self) {
+        if let Some(view) = self.screen.learning_mut()
+            && view.answer.is_none()
+        {
+            view.answer = Some(Err("the model was changed".to_owned()));
+        }
+    }
+
     /// Puts what was learned into use.
     fn accept_learned(&mut self) -> Vec<Effect> {
-        let view = self.screen.learning_mut();
-        let proposal = view.and_then(|view| view.proposal().map(|own| own.learned.clone()));
+        let view = self.screen.learning_mut().filter(|view| !view.is_changing);
+        let Some(view) = view else {
+            return Vec::new();
+        };
+        let proposal = view.proposal().map(|own| own.learned.clone());
         match proposal {
             Some(learned) if learned.changes_scores() => {
+                view.is_changing = true;
                 vec![Effect::KeepLearned(Box::new(learned))]
             }
             Some(_) => {
@@ -78,17 +94,27 @@ impl Model {
     /// Scores with what is in use now.
     pub(super) fn learned_kept(
         &mut self,
-        outcome: Result<(LearnedSets, String), String>,
+        outcome: Result<(Option<LearnedSets>, String), String>,
     ) -> Vec<Effect> {
         match outcome {
-            Ok((learned, words)) => {
+            Ok((Some(learned), words)) => {
                 if self.screen.learning_mut().is_some() {
                     self.screen.close_overlay();
                 }
                 self.learned_words = Some(words);
                 vec![Effect::UseLearned(learned), self.prompt_sets.renew()]
             }
+            Ok((None, words)) => {
+                if let Some(view) = self.screen.learning_mut() {
+                    view.is_changing = false;
+                }
+                self.say(Severity::Info, &words);
+                Vec::new()
+            }
             Err(message) => {
+                if let Some(view) = self.screen.learning_mut() {
+                    view.is_changing = false;
+                }
                 let words = format!("nothing was changed: {}", text::safe_str(&message));
                 self.say(Severity::Error, &words);
                 Vec::new()
@@ -101,8 +127,12 @@ impl Model {
         match key.code {
             KeyCode::Char('a') => Some(self.accept_learned()),
             KeyCode::Char('u') => {
-                let subject = self.screen.learning_mut()?.subject.clone();
-                Some(vec![Effect::UndoLearned(subject)])
+                let view = self.screen.learning_mut()?;
+                if view.is_changing {
+                    return Some(Vec::new());
+                }
+                view.is_changing = true;
+                Some(vec![Effect::UndoLearned(view.subject.clone())])
             }
             _ => None,
         }

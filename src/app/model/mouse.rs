@@ -142,6 +142,10 @@ impl Model {
                 let view = self.screen.activity_mut();
                 view.is_some_and(|view| view.click(at, &self.activity, &self.env))
             }
+            Mode::Neighbours => {
+                let view = self.screen.neighbours_mut();
+                view.is_some_and(|view| view.click(at, &self.env))
+            }
             Mode::Grid => {
                 let row = self.grid.row_at(at, self.files());
                 row.inspect(|row| self.browser.folder.go_to(*row)).is_some()

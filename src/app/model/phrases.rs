@@ -19,6 +19,8 @@ pub(super) struct PendingPhrases {
     generation: u64,
     /// The file, safe to show.
     subject: String,
+    /// The number of reviews from which its scores are learned.
+    learned: Option<usize>,
 }
 
 impl Model {
@@ -62,9 +64,13 @@ impl Model {
         self.phrases = Some(PendingPhrases {
             generation,
             subject: self.env.show_path(&path),
+            learned: record.learned,
         });
         vec![Effect::Explain(ExplanationRequest {
             prompts_digest: record.prompts_digest,
+            content: record.content,
+            prompts: record.prompts,
+            reviewer: self.results.reviews().reviewer().to_owned(),
             scores: record.verdict.scores,
             embedding,
             others,
@@ -84,7 +90,7 @@ impl Model {
             Err(message) => self.say(Severity::Error, &message),
             Ok(_) if self.popups.current().is_some() || self.line.is_some() => {}
             Ok(explanation) => {
-                let table = PhraseTable::new(pending.subject, &explanation);
+                let table = PhraseTable::new(pending.subject, pending.learned, &explanation);
                 self.popups.open(Popup::Phrases(table));
             }
         }

@@ -120,7 +120,6 @@ impl Model {
             0 => String::new(),
             _ => format!("; {view} d lists them"),
         };
-        let name = self.prompt_sets.name().to_owned();
-        self.say(Severity::Info, &format!("prompts: {name}; {words}{how}"));
+        self.say(Severity::Info, &format!("{words}{how}"));
     }
 }

@@ -53,6 +53,11 @@ impl Model {
             Msg::Reviewed { request, outcome } => return self.reviewed(&request, outcome),
             Msg::ReviewFailed { before, message } => self.review_failed(before, &message),
             Msg::LearnedKept { outcome } => return self.learned_kept(outcome),
+            Msg::Adjusted { generation, mixes } => {
+                if let Some(words) = self.mix.answered(generation, *mixes) {
+                    self.say(Severity::Info, &text::safe_str(&words));
+                }
+            }
             Msg::PromptSets(sets) => {
                 let first = self.prompt_sets.sets_read(sets);
                 self.choices_read(first, PickerKind::Prompts);

@@ -141,6 +141,21 @@ const LEARNING: Section = (
     ],
 );
 
+const NEIGHBOURS: Section = (
+    "Nearest reviewed images",
+    &[
+        (
+            HelpKeys::First(&[Action::Leave, Action::Down, Action::Up, Action::Enter]),
+            "left, down, up, right",
+        ),
+        (
+            HelpKeys::Usual(Action::Enter, KeyCode::Enter),
+            "go to the image",
+        ),
+        (HelpKeys::Of(Action::Back), "back to the list"),
+    ],
+);
+
 const TAGS: Section = (
     "Tags",
     &[
@@ -189,6 +204,7 @@ fn section(mode: Mode) -> Option<Section> {
         Mode::Activity => Some(ACTIVITY),
         Mode::Agreement => Some(AGREEMENT),
         Mode::Learning => Some(LEARNING),
+        Mode::Neighbours => Some(NEIGHBOURS),
         Mode::Tags | Mode::TagSearch => Some(TAGS),
         Mode::Picker => Some(PICKER),
         Mode::Menu => Some(MENU),

@@ -1,8 +1,9 @@
 //! What the phrases of each condition contribute to the scores of an image, as bars beside a placebo.
 
 use super::{PopupLine, wrapped};
-use crate::app::text::{cut_end, safe_str};
+use crate::app::text::{cut_end, safe, safe_str};
 use crate::engine::explanation::{ExplainedScore, PhraseExplanation, SimilarityPair};
+use crate::library::neighbours::{Neighbour, Neighbours};
 
 /// Columns of the longest bar.
 const BAR: usize = 10;
@@ -11,12 +12,16 @@ const MEANING: &str = "How much of the condition's lead over the others each phr
     compare with the placebo, as many phrases of random words.";
 
 /// The phrases of an image; all of it safe to show.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PhraseTable {
     /// The file.
     pub subject: String,
     /// The conditions, the most probable first.
     conditions: Vec<ConditionRows>,
+    /// The nearest reviewed images, or why they are not known.
+    neighbours: Result<Neighbours, String>,
+    /// The number of reviews from which the scores are learned.
+    learned: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +44,11 @@ struct PhraseRow {
 
 impl PhraseTable {
     /// The table of an explanation.
-    pub(in crate::app) fn new(subject: String, explanation: &PhraseExplanation) -> Self {
+    pub(in crate::app) fn new(
+        subject: String,
+        learned: Option<usize>,
+        explanation: &PhraseExplanation,
+    ) -> Self {
         let conditions = explanation.conditions.iter();
         let leads = conditions.clone().flat_map(|condition| {
             let phrases = condition.phrases.iter().map(|phrase| phrase.lead);
@@ -50,12 +59,29 @@ impl PhraseTable {
         Self {
             subject,
             conditions: conditions.map(rows).collect(),
+            neighbours: explanation.neighbours.clone(),
+            learned,
         }
+    }
+
+    /// The nearest reviewed images, if there are any.
+    pub(in crate::app) fn neighbours(&self) -> Option<&Neighbours> {
+        let neighbours = self.neighbours.as_ref().ok();
+        neighbours.filter(|own| !own.nearest.is_empty())
     }
 
     pub(super) fn lines(&self, width: usize) -> Vec<PopupLine> {
         let mut lines = wrapped(&self.subject, width, PopupLine::Subject);
         lines.extend(wrapped(MEANING, width, PopupLine::Aside));
+        if let Some(reviews) = self.learned {
+            let words = format!(
+                "The scores are learned from {}; this explains what the texts alone say.",
+                count_words(reviews, "review")
+            );
+            lines.extend(wrapped(&words, width, PopupLine::Aside));
+        }
+        lines.push(PopupLine::Text(String::new()));
+        lines.extend(self.neighbour_lines(width));
         for condition in &self.conditions {
             lines.push(PopupLine::Text(String::new()));
             lines.push(PopupLine::Subject(cut_end(&condition.heading, width)));
@@ -74,6 +100,59 @@ impl PhraseTable {
         }
         lines
     }
+}
+
+impl PhraseTable {
+    /// The nearest reviewed images in words: the nearest of each label.
+    fn neighbour_lines(&self, width: usize) -> Vec<PopupLine> {
+        let found = match &self.neighbours {
+            Err(message) => {
+                let words = format!(
+                    "The nearest reviewed images are not known: {}",
+                    safe_str(message)
+                );
+                return wrapped(&words, width, PopupLine::Aside);
+            }
+            Ok(found) if found.nearest.is_empty() => {
+                let words = "No other image is reviewed under this prompt set: there is none to compare with.";
+                return wrapped(words, width, PopupLine::Aside);
+            }
+            Ok(found) => found,
+        };
+        let heading = format!(
+            "Nearest of {}; Enter shows them",
+            count_words(found.compared, "reviewed image")
+        );
+        let mut lines = vec![PopupLine::Subject(cut_end(&heading, width))];
+        for own in found.nearest.chunk_by(|a, b| a.label == b.label) {
+            // A copy only where there is nothing else.
+            let first = own.iter().find(|own| !own.is_near_copy).or(own.first());
+            lines.extend(
+                first.map(|first| PopupLine::Text(cut_end(&neighbour_words(first), width))),
+            );
+        }
+        lines
+    }
+}
+
+fn count_words(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+fn neighbour_words(own: &Neighbour) -> String {
+    let label = own.label.as_deref().unwrap_or("none of the conditions");
+    let name = own.path.file_name().unwrap_or_default();
+    let copy = if own.is_near_copy { ", a copy" } else { "" };
+    let missing = if own.is_missing { ", missing" } else { "" };
+    format!(
+        "{:>7.2}  {}: {}{copy}{missing}",
+        own.similarity,
+        safe_str(label),
+        safe(name)
+    )
 }
 
 /// What a phrase of the placebo makes up on average, beside which each phrase stands.

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::FileState;
 use crate::app::text;
 use crate::library::{Record, Review, ReviewChanges};
-use crate::scoring::{Decision, Mode};
+use crate::scoring::{Decision, Mode, Score};
 
 /// What reviewers say about an image under one prompt set.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,7 +70,8 @@ pub(crate) fn label_shown(record: &Record) -> String {
     text::safe_str(&claimed.join(", "))
 }
 
-/// The conditions that a result claims; `None` if it was rejected.
+/// The conditions that a result claims; `None` if it was rejected. Where each stands for itself, those that reach their operating
+/// points or 50 %, and where there are operating points and none is reached, the normal condition.
 pub fn claim(record: &Record) -> Option<Vec<&str>> {
     let verdict = &record.verdict;
     if verdict.decision == Decision::Rejected {
@@ -79,9 +80,19 @@ pub fn claim(record: &Record) -> Option<Vec<&str>> {
     Some(match record.mode {
         Mode::Single => vec![&verdict.label],
         Mode::Multi => {
-            let scores = verdict.scores.iter();
-            let claimed = scores.filter(|score| score.is_present());
-            claimed.map(|score| score.condition.as_str()).collect()
+            // Beside operating points, a score that has none says nothing unless it is the label: that is the normal condition.
+            let has_points = verdict.scores.iter().any(|score| score.threshold.is_some());
+            let is_meant = |score: &&Score| {
+                !has_points || score.threshold.is_some() || score.condition == verdict.label
+            };
+            let meant = || verdict.scores.iter().filter(is_meant);
+            let present = meant().filter(|score| score.is_present());
+            let present: Vec<&str> = present.map(|score| score.condition.as_str()).collect();
+            let normal = meant().find(|score| has_points && score.threshold.is_none());
+            match normal {
+                Some(normal) if present.is_empty() => vec![&normal.condition],
+                _ => present,
+            }
         }
     })
 }

@@ -45,6 +45,7 @@ impl Benchmark<'_> {
             exact: self.exact,
             pass_time: engine::BULK_PASS_TIME,
             library: None,
+            stores_results: true,
         };
         let timer = Arc::new(ForwardTimer::default());
         let factory = timer.wrap(setup.factory(None));

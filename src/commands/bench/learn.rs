@@ -18,7 +18,7 @@ use crate::learn::{Fitted, Problem, Shot, fit};
 use crate::library::NOTICE;
 use crate::media::clean;
 use crate::scoring::metrics::{Estimate, bootstrap_mean};
-use images::LabelledImages;
+use images::{LabelledImages, LabelledSource, PhantomSubject};
 
 /// The methods, this program's own first.
 const METHODS: [&str; 5] = [
@@ -70,7 +70,13 @@ pub fn run(arguments: &LearnBenchArgs, setup: &CommandSetup) -> Result<u8, Fault
     let progress = ProgressLine::new();
     progress.message("loading the model");
     let mut encoder = setup.factory(None)().map_err(Fault::unusable)?;
-    let images = LabelledImages::read(arguments, setup, encoder.as_mut(), &progress)?;
+    let source = LabelledSource {
+        labels: arguments.labels.as_deref(),
+        map: &arguments.map,
+        drawn: PhantomSubject::Unseen,
+        phantoms: arguments.phantoms,
+    };
+    let images = LabelledImages::read(&source, setup, encoder.as_mut(), &progress)?;
     let mut splits = Vec::new();
     for seed in 0..arguments.seeds {
         progress.set(seed, Some(arguments.seeds));
@@ -238,7 +244,7 @@ fn table(report: &LearnBenchReport) -> String {
         out,
         "zero-shot balanced accuracy on the half of the images that takes no part, {} splits (mean, 95 % interval): {}",
         report.seeds,
-        interval(&report.zero_shot, percent)
+        report.zero_shot.text(percent)
     );
     for own in &report.shots {
         let _ = writeln!(
@@ -247,18 +253,10 @@ fn table(report: &LearnBenchReport) -> String {
             own.shots, own.gate
         );
         for method in &own.methods {
-            let gain = interval(&method.gain, points);
+            let gain = method.gain.text(points);
             let worst = points(method.worst);
             let _ = writeln!(out, "  {:<16}{gain:<28} worst {worst}", method.method);
         }
     }
     out
-}
-
-fn interval(estimate: &Estimate, show: impl Fn(f64) -> String) -> String {
-    let value = show(estimate.value);
-    match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) => format!("{value} ({} to {})", show(low), show(high)),
-        _ => value,
-    }
 }

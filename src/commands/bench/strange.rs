@@ -64,14 +64,17 @@ pub fn run(arguments: &StrangeBenchArgs, setup: &CommandSetup) -> Result<u8, Fau
             path,
             label,
             named: false,
+            patient: None,
         }));
     }
     let progress = ProgressLine::new();
     progress.message("loading the model");
     let mut encoder = setup.factory(None)().map_err(Fault::unusable)?;
     progress.message("encoding");
-    let inputs = files_prepared(&files, &encoder.preprocess(), &progress);
-    let rows = encoded(&inputs, encoder.as_mut(), &progress)?;
+    let preprocess = encoder.preprocess();
+    let rows = encoded(files.len(), encoder.as_mut(), &progress, |range| {
+        Ok(files_prepared(&files[range], &preprocess, &progress))
+    })?;
     let names = names.into_iter().map(|name| Folder {
         name,
         rows: Vec::new(),

@@ -9,7 +9,6 @@ use crate::library::{NOTICE, Record};
 use crate::media::{clean, padded};
 use crate::scoring::Decision;
 use crate::scoring::comparison::{PairedMetric, SetComparison};
-use crate::scoring::metrics::Estimate;
 
 /// What became of an image under one set.
 #[derive(Debug, PartialEq, Serialize)]
@@ -64,7 +63,7 @@ pub(super) struct ComparisonReport {
     /// How many of them each set rejects.
     pub(super) rejected: [usize; 2],
     pub(super) changed: Vec<ChangedFile>,
-    /// Labelled images that no set rejects; `None` without labels.
+    /// Labelled images that neither set rejects; `None` without labels.
     pub(super) labelled: Option<usize>,
     /// Sets of random words; `None` without labels.
     pub(super) placebos: Option<u64>,
@@ -167,20 +166,13 @@ fn differences(out: &mut String, comparison: &SetComparison) {
 }
 
 fn row(name: &str, metric: &PairedMetric) -> String {
-    let against_a = padded(&interval(&metric.b_minus_a), 27);
+    let signed = |value: f64| format!("{value:+.3}");
+    let against_a = padded(&metric.b_minus_a.text(signed), 27);
     format!(
         "{name:<20}{:7.3} {:7.3} {:8.3}   {against_a}{}\n",
         metric.a,
         metric.b,
         metric.placebo,
-        interval(&metric.b_minus_placebo)
+        metric.b_minus_placebo.text(signed)
     )
-}
-
-fn interval(difference: &Estimate) -> String {
-    let value = difference.value;
-    match (difference.low, difference.high) {
-        (Some(low), Some(high)) => format!("{value:+.3} ({low:+.3} to {high:+.3})"),
-        _ => format!("{value:+.3}"),
-    }
 }

@@ -71,6 +71,12 @@ struct ScoredFile {
     records: Vec<Record>,
 }
 
+impl ScoredFile {
+    fn is_rejected_by(&self, set: usize) -> bool {
+        self.records[set].verdict.decision == Decision::Rejected
+    }
+}
+
 /// All images with results.
 pub(super) struct ScoredFiles {
     files: Vec<ScoredFile>,
@@ -121,12 +127,9 @@ impl ScoredFiles {
                 self.failed
             )));
         };
-        let is_rejected = |record: &Record| record.verdict.decision == Decision::Rejected;
         let rejected = |set: usize| {
-            self.files
-                .iter()
-                .filter(|file| is_rejected(&file.records[set]))
-                .count()
+            let files = self.files.iter();
+            files.filter(|file| file.is_rejected_by(set)).count()
         };
         let changed = self.files.iter().filter_map(|file| {
             let [a, b] = [0, 1].map(|set| FileLabel::of(&file.records[set]));
@@ -163,7 +166,7 @@ impl ScoredFiles {
         })
     }
 
-    /// Compares the sets on the labelled images that none of them rejects; also returns the number of these.
+    /// Compares the sets on the labelled images that neither of the two rejects; also returns the number of these.
     fn compare(
         &self,
         request: &ComparisonRequest,
@@ -171,14 +174,15 @@ impl ScoredFiles {
     ) -> (usize, Option<SetComparison>) {
         let mut by_set: Vec<Vec<Case>> = Vec::new();
         let mut kept = 0;
-        for file in &self.files {
+        let is_accepted = |file: &&ScoredFile| !(file.is_rejected_by(0) || file.is_rejected_by(1));
+        for file in self.files.iter().filter(is_accepted) {
             let Some(truth) = request.files[file.index].label else {
                 continue;
             };
             let cases: Option<Vec<Case>> = file
                 .records
                 .iter()
-                .map(|record| case(names, truth, record))
+                .map(|record| Case::of(names, truth, &record.verdict))
                 .collect();
             let Some(cases) = cases else { continue };
             by_set.resize_with(cases.len(), Vec::new);
@@ -190,26 +194,10 @@ impl ScoredFiles {
         let [a, b, placebos @ ..] = by_set.as_slice() else {
             return (kept, None);
         };
-        let compared =
-            SetComparison::new(names.len(), (a, b), placebos, request.draws, request.seed);
+        let compared = ProgressLine::of_draws(request.draws, |progress| {
+            let (draws, seed) = (request.draws, request.seed);
+            SetComparison::new(names.len(), (a, b), placebos, draws, seed, progress)
+        });
         (kept, compared)
     }
-}
-
-/// The scores and the prediction of a labelled image; `None` if it was rejected.
-fn case(names: &[String], truth: usize, record: &Record) -> Option<Case> {
-    let verdict = &record.verdict;
-    if verdict.decision == Decision::Rejected {
-        return None;
-    }
-    let scores = names.iter().map(|name| {
-        let mut scores = verdict.scores.iter();
-        let found = scores.find(|score| score.condition == *name);
-        found.map_or(0.0, |score| score.probability)
-    });
-    Some(Case {
-        truth,
-        predicted: names.iter().position(|name| *name == verdict.label)?,
-        scores: scores.collect(),
-    })
 }

@@ -15,6 +15,8 @@ pub(in crate::commands) struct Labelled {
     pub(in crate::commands) label: usize,
     /// Whether a table named it, rather than it being found in a folder.
     pub(in crate::commands) named: bool,
+    /// The patient, where a table has the column `patient`.
+    pub(in crate::commands) patient: Option<String>,
 }
 
 /// Maximum size of a table: about a million rows.
@@ -138,7 +140,12 @@ fn folders(root: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
             let path = found
                 .map_err(|e| Fault::usage(format!("{}: {}", shown(&e.path), e.error.message)))?;
             let named = false;
-            files.push(Labelled { path, label, named });
+            files.push(Labelled {
+                path,
+                label,
+                named,
+                patient: None,
+            });
         }
     }
     Ok(files)
@@ -167,7 +174,9 @@ impl LabelTable {
         }
         let fits = |separator: &u8| {
             let mut reader = reader(first, *separator);
-            reader.headers().is_ok_and(|names| columns(names).is_some())
+            reader
+                .headers()
+                .is_ok_and(|names| Columns::of(names).is_some())
         };
         let separator = SEPARATORS.into_iter().find(fits).unwrap_or(SEPARATORS[0]);
         Ok(Self {
@@ -203,23 +212,35 @@ fn reader(text: &str, separator: u8) -> csv::Reader<&[u8]> {
     builder.delimiter(separator).from_reader(text.as_bytes())
 }
 
-/// The indices of the columns with path and label.
-fn columns(names: &csv::StringRecord) -> Option<(usize, usize)> {
-    let column = |known: &[&str]| {
-        let mut names = names.iter().map(|name| name.trim().to_lowercase());
-        names.position(|name| known.contains(&name.as_str()))
-    };
-    Some((column(&["path"])?, column(&["label", "condition"])?))
+/// The indices of the columns that are read.
+struct Columns {
+    path: usize,
+    label: usize,
+    patient: Option<usize>,
+}
+
+impl Columns {
+    fn of(names: &csv::StringRecord) -> Option<Self> {
+        let column = |known: &[&str]| {
+            let mut names = names.iter().map(|name| name.trim().to_lowercase());
+            names.position(|name| known.contains(&name.as_str()))
+        };
+        Some(Self {
+            path: column(&["path"])?,
+            label: column(&["label", "condition"])?,
+            patient: column(&["patient"]),
+        })
+    }
 }
 
 /// Reads the labels of a table with the columns `path` (relative to the table) and `label`, or `condition` as `demo` writes it.
-/// Other columns are ignored.
+/// `patient` may be a third; other columns are ignored.
 fn table(path: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
     let fault = |reason: &dyn std::fmt::Display| Fault::usage(format!("{}: {reason}", shown(path)));
     let table = LabelTable::read(path).map_err(|e| fault(&e))?;
     let mut reader = reader(&table.text, table.separator);
     let headers = reader.headers().map_err(|e| fault(&e))?.clone();
-    let Some((file, truth)) = columns(&headers) else {
+    let Some(columns) = Columns::of(&headers) else {
         return Err(fault(
             &"the first line must name the columns `path` and `label`, separated by commas, semicolons, tabs or `|`",
         ));
@@ -228,13 +249,18 @@ fn table(path: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
     let mut files = Vec::new();
     for row in reader.records() {
         let row = row.map_err(|e| fault(&e))?;
-        let label = names.label(row.get(truth).unwrap_or_default().trim());
+        let cell = |column: usize| row.get(column).unwrap_or_default();
+        let label = names.label(cell(columns.label).trim());
         let label = label.map_err(|reason| {
             Fault::usage(format!("{}:{}: {reason}", shown(path), table.line(&row)))
         })?;
-        let path = folder.join(row.get(file).unwrap_or_default());
-        let named = true;
-        files.push(Labelled { path, label, named });
+        let patient = columns.patient.map(|column| cell(column).trim().to_owned());
+        files.push(Labelled {
+            path: folder.join(cell(columns.path)),
+            label,
+            named: true,
+            patient: patient.filter(|patient| !patient.is_empty()),
+        });
     }
     Ok(files)
 }
@@ -306,6 +332,16 @@ mod tests {
             let found = pairs(read(&path, &[]).unwrap());
             assert_eq!(found, expected, "{}", String::from_utf8_lossy(table));
         }
+    }
+
+    #[test]
+    fn a_table_may_name_patients() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("t.csv");
+        std::fs::write(&path, "path,Patient,label\na.png, p1 ,ill\nb.png,,well\n").unwrap();
+        let files = read(&path, &[]).unwrap().into_iter();
+        let patients: Vec<Option<String>> = files.map(|file| file.patient).collect();
+        assert_eq!(patients, [Some("p1".to_owned()), None]);
     }
 
     #[test]

@@ -120,15 +120,15 @@ impl CheckedMap {
 
     /// Writes the frame with the map over it, and a legend below; a map that is withheld is not drawn, and the legend says so.
     pub(super) fn render(&self, path: &Path, record: &Record, out: &Path) -> Result<(), Fault> {
-        let failed = |error: &dyn std::fmt::Display| Fault {
+        let failed = |file: &Path, error: &dyn std::fmt::Display| Fault {
             code: exit::SOME_FAILED,
-            message: format!("{}: {error}", shown(out)),
+            message: format!("{}: {error}", shown(file)),
         };
         let options = DecodeOptions {
             frame: record.frame.unwrap_or(0),
             ..DecodeOptions::default()
         };
-        let loaded = media::load(path, &options).map_err(|error| failed(&error))?;
+        let loaded = media::load(path, &options).map_err(|error| failed(path, &error))?;
         let (width, height) = (loaded.picture.width, loaded.picture.height);
         let mut bytes = match loaded.picture.pixels {
             Pixels::Rgb(bytes) => bytes,
@@ -146,7 +146,7 @@ impl CheckedMap {
         let rows = (legend.len() / (width.max(1) as usize * 3)) as u32;
         bytes.extend(legend);
         output::replace(out, |to| write_png(&bytes, (width, height + rows), to))
-            .map_err(|error| failed(&error))
+            .map_err(|error| failed(out, &error))
     }
 }
 

@@ -1,41 +1,28 @@
 //! The images to learn from: what the library holds of them, and what people say they show.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-
-use serde::Serialize;
 
 use super::super::eval::labels::{self, LabelNames};
 use super::super::library::{existing, unusable};
 use super::super::{CommandSetup, Fault, reviews, shown};
-use crate::cli::LearnArgs;
 use crate::encoder::ModelCard;
-use crate::engine::learning::LearnImage;
+use crate::engine::learning::{LearnImage, UnusedImages, study};
 use crate::library::{Library, ResultSelection, Review};
 use crate::prompts::PromptSet;
 use crate::scoring::Decision;
 
-/// Images that take no part, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct UnusedImages {
-    /// Reviewed, but this model has not encoded them, or they are elsewhere.
-    pub(super) not_encoded: usize,
-    /// Reviewed, but the model rejects them.
-    pub(super) rejected: usize,
-    /// Reviewed by several who say different things.
-    pub(super) disputed: usize,
-}
-
 /// The images to learn from.
-pub(super) struct CollectedImages {
-    pub(super) images: Vec<LearnImage>,
+pub(in crate::commands) struct CollectedImages {
+    pub(in crate::commands) images: Vec<LearnImage>,
     pub(super) left_out: UnusedImages,
 }
 
 impl CollectedImages {
-    /// Reads them from the library. `key`: that of the model's embeddings.
-    pub(super) fn read(
-        arguments: &LearnArgs,
+    /// Reads them from the library: those below some paths, all without; tables among these say labels, which the pairs map to
+    /// conditions. `key`: that of the model's embeddings.
+    pub(in crate::commands) fn read(
+        (paths, map): (&[PathBuf], &[(String, String)]),
         setup: &CommandSetup,
         set: &PromptSet,
         card: &ModelCard,
@@ -48,10 +35,14 @@ impl CollectedImages {
             &set.name,
             &setup.reviewer.name,
         );
-        for path in &arguments.paths {
+        let mut in_tables = HashSet::new();
+        for path in paths {
             let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             if absolute.is_file() {
-                said.extend(table(&library, &absolute, arguments, set)?);
+                for (content, labels) in table(&library, &absolute, map, set)? {
+                    in_tables.insert(content.clone());
+                    said.insert(content, labels);
+                }
             } else if absolute.is_dir() {
                 folders.push(absolute);
             } else {
@@ -80,15 +71,20 @@ impl CollectedImages {
                 collected.left_out.rejected += usize::from(labels.is_some());
                 continue;
             }
+            if image.frames > 1 {
+                collected.left_out.several_frames += usize::from(labels.is_some());
+                continue;
+            }
             collected.images.push(LearnImage {
+                study: study(&image.origin),
                 path: image.path,
                 embedding: image.embedding,
                 labels,
             });
         }
-        if folders.is_empty() {
-            collected.left_out.not_encoded = said.len();
-        }
+        // Reviews of images outside the folders are not asked for; a table is.
+        let is_missing = |content: &&String| folders.is_empty() || in_tables.contains(*content);
+        collected.left_out.not_encoded = said.keys().filter(is_missing).count();
         Ok(collected)
     }
 }
@@ -131,10 +127,10 @@ fn decisions(all: Vec<Review>, set: &str, reviewer: &str) -> HashMap<String, Sai
 fn table(
     library: &Library,
     file: &std::path::Path,
-    arguments: &LearnArgs,
+    map: &[(String, String)],
     set: &PromptSet,
 ) -> Result<Vec<(String, Said)>, Fault> {
-    let names = LabelNames::new(set, &arguments.map)?;
+    let names = LabelNames::new(set, map)?;
     let labelled = labels::read(file, &names)?.into_iter();
     let of_file = labelled.map(|file| {
         let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());

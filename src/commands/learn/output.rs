@@ -5,12 +5,10 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::super::shown;
-use super::images::UnusedImages;
-use crate::engine::learning::{ImageScore, MovedImage, Proposal};
+use crate::engine::learning::{ImageScore, MovedImage, Proposal, UnusedImages};
 use crate::learn::Method;
 use crate::library::NOTICE;
 use crate::media::clean;
-use crate::scoring::metrics::Estimate;
 
 /// Moved images that a table names.
 const MAX_SHOWN: usize = 20;
@@ -18,7 +16,9 @@ const MAX_SHOWN: usize = 20;
 /// What was learned, and what became of it.
 pub(super) struct LearnReport<'a> {
     pub(super) proposal: &'a Proposal,
-    pub(super) left_out: &'a UnusedImages,
+    pub(super) left_out: UnusedImages,
+    /// The number of reviews behind the scores in use; `None` if they are zero-shot.
+    pub(super) in_use: Option<usize>,
     /// Where it is kept.
     pub(super) file: Option<String>,
     pub(super) dry_run: bool,
@@ -29,6 +29,7 @@ impl LearnReport<'_> {
         let Proposal {
             learned,
             images,
+            other_labels: _,
             moved,
             was_calibrated,
         } = self.proposal;
@@ -64,8 +65,13 @@ impl LearnReport<'_> {
         let words = match &self.file {
             Some(file) => format!("kept in {file}; `learn --undo` takes it back"),
             None if !learned.changes_scores() => {
-                "not kept: what was learned is no better than zero-shot on images that took no part"
-                    .to_owned()
+                let why = "not kept: what was learned is no better than zero-shot on images that took no part";
+                match self.in_use {
+                    Some(reviews) => format!(
+                        "{why}; scores stay those learned from {reviews} reviews, `learn --undo` takes that back"
+                    ),
+                    None => why.to_owned(),
+                }
             }
             None if self.dry_run => "not kept (--dry-run)".to_owned(),
             None => "not kept".to_owned(),
@@ -84,7 +90,7 @@ impl LearnReport<'_> {
         let learned = &self.proposal.learned;
         let how = match learned.method {
             Method::Transport => format!("and {} images without review", learned.unlabelled),
-            Method::Ridge => "alone: there are too few images without review".to_owned(),
+            Method::Ridge | Method::Gda => "alone".to_owned(),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(
@@ -114,22 +120,8 @@ impl LearnReport<'_> {
                 );
             }
         }
-        let UnusedImages {
-            not_encoded,
-            rejected,
-            disputed,
-        } = self.left_out;
-        for (count, why) in [
-            (
-                not_encoded,
-                "have no embedding of this model; classify them first",
-            ),
-            (rejected, "are rejected by the model"),
-            (disputed, "are judged differently by several reviewers"),
-        ] {
-            if *count > 0 {
-                let _ = writeln!(out, "left out: {count} reviewed images {why}");
-            }
+        for (count, why) in self.left_out.reasons() {
+            let _ = writeln!(out, "left out: {count} reviewed images {why}");
         }
     }
 
@@ -147,14 +139,14 @@ impl LearnReport<'_> {
             "  accuracy  {} zero-shot, {} learned: {} points",
             share(worth.accuracy_before),
             share(worth.accuracy_after),
-            interval(&worth.accuracy_gain, points)
+            worth.accuracy_gain.text(points)
         );
         let _ = writeln!(
             out,
             "  log-loss  {:.3} zero-shot, {:.3} learned: less by {}",
             worth.log_loss_before,
             worth.log_loss_after,
-            interval(&worth.log_loss_gain, |value| format!("{value:.3}"))
+            worth.log_loss_gain.text(|value| format!("{value:.3}"))
         );
     }
 
@@ -187,14 +179,6 @@ impl LearnReport<'_> {
 
 fn score(score: &ImageScore) -> String {
     format!("{} {:.1} %", clean(&score.label), score.probability * 100.0)
-}
-
-fn interval(estimate: &Estimate, show: impl Fn(f64) -> String) -> String {
-    let value = show(estimate.value);
-    match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) => format!("{value} ({} to {})", show(low), show(high)),
-        _ => value,
-    }
 }
 
 fn moved_json(image: &MovedImage) -> Value {

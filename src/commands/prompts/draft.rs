@@ -14,7 +14,7 @@ use crate::cli::DraftArgs;
 use crate::config::Folders;
 use crate::engine::phrases;
 use crate::llm::{Client, DraftRequest, LlmError};
-use crate::prompts::draft::{DraftModality, DraftedPhrases, is_normal_name};
+use crate::prompts::draft::{DraftModality, DraftedPhrases, is_normal_name, names_in};
 use crate::prompts::{Change, Condition, PromptSet, Prompts, difference};
 use saving::Target;
 
@@ -142,7 +142,7 @@ fn conditions(named: &[String], base: Option<&PromptSet>) -> (Vec<String>, Optio
     let normal = known.iter().find(|condition| condition.normal);
     let normal = normal.map(|condition| condition.name.clone());
     if !named.is_empty() || base.is_none() {
-        let mut all = named.to_vec();
+        let mut all = base.map_or_else(|| named.to_vec(), |base| names_in(base, named));
         let has_normal = normal.is_some() || all.iter().any(|name| is_normal_name(name));
         if !has_normal && !all.is_empty() {
             all.push(NORMAL.to_owned());

@@ -11,7 +11,7 @@ use url::Url;
 use super::hash::Etag;
 use super::redirect::redirect_target;
 use super::{HubCache, HubError};
-use crate::http::{self, RequestTimeouts, header, retry_after};
+use crate::http::{self, RequestTimeouts, Route, header, retry_after};
 
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 /// Limits connecting, and also the wait for a response's headers.
@@ -119,12 +119,13 @@ impl HubClient {
             return Err(fault("neither http nor https".into()));
         }
         let timeouts = RequestTimeouts {
+            resolve: RESPONSE_TIMEOUT,
             connect: RESPONSE_TIMEOUT,
             response: RESPONSE_TIMEOUT,
             body: BODY_TIMEOUT,
         };
         Ok(Self {
-            agent: http::agent(timeouts),
+            agent: http::agent(timeouts, Route::Environment),
             endpoint: url,
             token: cache.token(),
             id: id.to_owned(),

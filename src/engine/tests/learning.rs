@@ -79,7 +79,8 @@ impl TestEngine {
     /// The records of a file under what was learned.
     fn rescored(&self, learned: LearnedSets, before: &ClassifiedFile) -> ClassifiedFile {
         self.engine.use_learned(learned);
-        self.engine.use_prompts(Prompts::only(ward()), Mode::Single);
+        self.engine
+            .use_prompts(Prompts::only(ward()), Mode::Single, 1);
         self.next(|event| matches!(event, Event::Prompts { .. }).then_some(()));
         self.engine.rescore(vec![before.clone()]);
         self.next(|event| match event {
@@ -103,6 +104,7 @@ fn images() -> Vec<LearnImage> {
             path: PathBuf::from(at.to_string()),
             embedding: vec![cos, sin].into(),
             labels: (at < 8).then(|| vec![label.to_owned()]),
+            study: None,
         }
     };
     (0..12).map(image).collect()

@@ -112,6 +112,9 @@ fn phrases_are_explained_with_a_placebo_of_the_same_size() {
     let prompts = settings().prompts;
     let set = &prompts.sets()[0];
     let request = explanation::ExplanationRequest {
+        content: String::new(),
+        prompts: String::new(),
+        reviewer: String::new(),
         prompts_digest: set.digest.clone(),
         scores: Vec::new(),
         embedding: vec![1.0, 0.0].into(),

@@ -40,7 +40,7 @@ impl TestEngine {
             }));
         }
         let set = crate::prompts::PromptSet::parse(WARD, "ward.toml").unwrap();
-        self.engine.use_prompts(Prompts::only(set), Mode::Single);
+        self.engine.use_prompts(Prompts::only(set), Mode::Single, 1);
         let name = self.until(|event| match event {
             Event::Prompts { prompts, .. } => Some(prompts),
             _ => None,

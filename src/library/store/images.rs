@@ -5,11 +5,15 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params_from_iter};
 
 use super::stored::ResultSelection;
 use super::{ImageFacts, Library, LibraryError};
-use crate::media::FrameOrder;
+use crate::media::{DicomOrigin, FrameOrder};
+
+/// Values of one statement.
+const MAX_BOUND: usize = 500;
 
 /// An image with its embedding: of several frames the first one in space that has any.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +24,26 @@ pub struct EmbeddedImage {
     pub content: String,
     /// The unit embedding.
     pub embedding: Arc<[f32]>,
+    /// Frames in the file.
+    pub frames: u32,
+    /// What it belongs to.
+    pub origin: DicomOrigin,
     /// The place of its frame in space, from 0.
     position: u32,
+}
+
+impl EmbeddedImage {
+    /// An image of one frame, of no study.
+    pub fn new(path: PathBuf, content: String, embedding: Arc<[f32]>) -> Self {
+        Self {
+            path,
+            content,
+            embedding,
+            frames: 1,
+            origin: DicomOrigin::default(),
+            position: 0,
+        }
+    }
 }
 
 impl Library {
@@ -76,7 +98,37 @@ impl Library {
             paths: paths.to_vec(),
             ..ResultSelection::default()
         };
-        let (condition, mut values) = selection.condition();
+        let (condition, values) = selection.condition();
+        self.read_embedded(model_key, &condition, values)
+    }
+
+    /// The images of these contents that a model has encoded, each content once, by path.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is not a library, or damaged.
+    pub fn embedded_contents(
+        &self,
+        model_key: &str,
+        contents: &[&str],
+    ) -> Result<Vec<EmbeddedImage>, LibraryError> {
+        let mut images = Vec::new();
+        for part in contents.chunks(MAX_BOUND) {
+            let marks: Vec<String> = (1..=part.len()).map(|at| format!("?{at}")).collect();
+            let condition = format!("WHERE contents.hash IN ({})", marks.join(", "));
+            let values = part.iter().map(|hash| Value::from((*hash).to_owned()));
+            images.extend(self.read_embedded(model_key, &condition, values.collect())?);
+        }
+        images.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(images)
+    }
+
+    fn read_embedded(
+        &self,
+        model_key: &str,
+        condition: &str,
+        mut values: Vec<Value>,
+    ) -> Result<Vec<EmbeddedImage>, LibraryError> {
         let joint = if condition.is_empty() { "WHERE" } else { "AND" };
         values.push(model_key.to_owned().into());
         let sql = format!(
@@ -103,6 +155,8 @@ impl Library {
                 path: PathBuf::from(OsString::from_vec(row.get(0)?)),
                 content: row.get(1)?,
                 embedding: numbers.into(),
+                frames: facts.frames,
+                origin: facts.origin,
                 position: order.position(row.get(3)?),
             };
             match images.last_mut().filter(|own| own.content == image.content) {

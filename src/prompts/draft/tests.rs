@@ -191,3 +191,25 @@ normal = true
         ]
     );
 }
+
+#[test]
+fn conditions_of_a_set_are_known_whatever_their_case_and_one_stays_healthy() {
+    let mut base = crate::prompts::Prompts::select("chest-xray", None)
+        .unwrap()
+        .sets()[0]
+        .clone();
+    base.conditions.last_mut().unwrap().name = "Normal".to_owned();
+    let named = ["Pneumonia", " healthy", "edema"].map(str::to_owned);
+    assert_eq!(names_in(&base, &named), ["pneumonia", "Normal", "edema"]);
+    let draft = DraftedPhrases::new(vec![
+        condition("Pneumonia", &["patchy opacity"], &[]),
+        condition("healthy", &["clear lungs"], &[]),
+    ]);
+    let set = draft.to_set("mine", &DraftModality::default(), Some(&base));
+    assert_eq!(set.conditions.len(), base.conditions.len() + 1);
+    assert_eq!(set.conditions[0].name, "pneumonia");
+    assert_eq!(set.conditions[0].phrases, ["Pneumonia", "patchy opacity"]);
+    let healthy = set.conditions.iter().filter(|condition| condition.normal);
+    assert_eq!(healthy.count(), 1);
+    assert!(PromptSet::parse(&set.to_toml(&[]), "mine.toml").is_ok());
+}

@@ -100,7 +100,7 @@ fn loss(logits: &[(f64, f64)], slope: f64, offset: f64) -> f64 {
 }
 
 /// Where a function with one minimum is lowest, sought on a logarithmic scale (golden section).
-fn lowest(of: impl Fn(f64) -> f64) -> f64 {
+pub(super) fn lowest(mut of: impl FnMut(f64) -> f64) -> f64 {
     let ratio = (5_f64.sqrt() - 1.0) / 2.0;
     let (mut low, mut high) = (RANGE.0.ln(), RANGE.1.ln());
     let mut at = [high - ratio * (high - low), low + ratio * (high - low)];

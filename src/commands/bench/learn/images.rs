@@ -1,23 +1,23 @@
-//! The images that `bench learn` measures with, encoded by the model.
+//! The labelled images that `bench learn` and `bench adjust` measure with, encoded by the model.
 
-use std::thread;
+use std::ops::Range;
+use std::path::Path;
 
-use super::super::stages::prepare;
-use crate::cli::LearnBenchArgs;
+use crate::commands::bench::phantoms::{SIDE, drawn};
+use crate::commands::bench::stages::prepare;
 use crate::commands::eval::labels::{self, LabelNames, Labelled};
 use crate::commands::progress::ProgressLine;
 use crate::commands::{CommandSetup, Fault, print, shown};
-use crate::encoder::{Encoder, EncoderError, PreparedImage, Preprocess};
+use crate::encoder::{Encoder, PreparedImage, Preprocess};
 use crate::learn::{Problem, Shot};
-use crate::media::{Picture, Pixels};
-use crate::phantom::{UnseenCondition, draw_unseen};
+use crate::phantom::{
+    Anatomy, Phantom, PhantomCondition, Plan, UnseenCondition, draw, draw_unseen,
+};
 use crate::prompts::PromptSet;
 use crate::scoring::{Logits, Mode, Scorer};
 
 /// Images of a forward pass.
 const BATCH: usize = 32;
-/// Columns and rows of a phantom.
-const SIDE: u32 = 256;
 /// The seed of the first phantom: none that the built-in model was trained on or examined with.
 const FIRST_SEED: u64 = 0x1EA2_0000_0000;
 
@@ -53,31 +53,141 @@ description = "Many small spots."
 phrases = ["several small lung opacities"]
 "#;
 
+/// The conditions of [`VAGUE`].
+const KNOWN: [PhantomCondition; 4] = [
+    PhantomCondition::Pneumonia,
+    PhantomCondition::Tumor,
+    PhantomCondition::Fracture,
+    PhantomCondition::Normal,
+];
+
+/// What little is said of them.
+const VAGUE: &str = r#"
+name = "vague"
+title = "The conditions of `general`, poorly described"
+templates = ["{}", "a medical image showing {}"]
+
+[[condition]]
+name = "pneumonia"
+description = "Hazy."
+phrases = ["a hazy area", "an abnormal lung"]
+
+[[condition]]
+name = "tumor"
+description = "Round."
+phrases = ["a round area", "something unusual"]
+
+[[condition]]
+name = "fracture"
+description = "A line."
+phrases = ["a dark line", "an abnormal bone"]
+
+[[condition]]
+name = "normal"
+description = "Nothing."
+phrases = ["nothing unusual", "an image of a body part"]
+normal = true
+"#;
+
+/// Which labelled images to measure with.
+pub(in crate::commands::bench) struct LabelledSource<'a> {
+    /// Where they are, if they are the user's.
+    pub labels: Option<&'a Path>,
+    /// Labels in the data, and the conditions that they are.
+    pub map: &'a [(String, String)],
+    /// Otherwise which phantoms are drawn.
+    pub drawn: PhantomSubject,
+    /// And how many of each condition.
+    pub phantoms: u32,
+}
+
+/// Phantoms with prompts that say little of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::commands::bench) enum PhantomSubject {
+    /// Chests with conditions that the built-in model was not trained on.
+    Unseen,
+    /// Chests, heads and limbs with the conditions of the set `general`.
+    Known,
+}
+
+impl PhantomSubject {
+    fn set(self) -> Result<PromptSet, Fault> {
+        let (text, name) = match self {
+            Self::Unseen => (WEAK, "weak.toml"),
+            Self::Known => (VAGUE, "vague.toml"),
+        };
+        PromptSet::parse(text, name).map_err(Fault::unusable)
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Unseen => "phantoms of unseen conditions",
+            Self::Known => "phantoms",
+        }
+    }
+
+    fn conditions(self) -> usize {
+        match self {
+            Self::Unseen => UnseenCondition::ALL.len(),
+            Self::Known => KNOWN.len(),
+        }
+    }
+
+    /// Draws the phantom of a condition, by its index.
+    fn draw(self, condition: usize, seed: u64) -> Phantom {
+        match self {
+            Self::Unseen => draw_unseen(UnseenCondition::ALL[condition], seed, SIDE),
+            Self::Known => {
+                let condition = KNOWN[condition];
+                let parts = [Anatomy::Chest, Anatomy::Head, Anatomy::Limb];
+                let parts = parts.map(|part| (part, part.conditions().contains(&condition)));
+                let parts: Vec<Anatomy> = parts
+                    .into_iter()
+                    .filter_map(|(part, can)| can.then_some(part))
+                    .collect();
+                draw(&Plan {
+                    anatomy: parts[seed as usize / KNOWN.len() % parts.len()],
+                    condition,
+                    seed,
+                    width: SIDE,
+                    height: SIDE,
+                    level: 0.0,
+                })
+            }
+        }
+    }
+}
+
 /// Labelled images as the model has encoded them.
-pub(super) struct LabelledImages {
-    pub(super) problem: Problem,
-    pub(super) prompts: String,
+pub(in crate::commands::bench) struct LabelledImages {
+    pub(in crate::commands::bench) problem: Problem,
+    pub(in crate::commands::bench) prompts: String,
     /// Where they are from.
-    pub(super) source: String,
-    names: Vec<String>,
+    pub(in crate::commands::bench) source: String,
+    /// The conditions' names, and which are no finding.
+    pub(in crate::commands::bench) names: Vec<String>,
+    pub(in crate::commands::bench) normal: Vec<bool>,
     rows: Vec<(Vec<f32>, usize)>,
 }
 
 impl LabelledImages {
     /// Reads or draws images, and encodes them and the prompts.
-    pub(super) fn read(
-        arguments: &LearnBenchArgs,
+    pub(in crate::commands::bench) fn read(
+        from: &LabelledSource<'_>,
         setup: &CommandSetup,
         encoder: &mut dyn Encoder,
         progress: &ProgressLine,
     ) -> Result<Self, Fault> {
         let preprocess = encoder.preprocess();
-        let (set, source, inputs) = match &arguments.labels {
+        let (set, source, rows) = match from.labels {
             None => {
-                let set = PromptSet::parse(WEAK, "weak.toml").map_err(Fault::unusable)?;
-                progress.message("drawing phantoms");
-                let inputs = phantoms(arguments.phantoms, &preprocess)?;
-                (set, "phantoms of unseen conditions".to_owned(), inputs)
+                let set = from.drawn.set()?;
+                progress.message("drawing and encoding phantoms");
+                let count = from.phantoms as usize * from.drawn.conditions();
+                let rows = encoded(count, encoder, progress, |range| {
+                    phantoms(from.drawn, range, &preprocess)
+                })?;
+                (set, from.drawn.words().to_owned(), rows)
             }
             Some(path) => {
                 let prompts = setup.load_prompts()?;
@@ -86,13 +196,14 @@ impl LabelledImages {
                         "this needs one prompt set whose conditions are the labels; name it with --prompts",
                     ));
                 };
-                let names = LabelNames::new(set, &arguments.map)?;
+                let names = LabelNames::new(set, from.map)?;
                 let files = labels::read(path, &names)?;
-                let inputs = files_prepared(&files, &preprocess, progress);
-                (set.clone(), shown(path), inputs)
+                let rows = encoded(files.len(), encoder, progress, |range| {
+                    Ok(files_prepared(&files[range], &preprocess, progress))
+                })?;
+                (set.clone(), shown(path), rows)
             }
         };
-        let rows = encoded(&inputs, encoder, progress)?;
         Self::new(&set, source, rows, encoder)
     }
 
@@ -134,19 +245,24 @@ impl LabelledImages {
                 .iter()
                 .map(|at| set.conditions[*at].name.clone())
                 .collect(),
+            normal: kept.iter().map(|at| set.conditions[*at].normal).collect(),
             rows: rows
                 .filter_map(|(row, label)| Some((row, place(label)?)))
                 .collect(),
         })
     }
 
-    pub(super) fn shots(&self) -> impl Iterator<Item = Shot<'_>> {
-        let all = self.rows.iter();
-        all.map(|(row, label)| Shot { row, label: *label })
+    pub(in crate::commands::bench) fn shots(&self) -> impl Iterator<Item = Shot<'_>> {
+        let all = self.rows.iter().enumerate();
+        all.map(|(group, (row, label))| Shot {
+            row,
+            label: *label,
+            group,
+        })
     }
 
     /// The number of images of each condition.
-    pub(super) fn counts(&self) -> Vec<(String, usize)> {
+    pub(in crate::commands::bench) fn counts(&self) -> Vec<(String, usize)> {
         let names = self.names.iter().enumerate();
         names
             .map(|(at, name)| {
@@ -157,55 +273,37 @@ impl LabelledImages {
     }
 }
 
-/// Draws phantoms on all cores: so many of each condition, each of a seed of its own.
-fn phantoms(each: u32, preprocess: &Preprocess) -> Result<Vec<(PreparedImage, usize)>, Fault> {
-    let count = each as usize * UnseenCondition::ALL.len();
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let one = |index: usize| {
-        let label = index % UnseenCondition::ALL.len();
-        let seed = FIRST_SEED + index as u64;
-        let phantom = draw_unseen(UnseenCondition::ALL[label], seed, SIDE);
-        let picture = Picture {
-            width: phantom.width,
-            height: phantom.height,
-            pixels: Pixels::Luma(phantom.to_luma8()),
-        };
-        Ok((preprocess.apply(&picture)?, label))
-    };
-    let share = count.div_ceil(threads);
-    let parts = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|part| {
-                let range = part * share..count.min((part + 1) * share);
-                let one = &one;
-                scope.spawn(move || range.map(one).collect::<Result<Vec<_>, EncoderError>>())
-            })
-            .collect();
-        let joined = workers.into_iter().map(|worker| {
-            let ended = worker.join();
-            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        joined.collect::<Result<Vec<_>, _>>()
-    });
-    let parts = parts.map_err(Fault::unusable)?;
-    Ok(parts.into_iter().flatten().collect())
-}
-
-/// Encodes prepared images, each with its label.
+/// Encodes so many images, each with its label. `prepare` makes those of a range; only these are in memory at a time.
 pub(in crate::commands::bench) fn encoded(
-    inputs: &[(PreparedImage, usize)],
+    count: usize,
     encoder: &mut dyn Encoder,
     progress: &ProgressLine,
+    mut prepare: impl FnMut(Range<usize>) -> Result<Vec<(PreparedImage, usize)>, Fault>,
 ) -> Result<Vec<(Vec<f32>, usize)>, Fault> {
-    let mut rows = Vec::with_capacity(inputs.len());
-    for chunk in inputs.chunks(BATCH) {
-        progress.set(rows.len() as u64, Some(inputs.len() as u64));
-        let batch: Vec<PreparedImage> = chunk.iter().map(|(input, _)| input.clone()).collect();
-        let encoded = encoder.encode_images(&batch).map_err(Fault::unusable)?;
-        let labels = chunk.iter().map(|(_, label)| *label);
-        rows.extend(encoded.into_iter().zip(labels));
+    let mut rows = Vec::with_capacity(count);
+    for start in (0..count).step_by(BATCH) {
+        progress.set(start as u64, Some(count as u64));
+        let prepared = prepare(start..count.min(start + BATCH))?;
+        let (inputs, labels): (Vec<PreparedImage>, Vec<usize>) = prepared.into_iter().unzip();
+        if !inputs.is_empty() {
+            let encoded = encoder.encode_images(&inputs).map_err(Fault::unusable)?;
+            rows.extend(encoded.into_iter().zip(labels));
+        }
     }
     Ok(rows)
+}
+
+/// Draws phantoms of the conditions in turn, each of a seed of its own.
+fn phantoms(
+    subject: PhantomSubject,
+    range: Range<usize>,
+    preprocess: &Preprocess,
+) -> Result<Vec<(PreparedImage, usize)>, Fault> {
+    drawn(range, preprocess, &|index| {
+        let label = index % subject.conditions();
+        let seed = FIRST_SEED + index as u64;
+        (subject.draw(label, seed), label)
+    })
 }
 
 /// Prepares files; those that cannot be read are named and left out.
@@ -215,8 +313,7 @@ pub(in crate::commands::bench) fn files_prepared(
     progress: &ProgressLine,
 ) -> Vec<(PreparedImage, usize)> {
     let mut inputs = Vec::new();
-    for (at, file) in files.iter().enumerate() {
-        progress.set(at as u64, Some(files.len() as u64));
+    for file in files {
         match prepare(&file.path, preprocess, false) {
             Ok(prepared) => inputs.extend(prepared.input.map(|input| (input, file.label))),
             Err(error) => progress.suspend(|| {

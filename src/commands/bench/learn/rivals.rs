@@ -1,6 +1,7 @@
 //! Other methods that learn from a few labels, each with the settings of its authors, as there are no images to choose others by.
 
-use crate::learn::linear::{add, cholesky, dot, solve_lower, solve_upper};
+use crate::learn::gda::{Gda, less, mean};
+use crate::learn::linear::{add, dot};
 use crate::learn::{Problem, Shot};
 use crate::scoring::softmax;
 
@@ -15,7 +16,10 @@ pub(super) fn all<'a>(problem: &'a Problem, shots: &'a [Shot<'a>]) -> [Box<dyn R
     [
         Box::new(LinearProbe::new(problem, shots)),
         Box::new(TipAdapter { problem, shots }),
-        Box::new(Gda::new(problem, shots)),
+        Box::new(GdaBesideTexts {
+            problem,
+            gda: Gda::new(problem, shots),
+        }),
     ]
 }
 
@@ -36,7 +40,7 @@ impl LinearProbe {
     fn new(problem: &Problem, shots: &[Shot]) -> Self {
         let mean = mean(shots.iter().map(|shot| shot.row));
         let lengths = shots.iter().map(|shot| {
-            let own = centred(shot.row, &mean);
+            let own = less(shot.row, &mean);
             f64::from(dot(&own, &own)).sqrt()
         });
         let length = lengths.sum::<f64>() / shots.len().max(1) as f64;
@@ -73,7 +77,7 @@ impl LinearProbe {
     }
 
     fn standard(&self, row: &[f32]) -> Vec<f32> {
-        let mut own = centred(row, &self.mean);
+        let mut own = less(row, &self.mean);
         for value in &mut own {
             *value *= self.stretch;
         }
@@ -114,82 +118,16 @@ impl Rival for TipAdapter<'_> {
     }
 }
 
-/// Gaussian discriminant analysis with a common covariance, beside the texts (Wang et al. 2024).
-struct Gda<'a> {
+/// Discriminant analysis beside the texts.
+struct GdaBesideTexts<'a> {
     problem: &'a Problem,
-    weights: Vec<Vec<f32>>,
-    offsets: Vec<f64>,
+    gda: Gda,
 }
 
-/// The weight beside the texts.
-const GDA_ALPHA: f64 = 1.0;
-
-impl<'a> Gda<'a> {
-    fn new(problem: &'a Problem, shots: &[Shot]) -> Self {
-        let length = problem.texts.first().map_or(0, Vec::len);
-        let means: Vec<Vec<f32>> = (0..problem.texts.len())
-            .map(|class| {
-                let own = shots.iter().filter(|shot| shot.label == class);
-                let mut own = mean(own.map(|shot| shot.row));
-                own.resize(length, 0.0);
-                own
-            })
-            .collect();
-        let mut scatter = vec![0.0; length * length];
-        for shot in shots {
-            let own = centred(shot.row, &means[shot.label]);
-            for (i, a) in own.iter().enumerate() {
-                for (j, b) in own.iter().enumerate().take(i + 1) {
-                    scatter[i * length + j] += f64::from(*a) * f64::from(*b);
-                }
-            }
-        }
-        // The ridge estimate of the inverse (Kubokawa and Srivastava 2008): d·((n − 1)·Σ + tr(Σ)·I)⁻¹.
-        let freedom = (shots.len() as f64 - 1.0).max(1.0);
-        let trace = (0..length).map(|i| scatter[i * length + i]).sum::<f64>() / freedom;
-        for i in 0..length {
-            scatter[i * length + i] += trace.max(1e-9);
-        }
-        let factor = cholesky(&scatter, length);
-        let (mut weights, mut offsets) = (Vec::new(), Vec::new());
-        for mean in &means {
-            let wide: Vec<f64> = mean.iter().map(|v| f64::from(*v)).collect();
-            let solved = solve_upper(&factor, &solve_lower(&factor, &wide));
-            let own: Vec<f32> = solved.iter().map(|v| (v * length as f64) as f32).collect();
-            offsets.push(-0.5 * f64::from(dot(&own, mean)));
-            weights.push(own);
-        }
-        Self {
-            problem,
-            weights,
-            offsets,
-        }
-    }
-}
-
-impl Rival for Gda<'_> {
+impl Rival for GdaBesideTexts<'_> {
     fn logits(&self, row: &[f32]) -> Vec<f64> {
-        let mut logits = self.problem.zero_shot(row);
-        let both = self.weights.iter().zip(&self.offsets);
-        for (logit, (weights, offset)) in logits.iter_mut().zip(both) {
-            *logit += GDA_ALPHA * (f64::from(dot(weights, row)) + offset);
-        }
-        logits
+        let logits = self.problem.zero_shot(row).into_iter();
+        let both = logits.zip(self.gda.terms(row));
+        both.map(|(text, term)| text + term).collect()
     }
-}
-
-/// The mean of rows; zeros without any.
-fn mean<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Vec<f32> {
-    let rows: Vec<&[f32]> = rows.collect();
-    let mut sum = vec![0.0; rows.first().map_or(0, |row| row.len())];
-    for row in &rows {
-        add(&mut sum, 1.0 / rows.len() as f32, row);
-    }
-    sum
-}
-
-fn centred(row: &[f32], mean: &[f32]) -> Vec<f32> {
-    let mut own = row.to_vec();
-    add(&mut own, -1.0, mean);
-    own
 }

@@ -1,9 +1,12 @@
 //! Edits a draft and saves it.
 
-use std::io::Write;
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::super::super::ask::{confirm, is_interactive};
+use tempfile::NamedTempFile;
+
+use super::super::super::ask::confirm;
 use super::super::super::language_model::edit;
 use super::super::super::{Fault, exit, print, shown};
 use super::folder_of;
@@ -76,63 +79,94 @@ impl Target {
         })
     }
 
-    /// Saves a text, edited if `edits`; `None` if the user decided against it.
+    /// Saves a text, edited if `edits`; `None` if the user decided against it. If that fails, the error names the file in which
+    /// the draft is kept: the answer of a language model took time, and perhaps money.
     pub(super) fn save(
         &self,
         text: &str,
         edits: bool,
         is_confirmed: bool,
     ) -> Result<Option<PromptSet>, Fault> {
+        let draft = self.draft(text).map_err(|error| self.fault(&error))?;
+        if edits {
+            match edited(draft.path()) {
+                Ok(true) => {}
+                Ok(false) => {
+                    print::message(kept(draft));
+                    return Ok(None);
+                }
+                Err(fault) => return Err(with_draft(fault, draft)),
+            }
+        }
+        if !is_confirmed && !self.is_wanted() {
+            return Ok(None);
+        }
+        let saved = self.write(draft.path());
+        saved.map(Some).map_err(|fault| with_draft(fault, draft))
+    }
+
+    /// A new file with a text: beside the set's file, or if that fails, in the folder for temporary files.
+    fn draft(&self, text: &str) -> io::Result<NamedTempFile> {
+        let prefix = format!(".{}-", self.name);
+        let draft_in = |folder: &Path| {
+            fs::create_dir_all(folder)?;
+            let mut draft = tempfile::Builder::new()
+                .prefix(&prefix)
+                .suffix(".draft")
+                .tempfile_in(folder)?;
+            draft.write_all(text.as_bytes())?;
+            draft.flush()?;
+            Ok(draft)
+        };
         let folder = match self.file.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let failed = |error: std::io::Error| Fault {
-            code: exit::SOME_FAILED,
-            message: format!("{} cannot be written: {error}", shown(&self.file)),
-        };
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        let prefix = format!(".{}-", self.name);
-        let mut draft = tempfile::Builder::new()
-            .prefix(&prefix)
-            .suffix(".draft")
-            .tempfile_in(folder)
-            .map_err(failed)?;
-        draft
-            .write_all(text.as_bytes())
-            .and_then(|()| draft.flush())
-            .map_err(failed)?;
-        if edits {
-            let outcome = edited(draft.path());
-            if !matches!(outcome, Ok(true)) {
-                // What was written is not thrown away.
-                let (_, kept) = draft.keep().map_err(|error| failed(error.error))?;
-                print::message(format_args!("the draft is in {}", shown(&kept)));
-                return outcome.map(|_| None);
-            }
+        draft_in(folder).or_else(|_| draft_in(&std::env::temp_dir()))
+    }
+
+    /// Asks whether the set is to be saved. Somebody can answer: nothing is sent without either consent or `--yes`.
+    fn is_wanted(&self) -> bool {
+        let file = shown(&self.file);
+        if self.is_there {
+            confirm(&format!("Replace {file}?"), false)
+        } else {
+            confirm(&format!("Save {file}?"), true)
         }
-        if self.is_there && !is_confirmed {
-            let question = format!("Replace {}?", shown(&self.file));
-            if !is_interactive() {
-                return Err(Fault::usage(format!(
-                    "{} exists; --yes replaces it",
-                    shown(&self.file)
-                )));
-            }
-            if !confirm(&question, false) {
-                return Ok(None);
-            }
-        } else if !is_confirmed && !confirm(&format!("Save {}?", shown(&self.file)), true) {
-            return Ok(None);
-        }
-        let set = PromptSet::read(draft.path()).map_err(Fault::unusable)?;
+    }
+
+    /// Saves what is in the file of the draft.
+    fn write(&self, draft: &Path) -> Result<PromptSet, Fault> {
+        let set = PromptSet::read(draft).map_err(Fault::unusable)?;
         // An editor may have replaced the file, so that only its name is still right.
-        let text = std::fs::read_to_string(draft.path()).map_err(failed)?;
-        prompts::save(&self.file, &text).map_err(failed)?;
-        Ok(Some(PromptSet {
+        let saved = fs::read_to_string(draft).and_then(|text| prompts::save(&self.file, &text));
+        saved.map_err(|error| self.fault(&error))?;
+        Ok(PromptSet {
             file: Some(self.file.clone()),
             ..set
-        }))
+        })
+    }
+
+    fn fault(&self, error: &io::Error) -> Fault {
+        Fault {
+            code: exit::SOME_FAILED,
+            message: format!("{} cannot be written: {error}", shown(&self.file)),
+        }
+    }
+}
+
+/// Keeps the file of a draft, and says where it is.
+fn kept(draft: NamedTempFile) -> String {
+    match draft.keep() {
+        Ok((_, file)) => format!("the draft is in {}", shown(&file)),
+        Err(error) => format!("the draft cannot be kept: {}", error.error),
+    }
+}
+
+fn with_draft(fault: Fault, draft: NamedTempFile) -> Fault {
+    Fault {
+        message: format!("{}; {}", fault.message, kept(draft)),
+        ..fault
     }
 }
 

@@ -1,0 +1,92 @@
+//! The metrics of probabilities that are adjusted to the mix of the labelled images.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::super::mix::MixOptions;
+use super::{ClassifiedLabels, Fault, LabelledCases};
+use crate::cli;
+use crate::library::Record;
+use crate::library::mixes::{FolderMixes, shares};
+use crate::media::clean;
+use crate::scoring::Decision;
+use crate::scoring::metrics::{Case, Evaluation};
+use crate::scoring::mix::FolderMix;
+
+/// What adjusting does to the metrics.
+#[derive(Debug, Serialize)]
+pub(super) struct AdjustedEvaluation {
+    mix: FolderMix,
+    #[serde(flatten)]
+    metrics: Evaluation,
+}
+
+impl AdjustedEvaluation {
+    /// Adjusts the results that count. Labels take no part.
+    pub(super) fn new(
+        mix: &MixOptions,
+        classified: &ClassifiedLabels,
+        all: &LabelledCases,
+        arguments: &cli::EvalArgs,
+    ) -> Result<Self, Fault> {
+        let claimed = |record: &&Record| record.verdict.decision != Decision::Rejected;
+        let results = || {
+            let outcomes = classified.outcomes.iter();
+            outcomes.filter_map(|(index, outcome)| {
+                let record = outcome.as_ref().ok().filter(claimed)?;
+                Some((classified.files[*index].label, record))
+            })
+        };
+        let mixes = mix.mixes(results().map(|(_, record)| record));
+        if let Some(error) = mixes.failure() {
+            return Err(Fault::unusable(error));
+        }
+        let cases = results().filter_map(|(truth, record)| case(&all.names, truth, record, &mixes));
+        let cases: Vec<Case> = cases.collect();
+        let metrics = Evaluation::new(&all.names, &cases, arguments.draws, arguments.seed);
+        let found = results().find_map(|(_, record)| Some(mixes.adjusted(record)?.mix.clone()));
+        let (Some(metrics), Some(mix)) = (metrics, found) else {
+            return Err(all.none_classified());
+        };
+        Ok(Self { mix, metrics })
+    }
+
+    /// The lines of the report.
+    pub(super) fn table(&self) -> String {
+        let share = |value: f64| format!("{:.1} %", value * 100.0);
+        let how = if self.mix.estimated {
+            "estimated"
+        } else {
+            "stated"
+        };
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "adjusted to the {how} mix: {}",
+            clean(&shares(&self.mix))
+        );
+        for (name, estimate) in [
+            ("accuracy", &self.metrics.accuracy),
+            ("balanced accuracy", &self.metrics.balanced_accuracy),
+        ] {
+            let _ = writeln!(out, "{name:<17}  {}", estimate.text(share));
+        }
+        out
+    }
+}
+
+/// The adjusted scores and the prediction by them; `None` if it cannot be adjusted.
+fn case(names: &[String], truth: usize, record: &Record, mixes: &FolderMixes) -> Option<Case> {
+    let own = mixes.adjusted(record)?.adjusted;
+    let scores = names.iter().map(|name| {
+        let found = own.scores.iter().find(|score| score.condition == *name);
+        found.map_or(0.0, |score| score.probability)
+    });
+    Some(Case {
+        truth,
+        predicted: names.iter().position(|name| *name == own.label)?,
+        scores: scores.collect(),
+    })
+}

@@ -1,0 +1,191 @@
+//! The embeddings of labelled images: those that the library holds, and for the others the model's, which the library then holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::{Sender, bounded};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::super::progress::ProgressLine;
+use super::super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
+use super::super::{CommandSetup, Fault, exit, leave, on_signals, print, shown};
+use super::labels::LabelledImage;
+use crate::encoder::{Encoder, ModelCard};
+use crate::engine::{self, Factory, FrameSelection, Lane, Settings};
+use crate::jobs::{End, Ended};
+use crate::learn::{LearnedSets, Problem, exclusive_problem};
+use crate::library::Failure;
+use crate::prompts::{PromptSet, Prompts};
+use crate::scoring::calibration::Calibrations;
+use crate::scoring::{Decision, Logits, Mode, Scorer};
+
+/// Labelled images with their embeddings.
+pub(super) struct EncodedImages {
+    pub(super) images: Vec<LabelledImage>,
+    pub(super) embeddings: Vec<Arc<[f32]>>,
+    /// Files that are images, or were named, and could not be read.
+    pub(super) failed: usize,
+    /// Images that the model is not for.
+    pub(super) rejected: usize,
+    pub(super) model: ScoredModel,
+}
+
+/// A model and what it makes of a prompt set's texts.
+#[derive(Clone)]
+pub(in crate::commands) struct ScoredModel {
+    pub(in crate::commands) card: ModelCard,
+    pub(in crate::commands) problem: Problem,
+}
+
+impl ScoredModel {
+    /// Encodes the texts of a set.
+    pub(in crate::commands) fn new(
+        encoder: &mut dyn Encoder,
+        set: &PromptSet,
+    ) -> Result<Self, String> {
+        let card = encoder.card().clone();
+        let logits = Logits {
+            scale: card.logit_scale,
+            bias: card.logit_bias,
+        };
+        let scorer = Scorer::new(set, Mode::Single, logits, |texts| {
+            encoder.encode_texts(texts)
+        });
+        let scorer = scorer.map_err(|error| error.to_string())?;
+        let problem = exclusive_problem(&scorer);
+        Ok(Self { card, problem })
+    }
+}
+
+/// What became of each file, by its index.
+#[derive(Default)]
+struct EncodedFiles {
+    count: usize,
+    embeddings: BTreeMap<usize, Arc<[f32]>>,
+    rejected: BTreeSet<usize>,
+    failures: BTreeMap<usize, Failure>,
+}
+
+impl BatchHandler<(usize, PathBuf), usize> for EncodedFiles {
+    fn begin(&mut self, (index, path): (usize, PathBuf)) -> Option<(PathBuf, usize)> {
+        Some((path, index))
+    }
+
+    fn end(&mut self, ended: Ended<usize>, progress: &ProgressLine) -> Result<(), Fault> {
+        if let End::Answered(outcomes) = ended.end {
+            for index in ended.waiters {
+                for outcome in &outcomes {
+                    match outcome {
+                        Ok(record) if record.verdict.decision == Decision::Rejected => {
+                            self.rejected.insert(index);
+                        }
+                        Ok(record) => {
+                            let embedding = record.embedding.clone();
+                            self.embeddings.extend(embedding.map(|own| (index, own)));
+                        }
+                        Err(failure) => {
+                            self.failures.insert(index, failure.clone());
+                        }
+                    }
+                }
+            }
+        }
+        let done = self.embeddings.len() + self.rejected.len() + self.failures.len();
+        progress.set(done as u64, Some(self.count as u64));
+        Ok(())
+    }
+}
+
+/// Encodes the images; ends the program if it is interrupted.
+pub(super) fn encode(
+    images: Vec<LabelledImage>,
+    setup: &CommandSetup,
+    set: &PromptSet,
+) -> Result<EncodedImages, Fault> {
+    let settings = Settings {
+        prompts: Prompts::only(set.clone()),
+        mode: Mode::Single,
+        calibrations: Calibrations::default(),
+        // Whatever was learned before plays no part.
+        learned: LearnedSets::default(),
+        frames: FrameSelection::First,
+        batch_size: None,
+        decode_threads: None,
+        exact: false,
+        pass_time: engine::BULK_PASS_TIME,
+        library: setup.library_with_messages(),
+        // These are not the scores of `classify`.
+        stores_results: false,
+    };
+    let messages = run::messages();
+    on_signals(&[SIGINT, SIGTERM], {
+        let sender = messages.0.clone();
+        move || drop(sender.send(RunMessage::Stop))
+    })?;
+    let (opened, opening) = bounded(1);
+    let factory = also_scoring(setup.factory(None), set, opened);
+    let progress = ProgressLine::new();
+    let mut run = Run::start(factory, settings, messages, &progress);
+    let paths = images.iter().map(|image| image.path.clone());
+    let inputs = run::inputs(paths.enumerate());
+    let mut files = EncodedFiles {
+        count: images.len(),
+        ..EncodedFiles::default()
+    };
+    let ended = run.classify_all(Lane::Bulk, &inputs, &mut files)?;
+    progress.end();
+    if ended == RunEnd::Interrupted {
+        run.shutdown();
+        leave(exit::INTERRUPTED);
+    }
+    run.finish();
+    let model = opening.try_recv();
+    let model = model.map_err(|_| Fault::unusable("the model's texts are missing"))?;
+    Ok(files.joined(images, model.map_err(Fault::unusable)?))
+}
+
+impl EncodedFiles {
+    /// Joins images and embeddings, and prints which failed.
+    fn joined(self, images: Vec<LabelledImage>, model: ScoredModel) -> EncodedImages {
+        let mut failed = 0;
+        for (index, failure) in &self.failures {
+            // Files that are not images are no fault of a folder.
+            if failure.content.is_image() {
+                failed += 1;
+                let path = shown(&images[*index].path);
+                print::message(format_args!("{path}: {}", failure.message));
+            }
+        }
+        let mut encoded = EncodedImages {
+            images: Vec::new(),
+            embeddings: Vec::new(),
+            failed,
+            rejected: self.rejected.len(),
+            model,
+        };
+        let mut embeddings = self.embeddings;
+        for (index, image) in images.into_iter().enumerate() {
+            if let Some(embedding) = embeddings.remove(&index) {
+                encoded.images.push(image);
+                encoded.embeddings.push(embedding);
+            }
+        }
+        encoded
+    }
+}
+
+/// A factory that also encodes the texts, on the thread that owns the model.
+fn also_scoring(
+    mut open: Factory,
+    set: &PromptSet,
+    opened: Sender<Result<ScoredModel, String>>,
+) -> Factory {
+    let set = set.clone();
+    Box::new(move || {
+        let mut encoder = open()?;
+        // When a GPU was lost and the model is opened again, nobody waits for it any more.
+        let _ = opened.try_send(ScoredModel::new(encoder.as_mut(), &set));
+        Ok(encoder)
+    })
+}

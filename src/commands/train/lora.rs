@@ -1,0 +1,351 @@
+//! `train lora`: low-rank changes of the image tower.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Instant;
+
+use super::super::progress::ProgressLine;
+use super::super::{CommandSetup, Fault, exit, print, shown};
+use super::curve::TrainingCurve;
+use super::data::ScoredModel;
+use super::folder::OutputFolder;
+use super::images::PreparedImages;
+use super::labels::{self, LabelledImage, PatientSources};
+use super::report::{LoraReport, SplitReport, WrittenModel, condition_counts};
+use super::{StopSignal, probe};
+use crate::cli::LoraArgs;
+use crate::encoder::finetune::{
+    FineTuner, LoraSettings, SavedModel, TrainingData, TrainingEnd, TrainingEvent,
+    TrainingImages as _, TrainingState, train,
+};
+use crate::encoder::{ModelOptions, ModelSource, Precision, PreparedImage};
+use crate::graphics::Limits;
+use crate::learn::linear::dot;
+use crate::learn::{HeldOutFigures, PatientSplit, compare};
+use crate::library::NOTICE;
+use crate::prompts::PromptSet;
+use crate::scoring::metrics::Estimate;
+
+/// The least cosine between an embedding of the model as it was trained, and as it is opened again.
+const MIN_COSINE: f64 = 0.99999;
+/// Images with which that is checked.
+const CHECKED_IMAGES: usize = 16;
+
+/// Carries the command out; returns the exit code.
+pub(super) fn run(arguments: &LoraArgs, setup: &CommandSetup) -> Result<u8, Fault> {
+    let begun = Instant::now();
+    let set = labels::prompt_set(setup)?;
+    let images = labels::read(&arguments.images, setup, &set)?;
+    let folder = OutputFolder::open(&arguments.output)?;
+    let stop = StopSignal::on_signals()?;
+    let progress = ProgressLine::new();
+    progress.message("loading the model");
+    let options = options(setup);
+    let model = {
+        let mut encoder = setup.source.open(options).map_err(Fault::unusable)?;
+        ScoredModel::new(encoder.as_mut(), &set).map_err(Fault::unusable)?
+    };
+    let settings = settings(arguments);
+    let tuner = FineTuner::open(&setup.source, setup.device, settings).map_err(Fault::unusable)?;
+    progress.message("reading images");
+    let limit = arguments.image_memory;
+    let prepared = PreparedImages::read(images, tuner.preprocess(), limit, (&progress, &stop));
+    let Some(prepared) = prepared else {
+        return Ok(exit::INTERRUPTED);
+    };
+    let mut tuning = Tuning::new(arguments, (model, set), prepared, tuner)?;
+    let end = tuning.train(&folder, setup, (&progress, &stop))?;
+    progress.end();
+    if end.is_interrupted {
+        print::message(format_args!(
+            "stopped; the same command goes on from {}",
+            shown(&folder.state())
+        ));
+        return Ok(exit::INTERRUPTED);
+    }
+    let report = tuning.finish(end, &folder, setup, begun)?;
+    folder.finish(&report)?;
+    if arguments.images.json {
+        print::json(&report)?;
+    } else {
+        print::lines(&report.table())?;
+    }
+    Ok(if report.failed > 0 {
+        exit::SOME_FAILED
+    } else {
+        exit::OK
+    })
+}
+
+/// Training is in f32 on every device.
+fn options(setup: &CommandSetup) -> ModelOptions {
+    ModelOptions {
+        precision: Precision::F32,
+        ..setup.options(None)
+    }
+}
+
+fn settings(arguments: &LoraArgs) -> LoraSettings {
+    let rank = usize::from(arguments.rank);
+    LoraSettings {
+        rank,
+        alpha: arguments.alpha.unwrap_or(rank as f64),
+        dropout: arguments.dropout,
+        blocks: arguments.blocks,
+        rate: arguments.rate,
+        epochs: arguments.epochs.into(),
+        batch: arguments.batch_size.into(),
+        micro_batch: arguments.micro_batch.min(arguments.batch_size).into(),
+        zero_shot_weight: arguments.zero_shot_weight,
+        patience: arguments.patience.into(),
+        augment: !arguments.no_augment,
+        seed: arguments.images.seed,
+    }
+}
+
+/// A fine-tuning: the model, the images and their split.
+struct Tuning<'a> {
+    arguments: &'a LoraArgs,
+    set: PromptSet,
+    model: ScoredModel,
+    images: PreparedImages,
+    labels: Vec<usize>,
+    patients: (Vec<String>, PatientSources),
+    split: PatientSplit,
+    /// The base's embeddings.
+    embeddings: Vec<Vec<f32>>,
+    tuner: FineTuner,
+}
+
+impl<'a> Tuning<'a> {
+    fn new(
+        arguments: &'a LoraArgs,
+        (model, set): (ScoredModel, PromptSet),
+        images: PreparedImages,
+        tuner: FineTuner,
+    ) -> Result<Self, Fault> {
+        let labels: Vec<usize> = images.images.iter().map(|image| image.label).collect();
+        let patients = labels::patients(&images.images);
+        let split = labels::split(&arguments.images, (&patients.0, patients.1), &labels)?;
+        if images.not_kept() > 0 {
+            print::message(format_args!(
+                "{} of {} images do not fit in --image-memory and are decoded for each use",
+                images.not_kept(),
+                labels.len()
+            ));
+        }
+        let embeddings = tuner.encode_base(&images, labels.len());
+        Ok(Self {
+            arguments,
+            set,
+            model,
+            images,
+            labels,
+            patients,
+            split,
+            embeddings: embeddings.map_err(Fault::unusable)?,
+            tuner,
+        })
+    }
+
+    fn train(
+        &mut self,
+        folder: &OutputFolder,
+        setup: &CommandSetup,
+        (progress, stop): (&ProgressLine, &StopSignal),
+    ) -> Result<TrainingEnd, Fault> {
+        let state = TrainingState {
+            file: folder.state(),
+            fingerprint: self.fingerprint(),
+        };
+        let data = TrainingData {
+            images: &self.images,
+            labels: &self.labels,
+            train: &self.split.train,
+            held_out: &self.split.held_out,
+            problem: &self.model.problem,
+            embeddings: &self.embeddings,
+        };
+        let is_ascii = Limits::new(setup.colours, setup.ascii).ascii.value;
+        let curve = TrainingCurve::new(progress, self.arguments.epochs.into(), is_ascii);
+        let mut observe = |event: TrainingEvent| {
+            match event {
+                TrainingEvent::Step { done, total, loss } => curve.step(done, total, loss),
+                TrainingEvent::Epoch { history, best } => curve.epoch(history, best),
+            }
+            if stop.is_raised() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        train(&mut self.tuner, &data, Some(&state), &mut observe).map_err(Fault::unusable)
+    }
+
+    /// `blake3:<hex>` of all that a training depends on.
+    fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let settings = serde_json::to_string(&settings(self.arguments)).unwrap_or_default();
+        let parts = [&self.model.card.digest, &self.set.digest, &settings];
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        for image in &self.images.images {
+            hash_image(&mut hasher, image);
+        }
+        for at in &self.split.held_out {
+            hasher.update(&(*at as u64).to_le_bytes());
+        }
+        format!("blake3:{}", hasher.finalize().to_hex())
+    }
+
+    /// Writes the model, if it is better than the base, opens it again, and says what it is worth.
+    fn finish(
+        &self,
+        end: TrainingEnd,
+        folder: &OutputFolder,
+        setup: &CommandSetup,
+        begun: Instant,
+    ) -> Result<LoraReport, Fault> {
+        let model = if end.best == 0 {
+            None
+        } else {
+            let saved = self.tuner.save(folder.path()).map_err(Fault::unusable)?;
+            Some(self.checked(&saved, setup)?)
+        };
+        let judged = self.judged()?;
+        let (matrices, numbers) = self.tuner.size();
+        let labels = self.labels.iter().copied();
+        Ok(LoraReport {
+            base: self.tuner.base_id().to_owned(),
+            base_digest: self.tuner.base_digest().to_owned(),
+            device: self.tuner.device(),
+            prompts: self.set.name.clone(),
+            prompts_digest: self.set.digest.clone(),
+            conditions: condition_counts(&self.set, labels),
+            split: SplitReport::new(&self.arguments.images, &self.split, self.patients.1),
+            failed: self.images.failed,
+            settings: settings(self.arguments),
+            matrices,
+            numbers,
+            history: end.history,
+            best_epoch: end.best,
+            zero_shot: judged.zero_shot,
+            probe: judged.probe,
+            lora: judged.lora,
+            gain_over_zero_shot: judged.gain_over_zero_shot,
+            gain_over_probe: judged.gain_over_probe,
+            model,
+            seconds: begun.elapsed().as_secs_f64(),
+            notice: NOTICE,
+        })
+    }
+
+    /// Opens what was written, and compares its embeddings with those of the model as it was trained.
+    fn checked(&self, saved: &SavedModel, setup: &CommandSetup) -> Result<WrittenModel, Fault> {
+        let held_out = self.split.held_out.iter().take(CHECKED_IMAGES);
+        let images: Result<Vec<PreparedImage>, _> =
+            held_out.map(|at| self.images.image(*at)).collect();
+        let images = images.map_err(Fault::unusable)?;
+        let trained = self.tuner.encode_best(&images).map_err(Fault::unusable)?;
+        let mut least = 1.0_f64;
+        let mut digest = String::new();
+        for path in [&saved.adapter, &saved.merged] {
+            let source = ModelSource::Path(path.clone());
+            let mut opened = source.open(options(setup)).map_err(Fault::unusable)?;
+            digest.clone_from(&opened.card().digest);
+            let rows = opened.encode_images(&images).map_err(Fault::unusable)?;
+            let cosines = rows.iter().zip(&trained);
+            let cosines = cosines.map(|(a, b)| f64::from(dot(a, b)));
+            let own = cosines.fold(1.0, f64::min);
+            if own < MIN_COSINE {
+                return Err(different(path, own));
+            }
+            least = least.min(own);
+        }
+        Ok(WrittenModel {
+            path: shown(&saved.merged),
+            digest,
+            adapter: shown(&saved.adapter),
+            layout: saved.layout,
+            least_cosine: least,
+        })
+    }
+
+    /// Compares the texts, a probe and the fine-tuned model on the images held out.
+    fn judged(&self) -> Result<JudgedModels, Fault> {
+        let problem = &self.model.problem;
+        let held_out = &self.split.held_out;
+        let images: Result<Vec<PreparedImage>, _> =
+            held_out.iter().map(|at| self.images.image(*at)).collect();
+        let tuned = self.tuner.encode_best(&images.map_err(Fault::unusable)?);
+        let tuned = tuned.map_err(Fault::unusable)?;
+        let tuned: Vec<Vec<f64>> = tuned.iter().map(|row| problem.zero_shot(row)).collect();
+        let before = held_out
+            .iter()
+            .map(|at| problem.zero_shot(&self.embeddings[*at]));
+        let before: Vec<Vec<f64>> = before.collect();
+        let patients = &self.patients.0;
+        let fitted = probe::fit(
+            problem,
+            &self.embeddings,
+            &self.labels,
+            patients,
+            &self.split,
+        );
+        let probe = fitted.ok().map(|(probe, _)| {
+            let all = held_out.iter();
+            all.map(|at| probe.logits(problem, &self.embeddings[*at]))
+                .collect::<Vec<_>>()
+        });
+        Ok(JudgedModels {
+            zero_shot: self.figures(&before),
+            lora: self.figures(&tuned),
+            gain_over_zero_shot: self.gain(&before, &tuned),
+            gain_over_probe: probe.as_ref().map(|own| self.gain(own, &tuned)),
+            probe: probe.map(|own| self.figures(&own)),
+        })
+    }
+
+    /// The figures of logits of the images held out.
+    fn figures(&self, logits: &[Vec<f64>]) -> HeldOutFigures {
+        let truths = self.split.held_out.iter().map(|at| self.labels[*at]);
+        HeldOutFigures::of(truths.zip(logits.iter().cloned()))
+    }
+
+    fn gain(&self, before: &[Vec<f64>], after: &[Vec<f64>]) -> Estimate {
+        let cases = self.split.held_out.iter().zip(before.iter().zip(after));
+        let cases = cases.map(|(at, (before, after))| {
+            let both = [before.as_slice(), after.as_slice()];
+            (self.patients.0[*at].as_str(), self.labels[*at], both)
+        });
+        compare(&cases.collect::<Vec<_>>(), 0)
+    }
+}
+
+/// The images held out by texts alone, by a probe and by the fine-tuned model.
+struct JudgedModels {
+    zero_shot: HeldOutFigures,
+    probe: Option<HeldOutFigures>,
+    lora: HeldOutFigures,
+    gain_over_zero_shot: Estimate,
+    gain_over_probe: Option<Estimate>,
+}
+
+fn hash_image(hasher: &mut blake3::Hasher, image: &LabelledImage) {
+    let path = image.path.to_string_lossy();
+    hasher.update(&(path.len() as u64).to_le_bytes());
+    hasher.update(path.as_bytes());
+    let size = std::fs::metadata(&image.path).map_or(0, |data| data.len());
+    for number in [image.label as u64, size] {
+        hasher.update(&number.to_le_bytes());
+    }
+}
+
+fn different(path: &Path, cosine: f64) -> Fault {
+    Fault::unusable(format!(
+        "{}: opened again, it computes other embeddings than in training (cosine {cosine:.6}); do not use it, and please report this",
+        shown(path)
+    ))
+}
