@@ -419,7 +419,10 @@ fn with_findings(count: usize, seed: u64) -> Vec<(Vec<f32>, Vec<String>)> {
         let mut row: Vec<f32> = (0..LENGTH)
             .map(|_| 0.2 + 0.1 * rng.random_range(-1.0..1.0))
             .collect();
-        let findings = [("effusion", at % 2 == 0), ("mass", at % 3 == 0)];
+        let findings = [
+            ("effusion", at.is_multiple_of(2)),
+            ("mass", at.is_multiple_of(3)),
+        ];
         for (axis, (_, is_there)) in findings.iter().enumerate() {
             row[axis] += if *is_there { 0.6 } else { -0.2 };
         }

@@ -90,7 +90,7 @@ fn a_draft() -> Box<DraftedSet> {
     let prompts = Prompts::select("chest-xray", None).unwrap();
     let base = prompts.sets()[0].clone();
     let mut set = base.clone();
-    set.name = "chest-xray-draft".to_owned();
+    "chest-xray-draft".clone_into(&mut set.name);
     set.conditions[0].phrases = vec![
         set.conditions[0].name.clone(),
         "dense patch with air-filled bronchi".to_owned(),
