@@ -452,6 +452,7 @@ fn reviews_with_several_labels_teach_each_condition_by_itself() {
             study: None,
             embedding: row,
             labels: Some(labels),
+            study: None,
         })
         .collect();
     let lesson = learn(&zero_shot, &images).unwrap();

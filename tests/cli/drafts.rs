@@ -141,7 +141,6 @@ fn a_draft_is_checked_saved_and_used_and_only_names_have_left_the_machine() {
     let explained: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(explained["mode"], "multi", "{explained}");
     let conditions = explained["conditions"].as_array().expect("conditions");
-    assert_eq!(conditions.len(), 2);
     for condition in conditions {
         let number = |value: &Value| value.as_f64().expect("a number");
         let pair = &condition["pair"];

@@ -338,6 +338,7 @@ fn calibration(line: &Value) -> Calibration {
         error_before: 0.2,
         error_after: 0.02,
         single: Some(SingleCalibration {
+            mix: None,
             temperature: 50.0,
             confident_from: None,
             confident: 0.0,
