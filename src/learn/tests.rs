@@ -449,7 +449,6 @@ fn reviews_with_several_labels_teach_each_condition_by_itself() {
     let images: Vec<ReviewedImage> = reviewed
         .iter()
         .map(|(row, labels)| ReviewedImage {
-            study: None,
             embedding: row,
             labels: Some(labels),
             study: None,
