@@ -348,7 +348,6 @@ fn calibration(line: &Value) -> Calibration {
                 least: 0.1,
                 coverage: 0.9,
             },
-            mix: None,
         }),
         conditions: Vec::new(),
     }
