@@ -16,7 +16,8 @@ use crate::media;
 use crate::scoring::heat_map::deletion::{self, DeletionCheck};
 use crate::scoring::heat_map::{HeatMap, MapChoice, PlacedMap, SeenArea};
 
-/// Masked images in a step of a deletion check: an interactive file waits for one step at most.
+/// Masked images in a step of a deletion check: an interactive file waits for one step at most. A map by occlusion is one step of all its
+/// masked images; only models without a map of their own are mapped so.
 const PASSES_PER_STEP: usize = 4;
 /// Seed of the random orders that a map is compared with: the same map is judged alike every time.
 const SEED: u64 = 0;

@@ -53,8 +53,8 @@ impl KnownImages {
         1.0 / (1.0 + (-logit).exp())
     }
 
-    /// Fits groups of embeddings of equal length, each with some of them. The covariance is shrunk towards its diagonal
-    /// (`shrinkage` from 0 to 1), which keeps it invertible where there are few embeddings. `None` if the groups are empty or
+    /// Fits groups of embeddings of equal length, each with some of them. The covariance is shrunk towards the identity times
+    /// the mean variance (`shrinkage` from 0 to 1), which keeps it invertible where there are few embeddings. `None` if the groups are empty or
     /// too alike.
     pub fn fit(groups: &[Vec<&[f32]>], shrinkage: f64) -> Option<Self> {
         let d = groups.first()?.first()?.len();
