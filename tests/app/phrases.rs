@@ -142,7 +142,7 @@ fn a_rejected_image_is_not_explained_and_a_late_answer_opens_nothing() {
 
 #[test]
 fn the_frame_in_sight_is_explained() {
-    let mut program = Program::new(100, 30);
+    let mut program = Program::reviewing("ana", false);
     program.list(vec![file("a.dcm")]);
     program.ready(false);
     let frame = |number: u32| {
@@ -176,6 +176,6 @@ fn the_frame_in_sight_is_explained() {
         generation: asked.generation,
         outcome: Ok(explanation()),
     }));
-    let screen = program.screen(100, 30);
+    let screen = program.screen(100, 24);
     assert!(screen.contains("a.dcm, frame 2"), "{screen}");
 }
