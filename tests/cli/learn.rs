@@ -112,8 +112,8 @@ fn scores_follow_reviews_until_that_is_undone_bit_for_bit() {
     let report: Value = serde_json::from_slice(&tried.stdout).expect("JSON");
     assert_eq!(
         (&report["learned"], &report["unlabelled"], &report["kept"]),
-        (&16.into(), &32.into(), &false.into()),
-        "{report}"
+        (&16.into(), &31.into(), &false.into()),
+        "one of the 48 has several frames: {report}"
     );
     assert_eq!(report["held_out"]["images"], 16);
     let gain = &report["held_out"]["accuracy_gain"];
@@ -123,7 +123,7 @@ fn scores_follow_reviews_until_that_is_undone_bit_for_bit() {
     let learned = ward.learn(&[]);
     let told = String::from_utf8_lossy(&learned.stdout).into_owned();
     assert!(
-        told.contains("learned from 16 reviews and 32 images"),
+        told.contains("learned from 16 reviews and 31 images"),
         "{told}"
     );
     assert!(told.contains("kept in "), "{told}");
@@ -137,7 +137,7 @@ fn scores_follow_reviews_until_that_is_undone_bit_for_bit() {
     assert!(accuracies[1] > accuracies[0] + 0.1, "{accuracies:?}");
     let moved = report["moved"].as_array().expect("a list");
     let changed = before.iter().zip(&after);
-    let changed = changed.filter(|(old, new)| old["label"] != new["label"]);
+    let changed = changed.filter(|(old, new)| old["frames"] == 1 && old["label"] != new["label"]);
     assert_eq!(changed.count(), moved.len());
 
     let exported = ward.learn(&["--export", "carried.toml"]);
