@@ -25,7 +25,7 @@ pub struct RequestTimeouts {
 
 /// The way of requests to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
+pub enum ProxyUse {
     /// Through the proxy that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, …), if any, except for hosts in `NO_PROXY`.
     Environment,
     /// Straight to the server, whatever the environment says.
@@ -33,7 +33,7 @@ pub enum Route {
 }
 
 /// An agent that trusts the system's certificates, follows no redirect, and returns error statuses as responses.
-pub fn agent(timeouts: RequestTimeouts, route: Route) -> Agent {
+pub fn agent(timeouts: RequestTimeouts, route: ProxyUse) -> Agent {
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::PlatformVerifier)
         .build();
@@ -48,8 +48,8 @@ pub fn agent(timeouts: RequestTimeouts, route: Route) -> Agent {
         .user_agent(concat!("medivision-tui/", env!("CARGO_PKG_VERSION")))
         .tls_config(tls);
     match route {
-        Route::Environment => config,
-        Route::Direct => config.proxy(None),
+        ProxyUse::Environment => config,
+        ProxyUse::Direct => config.proxy(None),
     }
     .build()
     .into()

@@ -32,9 +32,9 @@ pub fn run(arguments: &TrainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
 
 /// Whether a signal asks for the end.
 #[derive(Clone)]
-struct StopSignal(Arc<AtomicBool>);
+struct TrainingStop(Arc<AtomicBool>);
 
-impl StopSignal {
+impl TrainingStop {
     /// Raised by SIGINT and SIGTERM from now on.
     fn on_signals() -> Result<Self, Fault> {
         let flag = Self(Arc::new(AtomicBool::new(false)));

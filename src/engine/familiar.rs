@@ -10,14 +10,14 @@ use crate::scoring::familiar::FamiliarImages;
 /// What people have accepted, as far as it is known, and the rules that follow from it.
 #[derive(Default)]
 pub(super) struct Familiarity {
-    progress: Mutex<Progress>,
+    progress: Mutex<ReviewProgress>,
     /// By the name of the prompt set.
     rules: RwLock<HashMap<String, FamiliarRule>>,
 }
 
 /// How far the reviews were read.
 #[derive(Default)]
-struct Progress {
+struct ReviewProgress {
     /// The key of the embeddings that the rules are fitted to.
     model_key: String,
     position: ReviewPosition,
@@ -39,9 +39,9 @@ impl Familiarity {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Progress {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = ReviewProgress {
             model_key,
-            ..Progress::default()
+            ..ReviewProgress::default()
         };
         self.update(library)
     }
@@ -116,7 +116,7 @@ impl Familiarity {
     }
 }
 
-impl Progress {
+impl ReviewProgress {
     /// Notes a review; whether it changes what is accepted. A review without a label says that no condition fits, which may be
     /// because the image is of another kind; one under [`KINDS`] says only what an image is.
     fn note(&mut self, review: Review) -> bool {
@@ -135,7 +135,7 @@ impl Progress {
 }
 
 impl FamiliarRule {
-    /// Fits the images accepted last. `accepted`: see [`Progress::accepted`].
+    /// Fits the images accepted last. `accepted`: see [`ReviewProgress::accepted`].
     fn fit(
         accepted: &BTreeMap<(String, String), String>,
         library: &Library,

@@ -132,7 +132,7 @@ pub struct Proposal {
 }
 
 /// A model and a prompt set, with the scorers that follow from them.
-pub(super) struct Subject<'a> {
+pub(super) struct LearningSubject<'a> {
     pub(super) card: &'a ModelCard,
     pub(super) set: &'a PromptSet,
     /// Scores by the texts alone, not calibrated.
@@ -141,7 +141,7 @@ pub(super) struct Subject<'a> {
     pub(super) in_use: &'a Scorer,
 }
 
-impl Subject<'_> {
+impl LearningSubject<'_> {
     /// Learns from the reviews of these images.
     ///
     /// # Errors

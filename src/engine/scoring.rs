@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::familiar::Familiarity;
-use super::learning::{LearnRequest, Proposal, Subject};
+use super::learning::{LearnRequest, LearningSubject, Proposal};
 use super::phrases;
 use super::purpose::{KindReader, Reading};
 use crate::encoder::{Encoder, ModelCard};
@@ -174,7 +174,7 @@ impl Scorers {
         let mut sets = self.prompts.sets().iter();
         let at = sets.position(|set| set.name == request.prompts);
         let at = at.ok_or_else(|| format!("the prompt set {} is not in use", request.prompts))?;
-        let subject = Subject {
+        let subject = LearningSubject {
             card: &self.card,
             set: &self.prompts.sets()[at],
             zero_shot: &self.zero_shot[at],

@@ -9,7 +9,7 @@ use ureq::{Agent, Timeout};
 
 use super::chat::{ChatRequest, Dialect, answer_text, error_words};
 use super::{Endpoint, LlmError};
-use crate::http::{self, RequestTimeouts, Route, header, retry_after};
+use crate::http::{self, ProxyUse, RequestTimeouts, header, retry_after};
 
 /// Limits looking up the host's name, and connecting, whatever the answer may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,9 +60,9 @@ impl Client {
         };
         // A proxy would take what is meant for this machine elsewhere, the key included.
         let route = if endpoint.is_local() {
-            Route::Direct
+            ProxyUse::Direct
         } else {
-            Route::Environment
+            ProxyUse::Environment
         };
         Self {
             agent: http::agent(timeouts, route),

@@ -50,7 +50,7 @@ struct FolderReport {
 }
 
 /// The images of a folder, as the model has encoded them.
-struct Folder {
+struct EncodedFolder {
     name: String,
     rows: Vec<Vec<f32>>,
 }
@@ -75,11 +75,11 @@ pub fn run(arguments: &StrangeBenchArgs, setup: &CommandSetup) -> Result<u8, Fau
     let rows = encoded(files.len(), encoder.as_mut(), &progress, |range| {
         Ok(files_prepared(&files[range], &preprocess, &progress))
     })?;
-    let names = names.into_iter().map(|name| Folder {
+    let names = names.into_iter().map(|name| EncodedFolder {
         name,
         rows: Vec::new(),
     });
-    let mut folders: Vec<Folder> = names.collect();
+    let mut folders: Vec<EncodedFolder> = names.collect();
     for (row, label) in rows {
         folders[label].rows.push(row);
     }
@@ -140,8 +140,8 @@ fn subfolders(
         .collect())
 }
 
-fn measure(folders: &[Folder], count: u16, seeds: u64) -> ReviewedReport {
-    let has_enough = |folder: &&Folder| folder.rows.len() > usize::from(count);
+fn measure(folders: &[EncodedFolder], count: u16, seeds: u64) -> ReviewedReport {
+    let has_enough = |folder: &&EncodedFolder| folder.rows.len() > usize::from(count);
     let enough = folders.iter().filter(has_enough);
     ReviewedReport {
         reviewed: count,
@@ -151,7 +151,12 @@ fn measure(folders: &[Folder], count: u16, seeds: u64) -> ReviewedReport {
     }
 }
 
-fn measure_folder(folders: &[Folder], own: &Folder, count: usize, seeds: u64) -> FolderReport {
+fn measure_folder(
+    folders: &[EncodedFolder],
+    own: &EncodedFolder,
+    count: usize,
+    seeds: u64,
+) -> FolderReport {
     let mut refused = vec![0.0; folders.len()];
     let mut shares = Vec::new();
     for seed in 0..seeds {

@@ -31,12 +31,12 @@ struct DraftReport<'a> {
     url: &'a str,
     /// The request as it was sent first.
     request: &'a Value,
-    conditions: Vec<DraftedCondition<'a>>,
+    conditions: Vec<ConditionReport<'a>>,
     left_out: Vec<LeftOutPhrase<'a>>,
 }
 
 #[derive(Serialize)]
-struct DraftedCondition<'a> {
+struct ConditionReport<'a> {
     name: &'a str,
     description: &'a str,
     phrases: &'a [String],
@@ -214,7 +214,7 @@ fn report<'a>(
     client: &'a Client,
     request: &'a Value,
 ) -> DraftReport<'a> {
-    let conditions = saved.conditions.iter().map(|condition| DraftedCondition {
+    let conditions = saved.conditions.iter().map(|condition| ConditionReport {
         name: &condition.name,
         description: &condition.description,
         phrases: &condition.phrases,

@@ -7,7 +7,7 @@ use std::thread;
 
 use super::super::progress::ProgressLine;
 use super::super::{print, shown};
-use super::StopSignal;
+use super::TrainingStop;
 use super::labels::LabelledImage;
 use crate::encoder::finetune::TrainingImages;
 use crate::encoder::{EncoderError, PreparedImage, Preprocess};
@@ -47,7 +47,7 @@ impl PreparedImages {
         images: Vec<LabelledImage>,
         preprocess: Preprocess,
         limit: u64,
-        (progress, stop): (&ProgressLine, &StopSignal),
+        (progress, stop): (&ProgressLine, &TrainingStop),
     ) -> Option<Self> {
         let bytes = (preprocess.width() * preprocess.height() * 3).max(1) as u64;
         let limit = usize::try_from(limit / bytes).unwrap_or(usize::MAX);

@@ -12,7 +12,7 @@ use super::folder::OutputFolder;
 use super::images::PreparedImages;
 use super::labels::{self, LabelledImage, PatientSources};
 use super::report::{LoraReport, SplitReport, WrittenModel, condition_counts};
-use super::{StopSignal, probe};
+use super::{TrainingStop, probe};
 use crate::cli::LoraArgs;
 use crate::encoder::finetune::{
     FineTuner, LoraSettings, SavedModel, TrainingData, TrainingEnd, TrainingEvent,
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &LoraArgs, setup: &CommandSetup) -> Result<u8, Faul
     let set = labels::prompt_set(setup)?;
     let images = labels::read(&arguments.images, setup, &set)?;
     let folder = OutputFolder::open(&arguments.output)?;
-    let stop = StopSignal::on_signals()?;
+    let stop = TrainingStop::on_signals()?;
     let progress = ProgressLine::new();
     progress.message("loading the model");
     let options = options(setup);
@@ -156,7 +156,7 @@ impl<'a> Tuning<'a> {
         &mut self,
         folder: &OutputFolder,
         setup: &CommandSetup,
-        (progress, stop): (&ProgressLine, &StopSignal),
+        (progress, stop): (&ProgressLine, &TrainingStop),
     ) -> Result<TrainingEnd, Fault> {
         let state = TrainingState {
             file: folder.state(),

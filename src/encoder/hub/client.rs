@@ -11,7 +11,7 @@ use url::Url;
 use super::hash::Etag;
 use super::redirect::redirect_target;
 use super::{HubCache, HubError};
-use crate::http::{self, RequestTimeouts, Route, header, retry_after};
+use crate::http::{self, ProxyUse, RequestTimeouts, header, retry_after};
 
 const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 /// Limits connecting, and also the wait for a response's headers.
@@ -125,7 +125,7 @@ impl HubClient {
             body: BODY_TIMEOUT,
         };
         Ok(Self {
-            agent: http::agent(timeouts, Route::Environment),
+            agent: http::agent(timeouts, ProxyUse::Environment),
             endpoint: url,
             token: cache.token(),
             id: id.to_owned(),
