@@ -23,8 +23,10 @@ pub enum MixError {
     )]
     NotCalibrated(String),
     /// The calibration does not say for which mix it is.
-    #[error("the calibration for `{0}` was made by an earlier version; run `calibrate` again")]
-    OldCalibration(String),
+    #[error(
+        "the calibration for `{0}` does not say for which mix it is; run `calibrate` on labelled images"
+    )]
+    WithoutMix(String),
     /// On labelled images it does harm.
     #[error(
         "adjusting is not offered under `{prompts}`: in the check of its calibration, with {:.0} % normal images, it made {:.1} % of \
@@ -119,7 +121,7 @@ impl Adjuster {
             return Err(MixError::Multi);
         }
         let own = calibration.single.as_ref().and_then(|own| own.mix.clone());
-        let calibration = own.ok_or_else(|| MixError::OldCalibration(prompts.to_owned()))?;
+        let calibration = own.ok_or_else(|| MixError::WithoutMix(prompts.to_owned()))?;
         if let Some(check) = calibration.failed_check() {
             return Err(MixError::Harmful {
                 prompts: prompts.to_owned(),

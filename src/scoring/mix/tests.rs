@@ -206,7 +206,7 @@ fn what_is_not_calibrated_is_refused() {
         mix: None,
     };
     let old = adjuster(&of(Some(single)), &[], None).unwrap_err();
-    assert_eq!(old, MixError::OldCalibration("set".to_owned()));
+    assert_eq!(old, MixError::WithoutMix("set".to_owned()));
     let multi = Calibration {
         mode: Mode::Multi,
         ..of(None)
