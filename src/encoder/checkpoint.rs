@@ -97,8 +97,8 @@ impl LoadedCheckpoint {
 pub(super) enum Blueprint {
     /// Hugging Face's `CLIPModel`.
     Clip(ClipConfig),
-    /// Hugging Face's `SiglipModel`, and the id of its padding token.
-    Siglip(SiglipConfig, u32),
+    /// Hugging Face's `SiglipModel`, the number of tokens that each text has, and the id of the token that fills it up.
+    Siglip(SiglipConfig, (usize, u32)),
     /// open_clip's layout.
     OpenClip(Box<OpenClipConfig>),
     /// A state dictionary in OpenAI's format.
@@ -110,7 +110,7 @@ impl Blueprint {
     pub(super) fn build(&self, weights: Weights) -> Result<Towers, EncoderError> {
         match self {
             Self::Clip(config) => config.build(weights),
-            Self::Siglip(config, pad) => config.build(weights, *pad),
+            Self::Siglip(config, filling) => config.build(weights, *filling),
             Self::OpenClip(config) => config.build(weights),
             Self::StateDict => open_clip::state_dict(weights),
         }
@@ -140,7 +140,10 @@ impl CheckpointReader<'_> {
         let config: SiglipConfig = self.parsed(CONFIG)?;
         let settings = self.tokenizer_settings()?;
         let json = settings.apply_marks(self.tokenizer_json(self.path)?)?;
-        let tokenizer = Tokenizer::from_json(&json, config.context_length())?;
+        // The tokenizer fills texts up to its own length, and the model pools the last token: one with more positions than that
+        // (XraySigLIP: 64 of 256) saw them in training as transformers makes them.
+        let length = settings.limit(config.context_length());
+        let tokenizer = Tokenizer::from_json(&json, length)?;
         let pad = settings.pad(&tokenizer).or(config.pad_token());
         let preprocess = self.preprocessing()?;
         let pad = pad.ok_or_else(|| {
@@ -151,7 +154,7 @@ impl CheckpointReader<'_> {
         let weights = self.weights()?;
         let tokenizer = tokenizer.cleaning(settings.clean());
         Ok((
-            Blueprint::Siglip(config, pad),
+            Blueprint::Siglip(config, (length, pad)),
             weights,
             tokenizer,
             preprocess,
@@ -366,6 +369,8 @@ impl CheckpointReader<'_> {
 struct TokenizerSettings {
     pad_token: Option<SpecialToken>,
     tokenizer_class: Option<String>,
+    /// Tokens of the longest text; where there is no limit, a huge number.
+    model_max_length: Option<f64>,
     /// Gemma's tokenizer adds begin and end tokens as these say, not as `tokenizer.json` says.
     add_bos_token: Option<bool>,
     add_eos_token: Option<bool>,
@@ -390,6 +395,12 @@ impl SpecialToken {
 }
 
 impl TokenizerSettings {
+    /// Tokens of the longest text for a tower with so many positions.
+    fn limit(&self, positions: usize) -> usize {
+        let own = self.model_max_length.filter(|own| *own >= 1.0);
+        own.map_or(positions, |own| positions.min(own as usize))
+    }
+
     /// The id of the padding token, if it is named and in the vocabulary.
     fn pad(&self, tokenizer: &Tokenizer) -> Option<u32> {
         tokenizer.id(self.pad_token.as_ref()?.text())

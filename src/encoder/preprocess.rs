@@ -134,7 +134,10 @@ impl Preprocess {
             return Err("do_resize = false is not supported".into());
         }
         let size = config.size.unwrap_or(Size::Number(224));
-        let crop = config.do_center_crop.unwrap_or(config.crop_size.is_some());
+        let processor = config.image_processor_type.as_deref().unwrap_or_default();
+        // Only CLIP's processor crops unless told otherwise.
+        let crops = config.crop_size.is_some() || processor.starts_with("CLIP");
+        let crop = config.do_center_crop.unwrap_or(crops);
         let (width, height) = if crop {
             config.crop_size.unwrap_or(size).sides()
         } else {
@@ -145,8 +148,7 @@ impl Preprocess {
                 "an image size of {width}×{height} is not supported"
             ));
         }
-        let processor = config.image_processor_type.as_ref();
-        let is_siglip = processor.is_some_and(|name| name.starts_with("Siglip"));
+        let is_siglip = processor.starts_with("Siglip");
         let (default_mean, default_std) = if is_siglip {
             ([0.5; 3], [0.5; 3])
         } else {

@@ -84,7 +84,7 @@ impl Default for SiglipVisionConfig {
 }
 
 impl SiglipConfig {
-    /// Length of every text in tokens.
+    /// Positions that the text tower has.
     pub(super) fn context_length(&self) -> usize {
         self.text_config.max_position_embeddings.max(0) as usize
     }
@@ -94,14 +94,17 @@ impl SiglipConfig {
         self.text_config.pad_token_id
     }
 
-    /// Builds the model; `pad` is the id of the padding token. Every tensor must have the shape that the configuration
+    /// Builds the model; each text is padded to `length` tokens with `pad`. Every tensor must have the shape that the configuration
     /// implies, and none may be left over.
-    pub(super) fn build(&self, mut weights: Weights, pad: u32) -> Result<Towers, EncoderError> {
+    pub(super) fn build(
+        &self,
+        mut weights: Weights,
+        (length, pad): (usize, u32),
+    ) -> Result<Towers, EncoderError> {
         let w = &mut weights;
         w.ignore("text_model.embeddings.position_ids");
         w.ignore("vision_model.embeddings.position_ids");
         let vision = self.vision_config.tower(w)?;
-        let length = self.context_length();
         let text = self.text_config.tower(w, Pooling::Padded { length, pad })?;
         w.shape("logit_bias")?; // SigLIP is never without it.
         Towers::new(weights, vision, text)

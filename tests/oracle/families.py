@@ -364,7 +364,7 @@ def unimed(folder, full=False):
     )
 
 
-def sentence_pieces(folder, size):
+def sentence_pieces(folder, size, length):
     """SigLIP's tokenizer with a small vocabulary, and the same one as `tokenizer.json`, as in the hub's repositories."""
     with tempfile.TemporaryDirectory() as scratch:
         corpus = pathlib.Path(scratch) / "corpus.txt"
@@ -374,7 +374,7 @@ def sentence_pieces(folder, size):
             input=str(corpus), model_prefix=scratch + "/spiece", vocab_size=size, model_type="unigram",
             pad_id=0, eos_id=1, unk_id=2, bos_id=-1, hard_vocab_limit=False, minloglevel=2)
         (folder / "spiece.model").write_bytes((pathlib.Path(scratch) / "spiece.model").read_bytes())
-    slow = SiglipTokenizer(str(folder / "spiece.model"))
+    slow = SiglipTokenizer(str(folder / "spiece.model"), model_max_length=length)
     model = slow.sp_model
     pieces = [(model.id_to_piece(i), model.get_score(i)) for i in range(model.get_piece_size())]
     fast = tokenizers.Tokenizer(tokenizers.models.Unigram(pieces, unk_id=2, byte_fallback=False))
@@ -421,7 +421,7 @@ def siglip2(folder, full=None):
 
 
 def siglip(folder, full=None, vocabulary=None, texts=None):
-    tokenizer, words = vocabulary or sentence_pieces(folder, 200)
+    tokenizer, words = vocabulary or sentence_pieces(folder, 200, 64 if full else 20)
     # A vocabulary of the corpus's has no foreign letters, and the two ways to spell them as unknown differ in count.
     texts = texts or [text for text in TEXTS if text.isascii()]
     if full == "medsiglip":
@@ -433,11 +433,13 @@ def siglip(folder, full=None, vocabulary=None, texts=None):
     else:
         config = SiglipConfig(
             text_config=dict(vocab_size=words, hidden_size=24, intermediate_size=40, num_hidden_layers=2,
-                             num_attention_heads=3, max_position_embeddings=20, projection_size=32),
+                             num_attention_heads=3, max_position_embeddings=20 if vocabulary else 24, projection_size=32),
             vision_config=dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
                                image_size=30, patch_size=6),
         )
-    context, side = config.text_config.max_position_embeddings, config.vision_config.image_size
+    # XraySigLIP has more positions than its tokenizer fills, as has the small model here.
+    context = min(config.text_config.max_position_embeddings, tokenizer.model_max_length)
+    side = config.vision_config.image_size
     model = SiglipModel(config).eval()
     randomise(model, 6, 20.0, -7.0)
     model.save_pretrained(folder, max_shard_size="10GB")

@@ -62,7 +62,7 @@ def by_transformers(kind, folder, images):
     model = AutoModel.from_pretrained(folder, local_files_only=True).float().eval()
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, use_fast=False)
-    length = model.config.text_config.max_position_embeddings
+    length = min(model.config.text_config.max_position_embeddings, tokenizer.model_max_length)
     texts = TEXTS
     if kind == "siglip" and type(tokenizer).__name__.startswith(("Gemma", "Siglip2")):
         # As SigLIP 2 was trained; older versions of the tokenizer do not do it themselves.
