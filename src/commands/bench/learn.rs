@@ -3,6 +3,7 @@
 pub(super) mod images;
 mod rivals;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use rand::SeedableRng;
@@ -19,6 +20,7 @@ use crate::library::NOTICE;
 use crate::media::clean;
 use crate::scoring::metrics::{Estimate, bootstrap_mean};
 use images::{LabelledImages, LabelledSource, PhantomSubject};
+use rivals::Rival as _;
 
 /// The methods, this program's own first.
 const METHODS: [&str; 5] = [
@@ -39,6 +41,8 @@ struct LearnBenchReport {
     images: String,
     /// The number of images of each condition.
     conditions: Vec<(String, usize)>,
+    /// The number of patients, of whom none is on both sides of a split; `None` if some are not known.
+    patients: Option<usize>,
     seeds: u64,
     /// The balanced accuracy of zero-shot on the test images of each split: mean and interval over splits.
     zero_shot: Estimate,
@@ -54,6 +58,9 @@ struct ShotReport {
     /// The mean gate of `learn`.
     gate: f64,
     methods: Vec<MethodReport>,
+    /// The balanced accuracy of a logistic regression on the same labels that sees global statistics of the images only: mean and
+    /// interval over splits.
+    control: Estimate,
 }
 
 #[derive(Serialize)]
@@ -77,17 +84,23 @@ pub fn run(arguments: &LearnBenchArgs, setup: &CommandSetup) -> Result<u8, Fault
         phantoms: arguments.phantoms,
     };
     let images = LabelledImages::read(&source, setup, encoder.as_mut(), &progress)?;
-    let mut splits = Vec::new();
+    let (control, seen) = images.control();
+    let (shots_seen, shots): (Vec<Shot>, Vec<Shot>) = (seen.collect(), images.shots().collect());
+    let (mut splits, mut controls) = (Vec::new(), Vec::new());
     for seed in 0..arguments.seeds {
         progress.set(seed, Some(arguments.seeds));
-        splits.push(Split::new(&images, seed));
+        splits.push(Split::new(&images.problem, &shots, seed));
+        controls.push(Split::new(&control, &shots_seen, seed));
     }
     let zero_shot = splits.iter().map(Split::zero_shot);
     let zero_shot: Vec<f64> = zero_shot.collect();
     let mut shots = Vec::new();
     for count in &arguments.shots {
         progress.message(&format!("learning from {count} of each"));
-        shots.push(measure(*count, &splits, &zero_shot));
+        let control = controls.iter().map(|own| own.control(*count));
+        let control: Vec<f64> = control.collect();
+        let control = bootstrap_mean(&control);
+        shots.push(measure(*count, &splits, &zero_shot, control));
     }
     progress.end();
     let card = encoder.card();
@@ -97,6 +110,7 @@ pub fn run(arguments: &LearnBenchArgs, setup: &CommandSetup) -> Result<u8, Fault
         prompts: images.prompts.clone(),
         images: images.source.clone(),
         conditions: images.counts(),
+        patients: images.patients(),
         seeds: arguments.seeds,
         zero_shot: bootstrap_mean(&zero_shot),
         shots,
@@ -118,25 +132,53 @@ struct Split<'a> {
 }
 
 impl<'a> Split<'a> {
-    /// Half of the images of each condition are the pool, in a random order.
-    fn new(images: &'a LabelledImages, seed: u64) -> Self {
+    /// About half of the images of each condition are the pool, in a random order. All images of a patient are on one side.
+    fn new(problem: &'a Problem, shots: &[Shot<'a>], seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut all: Vec<Shot> = images.shots().collect();
+        let mut all = shots.to_vec();
         all.shuffle(&mut rng);
-        let (mut pool, mut test) = (Vec::new(), Vec::new());
-        for class in 0..images.problem.texts.len() {
-            let own = all.iter().filter(|shot| shot.label == class).copied();
-            let own: Vec<Shot> = own.collect();
-            let (first, rest) = own.split_at(own.len() / 2);
-            pool.extend_from_slice(first);
-            test.extend_from_slice(rest);
+        let of_class = |class: usize| all.iter().filter(|shot| shot.label == class).count();
+        let mut wanted: Vec<usize> = (0..problem.texts.len())
+            .map(|at| of_class(at) / 2)
+            .collect();
+        let mut patients: BTreeMap<usize, Vec<Shot>> = BTreeMap::new();
+        for shot in &all {
+            patients.entry(shot.group).or_default().push(*shot);
         }
+        let (mut pool, mut test) = (Vec::new(), Vec::new());
+        for shot in &all {
+            let Some(own) = patients.remove(&shot.group) else {
+                continue;
+            };
+            let welcome = own.iter().filter(|shot| wanted[shot.label] > 0).count();
+            if welcome * 2 > own.len() {
+                for shot in &own {
+                    wanted[shot.label] = wanted[shot.label].saturating_sub(1);
+                }
+                pool.extend(own);
+            } else {
+                test.extend(own);
+            }
+        }
+        pool.sort_by_key(|shot| shot.label);
         pool.shuffle(&mut rng);
         Self {
-            problem: &images.problem,
+            problem,
             pool,
             test,
         }
+    }
+
+    /// The balanced accuracy of what logistic regression learns from so many labels of each condition; of statistics that are
+    /// standardised by the pool.
+    fn control(&self, count: u16) -> f64 {
+        let scale = Standard::new(&self.pool);
+        let (labelled, _) = self.drawn(count);
+        let rows: Vec<Vec<f32>> = labelled.iter().map(|shot| scale.of(shot.row)).collect();
+        let both = labelled.iter().zip(&rows);
+        let labelled: Vec<Shot> = both.map(|(shot, row)| Shot { row, ..*shot }).collect();
+        let probe = rivals::probe(self.problem, &labelled);
+        self.accuracy(|row| probe.logits(&scale.of(row)))
     }
 
     fn zero_shot(&self) -> f64 {
@@ -178,6 +220,29 @@ impl<'a> Split<'a> {
     }
 }
 
+/// The mean and the deviation of each number.
+struct Standard(Vec<(f32, f32)>);
+
+impl Standard {
+    fn new(shots: &[Shot]) -> Self {
+        let length = shots.first().map_or(0, |shot| shot.row.len());
+        let count = shots.len().max(1) as f32;
+        let of = |at: usize| {
+            let values = shots.iter().map(|shot| shot.row[at]);
+            let mean = values.clone().sum::<f32>() / count;
+            let spread = values.map(|own| (own - mean).powi(2)).sum::<f32>() / count;
+            (mean, spread.sqrt().max(1e-6))
+        };
+        Self((0..length).map(of).collect())
+    }
+
+    fn of(&self, row: &[f32]) -> Vec<f32> {
+        let both = row.iter().zip(&self.0);
+        both.map(|(own, (mean, spread))| (own - mean) / spread)
+            .collect()
+    }
+}
+
 /// The logits of an image with what was learned, `gate` of them.
 fn mixed(problem: &Problem, fitted: &Fitted, gate: f64, row: &[f32]) -> Vec<f64> {
     let text = problem.zero_shot(row);
@@ -188,7 +253,7 @@ fn mixed(problem: &Problem, fitted: &Fitted, gate: f64, row: &[f32]) -> Vec<f64>
         .collect()
 }
 
-fn measure(count: u16, splits: &[Split], zero_shot: &[f64]) -> ShotReport {
+fn measure(count: u16, splits: &[Split], zero_shot: &[f64], control: Estimate) -> ShotReport {
     let mut gains = vec![Vec::new(); METHODS.len()];
     let mut gate = 0.0;
     for (split, before) in splits.iter().zip(zero_shot) {
@@ -220,6 +285,7 @@ fn measure(count: u16, splits: &[Split], zero_shot: &[f64]) -> ShotReport {
         shots: count,
         gate,
         methods: methods.collect(),
+        control,
     }
 }
 
@@ -257,6 +323,66 @@ fn table(report: &LearnBenchReport) -> String {
             let worst = points(method.worst);
             let _ = writeln!(out, "  {:<16}{gain:<28} worst {worst}", method.method);
         }
+        let control = own.control.text(percent);
+        let _ = writeln!(
+            out,
+            "  zero-shot and what learn gained: {:.1} %; a control that sees only brightness and contrast gets {control}",
+            (report.zero_shot.value + own.methods[0].gain.value) * 100.0
+        );
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn problem(length: usize) -> Problem {
+        Problem {
+            texts: vec![vec![0.0; length]; 2],
+            offsets: vec![0.0; 2],
+            scale: 1.0,
+        }
+    }
+
+    /// Twenty images of each of two conditions, four of a patient.
+    fn shots(rows: &[Vec<f32>]) -> Vec<Shot<'_>> {
+        let all = rows.iter().enumerate();
+        all.map(|(at, row)| Shot {
+            row,
+            label: at % 2,
+            group: at / 4,
+        })
+        .collect()
+    }
+
+    #[test]
+    fn no_patient_is_on_both_sides_of_a_split() {
+        let (problem, rows) = (problem(1), vec![vec![0.0]; 40]);
+        let shots = shots(&rows);
+        for seed in 0..20 {
+            let split = Split::new(&problem, &shots, seed);
+            let groups = |side: &[Shot]| side.iter().map(|shot| shot.group).collect::<HashSet<_>>();
+            assert!(groups(&split.pool).is_disjoint(&groups(&split.test)));
+            assert_eq!(split.pool.len() + split.test.len(), 40);
+            assert!(
+                (12..=28).contains(&split.pool.len()),
+                "{}",
+                split.pool.len()
+            );
+        }
+    }
+
+    #[test]
+    fn the_control_finds_what_brightness_tells_and_nothing_else() {
+        let problem = problem(2);
+        let bright = |at: usize| vec![0.4 + 0.1 * (at % 2) as f32, 0.5];
+        let told: Vec<Vec<f32>> = (0..40).map(bright).collect();
+        let same = vec![vec![0.4, 0.5]; 40];
+        let reached = |rows: &[Vec<f32>]| Split::new(&problem, &shots(rows), 1).control(4);
+        assert!((reached(&told) - 1.0).abs() < 1e-9);
+        assert!(reached(&same) <= 0.5);
+    }
 }

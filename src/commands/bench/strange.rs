@@ -80,8 +80,8 @@ pub fn run(arguments: &StrangeBenchArgs, setup: &CommandSetup) -> Result<u8, Fau
         rows: Vec::new(),
     });
     let mut folders: Vec<EncodedFolder> = names.collect();
-    for (row, label) in rows {
-        folders[label].rows.push(row);
+    for row in rows {
+        folders[row.label].rows.push(row.embedding);
     }
     progress.message("measuring");
     let reviewed = arguments.reviewed.iter();

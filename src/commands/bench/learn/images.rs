@@ -1,5 +1,6 @@
 //! The labelled images that `bench learn` and `bench adjust` measure with, encoded by the model.
 
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::Path;
 
@@ -167,7 +168,26 @@ pub(in crate::commands::bench) struct LabelledImages {
     /// The conditions' names, and which are no finding.
     pub(in crate::commands::bench) names: Vec<String>,
     pub(in crate::commands::bench) normal: Vec<bool>,
-    rows: Vec<(Vec<f32>, usize)>,
+    rows: Vec<LabelledRow>,
+}
+
+/// An image in numbers.
+pub(in crate::commands::bench) struct LabelledRow {
+    /// Its unit embedding.
+    pub(in crate::commands::bench) embedding: Vec<f32>,
+    /// What sees no finding: see [`statistics`].
+    statistics: Vec<f32>,
+    /// The index of its condition.
+    pub(in crate::commands::bench) label: usize,
+    /// The patient, where that is known.
+    patient: Option<String>,
+}
+
+/// An image that is ready for the model, with the index of its condition and perhaps the patient.
+pub(in crate::commands::bench) struct LabelledInput {
+    pub(in crate::commands::bench) image: PreparedImage,
+    pub(in crate::commands::bench) label: usize,
+    pub(in crate::commands::bench) patient: Option<String>,
 }
 
 impl LabelledImages {
@@ -211,7 +231,7 @@ impl LabelledImages {
     fn new(
         set: &PromptSet,
         source: String,
-        rows: Vec<(Vec<f32>, usize)>,
+        rows: Vec<LabelledRow>,
         encoder: &mut dyn Encoder,
     ) -> Result<Self, Fault> {
         let card = encoder.card();
@@ -223,7 +243,7 @@ impl LabelledImages {
             encoder.encode_texts(texts)
         });
         let scorer = scorer.map_err(Fault::unusable)?;
-        let has_images = |at: &usize| rows.iter().any(|(_, label)| label == at);
+        let has_images = |at: &usize| rows.iter().any(|row| row.label == *at);
         let kept: Vec<usize> = (0..set.conditions.len()).filter(has_images).collect();
         if kept.len() < 2 {
             return Err(Fault::usage(
@@ -247,18 +267,52 @@ impl LabelledImages {
                 .collect(),
             normal: kept.iter().map(|at| set.conditions[*at].normal).collect(),
             rows: rows
-                .filter_map(|(row, label)| Some((row, place(label)?)))
+                .filter_map(|row| {
+                    let label = place(row.label)?;
+                    Some(LabelledRow { label, ..row })
+                })
                 .collect(),
         })
     }
 
     pub(in crate::commands::bench) fn shots(&self) -> impl Iterator<Item = Shot<'_>> {
+        self.shots_of(|row| &row.embedding)
+    }
+
+    /// The images in the same order, as the control sees them, with a problem whose texts say nothing.
+    pub(in crate::commands::bench) fn control(&self) -> (Problem, impl Iterator<Item = Shot<'_>>) {
+        let length = self.rows.first().map_or(0, |row| row.statistics.len());
+        let conditions = self.problem.texts.len();
+        let problem = Problem {
+            texts: vec![vec![0.0; length]; conditions],
+            offsets: vec![0.0; conditions],
+            scale: 1.0,
+        };
+        (problem, self.shots_of(|row| &row.statistics))
+    }
+
+    /// Images of one patient have the same group.
+    fn shots_of<'a>(
+        &'a self,
+        numbers: impl Fn(&'a LabelledRow) -> &'a [f32],
+    ) -> impl Iterator<Item = Shot<'a>> {
+        let mut first: HashMap<&str, usize> = HashMap::new();
         let all = self.rows.iter().enumerate();
-        all.map(|(group, (row, label))| Shot {
-            row,
-            label: *label,
-            group,
+        all.map(move |(at, row)| Shot {
+            row: numbers(row),
+            label: row.label,
+            group: match row.patient.as_deref() {
+                Some(patient) => *first.entry(patient).or_insert(at),
+                None => at,
+            },
         })
+    }
+
+    /// The number of patients; `None` if some are not known.
+    pub(in crate::commands::bench) fn patients(&self) -> Option<usize> {
+        let patients = self.rows.iter().map(|row| row.patient.as_deref());
+        let patients: Option<BTreeSet<&str>> = patients.collect();
+        patients.map(|all| all.len())
     }
 
     /// The number of images of each condition.
@@ -266,7 +320,7 @@ impl LabelledImages {
         let names = self.names.iter().enumerate();
         names
             .map(|(at, name)| {
-                let own = self.rows.iter().filter(|(_, label)| *label == at);
+                let own = self.rows.iter().filter(|row| row.label == at);
                 (name.clone(), own.count())
             })
             .collect()
@@ -278,19 +332,57 @@ pub(in crate::commands::bench) fn encoded(
     count: usize,
     encoder: &mut dyn Encoder,
     progress: &ProgressLine,
-    mut prepare: impl FnMut(Range<usize>) -> Result<Vec<(PreparedImage, usize)>, Fault>,
-) -> Result<Vec<(Vec<f32>, usize)>, Fault> {
+    mut prepare: impl FnMut(Range<usize>) -> Result<Vec<LabelledInput>, Fault>,
+) -> Result<Vec<LabelledRow>, Fault> {
     let mut rows = Vec::with_capacity(count);
     for start in (0..count).step_by(BATCH) {
         progress.set(start as u64, Some(count as u64));
         let prepared = prepare(start..count.min(start + BATCH))?;
-        let (inputs, labels): (Vec<PreparedImage>, Vec<usize>) = prepared.into_iter().unzip();
-        if !inputs.is_empty() {
-            let encoded = encoder.encode_images(&inputs).map_err(Fault::unusable)?;
-            rows.extend(encoded.into_iter().zip(labels));
+        let facts = prepared.iter().map(|own| {
+            let statistics = statistics(own.image.bytes());
+            (statistics, own.label, own.patient.clone())
+        });
+        let facts: Vec<(Vec<f32>, usize, Option<String>)> = facts.collect();
+        let inputs: Vec<PreparedImage> = prepared.into_iter().map(|own| own.image).collect();
+        if inputs.is_empty() {
+            continue;
         }
+        let encoded = encoder.encode_images(&inputs).map_err(Fault::unusable)?;
+        let both = encoded.into_iter().zip(facts);
+        rows.extend(
+            both.map(|(embedding, (statistics, label, patient))| LabelledRow {
+                embedding,
+                statistics,
+                label,
+                patient,
+            }),
+        );
     }
     Ok(rows)
+}
+
+/// Mean and deviation of the grey values of an RGB image, five quantiles, the shares of black and of white, and the mean step between
+/// neighbours, from 0 to 1. What labels these tell is a property of how images were made, not of what they show.
+fn statistics(bytes: &[u8]) -> Vec<f32> {
+    let pixels = bytes.chunks_exact(3);
+    let grey = pixels.map(|p| (p.iter().map(|own| f32::from(*own)).sum::<f32>() / 765.0).min(1.0));
+    let grey: Vec<f32> = grey.collect();
+    let count = grey.len().max(1) as f32;
+    let mean = |values: &mut dyn Iterator<Item = f32>| values.sum::<f32>() / count;
+    let middle = mean(&mut grey.iter().copied());
+    let deviation = mean(&mut grey.iter().map(|own| (own - middle).powi(2))).sqrt();
+    let steps = mean(&mut grey.windows(2).map(|pair| (pair[0] - pair[1]).abs()));
+    let mut sorted = grey.clone();
+    sorted.sort_unstable_by(f32::total_cmp);
+    let quantile = |share: f32| sorted.get((share * (count - 1.0)) as usize).copied();
+    let share =
+        |test: fn(f32) -> bool| mean(&mut grey.iter().map(|own| f32::from(u8::from(test(*own)))));
+    let quantiles = [0.05, 0.25, 0.5, 0.75, 0.95].map(|at| quantile(at).unwrap_or_default());
+    let black = share(|own| own < 0.04);
+    let white = share(|own| own > 0.96);
+    let mut all = vec![middle, deviation, black, white, steps];
+    all.extend(quantiles);
+    all
 }
 
 /// Draws phantoms of the conditions in turn, each of a seed of its own.
@@ -298,12 +390,18 @@ fn phantoms(
     subject: PhantomSubject,
     range: Range<usize>,
     preprocess: &Preprocess,
-) -> Result<Vec<(PreparedImage, usize)>, Fault> {
-    drawn(range, preprocess, &|index| {
+) -> Result<Vec<LabelledInput>, Fault> {
+    let drawn = drawn(range, preprocess, &|index| {
         let label = index % subject.conditions();
         let seed = FIRST_SEED + index as u64;
         (subject.draw(label, seed), label)
-    })
+    })?;
+    let input = |(image, label)| LabelledInput {
+        image,
+        label,
+        patient: None,
+    };
+    Ok(drawn.into_iter().map(input).collect())
 }
 
 /// Prepares files; those that cannot be read are named and left out.
@@ -311,11 +409,15 @@ pub(in crate::commands::bench) fn files_prepared(
     files: &[Labelled],
     preprocess: &Preprocess,
     progress: &ProgressLine,
-) -> Vec<(PreparedImage, usize)> {
+) -> Vec<LabelledInput> {
     let mut inputs = Vec::new();
     for file in files {
         match prepare(&file.path, preprocess, false) {
-            Ok(prepared) => inputs.extend(prepared.input.map(|input| (input, file.label))),
+            Ok(prepared) => inputs.extend(prepared.input.map(|image| LabelledInput {
+                image,
+                label: file.label,
+                patient: file.patient.clone(),
+            })),
             Err(error) => progress.suspend(|| {
                 print::message(format_args!("{}: {error}", shown(&file.path)));
             }),

@@ -23,6 +23,11 @@ pub(super) fn all<'a>(problem: &'a Problem, shots: &'a [Shot<'a>]) -> [Box<dyn R
     ]
 }
 
+/// Logistic regression alone.
+pub(super) fn probe(problem: &Problem, shots: &[Shot]) -> impl Rival + use<> {
+    LinearProbe::new(problem, shots)
+}
+
 /// Logistic regression from nothing (Radford et al. 2021), by gradient descent with a little shrinkage.
 struct LinearProbe {
     mean: Vec<f32>,
