@@ -407,6 +407,12 @@ impl CommandSetup {
         self
     }
 
+    /// The choice of a prompt set for each image; `None` if a set of the user's cannot be read.
+    pub fn all_prompts(&self) -> Option<Prompts> {
+        let folder = self.folders.as_ref().map(Folders::prompts);
+        Prompts::select(AUTO, folder.as_deref()).ok()
+    }
+
     /// A factory that opens the model on the thread that will own it.
     pub fn factory(&self, fit: Option<Fit>) -> Factory {
         let (source, options) = (self.source.clone(), self.options(fit));

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use comparison::LearningGain;
+pub use comparison::{BalancedAccuracy, LearningGain};
 pub use figures::{HeldOutFigures, compare};
 use gate::LogitPair;
 pub use probe::{Probe, ProbeMethod, exclusive_problem, fit_probe};

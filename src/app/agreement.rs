@@ -71,7 +71,7 @@ impl AgreementView {
         let (mut model, mut sampled, mut others) =
             (Vec::new(), Vec::new(), BTreeMap::<_, Vec<_>>::new());
         for (judged, reviews, own) in &reviewed {
-            if let Some(record) = judged.state.record() {
+            if let Some(record) = judged.state.record().filter(|own| reviews.are_of(own)) {
                 let case = (own.clone(), claimed_category(record));
                 sampled.extend(reviews.sampled.then(|| case.clone()));
                 model.push(case);

@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::keys::Action;
-use super::results::Results;
 use super::results::reviews::ImageReviews;
+use super::results::{Results, could_be_taught};
 use crate::engine::learning::{LearnImage, Proposal, UnusedImages, study};
 use crate::library::Record;
+use crate::prompts::PromptSet;
 use crate::scoring::{Decision, Mode};
 
 /// What is learned for: a model and a prompt set in a mode.
@@ -34,10 +35,20 @@ impl LearnSubject {
         }
     }
 
-    fn is_of(&self, record: &Record) -> bool {
-        self.model_digest == record.model_digest
-            && self.prompts_digest == record.prompts_digest
-            && self.mode == record.mode
+    /// What is learned for where the model tells the kind of an image only, and this set is for findings of that kind.
+    pub(super) fn of_findings(record: &Record, set: &PromptSet, mode: Mode) -> Self {
+        Self {
+            model_digest: record.model_digest.clone(),
+            prompts: set.name.clone(),
+            prompts_digest: set.digest.clone(),
+            mode: mode.for_set(set),
+        }
+    }
+
+    fn is_of(&self, record: &Record, findings: Option<&PromptSet>) -> bool {
+        let is_judged = self.prompts_digest == record.prompts_digest && self.mode == record.mode;
+        let is_awaited = findings.is_some_and(|set| set.digest == self.prompts_digest);
+        self.model_digest == record.model_digest && (is_judged || is_awaited)
     }
 }
 
@@ -48,6 +59,8 @@ pub(crate) struct LearningView {
     pub generation: u64,
     /// What is learned for.
     pub subject: LearnSubject,
+    /// Whether the model judges no findings of the image, so that reviews do not improve scores but begin them.
+    pub is_first: bool,
     /// The number of reviews behind the scores in use; `None` if they are zero-shot.
     pub in_use: Option<usize>,
     /// The answer, once it is there: what is proposed, or why nothing is.
@@ -97,7 +110,8 @@ pub(super) fn images(
     let (mut images, mut unused) = (Vec::new(), UnusedImages::default());
     let mut seen = HashSet::new();
     for (path, judged) in results.judged_below(dir) {
-        let Some(record) = judged.state.subject().filter(|own| subject.is_of(own)) else {
+        let is_of = |own: &&Record| subject.is_of(own, results.reviews().findings_set(own));
+        let Some(record) = judged.state.subject().filter(is_of) else {
             continue;
         };
         if !seen.insert(&record.content) {
@@ -117,12 +131,15 @@ pub(super) fn images(
         let records = judged.state.records().map_or(&[][..], AsRef::as_ref);
         let mut embeddings = records.iter().filter_map(|own| own.embedding.clone());
         match (embeddings.next(), embeddings.next()) {
-            _ if record.verdict.decision == Decision::Rejected => unused.rejected += is_reviewed,
+            _ if record.verdict.decision == Decision::Rejected && !could_be_taught(record) => {
+                unused.rejected += is_reviewed;
+            }
             (Some(embedding), None) => images.push(LearnImage {
                 path: path.to_owned(),
                 embedding,
                 labels: labels.map(<[String]>::to_vec),
                 study: study(&record.origin),
+                synthetic: record.synthetic,
             }),
             (None, _) => unused.not_encoded += is_reviewed,
             (Some(_), Some(_)) => unused.several_frames += is_reviewed,

@@ -210,7 +210,7 @@ impl Model {
             rate: None,
             watch: WatchState::Off,
             results: Results::new(
-                Reviews::new(setup.review.reviewer.clone()),
+                Reviews::new(setup.review.reviewer.clone()).under(setup.prompts.clone()),
                 setup.review.blind,
                 setup.zone,
             ),

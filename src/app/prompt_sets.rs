@@ -113,12 +113,13 @@ impl PromptSets {
         self.request(prompts, mode)
     }
 
-    /// Notes what the engine now uses.
-    pub(super) fn used(&mut self, revision: u64, mode: Mode) {
+    /// Notes what the engine now uses. Returns these prompts.
+    pub(super) fn used(&mut self, revision: u64, mode: Mode) -> &Prompts {
         self.mode = mode;
         if let Some(prompts) = self.answered(revision) {
             self.in_use = prompts;
         }
+        &self.in_use
     }
 
     /// Notes that the engine cannot use what it was asked for. Returns the effect that goes back to what it uses, unless it was asked

@@ -355,15 +355,23 @@ impl ResultPanel<'_> {
                 .map(|score| bar(text::safe_str(&score.condition), score.probability))
                 .collect();
         };
-        let numbered = self.conditions.iter().enumerate().filter_map(|(at, name)| {
-            let score = scores.iter().find(|score| score.condition == *name)?;
+        let numbered = self.conditions.iter().enumerate().map(|(at, name)| {
+            // Of findings that the model does not judge there is no score.
+            let score = scores.iter().find(|score| score.condition == *name);
             let mark = if leader.chosen.contains(name) {
                 "✓"
             } else {
                 ""
             };
             let name = format!("{}{mark} {}", at + 1, text::safe_str(name));
-            Some(bar(name, score.probability))
+            match score {
+                Some(score) => bar(name, score.probability),
+                None => Detail::Bar {
+                    name,
+                    share: None,
+                    figure: String::new(),
+                },
+            }
         });
         numbered.collect()
     }

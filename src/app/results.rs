@@ -16,9 +16,11 @@ use crate::jobs::{End, Jobs, Reason};
 use crate::library::{Failure, Outcome, Record, ReviewChanges};
 use crate::media::{ErrorKind, FileContent};
 use crate::paths;
+use crate::prompts::Prompts;
 use reviews::{ImageReviews, Judged, Reviews};
 pub use state::{FileState, FileStatus};
 pub use tally::Tally;
+pub use tally::could_be_taught;
 pub(crate) use tally::{accepted, tells_kind_only};
 
 /// Whether a file is known to be an image.
@@ -498,6 +500,12 @@ impl Results {
         &self.reviews
     }
 
+    /// Notes the prompts in use, on which it depends under which set an image is reviewed.
+    pub(super) fn use_prompts(&mut self, prompts: Prompts) {
+        self.reviews.use_prompts(prompts);
+        self.insert_all_again();
+    }
+
     /// Whether verdicts are hidden from the reviewer.
     pub fn is_blind(&self) -> bool {
         self.blind
@@ -527,6 +535,10 @@ impl Results {
     /// Hides all verdicts from the reviewer, or shows them again.
     pub(super) fn set_blind(&mut self, blind: bool) {
         self.blind = blind;
+        self.insert_all_again();
+    }
+
+    fn insert_all_again(&mut self) {
         for (path, known) in std::mem::take(&mut self.files) {
             self.tallies_without(&path, &known);
             self.insert(path, known);

@@ -260,6 +260,9 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
         return facts::run(arguments, &library, &selection, (kind, only_of(setup)));
     }
     let mut reviews = Reviews::new(setup.reviewer.name.clone());
+    if let Some(prompts) = setup.all_prompts() {
+        reviews = reviews.under(prompts);
+    }
     if let Some((all, _)) = library.review_changes(ReviewPosition::default()) {
         reviews.apply(all);
     }

@@ -167,7 +167,7 @@ fn kept(
     subject: &LearnTarget,
     proposal: &Proposal,
 ) -> Result<Option<PathBuf>, Fault> {
-    if arguments.dry_run || !proposal.learned.changes_scores() {
+    if arguments.dry_run || !proposal.learned.changes_results() {
         return Ok(None);
     }
     let saved = learned::save(&subject.folder, &proposal.learned);

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::eval::labels;
 use super::library::{existing, unusable};
 use super::{CommandSetup, Fault, exit, print, shown};
+use crate::app::results::reviews::findings_set;
 use crate::app::{category, claimed_category};
 use crate::cli::{ReviewsAction, ReviewsArgs};
 use crate::library::{FileIdentity, Library, Record, ResultSelection, Review};
@@ -181,7 +182,7 @@ impl ImportSets {
         Ok(Self { prompts })
     }
 
-    /// The set of the newest result of each content, where it matters.
+    /// The set of the newest result of each content, where it matters; where that tells only the kind, the set for findings of it.
     fn results(&self, library: &Library) -> Result<HashMap<String, String>, Fault> {
         let mut found = HashMap::new();
         if !self.prompts.is_auto() {
@@ -189,7 +190,9 @@ impl ImportSets {
         }
         let all = ResultSelection::default();
         let read = library.stored_results(&all, &mut |_, record: Record| {
-            found.insert(record.content, record.prompts);
+            let findings = findings_set(&self.prompts, &record);
+            let set = findings.map_or_else(|| record.prompts.clone(), |set| set.name.clone());
+            found.insert(record.content, set);
             true
         });
         read.map_err(unusable(library))?;

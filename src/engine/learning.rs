@@ -1,19 +1,24 @@
 //! From reviewed images to a proposal: what is learned under a prompt set, and which images that moves.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::encoder::{Encoder, ModelCard};
-use crate::learn::{Learned, LearnedSets, ReviewedImage, learn};
+use crate::learn::{Learned, LearnedSets, LearningGain, ReviewedImage, learn};
 use crate::library::now;
 use crate::media::DicomOrigin;
 use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Decision, Mode, Scorer, Verdict};
 
+use super::purpose::KindReader;
 use super::scoring::Scorers;
+
+/// A kind of image is taught if one labelled image in so many is of it: a few misread ones teach nothing.
+const KIND_SHARE: usize = 10;
 
 /// An image to learn from.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +31,8 @@ pub struct LearnImage {
     pub labels: Option<Vec<String>>,
     /// Its study, else its series; `None` if it is of none.
     pub study: Option<String>,
+    /// Whether it is marked as synthetic.
+    pub synthetic: bool,
 }
 
 /// The study that an image belongs to, else its series.
@@ -139,6 +146,20 @@ pub(super) struct LearningSubject<'a> {
     pub(super) zero_shot: &'a Scorer,
     /// Scores as results do.
     pub(super) in_use: &'a Scorer,
+    /// Tells kinds of image apart.
+    pub(super) kinds: &'a KindReader,
+    /// The kinds of real images of which findings are judged because of reviews, as results are.
+    pub(super) taught: &'a [String],
+}
+
+/// The images from which a model learns, and what the built-in model is taught by real ones.
+struct TaughtImages<'a> {
+    /// Each with its kind, if it is a real one of which the kind is certain, and the model is the built-in one.
+    images: Vec<(&'a LearnImage, Option<String>)>,
+    /// The kinds of real images of which findings are taught.
+    kinds: Vec<String>,
+    /// Whether the labelled images are real ones and the model is the built-in one, which judges no findings unless it is taught well.
+    must_earn: bool,
 }
 
 impl LearningSubject<'_> {
@@ -148,13 +169,18 @@ impl LearningSubject<'_> {
     ///
     /// Says why nothing can be learned.
     pub(super) fn propose(&self, images: &[LearnImage]) -> Result<Proposal, String> {
-        let reviewed = images.iter().map(|image| ReviewedImage {
+        let taught = self.taught_images(images);
+        let reviewed = taught.images.iter().map(|(image, _)| ReviewedImage {
             embedding: &image.embedding,
             labels: image.labels.as_deref(),
             study: image.study.as_deref(),
         });
         let reviewed: Vec<ReviewedImage> = reviewed.collect();
         let lesson = learn(self.zero_shot, &reviewed).map_err(|error| error.to_string())?;
+        if taught.must_earn {
+            let uses_learned = lesson.conditions.iter().any(|own| own.gate > 0.0);
+            check_earned(&lesson.comparison, uses_learned, &taught.kinds)?;
+        }
         let learned = Learned {
             format: Learned::FORMAT,
             model: self.card.id.clone(),
@@ -168,15 +194,71 @@ impl LearningSubject<'_> {
             unlabelled: lesson.unlabelled,
             held_out: lesson.comparison,
             conditions: lesson.conditions,
+            kinds: taught.kinds.clone(),
         };
-        let scorer = self.zero_shot.clone().learning(&learned.conditions);
-        let looked_at = if learned.changes_scores() {
-            images
+        let moved = if learned.changes_results() {
+            self.moved(&taught, &learned)
         } else {
-            &[]
+            Vec::new()
         };
-        let moved = looked_at.iter().filter_map(|image| {
-            let before = self.in_use.verdict(&image.embedding);
+        Ok(Proposal {
+            learned,
+            images: taught.images.len(),
+            other_labels: lesson.other_labels,
+            moved,
+            was_calibrated: self.in_use.is_calibrated(),
+        })
+    }
+
+    /// Leaves out images without a label that are unlike the labelled ones: for the built-in model, those of other kinds, or synthetic
+    /// ones beside real ones.
+    fn taught_images<'a>(&self, images: &'a [LearnImage]) -> TaughtImages<'a> {
+        let is_builtin = self.card.builtin.is_some();
+        let kind = |image: &LearnImage| {
+            let is_read = is_builtin && !image.synthetic;
+            is_read.then(|| self.kinds.certain_kind(&image.embedding))?
+        };
+        let all: Vec<(&LearnImage, Option<String>)> =
+            images.iter().map(|image| (image, kind(image))).collect();
+        if !is_builtin {
+            return TaughtImages {
+                images: all,
+                kinds: Vec::new(),
+                must_earn: false,
+            };
+        }
+        let labelled = || all.iter().filter(|(image, _)| image.labels.is_some());
+        let real = || labelled().filter(|(image, _)| !image.synthetic);
+        let kinds = frequent(
+            real().filter_map(|(_, kind)| kind.as_deref()),
+            real().count(),
+        );
+        let has_phantoms = labelled().any(|(image, _)| image.synthetic);
+        let must_earn = real().next().is_some();
+        let takes_part = |(image, kind): &(&LearnImage, Option<String>)| {
+            let is_alike = match kind {
+                _ if image.synthetic => has_phantoms,
+                Some(kind) => kinds.contains(kind),
+                None => false,
+            };
+            image.labels.is_some() || is_alike
+        };
+        TaughtImages {
+            images: all.iter().filter(|own| takes_part(own)).cloned().collect(),
+            kinds,
+            must_earn,
+        }
+    }
+
+    /// The images whose label changes, the surest new label first.
+    fn moved(&self, taught: &TaughtImages, learned: &Learned) -> Vec<MovedImage> {
+        let scorer = self.zero_shot.clone().learning(&learned.conditions);
+        let moved = taught.images.iter().filter_map(|(image, kind)| {
+            let is_real = self.card.builtin.is_some() && !image.synthetic;
+            if is_real && !kind.as_ref().is_some_and(|own| taught.kinds.contains(own)) {
+                return None;
+            }
+            let before = self.before(image, kind.as_deref())?;
             let after = scorer.verdict(&image.embedding);
             (before.label != after.label).then(|| MovedImage {
                 path: image.path.clone(),
@@ -187,14 +269,56 @@ impl LearningSubject<'_> {
         });
         let mut moved: Vec<MovedImage> = moved.collect();
         moved.sort_by(|a, b| b.after.probability.total_cmp(&a.after.probability));
-        Ok(Proposal {
-            learned,
-            images: images.len(),
-            other_labels: lesson.other_labels,
-            moved,
-            was_calibrated: self.in_use.is_calibrated(),
-        })
+        moved
     }
+
+    /// What is said of an image as things are: its kind, where the built-in model judges no findings of it.
+    fn before(&self, image: &LearnImage, kind: Option<&str>) -> Option<Verdict> {
+        let has_earned = |kind: &str| {
+            let facts = self.card.builtin.as_ref();
+            self.taught.iter().any(|own| own == kind)
+                || facts.is_some_and(|facts| facts.has_earned(kind, &self.set.name))
+        };
+        match kind {
+            Some(kind) if !has_earned(kind) => {
+                self.kinds.kind(std::iter::once(&image.embedding[..]))
+            }
+            _ => Some(self.in_use.verdict(&image.embedding)),
+        }
+    }
+}
+
+/// The kinds of which at least one in [`KIND_SHARE`] labelled images is, by name.
+fn frequent<'a>(kinds: impl Iterator<Item = &'a str>, images: usize) -> Vec<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    kinds.for_each(|kind| *counts.entry(kind).or_default() += 1);
+    let frequent = counts
+        .into_iter()
+        .filter(|(_, count)| count * KIND_SHARE >= images);
+    frequent.map(|(kind, _)| kind.to_owned()).collect()
+}
+
+/// Whether the built-in model may judge findings of real images by what it was taught.
+fn check_earned(gain: &LearningGain, uses_learned: bool, kinds: &[String]) -> Result<(), String> {
+    if kinds.is_empty() {
+        return Err("the kind of the reviewed images is not certain, so that it could not be told which others are like them".to_owned());
+    }
+    if gain.beats_chance(uses_learned) {
+        return Ok(());
+    }
+    let percent = |share: f64| format!("{:.0}", share * 100.0);
+    let found = gain.balanced_accuracy.map_or_else(String::new, |own| {
+        let used = if uses_learned { own.after } else { own.before };
+        format!(
+            ": balanced accuracy {} %, where guessing gets {} %",
+            used.text(percent),
+            percent(own.chance)
+        )
+    });
+    Err(format!(
+        "{} reviewed images do not show that findings can be told from each other{found}; review more images of each condition",
+        gain.images
+    ))
 }
 
 /// Learns with a model that is open already, under the only set of these prompts. `calibrations` and `learned` are those in use.
@@ -217,3 +341,6 @@ pub fn propose(
         generation: 0,
     })
 }
+
+#[cfg(test)]
+mod tests;

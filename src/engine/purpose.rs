@@ -72,13 +72,14 @@ impl KindReader {
     }
 
     /// Chooses the prompt set for the images of a file, and says whether the model is meant for them. `embeddings`: those of its
-    /// frames.
+    /// frames; `taught`: for each prompt set the kinds of real images whose findings reviews have taught.
     pub(super) fn read<'a>(
         &self,
         prompts: &Prompts,
         card: &ModelCard,
         traits: ImageTraits,
         is_synthetic: bool,
+        taught: &[Vec<String>],
         embeddings: impl Iterator<Item = &'a [f32]>,
     ) -> Reading {
         let seen = self.kind(embeddings);
@@ -90,7 +91,8 @@ impl KindReader {
             && !is_synthetic
         {
             return real_image(prompts, traits, seen.as_ref(), |kind, set| {
-                facts.has_earned(kind, set)
+                taught[set].iter().any(|own| own == kind)
+                    || facts.has_earned(kind, &prompts.sets()[set].name)
             });
         }
         let by_attributes = traits.kind_by_attributes();
@@ -117,8 +119,14 @@ impl KindReader {
         Reading { set, reason }
     }
 
+    /// The kind of an image, if it is certain.
+    pub(super) fn certain_kind(&self, embedding: &[f32]) -> Option<String> {
+        let kind = self.kind(std::iter::once(embedding))?;
+        (kind.decision == Decision::Confident).then_some(kind.label)
+    }
+
     /// The verdict about the kind of a file's images; `None` where it does not matter, or if there is none.
-    fn kind<'a>(&self, embeddings: impl Iterator<Item = &'a [f32]>) -> Option<Verdict> {
+    pub(super) fn kind<'a>(&self, embeddings: impl Iterator<Item = &'a [f32]>) -> Option<Verdict> {
         let scorer = self.scorer.as_ref()?;
         let mut verdicts: Vec<Verdict> = embeddings.map(|row| scorer.verdict(row)).collect();
         match verdicts.len() {
@@ -129,16 +137,15 @@ impl KindReader {
     }
 }
 
-/// How the built-in model judges a real image: it says the kind; findings only where `has_earned(kind, set)`.
+/// How the built-in model judges a real image: it says the kind; findings only where `has_earned(kind, index of the set)`.
 fn real_image(
     prompts: &Prompts,
     traits: ImageTraits,
     seen: Option<&Verdict>,
-    has_earned: impl Fn(&str, &str) -> bool,
+    has_earned: impl Fn(&str, usize) -> bool,
 ) -> Reading {
     let certain = seen.filter(|kind| kind.decision == Decision::Confident);
-    let earns =
-        |set: usize| certain.is_some_and(|kind| has_earned(&kind.label, &prompts.sets()[set].name));
+    let earns = |set: usize| certain.is_some_and(|kind| has_earned(&kind.label, set));
     let named = prompts.ruled(traits).or((!prompts.is_auto()).then_some(0));
     let chosen = || {
         let kind = certain.map(|kind| kind.label.as_str());
@@ -166,4 +173,4 @@ fn real_image(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -27,6 +27,8 @@ pub struct Scorers {
     zero_shot: Vec<Scorer>,
     /// The number of reviews from which each has learned.
     learned: Vec<Option<usize>>,
+    /// The kinds of real images whose findings reviews have taught under each.
+    taught: Vec<Vec<String>>,
     pub(super) mode: Mode,
     /// The model.
     card: ModelCard,
@@ -83,11 +85,13 @@ impl Scorers {
         let kinds = KindReader::new(&prompts, &scorers, &card, &mut |set| {
             Ok(in_use(scorer(set)?, set))
         })?;
-        let learned = prompts.sets().iter().map(|set| {
+        let own = prompts.sets().iter().map(|set| {
             let own = learned.find(&card.digest, &set.digest, mode.for_set(set));
-            own.map(|own| own.reviews)
+            own.map_or((None, Vec::new()), |own| {
+                (Some(own.reviews), own.kinds.clone())
+            })
         });
-        let learned = learned.collect();
+        let (learned, taught) = own.unzip();
         let mut warnings = Vec::new();
         for set in prompts.sets() {
             warnings.extend(phrases::warnings(set, encoder));
@@ -97,6 +101,7 @@ impl Scorers {
             scorers,
             zero_shot,
             learned,
+            taught,
             mode,
             card,
             kinds,
@@ -121,7 +126,10 @@ impl Scorers {
     ) -> Reading {
         let (prompts, card) = (&self.prompts, &self.card);
         let frames = embeddings.clone();
-        let reading = self.kinds.read(prompts, card, traits, is_synthetic, frames);
+        let taught = &self.taught;
+        let reading = self
+            .kinds
+            .read(prompts, card, traits, is_synthetic, taught, frames);
         if is_synthetic || card.builtin.is_some() {
             return reading;
         }
@@ -179,6 +187,8 @@ impl Scorers {
             set: &self.prompts.sets()[at],
             zero_shot: &self.zero_shot[at],
             in_use: &self.scorers[at],
+            kinds: &self.kinds,
+            taught: &self.taught[at],
         };
         subject.propose(&request.images)
     }

@@ -39,6 +39,10 @@ pub struct Learned {
     pub held_out: LearningGain,
     /// The conditions for which something was learned.
     pub conditions: Vec<LearnedCondition>,
+    /// The kinds of the real images from which the built-in model learned, as its set `kinds` names them: of these it then judges
+    /// findings under the prompt set. Empty for other models, which judge findings of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<String>,
 }
 
 /// Why a file with what was learned is not used.
@@ -90,9 +94,9 @@ impl Learned {
             && self.mode == mode
     }
 
-    /// Whether any score differs from zero-shot.
-    pub fn changes_scores(&self) -> bool {
-        self.conditions.iter().any(|own| own.gate > 0.0)
+    /// Whether any result differs from zero-shot: by a score, or because findings are judged at all.
+    pub fn changes_results(&self) -> bool {
+        !self.kinds.is_empty() || self.conditions.iter().any(|own| own.gate > 0.0)
     }
 
     /// Checks that it can be used.
@@ -163,11 +167,11 @@ impl Learned {
 pub struct LearnedSets(pub Vec<Learned>);
 
 impl LearnedSets {
-    /// What is used for results of this model, prompt set and mode; `None` if no score would differ.
+    /// What is used for results of this model, prompt set and mode; `None` if no result would differ.
     pub fn find(&self, model_digest: &str, prompts_digest: &str, mode: Mode) -> Option<&Learned> {
         let mut all = self.0.iter();
         let found = all.find(|own| own.is_for(model_digest, prompts_digest, mode));
-        found.filter(|own| own.changes_scores())
+        found.filter(|own| own.changes_results())
     }
 
     /// Whether something was learned for one of these prompt sets, by any model.

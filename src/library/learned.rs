@@ -203,6 +203,7 @@ mod tests {
             reviews,
             unlabelled: 3,
             held_out: LearningGain {
+                balanced_accuracy: None,
                 images: reviews,
                 accuracy_before: 0.5,
                 accuracy_after: 0.6,
@@ -211,6 +212,7 @@ mod tests {
                 log_loss_after: 0.9,
                 log_loss_gain: estimate,
             },
+            kinds: Vec::new(),
             conditions: vec![LearnedCondition {
                 condition: "c".to_owned(),
                 gate: 0.3,

@@ -54,7 +54,13 @@ fn scores(reviews: Option<usize>) -> String {
 
 fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>> {
     let set = safe_str(&view.subject.prompts);
-    let now = format!("Scores under {set} are {}.", scores(view.in_use));
+    let now = if view.is_first {
+        format!(
+            "The model judges no findings of this kind of image under {set} until reviews teach it."
+        )
+    } else {
+        format!("Scores under {set} are {}.", scores(view.in_use))
+    };
     let mut all = vec![(now, Looks::text())];
     match &view.answer {
         None => all.push(("Learning …".to_owned(), looks.dim())),
@@ -65,7 +71,7 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
         Some(Ok(proposal)) => {
             let words = worth(proposal).into_iter();
             all.extend(words.map(|words| (words, Looks::text())));
-            if !proposal.learned.changes_scores() {
+            if !proposal.learned.changes_results() {
                 let words = "No better than zero-shot on images that took no part: there is nothing to accept.";
                 all.push((words.to_owned(), looks.doubt()));
             } else if proposal.was_calibrated {
@@ -84,7 +90,7 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
         (words, looks.dim())
     }));
     let keys = match &view.answer {
-        Some(Ok(own)) if own.learned.changes_scores() => "a accepts · u undoes what is in use",
+        Some(Ok(own)) if own.learned.changes_results() => "a accepts · u undoes what is in use",
         _ => "u undoes what is in use",
     };
     all.push((keys.to_owned(), looks.accent()));
@@ -104,7 +110,15 @@ fn worth(proposal: &Proposal) -> Vec<String> {
     let own = &learned.held_out;
     let share = |value: f64| format!("{:.0} %", value * 100.0);
     let points = |value: f64| format!("{:+.1}", value * 100.0);
-    vec![
+    let balanced = own.balanced_accuracy.map(|own| {
+        format!(
+            "Balanced accuracy {} % → {} %, where guessing gets {:.0} %.",
+            own.before.text(|value| format!("{:.0}", value * 100.0)),
+            own.after.text(|value| format!("{:.0}", value * 100.0)),
+            own.chance * 100.0
+        )
+    });
+    let first = vec![
         format!("Learned from {} reviews {how}.", learned.reviews),
         format!(
             "Reviewed images, each without its own review: accuracy {} → {}, {} points.",
@@ -118,12 +132,13 @@ fn worth(proposal: &Proposal) -> Vec<String> {
             own.log_loss_after,
             own.log_loss_gain.text(|value| format!("{value:.2}"))
         ),
-        format!(
-            "{} of {} images get another label.",
-            proposal.moved.len(),
-            proposal.images
-        ),
-    ]
+    ];
+    let moved = format!(
+        "{} of {} images get another label.",
+        proposal.moved.len(),
+        proposal.images
+    );
+    first.into_iter().chain(balanced).chain([moved]).collect()
 }
 
 /// The images that move, of which the one under the cursor is on screen.

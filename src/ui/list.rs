@@ -26,6 +26,8 @@ use crate::view::panels::Panel;
 
 /// Columns for cursor, flag, symbol and a blank.
 const LEFT: usize = 4;
+/// Behind a label whose score was learned from reviews.
+const LEARNED: &str = "*";
 /// Columns of `100%`.
 const FIGURE: usize = 4;
 
@@ -176,7 +178,7 @@ fn several_labels(model: &Model, row: &Row) -> Option<usize> {
     (record.mode == Mode::Multi).then(|| width(&label_shown(record)))
 }
 
-/// The width of the longest label below a folder, with room for the question mark of an uncertain one.
+/// The width of the longest label below a folder, with room for a mark behind it.
 fn longest_label(tally: &Tally) -> usize {
     tally
         .labels
@@ -376,9 +378,10 @@ fn record_columns(
     let mut spans = Vec::new();
     if columns.label > 0 {
         let label = label_shown(record);
-        let label = match status {
-            // The symbol shows uncertainty, too: a label that just fits is not cut to make room for the question mark.
-            FileStatus::Uncertain if width(&label) < columns.label => format!("{label}?"),
+        // A label that just fits is not cut to make room for a mark: the symbol shows uncertainty, too, and the result panel what is learned.
+        let label = match (status, record.learned) {
+            (_, Some(_)) if width(&label) < columns.label => format!("{label}{LEARNED}"),
+            (FileStatus::Uncertain, None) if width(&label) < columns.label => format!("{label}?"),
             _ => cut_end(&label, columns.label),
         };
         let blanks = " ".repeat(columns.label.saturating_sub(width(&label)));

@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 use medivision_tui::app::{Effect, Msg};
 use medivision_tui::engine::learning::{ImageScore, LearnRequest, MovedImage, Proposal};
 use medivision_tui::engine::{Event, RecalledFile};
-use medivision_tui::learn::{Learned, LearnedSets, LearningGain, Method};
+use medivision_tui::learn::{BalancedAccuracy, Learned, LearnedSets, LearningGain, Method};
 use medivision_tui::library::{FileIdentity, Record, Review, ReviewChanges};
 use medivision_tui::scoring::learned::LearnedCondition;
 use medivision_tui::scoring::metrics::Estimate;
@@ -98,6 +98,11 @@ fn proposal(gate: f64) -> Proposal {
             reviews: 2,
             unlabelled: 40,
             held_out: LearningGain {
+                balanced_accuracy: Some(BalancedAccuracy {
+                    before: estimate(0.5),
+                    after: estimate(0.75),
+                    chance: 0.25,
+                }),
                 images: 2,
                 accuracy_before: 0.5,
                 accuracy_after: 0.7,
@@ -111,6 +116,7 @@ fn proposal(gate: f64) -> Proposal {
                 gate,
                 direction: vec![1.0, 0.0].into(),
             }],
+            kinds: Vec::new(),
         },
         images: 3,
         other_labels: 0,
@@ -178,6 +184,7 @@ fn before_and_after_are_shown_with_what_it_is_worth() {
         "Scores under general are zero-shot.",
         "Learned from 2 reviews and 40 images without one.",
         "accuracy 50 % → 70 %, +20.0",
+        "Balanced accuracy 50 (46 to 56) % → 75 (71 to 81) %, where guessing gets 25 %.",
         "2 of 3 images get another label.",
         "(reviewed: pneumonia)",
         "a accepts",
@@ -272,6 +279,7 @@ fn one_key_undoes_and_results_say_from_what_they_were_learned() {
     });
     let screen = program.screen(200, 50);
     assert!(screen.contains("from 12 reviews"), "{screen}");
+    assert!(screen.contains("tumor*"), "in the list: {screen}");
     program.press(",l");
     assert!(program.screen(200, 50).contains("learned from 12 reviews"));
     let effects = program.press("u");

@@ -18,6 +18,7 @@ mod mouse;
 mod neighbours;
 mod objects;
 mod orders;
+mod own_labels;
 mod phrases;
 mod pickers;
 mod prompt_editing;

@@ -135,8 +135,18 @@ impl Program {
 
     /// Started on a screen of 100 × 24 cells, with a library and a reviewer.
     pub fn reviewing(reviewer: &str, blind: bool) -> Self {
+        Self::begin_review(reviewer, blind, prompts())
+    }
+
+    /// The same, not blind, with these prompts.
+    pub fn reviewing_under(reviewer: &str, prompts: Prompts) -> Self {
+        Self::begin_review(reviewer, false, prompts)
+    }
+
+    fn begin_review(reviewer: &str, blind: bool, prompts: Prompts) -> Self {
         let mut program = Self::begin_with(|setup| {
             setup.library = true;
+            setup.prompts = prompts;
             setup.review = ReviewSetup {
                 reviewer: reviewer.to_owned(),
                 blind,

@@ -14,6 +14,7 @@ mod library;
 mod measures;
 mod models;
 mod objects;
+mod own_labels;
 mod printing;
 mod reporting;
 mod reports;

@@ -373,6 +373,7 @@ fn learned(line: &Value) -> Learned {
         reviews: 23,
         unlabelled: 0,
         held_out: LearningGain {
+            balanced_accuracy: None,
             images: 23,
             accuracy_before: 0.5,
             accuracy_after: 0.6,
@@ -381,6 +382,7 @@ fn learned(line: &Value) -> Learned {
             log_loss_after: 0.9,
             log_loss_gain: estimate,
         },
+        kinds: Vec::new(),
         conditions: vec![LearnedCondition {
             condition: "pneumonia".to_owned(),
             gate: 1.0,

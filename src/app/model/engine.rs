@@ -94,7 +94,8 @@ impl Model {
                 revision,
             } => {
                 let changed = mode != self.prompt_sets.mode();
-                self.prompt_sets.used(revision, mode);
+                let in_use = self.prompt_sets.used(revision, mode).clone();
+                self.results.use_prompts(in_use);
                 return Vec::from_iter(self.prompts_changed(&prompts, changed, &warnings));
             }
             Event::PromptsFailed { revision, message } => {

@@ -7,6 +7,7 @@ use crate::app::effect::Effect;
 use crate::app::keys::Action;
 use crate::app::learning::{LearnSubject, LearningView, images};
 use crate::app::msg::Severity;
+use crate::app::results::could_be_taught;
 use crate::app::screen::Overlay;
 use crate::app::text;
 use crate::engine::learning::{LearnRequest, Proposal};
@@ -26,7 +27,13 @@ impl Model {
         let Some((_, record)) = self.review_subject() else {
             return self.say_no_subject();
         };
-        let (subject, in_use) = (LearnSubject::of(record), record.learned);
+        let findings = self.results.reviews().findings_set(record);
+        let subject = match findings {
+            Some(set) => LearnSubject::of_findings(record, set, self.prompt_sets.mode()),
+            None => LearnSubject::of(record),
+        };
+        let is_first = findings.is_some() || could_be_taught(record);
+        let in_use = record.learned.filter(|_| !is_first);
         let generation = self.env.next_generation();
         let (images, unused) = images(&self.results, &self.env.root, &subject);
         let request = LearnRequest {
@@ -40,6 +47,7 @@ impl Model {
             .open_overlay(Overlay::Learning(Box::new(LearningView {
                 generation,
                 subject,
+                is_first,
                 in_use,
                 answer: None,
                 unused,
@@ -74,7 +82,7 @@ impl Model {
         };
         let proposal = view.proposal().map(|own| own.learned.clone());
         match proposal {
-            Some(learned) if learned.changes_scores() => {
+            Some(learned) if learned.changes_results() => {
                 view.is_changing = true;
                 vec![Effect::KeepLearned(Box::new(learned))]
             }

@@ -12,6 +12,7 @@ use crate::app::entry::EntryKind;
 use crate::app::keys::Action;
 use crate::app::line::Purpose;
 use crate::app::msg::Severity;
+use crate::app::results::could_be_taught;
 use crate::app::results::reviews::{ImageReviews, claim, label_words};
 use crate::app::review_keys::{self, DIGITS};
 use crate::app::screen::Overlay;
@@ -21,6 +22,8 @@ use crate::library::{Record, Review, ReviewChanges, ReviewOutcome, ReviewRequest
 use crate::scoring::{Mode, Score};
 use crate::transfer::TransferKind;
 
+/// Reviewed images from which it is worth to try what can be learned.
+const ENOUGH_TO_LEARN: usize = 10;
 /// Images drawn unless the user says how many.
 const SAMPLE: &str = "40";
 
@@ -74,7 +77,8 @@ impl Model {
             self.leader.end();
             return self.say_no_subject();
         };
-        let mode = record.mode;
+        let findings = self.results.reviews().findings_set(record);
+        let mode = findings.map_or(record.mode, |set| self.prompt_sets.mode().for_set(set));
         let conditions = self.conditions(record);
         let Some(condition) = conditions.get(number) else {
             self.leader.end();
@@ -106,8 +110,13 @@ impl Model {
         known.map(Score::beside_threshold).collect()
     }
 
-    /// The conditions of a result in the order of its prompt set, as far as they have digits; by name where that order is not known.
+    /// The conditions of which an image with this result may be said to show one, in the order of the prompt set, as far as they have
+    /// digits; by name where that order is not known.
     pub(crate) fn conditions(&self, record: &Record) -> Vec<String> {
+        if let Some(set) = self.results.reviews().findings_set(record) {
+            let names = set.conditions.iter().map(|own| own.name.clone());
+            return names.take(DIGITS).collect();
+        }
         let scores = record.verdict.scores.iter();
         let mut names: Vec<String> = scores.map(|score| score.condition.clone()).collect();
         match self.prompt_sets.order(&record.prompts) {
@@ -161,7 +170,7 @@ impl Model {
         Some(Review {
             path,
             content: record.content.clone(),
-            prompts: record.prompts.clone(),
+            prompts: self.results.reviews().set_of(record).to_owned(),
             reviewer: self.results.reviews().reviewer().to_owned(),
             ..mine.unwrap_or_default()
         })
@@ -176,6 +185,12 @@ impl Model {
         let Some((_, record)) = self.review_subject() else {
             return self.say_no_subject();
         };
+        if self.results.reviews().findings_set(record).is_some() {
+            let words =
+                "the model tells only the kind of this image: press the digit of a condition, or 0";
+            self.say(Severity::Info, words);
+            return Vec::new();
+        }
         if let Some(claim) = claim(record) {
             let labels = claim.into_iter().map(str::to_owned).collect();
             return self.decide(labels);
@@ -191,6 +206,9 @@ impl Model {
         let Some(review) = self.review_in_sight() else {
             return self.say_no_subject();
         };
+        let is_untaught = self.review_subject().is_some_and(|(_, record)| {
+            could_be_taught(record) || self.results.reviews().findings_set(record).is_some()
+        });
         let words = label_words(&labels);
         let blind = self.results.is_blind();
         let (path, labels) = (review.path.clone(), Some(labels));
@@ -206,12 +224,18 @@ impl Model {
         let rest = match &next {
             Some(next) => {
                 self.browser.folder.go_to_path(next);
-                ""
+                String::new()
             }
-            None => "; no unreviewed image is left here",
+            None => "; no unreviewed image is left here".to_owned(),
+        };
+        let leader = self.env.key(Action::Review);
+        let advice = if is_untaught && reviewed >= ENOUGH_TO_LEARN {
+            format!("; {leader} l learns from them")
+        } else {
+            String::new()
         };
         let name = path.file_name().map_or_else(String::new, text::safe);
-        let words = format!("{name}: {words} · {reviewed} of {all} reviewed{rest}");
+        let words = format!("{name}: {words} · {reviewed} of {all} reviewed{advice}{rest}");
         self.say(Severity::Info, &words);
         effects
     }
@@ -520,7 +544,8 @@ impl Model {
                 .reviews
                 .is_none_or(|reviews| !reviews.is_decided() && !reviews.sampled);
             let record = judged.state.subject().filter(|_| is_free)?;
-            Some((record.content.clone(), record.prompts.clone()))
+            let set = self.results.reviews().set_of(record);
+            Some((record.content.clone(), set.to_owned()))
         });
         // Copies of an image are one image.
         let images: BTreeSet<(String, String)> = images.collect();

@@ -7,8 +7,10 @@ use std::time::SystemTime;
 use jiff::tz::TimeZone;
 
 use super::FileState;
+use crate::app::results::tally::tells_kind_only;
 use crate::app::text;
 use crate::library::{Record, Review, ReviewChanges};
+use crate::prompts::{KINDS, PromptSet, Prompts};
 use crate::scoring::{Decision, Mode};
 
 /// What reviewers say about an image under one prompt set.
@@ -38,9 +40,15 @@ impl ImageReviews {
         self.mine.as_ref().is_some_and(|review| review.flagged)
     }
 
+    /// Whether they are of the question that the result answers, and not of findings where it tells a kind only.
+    pub fn are_of(&self, record: &Record) -> bool {
+        let mut all = self.mine.iter().chain(&self.others);
+        all.all(|review| review.prompts == record.prompts)
+    }
+
     /// Whether the reviewer says the same as the result; `None` if either says nothing.
     pub fn agrees(&self, record: &Record) -> Option<bool> {
-        let claim = claim(record)?;
+        let claim = claim(record).filter(|_| self.are_of(record))?;
         let labels = self.labels()?;
         let same = claim.len() == labels.len()
             && claim
@@ -82,6 +90,29 @@ pub fn claim(record: &Record) -> Option<Vec<&str>> {
     })
 }
 
+/// The set under which an image is reviewed where that is not the one of its result: if the model tells its kind only and a set is
+/// chosen for each image, the set for findings of the most likely kind.
+pub fn findings_set<'a>(prompts: &'a Prompts, record: &Record) -> Option<&'a PromptSet> {
+    if !prompts.is_auto() || !tells_kind_only(record) {
+        return None;
+    }
+    let kinds = prompts.sets().get(prompts.position(KINDS)?)?;
+    let is_named = |name: &str| {
+        let mut conditions = kinds.conditions.iter();
+        conditions.any(|own| own.name == name && !own.other)
+    };
+    // Where it takes an image for none of them, a person knows better, but most likely it is one of those.
+    let scores = record.verdict.scores.iter();
+    let likely = scores
+        .filter(|score| is_named(&score.condition))
+        .max_by(|a, b| a.probability.total_cmp(&b.probability))?;
+    let kind = Some(likely.condition.as_str());
+    let set = prompts
+        .sets()
+        .get(prompts.choose(record.traits().with_kind(kind)))?;
+    (set.name != record.prompts).then_some(set)
+}
+
 /// The state of a file with the reviews of the image.
 #[derive(Clone, Copy, Debug)]
 pub struct Judged<'a> {
@@ -106,6 +137,8 @@ impl Judged<'_> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reviews {
     reviewer: String,
+    /// The prompts in use; `None` if they do not matter.
+    prompts: Option<Prompts>,
     /// By content, then by prompt set.
     images: HashMap<String, HashMap<String, Arc<ImageReviews>>>,
 }
@@ -115,8 +148,32 @@ impl Reviews {
     pub fn new(reviewer: String) -> Self {
         Self {
             reviewer,
+            prompts: None,
             images: HashMap::new(),
         }
+    }
+
+    /// The same, where these prompts are in use.
+    #[must_use]
+    pub fn under(self, prompts: Prompts) -> Self {
+        let prompts = Some(prompts);
+        Self { prompts, ..self }
+    }
+
+    /// Notes the prompts in use.
+    pub(super) fn use_prompts(&mut self, prompts: Prompts) {
+        self.prompts = Some(prompts);
+    }
+
+    /// The set under which the image is reviewed, where that is not the one of its result.
+    pub fn findings_set(&self, record: &Record) -> Option<&PromptSet> {
+        findings_set(self.prompts.as_ref()?, record)
+    }
+
+    /// The name of the set under which the image is reviewed.
+    pub fn set_of<'a>(&'a self, record: &'a Record) -> &'a str {
+        let findings = self.findings_set(record);
+        findings.map_or(&record.prompts, |set| &set.name)
     }
 
     /// The reviewer at the keyboard.
@@ -124,12 +181,10 @@ impl Reviews {
         &self.reviewer
     }
 
-    /// The reviews of the image that a result is of, under its prompt set.
+    /// The reviews of the image that a result is of, under [`Self::set_of`] it.
     pub fn of(&self, record: &Record) -> Option<Arc<ImageReviews>> {
-        self.images
-            .get(&record.content)?
-            .get(&record.prompts)
-            .cloned()
+        let sets = self.images.get(&record.content)?;
+        sets.get(self.set_of(record)).cloned()
     }
 
     /// What reviewers say about a content, under all prompt sets.

@@ -87,6 +87,14 @@ pub(crate) fn tells_kind_only(record: &Record) -> bool {
     record.model == BUILTIN && record.prompts == KINDS
 }
 
+/// Whether a result was rejected only because its model judges no findings of real images unless reviews teach it.
+pub fn could_be_taught(record: &Record) -> bool {
+    record.model == BUILTIN
+        && !record.synthetic
+        && record.prompts != KINDS
+        && record.verdict.decision == Decision::Rejected
+}
+
 /// The result, unless there is none to be seen or the image was rejected.
 pub(crate) fn accepted(state: &FileState) -> Option<&Record> {
     let record = state.record();

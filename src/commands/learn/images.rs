@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use super::super::eval::labels::{self, LabelNames};
 use super::super::library::{existing, unusable};
 use super::super::{CommandSetup, Fault, reviews, shown};
+use crate::app::results::could_be_taught;
+use crate::app::results::reviews::findings_set;
 use crate::encoder::ModelCard;
 use crate::engine::learning::{LearnImage, UnusedImages, study};
 use crate::library::{Library, ResultSelection, Review};
-use crate::prompts::PromptSet;
+use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::Decision;
 
 /// The images to learn from.
@@ -51,23 +53,24 @@ impl CollectedImages {
         }
         let images = library.embedded_images(key, &folders);
         let images = images.map_err(unusable(&library))?;
-        let results = results(&library, set, card, &folders)?;
+        let all = setup.all_prompts();
+        let results = results(&library, (set, all.as_ref()), card, &folders)?;
         let mut collected = Self {
             images: Vec::new(),
             left_out: UnusedImages::default(),
         };
         for image in images {
-            let decision = results.get(&image.content);
+            let result = results.get(&image.content);
             let labels = match said.remove(&image.content) {
                 Some(Said::Labels(labels)) => Some(labels),
                 Some(Said::Disputed) => {
                     collected.left_out.disputed += 1;
                     continue;
                 }
-                None if decision.is_none() => continue,
+                None if result.is_none() => continue,
                 None => None,
             };
-            if decision == Some(&Decision::Rejected) {
+            if result == Some(&StoredJudgement::Rejected) {
                 collected.left_out.rejected += usize::from(labels.is_some());
                 continue;
             }
@@ -77,6 +80,7 @@ impl CollectedImages {
             }
             collected.images.push(LearnImage {
                 study: study(&image.origin),
+                synthetic: image.synthetic,
                 path: image.path,
                 embedding: image.embedding,
                 labels,
@@ -142,24 +146,42 @@ fn table(
     of_file.collect()
 }
 
-/// The decisions on images that this model has classified under the prompt set.
+/// How this model has judged an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StoredJudgement {
+    /// It says what the image shows, or would say it if it had learned to.
+    Judged,
+    /// It rejects the image.
+    Rejected,
+}
+
+/// How this model has judged the images that it has classified under the prompt set, and those of which it tells the kind where this
+/// is the set for findings of that kind.
 fn results(
     library: &Library,
-    set: &PromptSet,
+    (set, all): (&PromptSet, Option<&Prompts>),
     card: &ModelCard,
     folders: &[PathBuf],
-) -> Result<HashMap<String, Decision>, Fault> {
+) -> Result<HashMap<String, StoredJudgement>, Fault> {
     let selection = ResultSelection {
         paths: folders.to_vec(),
-        prompts: Some(set.name.clone()),
         all: true,
         ..ResultSelection::default()
     };
     let mut found = HashMap::new();
     let read = library.stored_results(&selection, &mut |_, record| {
-        if record.model_digest == card.digest {
-            found.insert(record.content, record.verdict.decision);
+        let findings = all.and_then(|all| findings_set(all, &record));
+        let is_awaited = || findings.is_some_and(|own| own.name == set.name);
+        if record.model_digest != card.digest || !(record.prompts == set.name || is_awaited()) {
+            return true;
         }
+        let is_rejected = record.verdict.decision == Decision::Rejected;
+        let judgement = if is_rejected && !could_be_taught(&record) {
+            StoredJudgement::Rejected
+        } else {
+            StoredJudgement::Judged
+        };
+        found.insert(record.content, judgement);
         true
     });
     read.map_err(unusable(library))?;

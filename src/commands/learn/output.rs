@@ -46,6 +46,7 @@ impl LearnReport<'_> {
             "method": learned.method,
             "gates": gates.collect::<Vec<_>>(),
             "held_out": learned.held_out,
+            "kinds": learned.kinds,
             "images": images,
             "moved": moved.iter().map(moved_json).collect::<Vec<_>>(),
             "left_out": self.left_out,
@@ -64,7 +65,7 @@ impl LearnReport<'_> {
         let learned = &self.proposal.learned;
         let words = match &self.file {
             Some(file) => format!("kept in {file}; `learn --undo` takes it back"),
-            None if !learned.changes_scores() => {
+            None if !learned.changes_results() => {
                 let why = "not kept: what was learned is no better than zero-shot on images that took no part";
                 match self.in_use {
                     Some(reviews) => format!(
@@ -76,7 +77,7 @@ impl LearnReport<'_> {
             None if self.dry_run => "not kept (--dry-run)".to_owned(),
             None => "not kept".to_owned(),
         };
-        if self.proposal.was_calibrated && learned.changes_scores() {
+        if self.proposal.was_calibrated && learned.changes_results() {
             out.push_str(
                 "scores were calibrated; learned scores are not, until `calibrate` is run again\n",
             );
@@ -148,6 +149,22 @@ impl LearnReport<'_> {
             worth.log_loss_after,
             worth.log_loss_gain.text(|value| format!("{value:.3}"))
         );
+        if let Some(balanced) = worth.balanced_accuracy {
+            let _ = writeln!(
+                out,
+                "  balanced accuracy  {} % zero-shot, {} % learned, where guessing gets {:.0} %",
+                balanced
+                    .before
+                    .text(|value| format!("{:.1}", value * 100.0)),
+                balanced.after.text(|value| format!("{:.1}", value * 100.0)),
+                balanced.chance * 100.0
+            );
+        }
+        let kinds = &self.proposal.learned.kinds;
+        if !kinds.is_empty() {
+            let kinds: Vec<String> = kinds.iter().map(|kind| clean(kind)).collect();
+            let _ = writeln!(out, "findings are judged of: {}", kinds.join(", "));
+        }
     }
 
     fn moves(&self, out: &mut String) {

@@ -89,6 +89,7 @@ impl FittedProbe {
             unlabelled: 0,
             held_out: self.probe.gain.clone(),
             conditions: conditions.collect(),
+            kinds: Vec::new(),
         }
     }
 
@@ -167,7 +168,7 @@ fn keep(
     folder: Option<PathBuf>,
     own: &Learned,
 ) -> Result<Option<PathBuf>, Fault> {
-    if arguments.dry_run || !own.changes_scores() {
+    if arguments.dry_run || !own.changes_results() {
         return Ok(None);
     }
     let fault = |path: &std::path::Path, error: std::io::Error| {

@@ -6,15 +6,15 @@ use crate::encoder::builtin::MeasuredFinding;
 use crate::scoring::known::KnownImages;
 use crate::scoring::{Logits, Mode};
 
-const CHEST: usize = 0;
+pub(in crate::engine) const CHEST: usize = 0;
 const LIMB: usize = 1;
-const BRAIN: usize = 2;
+pub(in crate::engine) const BRAIN: usize = 2;
 const SKIN: usize = 5;
 const CHART: usize = 7;
 const NONE: usize = 8;
 
 /// The texts of each condition point in a direction of their own.
-fn scorer(set: &PromptSet) -> Result<Scorer, String> {
+pub(in crate::engine) fn scorer(set: &PromptSet) -> Result<Scorer, String> {
     let logits = Logits {
         scale: 20.0,
         bias: None,
@@ -29,7 +29,7 @@ fn scorer(set: &PromptSet) -> Result<Scorer, String> {
 }
 
 /// An image of which the kind is seen as the condition with this index.
-fn image(kind: usize) -> Vec<f32> {
+pub(in crate::engine) fn image(kind: usize) -> Vec<f32> {
     let mut row = vec![0.0; 9];
     row[kind] = 1.0;
     row
@@ -60,7 +60,7 @@ fn for_kinds(kinds: &[&str]) -> ModelCard {
     other_model(Vec::leak(kinds))
 }
 
-fn built_in(findings: Vec<MeasuredFinding>) -> ModelCard {
+pub(in crate::engine) fn built_in(findings: Vec<MeasuredFinding>) -> ModelCard {
     let known = KnownImages {
         dimension: 9,
         centres: vec![0.0; 9],
@@ -85,13 +85,30 @@ fn read(
     is_synthetic: bool,
     row: &[f32],
 ) -> (String, Option<String>) {
+    read_taught(prompts, card, &[], (traits, is_synthetic), row)
+}
+
+/// The same where reviews have taught findings of some kinds under one set.
+fn read_taught(
+    prompts: &Prompts,
+    card: &ModelCard,
+    taught: &[(&str, &str)],
+    (traits, is_synthetic): (ImageTraits, bool),
+    row: &[f32],
+) -> (String, Option<String>) {
+    let of_set = |set: &PromptSet| {
+        let own = taught.iter().filter(|(name, _)| *name == set.name);
+        own.map(|(_, kind)| (*kind).to_owned()).collect()
+    };
+    let taught: Vec<Vec<String>> = prompts.sets().iter().map(of_set).collect();
     let scorers: Vec<Scorer> = prompts
         .sets()
         .iter()
         .map(|set| scorer(set).unwrap())
         .collect();
     let reader = KindReader::new(prompts, &scorers, card, &mut scorer).unwrap();
-    let reading = reader.read(prompts, card, traits, is_synthetic, std::iter::once(row));
+    let row = std::iter::once(row);
+    let reading = reader.read(prompts, card, traits, is_synthetic, &taught, row);
     (prompts.sets()[reading.set].name.clone(), reading.reason)
 }
 
@@ -99,7 +116,7 @@ fn auto() -> Prompts {
     Prompts::select("auto", None).unwrap()
 }
 
-fn named(name: &str) -> Prompts {
+pub(in crate::engine) fn named(name: &str) -> Prompts {
     Prompts::select(name, None).unwrap()
 }
 
@@ -234,6 +251,23 @@ fn a_model_of_the_catalogue_rejects_kinds_that_it_is_not_for() {
         None,
         "a phantom"
     );
+}
+
+#[test]
+fn the_built_in_model_judges_findings_of_the_kinds_that_reviews_have_taught() {
+    let card = built_in(Vec::new());
+    let taught = [("chest-xray", "chest radiograph")];
+    let read =
+        |prompts: &Prompts, row: &[f32]| read_taught(prompts, &card, &taught, (PLAIN, false), row);
+    let judged = |set: &str| (set.to_owned(), None);
+    assert_eq!(read(&auto(), &image(CHEST)), judged("chest-xray"));
+    assert_eq!(read(&auto(), &image(BRAIN)), judged("kinds"));
+    assert_eq!(read(&auto(), &doubtful()), judged("kinds"));
+    let chest = named("chest-xray");
+    assert_eq!(read(&chest, &image(CHEST)), judged("chest-xray"));
+    assert!(read(&chest, &image(BRAIN)).1.is_some());
+    assert!(read(&chest, &doubtful()).1.is_some());
+    assert!(read(&named("general"), &image(CHEST)).1.is_some());
 }
 
 #[test]

@@ -105,6 +105,7 @@ fn images() -> Vec<LearnImage> {
             embedding: vec![cos, sin].into(),
             labels: (at < 8).then(|| vec![label.to_owned()]),
             study: None,
+            synthetic: false,
         }
     };
     (0..12).map(image).collect()
@@ -125,7 +126,7 @@ fn what_was_learned_is_used_and_taken_back_and_drops_a_calibration_of_other_scor
     let proposal = running.learn(images()).unwrap();
     assert!(proposal.was_calibrated);
     assert_eq!((proposal.learned.reviews, proposal.images), (8, 12));
-    assert!(proposal.learned.changes_scores() && !proposal.moved.is_empty());
+    assert!(proposal.learned.changes_results() && !proposal.moved.is_empty());
     running.submit(&paths[0], Lane::Bulk, 7);
     let before = running.next(|event| match event {
         Event::Done {

@@ -28,6 +28,8 @@ pub struct EmbeddedImage {
     pub frames: u32,
     /// What it belongs to.
     pub origin: DicomOrigin,
+    /// Whether the file is marked as synthetic.
+    pub synthetic: bool,
     /// The place of its frame in space, from 0.
     position: u32,
 }
@@ -41,6 +43,7 @@ impl EmbeddedImage {
             embedding,
             frames: 1,
             origin: DicomOrigin::default(),
+            synthetic: false,
             position: 0,
         }
     }
@@ -157,6 +160,7 @@ impl Library {
                 embedding: numbers.into(),
                 frames: facts.frames,
                 origin: facts.origin,
+                synthetic: facts.synthetic,
                 position: order.position(row.get(3)?),
             };
             match images.last_mut().filter(|own| own.content == image.content) {

@@ -68,9 +68,14 @@ impl Folder {
             return None;
         }
         let tally = results.tally(&self.dir)?;
+        // A few among images with findings are told by their rows.
+        let are_most = tally.unjudged * 2 >= tally.pictures;
         let counts = [
             (BannerMessage::Rejected, tally.count(FileStatus::Rejected)),
-            (BannerMessage::Unjudged, tally.unjudged),
+            (
+                BannerMessage::Unjudged,
+                if are_most { tally.unjudged } else { 0 },
+            ),
         ];
         let (says, images) = counts.into_iter().find(|(_, images)| *images > 0)?;
         Some(ListBanner {

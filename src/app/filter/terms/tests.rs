@@ -59,6 +59,9 @@ fn terms_choose_files_by_their_reviews() {
             labels: labels.map(|labels| labels.iter().map(|label| (*label).to_owned()).collect()),
             note: note.to_owned(),
             flagged,
+            prompts: state
+                .record()
+                .map_or_else(String::new, |own| own.prompts.clone()),
             ..Review::default()
         }),
         ..ImageReviews::default()
