@@ -55,7 +55,7 @@ pub use pool::StoredFile;
 pub(crate) use pool::{Decoding, decode_frame, preprocess_frame};
 use rescore::ScoringRequest;
 pub use rescore::{ClassifiedFile, RecalledFile};
-pub use scoring::Scorers;
+pub use scoring::{Scorers, check_mode};
 use shared::EngineShared;
 pub use similar::{QuerySubject, Similarities, SimilarityRequest};
 pub use worker::embedding_key;

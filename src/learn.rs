@@ -11,12 +11,15 @@ mod figures;
 mod gate;
 pub(crate) mod gda;
 pub(crate) mod linear;
+mod presence;
+mod presence_probe;
 mod probe;
 mod reviews;
 mod ridge;
 mod split;
 mod stored;
 mod transport;
+mod truths;
 
 use std::collections::HashMap;
 
@@ -25,11 +28,14 @@ use serde::{Deserialize, Serialize};
 pub use comparison::{BalancedAccuracy, LearningGain};
 pub use figures::{HeldOutFigures, compare};
 use gate::LogitPair;
-pub use probe::{Probe, ProbeMethod, exclusive_problem, fit_probe};
+pub use presence::{PresenceCase, Separation, Separations, compare_separations, separations};
+pub use presence_probe::{MIN_PRESENCE_IMAGES, PresenceShot, fit_presence_probe, learnable};
+pub use probe::{Probe, ProbeMethod, exclusive_problem, fit_probe, presence_problem};
 pub use reviews::{Lesson, ReviewedImage, learn};
 use ridge::Ridge;
-pub use split::{PatientSplit, SplitError, split_by_patient};
+pub use split::{PatientSplit, SplitError, split_by_patient, split_presence_by_patient};
 pub use stored::{Learned, LearnedError, LearnedFor, LearnedSets};
+pub use truths::{TrainingGain, Truths};
 
 /// Unlabelled images for each condition from which they take part.
 pub const MIN_UNLABELLED: usize = 4;
@@ -38,10 +44,11 @@ const CERTAINTIES: [f64; 2] = [1.0, 0.5];
 /// Folds of labelled images that are left out together when unlabelled ones are assigned. Up to so many groups, each is its own fold.
 const MAX_FOLDS: usize = 16;
 
-/// Conditions of which one applies, as texts describe them.
+/// Conditions of which one applies, as texts describe them; or conditions that are each decided on alone, whose logits are compared with 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
-    /// A unit embedding for each condition; zeros for one that has no text.
+    /// A unit embedding for each condition; zeros for one that has no text. Where each is decided on alone, that of its presence less
+    /// that of its absence.
     pub texts: Vec<Vec<f32>>,
     /// What is added to the logit of each condition.
     pub offsets: Vec<f64>,
@@ -52,9 +59,18 @@ pub struct Problem {
 impl Problem {
     /// The logits of an image by the texts.
     pub(crate) fn zero_shot(&self, row: &[f32]) -> Vec<f64> {
-        let both = self.texts.iter().zip(&self.offsets);
-        both.map(|(text, offset)| self.scale * f64::from(linear::dot(row, text)) + offset)
-            .collect()
+        let all = 0..self.texts.len();
+        all.map(|condition| self.logit(condition, row)).collect()
+    }
+
+    /// The logit of one condition by its texts.
+    fn logit(&self, condition: usize, row: &[f32]) -> f64 {
+        self.learned_logit(&self.texts[condition], row) + self.offsets[condition]
+    }
+
+    /// The logit along a direction.
+    fn learned_logit(&self, direction: &[f32], row: &[f32]) -> f64 {
+        self.scale * f64::from(linear::dot(row, direction))
     }
 }
 
@@ -114,6 +130,11 @@ pub enum LearnError {
     /// All have the same label.
     #[error("all reviews say the same; at least two conditions need a review")]
     OneLabel,
+    /// Each condition is decided on by itself, and none has enough images.
+    #[error(
+        "no condition has enough images: at least {0} with it and {0} without it to learn from, and one of each held out"
+    )]
+    FewImages(usize),
     /// An embedding is of another length than the texts.
     #[error("an embedding has {0} numbers, and those of the texts have {1}")]
     Length(usize, usize),
@@ -207,6 +228,11 @@ impl LearnedCandidate {
             directions,
             pairs: pairs.collect(),
         }
+    }
+
+    /// The mean log-loss of the labelled images with a gate.
+    fn mean_loss(&self, gate: f64) -> f64 {
+        gate::loss(self.pairs.iter(), gate) / self.pairs.len().max(1) as f64
     }
 }
 

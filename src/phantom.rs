@@ -16,7 +16,7 @@ mod unseen;
 
 use random::PhantomRng;
 
-pub use shifted::draw_shifted;
+pub use shifted::{draw_shifted, draw_shifted_with};
 pub use studies::{MARKER, PhantomError, PhantomStudy, TRUTH, write_studies};
 pub use unseen::{UnseenCondition, draw_unseen};
 
@@ -127,6 +127,11 @@ pub struct Finding {
 
 /// Draws a phantom; about 20 ms for 512 × 512.
 pub fn draw(plan: &Plan) -> Phantom {
+    draw_with(plan, &[])
+}
+
+/// Draws a phantom with further conditions beside the plan's. Only a chest can show several; others are drawn as the plan says.
+pub fn draw_with(plan: &Plan, others: &[PhantomCondition]) -> Phantom {
     let plan = Plan {
         width: plan.width.max(16),
         height: plan.height.max(16),
@@ -134,7 +139,7 @@ pub fn draw(plan: &Plan) -> Phantom {
     };
     let mut rng = PhantomRng::new(plan.seed);
     match plan.anatomy {
-        Anatomy::Chest => chest::draw(&plan, &mut rng),
+        Anatomy::Chest => chest::draw(&plan, others, &mut rng),
         Anatomy::Head => head::draw(&plan, &mut rng),
         Anatomy::Limb => limb::draw(&plan, &mut rng),
     }

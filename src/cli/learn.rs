@@ -51,10 +51,12 @@ pub enum BenchSubject {
     /// Measure what training on new images gains, and what it forgets
     ///
     /// Without labelled images: on phantoms of another contrast, noise and proportions under the prompt set `general`, and on phantoms
-    /// as they were for what is forgotten. Otherwise on these images, under --prompts, of which 30 % take no part until the end.
+    /// as they were for what is forgotten. Otherwise on these images, under --prompts, of which 30 % take no part until the end. With
+    /// --mode multi, images may show several conditions, or none: a quarter of the phantoms' chests have both of theirs.
     #[command(after_help = "Examples:
   medivision-tui bench train --model builtin
-  medivision-tui bench train truth.csv --prompts chest-xray --seeds 1")]
+  medivision-tui bench train truth.csv --prompts chest-xray --seeds 1
+  medivision-tui bench train findings.csv --prompts chest-xray --mode multi")]
     Train(TrainBenchArgs),
     /// Measure what adjusting to a folder's mix does to labels, from half of the images normal to all of them
     ///
@@ -81,6 +83,9 @@ pub struct TrainBenchArgs {
     /// Map a label in the data to a condition of the prompt set; may be repeated
     #[arg(long, value_name = "LABEL=CONDITION", value_parser = super::mapping)]
     pub map: Vec<(String, String)>,
+    /// Train to choose one condition (single), or to decide on each separately (multi)
+    #[arg(long, default_value = "single")]
+    pub mode: Mode,
     /// Random draws of phantoms, or splits of labelled images
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub seeds: u64,

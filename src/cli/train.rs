@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::config;
 use crate::encoder::finetune::TrainedBlocks;
+use crate::scoring::Mode;
 
 /// `train`
 #[derive(Debug, Args)]
@@ -26,6 +27,7 @@ pub enum TrainMethod {
     #[command(after_help = "Examples:
   medivision-tui train probe --labels truth.csv --prompts chest-xray
   medivision-tui train probe --labels chest --prompts chest-xray --dry-run --json
+  medivision-tui train probe --labels findings.csv --prompts chest-xray --mode multi
   medivision-tui train probe --prompts chest-xray              from the reviews in the library")]
     Probe(ProbeArgs),
     /// Fine-tune the model's image tower by low-rank changes (LoRA) towards the prompts of a set
@@ -36,7 +38,8 @@ pub enum TrainMethod {
     #[command(after_help = "Examples:
   medivision-tui train lora --labels truth.csv --prompts chest-xray --output tuned
   medivision-tui classify scans --model tuned --prompts chest-xray
-  medivision-tui train lora --labels chest --prompts chest-xray --output tuned --blocks all --rank 16")]
+  medivision-tui train lora --labels chest --prompts chest-xray --output tuned --blocks all --rank 16
+  medivision-tui train lora --labels findings.csv --prompts chest-xray --mode multi --output tuned")]
     Lora(LoraArgs),
 }
 
@@ -44,12 +47,16 @@ pub enum TrainMethod {
 #[derive(Debug, Args)]
 pub struct TrainingImagesArgs {
     /// Labelled images: a folder with a truth.csv, a folder with one subfolder per condition, or a table with the columns `path`,
-    /// `label` and perhaps `patient` [default: the reviews in the library]
+    /// `label` and perhaps `patient`; with --mode multi, a label may name several conditions between `;`, or none if it is empty
+    /// [default: the reviews in the library]
     #[arg(long, value_name = "DIR|CSV")]
     pub labels: Option<PathBuf>,
     /// Map a label in the data to a condition of the prompt set; may be repeated
     #[arg(long, value_name = "LABEL=CONDITION", value_parser = super::mapping)]
     pub map: Vec<(String, String)>,
+    /// Train to choose one condition (single), or to decide on each separately (multi), of which an image may show several or none
+    #[arg(long, default_value = "single")]
+    pub mode: Mode,
     /// Share of the images to hold out, whole patients only, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 15, value_parser = clap::value_parser!(u8).range(5..=50))]
     pub held_out: u8,

@@ -123,7 +123,7 @@ fn learn(
 ) -> Result<u8, Fault> {
     let key = engine::embedding_key(subject.encoder.as_ref(), false);
     let collected = CollectedImages::read(
-        (&arguments.paths, &arguments.map),
+        (&arguments.paths, &arguments.map, arguments.mode),
         setup,
         &subject.set,
         subject.card(),

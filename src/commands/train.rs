@@ -1,11 +1,13 @@
 //! `train`: a linear probe, or low-rank changes of the image tower, from labelled images.
 
+mod conditions;
 mod curve;
 mod data;
 mod folder;
 mod images;
 mod labels;
 mod lora;
+mod lora_report;
 mod probe;
 mod report;
 
@@ -14,10 +16,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+pub(super) use conditions::{ConditionReport, ScoreSeparations};
 pub(super) use data::ScoredModel;
 pub(super) use images::prepare;
-pub(super) use labels::{LabelledImage, patients, prompt_set};
-pub(super) use report::{WORTHWHILE_GAIN, gain};
+pub(super) use labels::{patients, prompt_set, read_files, truths};
+pub(super) use probe::patient_numbers;
+pub(super) use report::{WORTHWHILE_GAIN, area_gain, gain};
 
 use super::{CommandSetup, Fault, on_signals};
 use crate::cli::{TrainArgs, TrainMethod};

@@ -15,6 +15,7 @@ mod low_rank;
 mod pickle_writer;
 mod state;
 mod step;
+mod step_targets;
 mod targets;
 
 use serde::{Deserialize, Serialize};
@@ -57,7 +58,7 @@ pub struct LoraSettings {
     pub micro_batch: usize,
     /// Weight of the divergence from the zero-shot probabilities.
     pub zero_shot_weight: f64,
-    /// Epochs after which training ends, if neither the accuracy nor the log-loss of the images held out was the best so far.
+    /// Epochs after which training ends, if neither the accuracy (or the area) nor the log-loss of the images held out was the best so far.
     pub patience: usize,
     /// Whether images are shifted, scaled and changed in contrast and noise. They are never mirrored or turned.
     pub augment: bool,

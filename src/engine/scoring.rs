@@ -36,6 +36,24 @@ pub struct Scorers {
     familiar: Arc<Familiarity>,
 }
 
+/// Checks that a model with these parameters can score a set in a mode.
+///
+/// # Errors
+///
+/// A sentence that names a condition whose phrases for its absence are missing.
+pub fn check_mode(set: &PromptSet, mode: Mode, logits: Logits) -> Result<(), String> {
+    if mode == Mode::Multi
+        && logits.needs_absent_phrases()
+        && let Some(condition) = set.without_absent().first()
+    {
+        return Err(format!(
+            "prompt set `{}`: `{condition}` has no `absent` phrases, which --mode multi needs",
+            set.name
+        ));
+    }
+    Ok(())
+}
+
 impl Scorers {
     /// Encodes the prompts' texts, and applies what was learned for them and the calibrations that fit. Also returns what the user should know of them, one sentence each.
     ///
@@ -54,15 +72,7 @@ impl Scorers {
             bias: card.logit_bias,
         };
         for set in prompts.sets() {
-            if mode == Mode::Multi
-                && logits.needs_absent_phrases()
-                && let Some(condition) = set.without_absent().first()
-            {
-                return Err(format!(
-                    "prompt set `{}`: `{condition}` has no `absent` phrases, which --mode multi needs",
-                    set.name
-                ));
-            }
+            check_mode(set, mode, logits)?;
         }
         let known = card.builtin.as_ref().map(|facts| Arc::clone(&facts.known));
         let mut scorer = |set: &PromptSet| {

@@ -10,17 +10,23 @@ use crate::scoring::metrics::{Estimate, estimate};
 use crate::scoring::softmax;
 
 /// Bootstrap draws for an interval.
-const DRAWS: usize = 1000;
+pub(super) const DRAWS: usize = 1000;
 
 /// How good logits are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HeldOutFigures {
     /// Number of images.
     pub images: usize,
-    /// The mean over conditions of the share of their images that get their label, from 0 to 1.
+    /// The mean over conditions of the share of their images that get their label, from 0 to 1. Where each condition is decided on by
+    /// itself, the mean over conditions of the mean of two shares: of images with it that score one half or more, and of images
+    /// without it that score less.
     pub balanced_accuracy: f64,
-    /// The mean negative logarithm of the probability of the true condition.
+    /// The mean negative logarithm of the probability of what is true, over images, and over conditions where each is decided on by
+    /// itself.
     pub log_loss: f64,
+    /// The mean area under the receiver operating characteristic over conditions; only where each is decided on by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auroc: Option<f64>,
 }
 
 impl HeldOutFigures {
@@ -35,7 +41,14 @@ impl HeldOutFigures {
             images: cases.len(),
             balanced_accuracy: balanced_accuracy(cases.iter().copied()),
             log_loss: loss / cases.len().max(1) as f64,
+            auroc: None,
         }
+    }
+
+    /// What tells of two sets of scores the better one: the area where each condition is decided on by itself, as a threshold of one half
+    /// means little before it is calibrated, else the accuracy.
+    pub fn quality(&self) -> f64 {
+        self.auroc.unwrap_or(self.balanced_accuracy)
     }
 }
 

@@ -7,8 +7,7 @@ use super::gda::Gda;
 use super::ridge::Ridge;
 use super::{
     GatedCandidate, HeldOut, HeldOutFigures, LearnError, LearnedCandidate, LearningGain, Method,
-    Problem, Shot, best_of, check_labels, check_lengths, folds, gate, is_gain, linear,
-    ridge_candidates,
+    Problem, Shot, best_of, check_labels, check_lengths, folds, gate, is_gain, ridge_candidates,
 };
 use crate::scoring::{Scorer, softmax};
 
@@ -22,10 +21,15 @@ const MIN_GDA_SHOTS: usize = 4;
 pub struct Probe {
     /// How its directions were found.
     pub method: Method,
-    /// The share of the learned logits, from 0 to 1; 0 if the images held out get no better scores.
+    /// The share of the learned logits, from 0 to 1; 0 if the images held out get no better scores. Where each condition is decided on
+    /// by itself, the mean over those of which something was learned.
     pub gate: f64,
+    /// That of each condition.
+    pub gates: Vec<f64>,
     /// A direction for each condition. Its logit is `scale × direction · embedding`.
     pub directions: Vec<Vec<f32>>,
+    /// The conditions that have too few images, and stay as the texts say; only where each is decided on by itself.
+    pub left_out: Vec<usize>,
     /// Each method, and its log-loss on patients that took no part.
     pub candidates: Vec<ProbeMethod>,
     /// The texts alone on the images held out.
@@ -50,7 +54,11 @@ pub struct ProbeMethod {
 impl Probe {
     /// The logits of an image.
     pub fn logits(&self, problem: &Problem, row: &[f32]) -> Vec<f64> {
-        mixed(problem, &self.directions, self.gate, row)
+        let learned = learned(problem, &self.directions, row).into_iter();
+        let both = problem.zero_shot(row).into_iter().zip(learned);
+        both.zip(&self.gates)
+            .map(|((text, learned), gate)| (1.0 - gate) * text + gate * learned)
+            .collect()
     }
 }
 
@@ -64,8 +72,7 @@ fn mixed(problem: &Problem, directions: &[Vec<f32>], gate: f64, row: &[f32]) -> 
 
 fn learned(problem: &Problem, directions: &[Vec<f32>], row: &[f32]) -> Vec<f64> {
     let all = directions.iter();
-    all.map(|own| problem.scale * f64::from(linear::dot(row, own)))
-        .collect()
+    all.map(|own| problem.learned_logit(own, row)).collect()
 }
 
 /// Learns from labelled images, those of a patient being a group, and measures on others, which decide only whether the probe is used at
@@ -117,7 +124,9 @@ pub fn fit_probe(
     Ok(Probe {
         method: best.method,
         gate,
+        gates: vec![gate; directions.len()],
         directions,
+        left_out: Vec::new(),
         candidates,
         before,
         after,
@@ -136,17 +145,37 @@ pub fn exclusive_problem(scorer: &Scorer) -> Problem {
     }
 }
 
+/// The decisions on each condition of a scorer by its texts: present or absent. Without texts for its absence, the logit with the
+/// model's bias is compared with 0.
+pub fn presence_problem(scorer: &Scorer) -> Problem {
+    let logits = scorer.logits();
+    let (texts, offsets) = scorer
+        .texts()
+        .map(|own| match own.absent {
+            Some(absent) => {
+                let both = own.present.iter().zip(absent);
+                (both.map(|(a, b)| a - b).collect(), 0.0)
+            }
+            None => (own.present.to_vec(), logits.bias.unwrap_or_default()),
+        })
+        .unzip();
+    Problem {
+        texts,
+        offsets,
+        scale: logits.scale,
+    }
+}
+
 impl ProbeMethod {
     /// A method with its best candidate, if it has any.
     fn best(method: Method, all: &[LearnedCandidate]) -> Option<Self> {
         let own = all.iter().filter(|candidate| candidate.method == method);
         let judged = own.map(|candidate| {
-            let pairs = candidate.pairs.iter();
-            let gate = gate::best(pairs.clone());
+            let gate = gate::best(candidate.pairs.iter());
             Self {
                 method,
                 gate,
-                log_loss: gate::loss(pairs, gate) / candidate.pairs.len().max(1) as f64,
+                log_loss: candidate.mean_loss(gate),
             }
         });
         judged.min_by(|a, b| a.log_loss.total_cmp(&b.log_loss))
@@ -182,6 +211,7 @@ fn discriminant_analysis(problem: &Problem, shots: &[Shot]) -> Option<LearnedCan
 
 #[cfg(test)]
 mod tests {
+    use super::super::linear;
     use super::*;
 
     /// Embeddings of two conditions that differ in the second number, which the texts do not know, and noise.

@@ -195,7 +195,7 @@ fn presence(texts: &EncodedTexts, scorer: &Scorer) -> Problem {
 }
 
 /// The direction of presence less that of absence.
-fn difference(directions: &[Vec<f32>]) -> Vec<f32> {
+pub(super) fn difference(directions: &[Vec<f32>]) -> Vec<f32> {
     let [present, absent] = directions else {
         return Vec::new();
     };

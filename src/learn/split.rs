@@ -28,6 +28,17 @@ pub enum SplitError {
         "the images cannot be split by patient: at least two conditions need images of two patients or more"
     )]
     FewPatients,
+    /// Each condition is shown by all images, or by none.
+    #[error(
+        "each condition is shown by all images or by none; at least one needs images with it and images without it"
+    )]
+    NothingToTell,
+    /// No condition has both images with it and images without it of several patients.
+    #[error(
+        "the images cannot be split by patient: at least one condition needs images with it of two patients or more, and images \
+         without it likewise"
+    )]
+    FewPatientsForEach,
 }
 
 /// Holds out a share of the images, whole patients only, of each condition alike. A condition whose images are of one patient is learned
@@ -77,21 +88,102 @@ pub fn split_by_patient(
             }
         }
     }
-    let side = |is_held: bool| {
-        let own = (0..labels.len()).filter(|at| is_held_out[*at] == is_held);
-        own.collect::<Vec<usize>>()
-    };
-    let (train, held_out) = (side(false), side(true));
-    let in_train = |label: &&usize| train.iter().any(|at| labels[*at] == **label);
+    let split = PatientSplit::of(&is_held_out, images.values());
+    let in_train = |label: &&usize| split.train.iter().any(|at| labels[*at] == **label);
     if held.keys().filter(in_train).count() < 2 {
         return Err(SplitError::FewPatients);
     }
-    let is_held = images.values().filter(|own| is_held_out[own[0]]).count();
-    Ok(PatientSplit {
-        train,
-        held_out,
-        patients: [images.len() - is_held, is_held],
-    })
+    Ok(split)
+}
+
+/// The same where images show any of so many conditions, or none: a share of those with each condition, and of those without it. The
+/// last patient with a condition is learned from, as is the last without it, so that a rare one is on both sides where it can be.
+///
+/// # Errors
+///
+/// Fails if no condition is present and absent on both sides.
+pub fn split_presence_by_patient(
+    patients: &[String],
+    shown: &[Vec<usize>],
+    conditions: usize,
+    (share, seed): (f64, u64),
+) -> Result<PatientSplit, SplitError> {
+    // The presence and the absence of each condition are what is to be on both sides.
+    let sides = |at: usize| {
+        let all = 0..conditions;
+        all.map(move |own| 2 * own + usize::from(!shown[at].contains(&own)))
+    };
+    let mut images: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut counts = vec![0_usize; 2 * conditions];
+    for (at, patient) in patients.iter().enumerate() {
+        images.entry(patient).or_default().push(at);
+        sides(at).for_each(|side| counts[side] += 1);
+    }
+    if counts.chunks(2).all(|both| both.contains(&0)) {
+        return Err(SplitError::NothingToTell);
+    }
+    let of_patient = |own: &[usize]| {
+        let mut all: Vec<usize> = own.iter().flat_map(|at| sides(*at)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    };
+    // Patients that are learned from, by what their images show.
+    let mut left = vec![0_usize; counts.len()];
+    for own in images.values() {
+        for side in of_patient(own) {
+            left[side] += 1;
+        }
+    }
+    let mut order: Vec<&Vec<usize>> = images.values().collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let mut is_held_out = vec![false; shown.len()];
+    let mut held = vec![0_usize; counts.len()];
+    // The rarest first: what its patients show besides counts for that.
+    let mut by_count: Vec<usize> = (0..counts.len()).filter(|side| counts[*side] > 0).collect();
+    by_count.sort_by_key(|side| (counts[*side], *side));
+    for side in by_count {
+        let wanted = (counts[side] as f64 * share).round().max(1.0) as usize;
+        for own in &order {
+            if held[side] >= wanted {
+                break;
+            }
+            let shown = of_patient(own);
+            let is_free = !is_held_out[own[0]] && shown.contains(&side);
+            if !is_free || shown.iter().any(|side| left[*side] < 2) {
+                continue;
+            }
+            for side in shown {
+                left[side] -= 1;
+            }
+            for at in *own {
+                is_held_out[*at] = true;
+                sides(*at).for_each(|side| held[side] += 1);
+            }
+        }
+    }
+    // What is held out of a side is never all of it.
+    if held.chunks(2).all(|both| both.contains(&0)) {
+        return Err(SplitError::FewPatientsForEach);
+    }
+    Ok(PatientSplit::of(&is_held_out, images.values()))
+}
+
+impl PatientSplit {
+    /// From whether each image is held out, and the images of each patient.
+    fn of<'a>(is_held_out: &[bool], patients: impl Iterator<Item = &'a Vec<usize>>) -> Self {
+        let side = |is_held: bool| {
+            let own = (0..is_held_out.len()).filter(|at| is_held_out[*at] == is_held);
+            own.collect::<Vec<usize>>()
+        };
+        let mut counts = [0, 0];
+        patients.for_each(|own| counts[usize::from(is_held_out[own[0]])] += 1);
+        Self {
+            train: side(false),
+            held_out: side(true),
+            patients: counts,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +214,76 @@ mod tests {
                 prop_assert!(held.len() > 1);
             }
         }
+    }
+
+    proptest! {
+        #[test]
+        fn a_condition_is_never_taken_from_what_is_learned_from(
+            images in proptest::collection::vec(
+                (0_u8..40, proptest::collection::btree_set(0_usize..4, 0..3)), 2..150),
+            seed in 0_u64..50,
+        ) {
+            let patients: Vec<String> = images.iter().map(|(p, _)| p.to_string()).collect();
+            let shown: Vec<Vec<usize>> =
+                images.iter().map(|(_, own)| own.iter().copied().collect()).collect();
+            if let Ok(split) = split_presence_by_patient(&patients, &shown, 4, (0.15, seed)) {
+                let names = |side: &[usize]| -> BTreeSet<&String> {
+                    side.iter().map(|at| &patients[*at]).collect()
+                };
+                let [train, held] = [names(&split.train), names(&split.held_out)];
+                prop_assert!(train.is_disjoint(&held));
+                prop_assert_eq!([train.len(), held.len()], split.patients);
+                let of = |side: &[usize], condition, is_shown| {
+                    side.iter().any(|at| shown[*at].contains(&condition) == is_shown)
+                };
+                let mut told = 0;
+                for condition in 0..4 {
+                    for is_shown in [true, false] {
+                        prop_assert!(of(&split.train, condition, is_shown)
+                            || !of(&split.held_out, condition, is_shown));
+                    }
+                    told += usize::from(of(&split.held_out, condition, true)
+                        && of(&split.held_out, condition, false));
+                }
+                prop_assert!(told > 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rare_condition_beside_others_is_on_both_sides() {
+        // Two patients show the rare one, always with the frequent one; a third of the images show nothing.
+        let patients: Vec<String> = (0..120).map(|at| (at / 2).to_string()).collect();
+        let shown: Vec<Vec<usize>> = (0..120)
+            .map(|at| match at / 2 {
+                7 | 31 => vec![0, 1],
+                patient if patient % 3 == 0 => Vec::new(),
+                _ => vec![1],
+            })
+            .collect();
+        for seed in 0..20 {
+            let split = split_presence_by_patient(&patients, &shown, 3, (0.15, seed)).unwrap();
+            let count = |condition| {
+                let shows = |at: &&usize| shown[**at].contains(&condition);
+                split.held_out.iter().filter(shows).count()
+            };
+            assert_eq!(count(0), 2, "{split:?}");
+            assert!((10..=16).contains(&count(1)), "{split:?}");
+            assert!((16..=22).contains(&split.held_out.len()), "{split:?}");
+        }
+        let names = |all: [&str; 4]| all.map(str::to_owned);
+        let of = |patients: [&str; 4], shown: [Vec<usize>; 4]| {
+            split_presence_by_patient(&names(patients), &shown, 2, (0.15, 0)).unwrap_err()
+        };
+        let all = || vec![0];
+        assert_eq!(
+            of(["a", "b", "c", "d"], [all(), all(), all(), all()]),
+            SplitError::NothingToTell
+        );
+        assert_eq!(
+            of(["a", "a", "b", "c"], [all(), all(), vec![], vec![]]),
+            SplitError::FewPatientsForEach
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ struct ChestAnatomy {
     key: u32,
 }
 
-pub(super) fn draw(plan: &Plan, rng: &mut PhantomRng) -> Phantom {
+pub(super) fn draw(plan: &Plan, others: &[PhantomCondition], rng: &mut PhantomRng) -> Phantom {
     let pose = pose(rng);
     let dome = rng.between(0.44, 0.58);
     let build = ChestAnatomy {
@@ -39,17 +39,17 @@ pub(super) fn draw(plan: &Plan, rng: &mut PhantomRng) -> Phantom {
     vessels(&mut canvas, &build, rng);
     mediastinum(&mut canvas, &build);
     // Findings are drawn before the ribs, whose shadows cross them.
-    let findings = match plan.condition {
-        PhantomCondition::Pneumonia => {
-            haze(&mut canvas, &build, &mut PhantomRng::for_finding(plan.seed))
+    let mut findings = Vec::new();
+    let conditions = [plan.condition].into_iter().chain(others.iter().copied());
+    for (place, condition) in (0_u64..).zip(conditions) {
+        // The first is where it is without the others.
+        let rng = &mut PhantomRng::for_finding(plan.seed ^ place.rotate_right(8));
+        match condition {
+            PhantomCondition::Pneumonia => findings.extend(haze(&mut canvas, &build, rng)),
+            PhantomCondition::Tumor => findings.push(mass(&mut canvas, &build, rng)),
+            PhantomCondition::Fracture | PhantomCondition::Normal => {}
         }
-        PhantomCondition::Tumor => vec![mass(
-            &mut canvas,
-            &build,
-            &mut PhantomRng::for_finding(plan.seed),
-        )],
-        PhantomCondition::Fracture | PhantomCondition::Normal => Vec::new(),
-    };
+    }
     spine(&mut canvas);
     cage(&mut canvas, &build, rng);
     side_mark(&mut canvas, rng);

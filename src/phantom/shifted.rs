@@ -2,7 +2,7 @@
 //! They measure what training on new images gains.
 
 use super::random::{PhantomRng, clouds, grain};
-use super::{Phantom, Plan, draw};
+use super::{Phantom, PhantomCondition, Plan, draw_with};
 
 /// Separates what is random here from what the phantom's own seed decides.
 const SHIFT_KEY: u64 = 0x5417_F7ED;
@@ -12,7 +12,12 @@ const MAX_OBJECTS: u32 = 4;
 /// Draws a phantom and shifts its appearance; what it shows, and where, is as the plan says but for the proportions. No findings are
 /// located.
 pub fn draw_shifted(plan: &Plan) -> Phantom {
-    let mut phantom = draw(plan);
+    draw_shifted_with(plan, &[])
+}
+
+/// The same with further conditions beside the plan's, see [`draw_with`].
+pub fn draw_shifted_with(plan: &Plan, others: &[PhantomCondition]) -> Phantom {
+    let mut phantom = draw_with(plan, others);
     let rng = &mut PhantomRng::new(plan.seed ^ SHIFT_KEY);
     stretch(&mut phantom, rng);
     objects(&mut phantom, rng);
@@ -94,7 +99,7 @@ fn expose(phantom: &mut Phantom, rng: &mut PhantomRng) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::phantom::{Anatomy, PhantomCondition};
+    use crate::phantom::{Anatomy, draw};
 
     #[test]
     fn a_shifted_phantom_has_less_contrast_and_its_plans_seed_decides_all() {

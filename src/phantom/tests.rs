@@ -279,3 +279,35 @@ fn a_marker_cannot_delete_files_outside_its_folder() {
     write_studies(&demo, 1, 1, |_| {}).unwrap();
     assert!(outside.is_file());
 }
+
+#[test]
+fn a_chest_can_show_two_conditions_at_once() {
+    let plan = |condition| Plan {
+        anatomy: Anatomy::Chest,
+        condition,
+        seed: 11,
+        width: 128,
+        height: 128,
+        level: 0.0,
+    };
+    let haze = draw(&plan(PhantomCondition::Pneumonia));
+    let both = draw_with(
+        &plan(PhantomCondition::Pneumonia),
+        &[PhantomCondition::Tumor],
+    );
+    assert_eq!(both.findings.len(), haze.findings.len() + 1);
+    assert_eq!(both.findings[..haze.findings.len()], haze.findings);
+    // It differs where the mass is, and nowhere far from it.
+    let mass = both.findings.last().unwrap();
+    let reach = |at: usize| {
+        let (x, y) = ((at % 128) as f32 - mass.x, (at / 128) as f32 - mass.y);
+        (x * x + y * y).sqrt() / mass.radius
+    };
+    let pairs = haze.values.iter().zip(&both.values).enumerate();
+    let changed: Vec<f32> = pairs
+        .filter(|(_, (a, b))| (*a - *b).abs() > 0.02)
+        .map(|(at, _)| reach(at))
+        .collect();
+    assert!(changed.iter().filter(|reach| **reach < 1.0).count() > 20);
+    assert!(changed.iter().all(|reach| *reach < 3.0), "{changed:?}");
+}

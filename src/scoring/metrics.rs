@@ -210,7 +210,7 @@ pub(super) fn balanced_accuracy(table: &ConfusionMatrix) -> f64 {
 }
 
 /// The cases by rising score of one class. Made once, so that no draw has to sort them.
-pub(super) struct Ranking(Vec<RankedCase>);
+pub(crate) struct Ranking(Vec<RankedCase>);
 
 struct RankedCase {
     index: u32,
@@ -223,17 +223,23 @@ struct RankedCase {
 impl Ranking {
     /// A ranking for each class.
     pub(super) fn of_classes(cases: &[Case], classes: usize) -> Vec<Self> {
-        (0..classes).map(|class| Self::new(cases, class)).collect()
+        let ranking = |class: usize| {
+            let all = cases.iter();
+            Self::new(all.map(|case| (case.scores[class], case.truth == class)))
+        };
+        (0..classes).map(ranking).collect()
     }
 
-    fn new(cases: &[Case], class: usize) -> Self {
-        let score = |index: u32| cases[index as usize].scores[class];
+    /// Ranks cases, each with its score and whether it is of the class.
+    pub(crate) fn new(cases: impl Iterator<Item = (f64, bool)>) -> Self {
+        let cases: Vec<(f64, bool)> = cases.collect();
+        let score = |index: u32| cases[index as usize].0;
         let mut order: Vec<u32> = (0..cases.len() as u32).collect();
         order.sort_by(|&a, &b| score(a).total_cmp(&score(b)));
         let mut before = None;
         let ranked = order.into_iter().map(|index| RankedCase {
             index,
-            is_positive: cases[index as usize].truth == class,
+            is_positive: cases[index as usize].1,
             is_tied: before
                 .replace(index)
                 .is_some_and(|before| score(before).total_cmp(&score(index)).is_eq()),
@@ -241,13 +247,19 @@ impl Ranking {
         Self(ranked.collect())
     }
 
-    /// The probability that a case of the class has a higher score than any other case, ties counting half (Mann & Whitney).
+    /// The area of a sample, see [`Self::auroc_counting`].
     pub(super) fn auroc(&self, sample: &Sample) -> Option<f64> {
+        self.auroc_counting(&sample.counts)
+    }
+
+    /// The probability that a case of the class has a higher score than any other case, ties counting half (Mann & Whitney).
+    /// `counts`: how often each case counts. `None` without cases of the class, or of others.
+    pub(crate) fn auroc_counting(&self, counts: &[u32]) -> Option<f64> {
         let (mut positives, mut negatives, mut wins) = (0_u64, 0_u64, 0.0);
         for tied in self.0.chunk_by(|_, next| next.is_tied) {
             let (mut positive, mut negative) = (0, 0);
             for case in tied {
-                let count = u64::from(sample.counts[case.index as usize]);
+                let count = u64::from(counts[case.index as usize]);
                 if case.is_positive {
                     positive += count;
                 } else {

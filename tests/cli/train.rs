@@ -206,6 +206,146 @@ fn a_stopped_fine_tuning_goes_on_to_the_same_model_which_opens_with_and_without_
     assert_eq!(adapter[0]["model"], "stopped-adapter");
 }
 
+/// Prompts with texts for absence, which describe the conditions poorly.
+const POOR: &str = r#"
+name = "poor"
+title = "Poor"
+templates = ["{}"]
+
+[[condition]]
+name = "chest"
+description = "A chest."
+phrases = ["a brain tumor"]
+absent = ["a broken bone"]
+
+[[condition]]
+name = "pneumonia"
+description = "Pneumonia."
+phrases = ["a clear lung"]
+absent = ["a brain"]
+
+[[condition]]
+name = "tumor"
+description = "A tumor."
+phrases = ["a broken bone"]
+absent = ["a clear lung"]
+
+[[condition]]
+name = "device"
+description = "A device."
+phrases = ["an abnormal finding"]
+absent = ["nothing unusual"]
+"#;
+
+/// Phantoms labelled by part and finding; the two that show a device are too few to learn from.
+fn labelled_twice() -> tempfile::TempDir {
+    let home = labelled_home();
+    fs::write(home.path().join("poor.toml"), POOR).expect("written");
+    let truth = fs::read_to_string(home.path().join("d/truth.csv")).expect("labels");
+    let mut table = String::from("path,label\n");
+    for (at, row) in truth.lines().skip(1).enumerate() {
+        let cells: Vec<&str> = row.split(',').collect();
+        let mut labels = Vec::new();
+        labels.extend((cells[3] == "CHEST").then_some("chest"));
+        labels.extend(
+            ["pneumonia", "tumor"]
+                .into_iter()
+                .find(|own| *own == cells[1]),
+        );
+        labels.extend((at == 5 || at == 6).then_some("device"));
+        table += &[cells[0], ",", &labels.join("; "), "\n"].concat();
+    }
+    fs::write(home.path().join("d/t.csv"), table).expect("written");
+    home
+}
+
+fn train_several(home: &Path, arguments: &[&str]) -> Output {
+    let common = ["--model", "demo", "--prompts", "poor.toml"];
+    run(
+        home,
+        &[&["train"], arguments, &["--labels", "d/t.csv"], &common].concat(),
+    )
+}
+
+#[test]
+fn images_that_show_several_conditions_train_each_by_itself() {
+    let home = labelled_twice();
+    let home = home.path();
+    // As before, one condition applies unless the mode says otherwise.
+    let single = train_several(home, &["probe"]);
+    assert_eq!(single.status.code(), Some(2));
+    assert!(
+        stderr(&single).contains("is not a condition"),
+        "{}",
+        stderr(&single)
+    );
+    let multi = ["--mode", "multi", "--json"];
+    let report = json(&train_several(home, &[&["probe"], &multi[..]].concat()));
+    assert_eq!(
+        (&report["mode"], &report["kept"]),
+        (&"multi".into(), &true.into())
+    );
+    let area = |figures: &Value| figures["auroc"].as_f64().expect("an area");
+    assert!(
+        area(&report["after"]) > area(&report["before"]) + 0.1,
+        "{report}"
+    );
+    let loss = |side: &str| report[side]["log_loss"].as_f64().expect("a loss");
+    assert!(loss("after") < loss("before"), "{report}");
+    let conditions = &report["conditions"];
+    let trained: Vec<bool> = (0..4).map(|at| conditions[at]["trained"] == true).collect();
+    assert_eq!(trained, [true, true, true, false], "{report}");
+    let images = |of: &str| conditions[3][of].as_u64();
+    assert_eq!((images("images"), images("absent")), (Some(2), Some(62)));
+    let separated = &conditions[1]["held_out"];
+    assert!(
+        separated["probe"]["auroc"]["value"].as_f64() > Some(0.5),
+        "{separated}"
+    );
+
+    // Results in multi mode follow it, those in single mode do not.
+    let classify = |mode: &str| {
+        let common = ["--model", "demo", "--prompts", "poor.toml", "--mode", mode];
+        let files = ["classify", "d", "--format", "jsonl"];
+        lines(&run(home, &[&files[..], &common].concat())).remove(0)
+    };
+    assert_eq!(classify("multi")["learned"], report["split"]["train"]);
+    assert_eq!(classify("single").get("learned"), None);
+
+    let lora = [
+        "lora",
+        "--output",
+        "o",
+        "--epochs",
+        "2",
+        "--rate",
+        "0.005",
+        "--batch-size",
+        "16",
+    ];
+    let tuned = json(&train_several(home, &[&lora[..], &multi].concat()));
+    let loss = |side: &str| tuned[side]["log_loss"].as_f64().expect("a loss");
+    assert!(loss("lora") < loss("zero_shot"), "{tuned}");
+    assert_eq!(tuned["mode"], "multi");
+    let card = fs::read_to_string(home.join("o/README.md")).expect("a card");
+    assert!(
+        card.contains("Mode: multi") && card.contains("mean AUROC"),
+        "{card}"
+    );
+
+    let table = POOR.replace("absent = [\"nothing unusual\"]\n", "");
+    fs::write(home.join("poor.toml"), table).expect("written");
+    for method in [&["probe"][..], &["lora", "--output", "p"]] {
+        let refused = train_several(home, &[method, &["--mode", "multi"]].concat());
+        assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
+        assert!(
+            stderr(&refused).contains("`device` has no `absent` phrases"),
+            "{}",
+            stderr(&refused)
+        );
+    }
+}
+
 #[test]
 fn what_cannot_be_trained_says_why_and_writes_nothing() {
     let home = labelled_home();

@@ -11,21 +11,21 @@ use crate::phantom::Phantom;
 /// Columns and rows of a phantom.
 pub(super) const SIDE: u32 = 256;
 
-/// Draws and prepares phantoms on all cores; `draw` makes that of each index, and its label.
+/// Draws and prepares phantoms on all cores; `draw` makes that of each index.
 pub(super) fn drawn(
     range: Range<usize>,
     preprocess: &Preprocess,
-    draw: &(dyn Fn(usize) -> (Phantom, usize) + Sync),
-) -> Result<Vec<(PreparedImage, usize)>, Fault> {
+    draw: &(dyn Fn(usize) -> Phantom + Sync),
+) -> Result<Vec<PreparedImage>, Fault> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let one = |index: usize| {
-        let (phantom, label) = draw(index);
+        let phantom = draw(index);
         let picture = Picture {
             width: phantom.width,
             height: phantom.height,
             pixels: Pixels::Luma(phantom.to_luma8()),
         };
-        Ok((preprocess.apply(&picture)?, label))
+        preprocess.apply(&picture)
     };
     let share = range.len().div_ceil(threads);
     let parts = thread::scope(|scope| {

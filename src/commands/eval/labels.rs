@@ -19,6 +19,21 @@ pub(in crate::commands) struct Labelled {
     pub(in crate::commands) patient: Option<String>,
 }
 
+/// A file and the indices of the conditions that it shows, of which there may be any number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::commands) struct LabelledEach {
+    pub(in crate::commands) path: PathBuf,
+    pub(in crate::commands) labels: Vec<usize>,
+    named: bool,
+    /// The patient, where a table has the column `patient`.
+    pub(in crate::commands) patient: Option<String>,
+}
+
+/// Says that an image shows none of the conditions, unless one has this name. An empty cell says the same.
+const NONE: &str = "none";
+/// Characters that separate several conditions in a cell.
+const LABEL_SEPARATORS: [char; 2] = [';', '|'];
+
 /// Maximum size of a table: about a million rows.
 const MAX_TABLE_BYTES: u64 = 256 << 20;
 /// Characters that may separate columns, the usual one first.
@@ -77,17 +92,74 @@ impl<'a> LabelNames<'a> {
         );
         self.condition(label).map_err(|reason| reason + &hint)
     }
+
+    /// The only condition that a label names.
+    fn one(&self, label: &str) -> Result<Vec<usize>, String> {
+        self.label(label).map(|own| vec![own])
+    }
+
+    /// The conditions that a label names: one, several between `;` or `|`, or none.
+    fn each(&self, label: &str) -> Result<Vec<usize>, String> {
+        if let Ok(own) = self.condition(label) {
+            return Ok(vec![own]);
+        }
+        if label.is_empty() || label.eq_ignore_ascii_case(NONE) {
+            return Ok(Vec::new());
+        }
+        let parts = label.split(LABEL_SEPARATORS).map(str::trim);
+        let parts = parts.filter(|part| !part.is_empty());
+        parts.map(|part| self.label(part)).collect()
+    }
 }
+
+/// How the text of a label is read.
+type LabelReader<'a> = &'a dyn Fn(&str) -> Result<Vec<usize>, String>;
 
 /// Reads the labels of a table, of the `truth.csv` in a folder, or of a folder of folders.
 pub(in crate::commands) fn read(path: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
+    let files = files(path, &|label| names.one(label))?.into_iter();
+    let files = files.map(|file| Labelled {
+        path: file.path,
+        label: file.labels[0],
+        named: file.named,
+        patient: file.patient,
+    });
+    Ok(files.collect())
+}
+
+/// The same where a file may show any number of conditions: a cell names several of them between `;` or `|`, or none if it is empty or
+/// says `none`, and a file in several rows has the conditions of all. Each file once, in the order of the paths.
+pub(in crate::commands) fn read_each(
+    path: &Path,
+    names: &LabelNames,
+) -> Result<Vec<LabelledEach>, Fault> {
+    let mut files = files(path, &|label| names.each(label))?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut joined: Vec<LabelledEach> = Vec::new();
+    for file in files {
+        match joined.last_mut().filter(|last| last.path == file.path) {
+            Some(last) => {
+                last.labels.extend(file.labels);
+                last.patient = last.patient.take().or(file.patient);
+            }
+            None => joined.push(file),
+        }
+    }
+    for file in &mut joined {
+        file.labels.sort_unstable();
+        file.labels.dedup();
+    }
+    Ok(joined)
+}
+
+fn files(path: &Path, read: LabelReader) -> Result<Vec<LabelledEach>, Fault> {
     let truth = path.join(TRUTH);
     let files = if truth.is_file() {
-        table(&truth, names)?
+        table(&truth, read)?
     } else if path.is_dir() {
-        folders(path, names)?
+        folders(path, read)?
     } else {
-        table(path, names)?
+        table(path, read)?
     };
     if files.is_empty() {
         return Err(Fault::usage(format!("{}: no labelled files", shown(path))));
@@ -121,7 +193,7 @@ pub(in crate::commands) fn read_any(
 }
 
 /// Reads the labels of `DIR/CONDITION/…`. Files beside the folders have no label and are skipped.
-fn folders(root: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
+fn folders(root: &Path, read: LabelReader) -> Result<Vec<LabelledEach>, Fault> {
     let fault = |e: std::io::Error| Fault::usage(format!("{}: {e}", shown(root)));
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(root).map_err(fault)? {
@@ -134,16 +206,15 @@ fn folders(root: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
     folders.sort();
     let mut files = Vec::new();
     for name in folders {
-        let label = names.label(&name.to_string_lossy());
-        let label = label.map_err(|e| Fault::usage(format!("{}: {e}", shown(root))))?;
+        let labels = read(&name.to_string_lossy());
+        let labels = labels.map_err(|e| Fault::usage(format!("{}: {e}", shown(root))))?;
         for found in walk::files(&root.join(&name)) {
             let path = found
                 .map_err(|e| Fault::usage(format!("{}: {}", shown(&e.path), e.error.message)))?;
-            let named = false;
-            files.push(Labelled {
+            files.push(LabelledEach {
                 path,
-                label,
-                named,
+                labels: labels.clone(),
+                named: false,
                 patient: None,
             });
         }
@@ -235,7 +306,7 @@ impl Columns {
 
 /// Reads the labels of a table with the columns `path` (relative to the table) and `label`, or `condition` as `demo` writes it.
 /// `patient` may be a third; other columns are ignored.
-fn table(path: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
+fn table(path: &Path, read: LabelReader) -> Result<Vec<LabelledEach>, Fault> {
     let fault = |reason: &dyn std::fmt::Display| Fault::usage(format!("{}: {reason}", shown(path)));
     let table = LabelTable::read(path).map_err(|e| fault(&e))?;
     let mut reader = reader(&table.text, table.separator);
@@ -250,14 +321,14 @@ fn table(path: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
     for row in reader.records() {
         let row = row.map_err(|e| fault(&e))?;
         let cell = |column: usize| row.get(column).unwrap_or_default();
-        let label = names.label(cell(columns.label).trim());
-        let label = label.map_err(|reason| {
+        let labels = read(cell(columns.label).trim());
+        let labels = labels.map_err(|reason| {
             Fault::usage(format!("{}:{}: {reason}", shown(path), table.line(&row)))
         })?;
         let patient = columns.patient.map(|column| cell(column).trim().to_owned());
-        files.push(Labelled {
+        files.push(LabelledEach {
             path: folder.join(cell(columns.path)),
-            label,
+            labels,
             named: true,
             patient: patient.filter(|patient| !patient.is_empty()),
         });
@@ -266,125 +337,5 @@ fn table(path: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SET: &str = "name = \"t\"\n[[condition]]\nname = \"ill\"\nphrases = [\"a\"]\n[[condition]]\nname = \"well\"\nphrases = [\"b\"]\n";
-
-    fn set() -> PromptSet {
-        PromptSet::parse(SET, "t.toml").unwrap()
-    }
-
-    fn read(path: &Path, map: &[(&str, &str)]) -> Result<Vec<Labelled>, Fault> {
-        let own = |&(label, condition): &(&str, &str)| (label.to_owned(), condition.to_owned());
-        let map: Vec<_> = map.iter().map(own).collect();
-        let set = set();
-        super::read(path, &LabelNames::new(&set, &map)?)
-    }
-
-    fn pairs(files: Vec<Labelled>) -> Vec<(PathBuf, usize)> {
-        files.into_iter().map(|f| (f.path, f.label)).collect()
-    }
-
-    #[test]
-    fn folders_and_tables_give_the_same_labels() {
-        let root = tempfile::tempdir().unwrap();
-        for name in ["Ill/a.png", "well/deep/b.png", ".git/c.png", "notes.txt"] {
-            let path = root.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
-        }
-        let table = root.path().join("t.csv");
-        let found = pairs(read(root.path(), &[]).unwrap());
-        assert_eq!(found.len(), 2);
-        let rows = "path,modality,condition\nIll/a.png,DX,ill\nwell/deep/b.png,CR,well\n";
-        std::fs::write(&table, rows).unwrap();
-        assert_eq!(pairs(read(&table, &[]).unwrap()), found);
-        // A folder with a truth.csv is labelled by it.
-        std::fs::rename(&table, root.path().join("truth.csv")).unwrap();
-        std::fs::create_dir(root.path().join("sick")).unwrap();
-        assert_eq!(pairs(read(root.path(), &[]).unwrap()), found);
-    }
-
-    #[test]
-    fn tables_are_read_as_spreadsheets_write_them() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("t.csv");
-        let expected = [
-            (root.path().join("a.png"), 0),
-            (root.path().join("b.png"), 1),
-        ];
-        let wide: Vec<u8> = "\u{feff}path\tlabel\r\na.png\till\r\nb.png\twell\r\n"
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect();
-        let tables: [&[u8]; 7] = [
-            b"path,label\na.png,ill\nb.png,well\n",
-            b"\xef\xbb\xbfpath;label\r\na.png;ill\r\nb.png;well\r\n",
-            b"label\tpath\nill\ta.png\nwell\tb.png\n",
-            b"sep=;\npath;label\na.png;ill\nb.png;well\n",
-            b"sep=,\r\nPath,Label\r\na.png,ILL\r\nb.png, Well\r\n",
-            b"path|note|label\na.png|1,5|ill\nb.png||well\n",
-            &wide,
-        ];
-        for table in tables {
-            std::fs::write(&path, table).unwrap();
-            let found = pairs(read(&path, &[]).unwrap());
-            assert_eq!(found, expected, "{}", String::from_utf8_lossy(table));
-        }
-    }
-
-    #[test]
-    fn a_table_may_name_patients() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("t.csv");
-        std::fs::write(&path, "path,Patient,label\na.png, p1 ,ill\nb.png,,well\n").unwrap();
-        let files = read(&path, &[]).unwrap().into_iter();
-        let patients: Vec<Option<String>> = files.map(|file| file.patient).collect();
-        assert_eq!(patients, [Some("p1".to_owned()), None]);
-    }
-
-    #[test]
-    fn labels_can_be_mapped_to_conditions() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("t.csv");
-        std::fs::write(&path, "path,label\na.png,no_tumor\nb.png,Tumor\n").unwrap();
-        let map = [("no_tumor", "well"), ("tumor", "ILL")];
-        let labels: Vec<_> = read(&path, &map).unwrap().iter().map(|f| f.label).collect();
-        assert_eq!(labels, [1, 0]);
-        let error = read(&path, &[("x", "cold")]).unwrap_err().message;
-        assert!(
-            error.starts_with("--map: `cold` is not a condition"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn an_unknown_label_is_reported_with_its_line() {
-        let root = tempfile::tempdir().unwrap();
-        let table = root.path().join("t.csv");
-        let message = || read(&table, &[]).unwrap_err().message;
-        for (rows, line) in [
-            ("path,label\na.png,ill\nb.png,wel\n", 3),
-            ("sep=;\npath;label\na.png;ill\nb.png;wel\n", 4),
-        ] {
-            std::fs::write(&table, rows).unwrap();
-            let said = message();
-            assert!(
-                said.contains(&format!("t.csv:{line}: `wel` is not a")),
-                "{said}"
-            );
-            assert!(
-                said.contains("(ill, well); use `--map wel=CONDITION`"),
-                "{said}"
-            );
-        }
-        std::fs::write(&table, "file,label\n").unwrap();
-        assert!(message().contains("`path` and `label`"));
-        std::fs::create_dir(root.path().join("sick")).unwrap();
-        let message = read(root.path(), &[]).unwrap_err().message;
-        assert!(message.contains("`sick`"), "{message}");
-        let message = read(Path::new("/dev/zero"), &[]).unwrap_err().message;
-        assert_eq!(message, "/dev/zero: a device, not a file");
-    }
-}
+#[path = "labels/tests.rs"]
+mod tests;

@@ -12,7 +12,7 @@ use crate::encoder::ModelCard;
 use crate::engine::learning::{LearnImage, UnusedImages, study};
 use crate::library::{Library, ResultSelection, Review};
 use crate::prompts::{PromptSet, Prompts};
-use crate::scoring::Decision;
+use crate::scoring::{Decision, Mode};
 
 /// The images to learn from.
 pub(in crate::commands) struct CollectedImages {
@@ -22,9 +22,9 @@ pub(in crate::commands) struct CollectedImages {
 
 impl CollectedImages {
     /// Reads them from the library: those below some paths, all without; tables among these say labels, which the pairs map to
-    /// conditions. `key`: that of the model's embeddings.
+    /// conditions, several of a file where each is decided on by itself. `key`: that of the model's embeddings.
     pub(in crate::commands) fn read(
-        (paths, map): (&[PathBuf], &[(String, String)]),
+        (paths, map, mode): (&[PathBuf], &[(String, String)], Mode),
         setup: &CommandSetup,
         set: &PromptSet,
         card: &ModelCard,
@@ -41,7 +41,7 @@ impl CollectedImages {
         for path in paths {
             let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             if absolute.is_file() {
-                for (content, labels) in table(&library, &absolute, map, set)? {
+                for (content, labels) in table(&library, &absolute, (map, mode), set)? {
                     in_tables.insert(content.clone());
                     said.insert(content, labels);
                 }
@@ -131,17 +131,27 @@ fn decisions(all: Vec<Review>, set: &str, reviewer: &str) -> HashMap<String, Sai
 fn table(
     library: &Library,
     file: &std::path::Path,
-    map: &[(String, String)],
+    (map, mode): (&[(String, String)], Mode),
     set: &PromptSet,
 ) -> Result<Vec<(String, Said)>, Fault> {
     let names = LabelNames::new(set, map)?;
-    let labelled = labels::read(file, &names)?.into_iter();
-    let of_file = labelled.map(|file| {
-        let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
+    let labelled: Vec<(PathBuf, Vec<usize>)> = match mode.for_set(set) {
+        Mode::Single => {
+            let files = labels::read(file, &names)?.into_iter();
+            files.map(|file| (file.path, vec![file.label])).collect()
+        }
+        Mode::Multi => {
+            let files = labels::read_each(file, &names)?.into_iter();
+            files.map(|file| (file.path, file.labels)).collect()
+        }
+    };
+    let of_file = labelled.into_iter().map(|(path, labels)| {
+        let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
         let content = reviews::content(library, &absolute)
-            .map_err(|error| Fault::unusable(format!("{}: {error}", shown(&file.path))))?;
-        let label = set.conditions[file.label].name.clone();
-        Ok((content, Said::Labels(vec![label])))
+            .map_err(|error| Fault::unusable(format!("{}: {error}", shown(&path))))?;
+        let labels = labels.into_iter();
+        let labels = labels.map(|label| set.conditions[label].name.clone());
+        Ok((content, Said::Labels(labels.collect())))
     });
     of_file.collect()
 }

@@ -64,30 +64,37 @@ impl<'a> TrainingCurve<'a> {
         } else {
             ""
         };
+        let quality = if let Some(area) = newest.held_out.auroc {
+            format!("mean AUROC {area:.3}")
+        } else {
+            let accuracy = newest.held_out.balanced_accuracy * 100.0;
+            format!("balanced accuracy {accuracy:.1} %")
+        };
         let line = format!(
-            "{name:<12} {loss}held out: log-loss {:.3}, balanced accuracy {:.1} %{mark}",
+            "{name:<12} {loss}held out: log-loss {:.3}, {quality}{mark}",
             newest.held_out.log_loss,
-            newest.held_out.balanced_accuracy * 100.0
         );
         if !self.is_terminal || history.len() < 3 {
             return Some(line);
         }
         let losses: Vec<f64> = history.iter().filter_map(|own| own.loss).collect();
-        let accuracies = history.iter().map(|own| own.held_out.balanced_accuracy);
-        let accuracies: Vec<f64> = accuracies.collect();
-        let [losses, accuracies] = [losses, accuracies].map(|all| self.curve(&all));
-        let curves = format!("             loss {losses}  accuracy {accuracies}");
+        let shares = history.iter().map(|own| own.held_out.quality());
+        let shares: Vec<f64> = shares.collect();
+        // A loss falls from where it begins, towards nothing; a share has a scale of its own.
+        let most = losses.iter().copied().fold(0.0, f64::max);
+        let losses = self.curve(&losses, most);
+        let name = newest.held_out.auroc.map_or("accuracy", |_| "AUROC");
+        let shares = self.curve(&shares, 1.0);
+        let curves = format!("             loss {losses}  {name} {shares}");
         Some(format!("{line}\n{curves}"))
     }
 
-    /// A curve of one line, from the least to the largest value.
-    fn curve(&self, values: &[f64]) -> String {
+    /// A curve of one line, from 0 to `high`.
+    fn curve(&self, values: &[f64], high: f64) -> String {
         let values = &values[values.len().saturating_sub(MAX_COLUMNS)..];
-        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let levels = if self.is_ascii { ASCII_LEVELS } else { LEVELS };
         let level = |value: &f64| {
-            let share = (value - low) / (high - low).max(f64::MIN_POSITIVE);
+            let share = value / high.max(f64::MIN_POSITIVE);
             let top = levels.len() - 1;
             levels[((share * top as f64).round() as usize).min(top)]
         };
@@ -108,13 +115,14 @@ mod tests {
                 images: 10,
                 balanced_accuracy: *accuracy,
                 log_loss: 0.5,
+                auroc: None,
             },
         };
         let all = [(0.0, 0.5), (0.9, 0.6), (0.5, 0.8), (0.1, 0.75)];
         all.iter().enumerate().map(epoch).collect()
     }
 
-    fn line(is_terminal: bool, is_ascii: bool) -> String {
+    fn line(history: &[EpochFigures], is_terminal: bool, is_ascii: bool) -> String {
         let progress = ProgressLine::hidden();
         let curve = TrainingCurve {
             progress: &progress,
@@ -122,15 +130,33 @@ mod tests {
             is_terminal,
             is_ascii,
         };
-        curve.line(&history(), 2).unwrap()
+        curve.line(history, 2).unwrap()
     }
 
     #[test]
     fn a_pipe_gets_a_plain_line_and_a_terminal_the_curves() {
         let plain = "epoch 3/9    loss 0.100, held out: log-loss 0.500, balanced accuracy 75.0 %";
-        assert_eq!(line(false, false), plain);
-        let curves = "\n             loss █▅▁  accuracy ▁▃█▇";
-        assert_eq!(line(true, false), format!("{plain}{curves}"));
-        assert!(line(true, true).is_ascii());
+        let history = history();
+        assert_eq!(line(&history, false, false), plain);
+        let curves = "\n             loss █▅▂  accuracy ▅▅▇▆";
+        assert_eq!(line(&history, true, false), format!("{plain}{curves}"));
+        assert!(line(&history, true, true).is_ascii());
+    }
+
+    #[test]
+    fn what_never_changes_is_drawn_where_it_is() {
+        let mut history = history();
+        for own in &mut history {
+            own.loss = own.loss.map(|_| 0.3);
+            own.held_out.balanced_accuracy = 1.0;
+        }
+        let curves = line(&history, true, false);
+        assert!(curves.ends_with("loss ███  accuracy ████"), "{curves}");
+        for own in &mut history {
+            own.held_out.auroc = Some(0.0);
+        }
+        let curves = line(&history, true, false);
+        assert!(curves.contains("mean AUROC 0.000"), "{curves}");
+        assert!(curves.ends_with("AUROC ▁▁▁▁"), "{curves}");
     }
 }

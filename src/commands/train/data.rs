@@ -14,7 +14,7 @@ use super::labels::LabelledImage;
 use crate::encoder::{Encoder, ModelCard};
 use crate::engine::{self, Factory, FrameSelection, Lane, Settings};
 use crate::jobs::{End, Ended};
-use crate::learn::{LearnedSets, Problem, exclusive_problem};
+use crate::learn::{LearnedSets, Problem, exclusive_problem, presence_problem};
 use crate::library::Failure;
 use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::calibration::Calibrations;
@@ -36,25 +36,35 @@ pub(super) struct EncodedImages {
 pub(in crate::commands) struct ScoredModel {
     pub(in crate::commands) card: ModelCard,
     pub(in crate::commands) problem: Problem,
+    /// How the conditions relate.
+    pub(in crate::commands) mode: Mode,
 }
 
 impl ScoredModel {
-    /// Encodes the texts of a set.
+    /// Encodes the texts of a set. The error says what the set lacks for the mode.
     pub(in crate::commands) fn new(
         encoder: &mut dyn Encoder,
         set: &PromptSet,
+        mode: Mode,
     ) -> Result<Self, String> {
         let card = encoder.card().clone();
         let logits = Logits {
             scale: card.logit_scale,
             bias: card.logit_bias,
         };
-        let scorer = Scorer::new(set, Mode::Single, logits, |texts| {
-            encoder.encode_texts(texts)
-        });
+        engine::check_mode(set, mode, logits)?;
+        let scorer = Scorer::new(set, mode, logits, |texts| encoder.encode_texts(texts));
         let scorer = scorer.map_err(|error| error.to_string())?;
-        let problem = exclusive_problem(&scorer);
-        Ok(Self { card, problem })
+        let mode = scorer.mode();
+        let problem = match mode {
+            Mode::Single => exclusive_problem(&scorer),
+            Mode::Multi => presence_problem(&scorer),
+        };
+        Ok(Self {
+            card,
+            problem,
+            mode,
+        })
     }
 }
 
@@ -102,10 +112,11 @@ pub(super) fn encode(
     images: Vec<LabelledImage>,
     setup: &CommandSetup,
     set: &PromptSet,
+    mode: Mode,
 ) -> Result<EncodedImages, Fault> {
     let settings = Settings {
         prompts: Prompts::only(set.clone()),
-        mode: Mode::Single,
+        mode,
         calibrations: Calibrations::default(),
         // Whatever was learned before plays no part.
         learned: LearnedSets::default(),
@@ -124,7 +135,7 @@ pub(super) fn encode(
         move || drop(sender.send(RunMessage::Stop))
     })?;
     let (opened, opening) = bounded(1);
-    let factory = also_scoring(setup.factory(None), set, opened);
+    let factory = also_scoring(setup.factory(None), (set, mode), opened);
     let progress = ProgressLine::new();
     let mut run = Run::start(factory, settings, messages, &progress);
     let paths = images.iter().map(|image| image.path.clone());
@@ -178,14 +189,14 @@ impl EncodedFiles {
 /// A factory that also encodes the texts, on the thread that owns the model.
 fn also_scoring(
     mut open: Factory,
-    set: &PromptSet,
+    (set, mode): (&PromptSet, Mode),
     opened: Sender<Result<ScoredModel, String>>,
 ) -> Factory {
     let set = set.clone();
     Box::new(move || {
         let mut encoder = open()?;
         // When a GPU was lost and the model is opened again, nobody waits for it any more.
-        let _ = opened.try_send(ScoredModel::new(encoder.as_mut(), &set));
+        let _ = opened.try_send(ScoredModel::new(encoder.as_mut(), &set, mode));
         Ok(encoder)
     })
 }

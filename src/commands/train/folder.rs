@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::{Fault, shown};
-use super::report::LoraReport;
+use super::lora_report::LoraReport;
 
 /// The state of a training that has not ended.
 const STATE: &str = "training.safetensors";

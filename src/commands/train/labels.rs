@@ -9,16 +9,17 @@ use super::super::{CommandSetup, Fault, shown};
 use crate::cli::TrainingImagesArgs;
 use crate::encoder::Encoder;
 use crate::engine;
-use crate::learn::{PatientSplit, split_by_patient};
+use crate::learn::{PatientSplit, Truths};
 use crate::media;
 use crate::prompts::PromptSet;
+use crate::scoring::Mode;
 
 /// A labelled image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::commands) struct LabelledImage {
     pub(in crate::commands) path: PathBuf,
-    /// The index of its condition in the prompt set.
-    pub(in crate::commands) label: usize,
+    /// The indices of its conditions in the prompt set: one, unless each is decided on by itself.
+    pub(in crate::commands) labels: Vec<usize>,
     /// What a table says of its patient.
     pub(in crate::commands) patient: Option<String>,
 }
@@ -33,32 +34,68 @@ pub(in crate::commands) fn prompt_set(setup: &CommandSetup) -> Result<PromptSet,
     }
 }
 
+/// Reads the labels of a table or of folders.
+pub(in crate::commands) fn read_files(
+    (path, map): (&Path, &[(String, String)]),
+    set: &PromptSet,
+    mode: Mode,
+) -> Result<Vec<LabelledImage>, Fault> {
+    let names = LabelNames::new(set, map)?;
+    Ok(match mode {
+        Mode::Single => {
+            let files = labels::read(path, &names)?.into_iter();
+            let files = files.map(|file| LabelledImage {
+                path: file.path,
+                labels: vec![file.label],
+                patient: file.patient,
+            });
+            files.collect()
+        }
+        Mode::Multi => {
+            let files = labels::read_each(path, &names)?.into_iter();
+            let files = files.map(|file| LabelledImage {
+                path: file.path,
+                labels: file.labels,
+                patient: file.patient,
+            });
+            files.collect()
+        }
+    })
+}
+
+/// What images show, of one mode.
+pub(in crate::commands) fn truths<'a>(
+    images: impl Iterator<Item = &'a LabelledImage>,
+    set: &PromptSet,
+    mode: Mode,
+) -> Truths {
+    match mode {
+        Mode::Single => Truths::One(images.map(|image| image.labels[0]).collect()),
+        Mode::Multi => Truths::Any {
+            conditions: set.conditions.len(),
+            shown: images.map(|image| image.labels.clone()).collect(),
+        },
+    }
+}
+
 /// Reads the labels that the arguments name, else the reviews of what the model has encoded. Each file once.
 pub(super) fn read(
     arguments: &TrainingImagesArgs,
     setup: &CommandSetup,
     set: &PromptSet,
 ) -> Result<Vec<LabelledImage>, Fault> {
+    let mode = arguments.mode.for_set(set);
     let mut images = match &arguments.labels {
-        Some(path) => {
-            let names = LabelNames::new(set, &arguments.map)?;
-            let files = labels::read(path, &names)?.into_iter();
-            files
-                .map(|file| LabelledImage {
-                    path: file.path,
-                    label: file.label,
-                    patient: file.patient,
-                })
-                .collect()
-        }
-        None => of_reviews(setup, set)?,
+        Some(path) => read_files((path, &arguments.map), set, mode)?,
+        None => of_reviews(setup, set, mode)?,
     };
     images.sort_by(|a, b| a.path.cmp(&b.path));
     for pair in images.windows(2) {
-        if pair[0].path == pair[1].path && pair[0].label != pair[1].label {
+        if pair[0].path == pair[1].path && pair[0].labels != pair[1].labels {
             let path = shown(&pair[0].path);
             return Err(Fault::usage(format!(
-                "{path}: the labels name it twice, with different conditions; training takes one for each image"
+                "{path}: the labels name it twice, with different conditions; training takes one for each image, or several with \
+                 --mode multi"
             )));
         }
     }
@@ -66,21 +103,26 @@ pub(super) fn read(
     Ok(images)
 }
 
-/// The images of which reviews say one condition of the set.
-fn of_reviews(setup: &CommandSetup, set: &PromptSet) -> Result<Vec<LabelledImage>, Fault> {
+/// The images of which reviews say one condition of the set; where each is decided on by itself, any number of conditions of the set.
+fn of_reviews(
+    setup: &CommandSetup,
+    set: &PromptSet,
+    mode: Mode,
+) -> Result<Vec<LabelledImage>, Fault> {
     let encoder = setup.source.open(setup.options(None));
     let encoder: Box<dyn Encoder> = encoder.map_err(Fault::unusable)?;
     let key = engine::embedding_key(encoder.as_ref(), false);
-    let all = CollectedImages::read((&[], &[]), setup, set, encoder.card(), &key)?;
+    let all = CollectedImages::read((&[], &[], mode), setup, set, encoder.card(), &key)?;
+    let condition = |label: &String| set.conditions.iter().position(|own| own.name == *label);
     let images = all.images.into_iter().filter_map(|image| {
         let labels = image.labels?;
-        let [label] = labels.as_slice() else {
-            return None;
-        };
-        let label = set.conditions.iter().position(|own| own.name == *label)?;
-        Some(LabelledImage {
+        // A label that the set has no more may have been another name of a condition: such a review says nothing of its absence.
+        let mut labels: Vec<usize> = labels.iter().map(condition).collect::<Option<_>>()?;
+        labels.sort_unstable();
+        let is_meant = mode == Mode::Multi || labels.len() == 1;
+        is_meant.then_some(LabelledImage {
             path: image.path,
-            label,
+            labels,
             patient: None,
         })
     });
@@ -148,14 +190,16 @@ fn patient_id(path: &Path) -> Option<String> {
 pub(super) fn split(
     arguments: &TrainingImagesArgs,
     (patients, sources): (&[String], PatientSources),
-    labels: &[usize],
+    truths: &Truths,
 ) -> Result<PatientSplit, Fault> {
     let share = f64::from(arguments.held_out) / 100.0;
-    split_by_patient(patients, labels, share, arguments.seed).map_err(|error| {
-        Fault::usage(format!(
-            "{error} ({} images; patients {})",
-            labels.len(),
-            sources.words()
-        ))
-    })
+    truths
+        .split(patients, share, arguments.seed)
+        .map_err(|error| {
+            Fault::usage(format!(
+                "{error} ({} images; patients {})",
+                truths.len(),
+                sources.words()
+            ))
+        })
 }

@@ -1,18 +1,21 @@
 //! `train lora`: low-rank changes of the image tower.
 
+mod judged;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
 use super::super::progress::ProgressLine;
 use super::super::{CommandSetup, Fault, exit, print, shown};
+use super::TrainingStop;
 use super::curve::TrainingCurve;
 use super::data::ScoredModel;
 use super::folder::OutputFolder;
 use super::images::PreparedImages;
 use super::labels::{self, LabelledImage, PatientSources};
-use super::report::{LoraReport, SplitReport, WrittenModel, condition_counts};
-use super::{TrainingStop, probe};
+use super::lora_report::{LoraReport, WrittenModel};
+use super::report::SplitReport;
 use crate::cli::LoraArgs;
 use crate::encoder::finetune::{
     FineTuner, LoraSettings, SavedModel, TrainingData, TrainingEnd, TrainingEvent,
@@ -21,10 +24,10 @@ use crate::encoder::finetune::{
 use crate::encoder::{ModelOptions, ModelSource, Precision, PreparedImage};
 use crate::graphics::Limits;
 use crate::learn::linear::dot;
-use crate::learn::{HeldOutFigures, PatientSplit, compare};
+use crate::learn::{LearnError, MIN_PRESENCE_IMAGES, PatientSplit, Truths};
 use crate::library::NOTICE;
 use crate::prompts::PromptSet;
-use crate::scoring::metrics::Estimate;
+use crate::scoring::Mode;
 
 /// The least cosine between an embedding of the model as it was trained, and as it is opened again.
 const MIN_COSINE: f64 = 0.99999;
@@ -43,7 +46,8 @@ pub(super) fn run(arguments: &LoraArgs, setup: &CommandSetup) -> Result<u8, Faul
     let options = options(setup);
     let model = {
         let mut encoder = setup.source.open(options).map_err(Fault::unusable)?;
-        ScoredModel::new(encoder.as_mut(), &set).map_err(Fault::unusable)?
+        let mode = arguments.images.mode;
+        ScoredModel::new(encoder.as_mut(), &set, mode).map_err(Fault::unusable)?
     };
     let settings = settings(arguments);
     let tuner = FineTuner::open(&setup.source, setup.device, settings).map_err(Fault::unusable)?;
@@ -110,7 +114,7 @@ struct Tuning<'a> {
     set: PromptSet,
     model: ScoredModel,
     images: PreparedImages,
-    labels: Vec<usize>,
+    truths: Truths,
     patients: (Vec<String>, PatientSources),
     split: PatientSplit,
     /// The base's embeddings.
@@ -125,9 +129,9 @@ impl<'a> Tuning<'a> {
         images: PreparedImages,
         mut tuner: FineTuner,
     ) -> Result<Self, Fault> {
-        let labels: Vec<usize> = images.images.iter().map(|image| image.label).collect();
+        let truths = labels::truths(images.images.iter(), &set, model.mode);
         let patients = labels::patients(&images.images);
-        let split = labels::split(&arguments.images, (&patients.0, patients.1), &labels)?;
+        let split = labels::split(&arguments.images, (&patients.0, patients.1), &truths)?;
         let epochs = arguments.epochs.map(usize::from);
         tuner
             .set_epochs(epochs.unwrap_or_else(|| tuner.settings().usual_epochs(split.train.len())));
@@ -135,16 +139,20 @@ impl<'a> Tuning<'a> {
             print::message(format_args!(
                 "{} of {} images do not fit in --image-memory and are decoded for each use",
                 images.not_kept(),
-                labels.len()
+                truths.len()
             ));
         }
-        let embeddings = tuner.encode_base(&images, labels.len());
+        let learnable = truths.learnable(&split.train);
+        if learnable.is_some_and(|all| !all.contains(&true)) {
+            return Err(Fault::usage(LearnError::FewImages(MIN_PRESENCE_IMAGES)));
+        }
+        let embeddings = tuner.encode_base(&images, truths.len());
         Ok(Self {
             arguments,
             set,
             model,
             images,
-            labels,
+            truths,
             patients,
             split,
             embeddings: embeddings.map_err(Fault::unusable)?,
@@ -164,7 +172,7 @@ impl<'a> Tuning<'a> {
         };
         let data = TrainingData {
             images: &self.images,
-            labels: &self.labels,
+            truths: &self.truths,
             train: &self.split.train,
             held_out: &self.split.held_out,
             problem: &self.model.problem,
@@ -195,6 +203,9 @@ impl<'a> Tuning<'a> {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
+        if self.model.mode == Mode::Multi {
+            hasher.update(b"multi");
+        }
         for image in &self.images.images {
             hash_image(&mut hasher, image);
         }
@@ -220,14 +231,14 @@ impl<'a> Tuning<'a> {
         };
         let judged = self.judged()?;
         let (matrices, numbers) = self.tuner.size();
-        let labels = self.labels.iter().copied();
         Ok(LoraReport {
             base: self.tuner.base_id().to_owned(),
             base_digest: self.tuner.base_digest().to_owned(),
             device: self.tuner.device(),
             prompts: self.set.name.clone(),
             prompts_digest: self.set.digest.clone(),
-            conditions: condition_counts(&self.set, labels),
+            mode: self.model.mode,
+            conditions: judged.conditions,
             split: SplitReport::new(&self.arguments.images, &self.split, self.patients.1),
             failed: self.images.failed,
             settings: self.tuner.settings().clone(),
@@ -238,8 +249,10 @@ impl<'a> Tuning<'a> {
             zero_shot: judged.zero_shot,
             probe: judged.probe,
             lora: judged.lora,
-            gain_over_zero_shot: judged.gain_over_zero_shot,
-            gain_over_probe: judged.gain_over_probe,
+            gain_over_zero_shot: judged.gain_over_zero_shot.balanced_accuracy,
+            gain_over_probe: judged.gain_over_probe.map(|own| own.balanced_accuracy),
+            auroc_gain_over_zero_shot: judged.gain_over_zero_shot.auroc,
+            auroc_gain_over_probe: judged.gain_over_probe.and_then(|own| own.auroc),
             model,
             seconds: begun.elapsed().as_secs_f64(),
             notice: NOTICE,
@@ -276,65 +289,6 @@ impl<'a> Tuning<'a> {
             least_cosine: least,
         })
     }
-
-    /// Compares the texts, a probe and the fine-tuned model on the images held out.
-    fn judged(&self) -> Result<JudgedModels, Fault> {
-        let problem = &self.model.problem;
-        let held_out = &self.split.held_out;
-        let images: Result<Vec<PreparedImage>, _> =
-            held_out.iter().map(|at| self.images.image(*at)).collect();
-        let tuned = self.tuner.encode_best(&images.map_err(Fault::unusable)?);
-        let tuned = tuned.map_err(Fault::unusable)?;
-        let tuned: Vec<Vec<f64>> = tuned.iter().map(|row| problem.zero_shot(row)).collect();
-        let before = held_out
-            .iter()
-            .map(|at| problem.zero_shot(&self.embeddings[*at]));
-        let before: Vec<Vec<f64>> = before.collect();
-        let patients = &self.patients.0;
-        let fitted = probe::fit(
-            problem,
-            &self.embeddings,
-            &self.labels,
-            patients,
-            &self.split,
-        );
-        let probe = fitted.ok().map(|(probe, _)| {
-            let all = held_out.iter();
-            all.map(|at| probe.logits(problem, &self.embeddings[*at]))
-                .collect::<Vec<_>>()
-        });
-        Ok(JudgedModels {
-            zero_shot: self.figures(&before),
-            lora: self.figures(&tuned),
-            gain_over_zero_shot: self.gain(&before, &tuned),
-            gain_over_probe: probe.as_ref().map(|own| self.gain(own, &tuned)),
-            probe: probe.map(|own| self.figures(&own)),
-        })
-    }
-
-    /// The figures of logits of the images held out.
-    fn figures(&self, logits: &[Vec<f64>]) -> HeldOutFigures {
-        let truths = self.split.held_out.iter().map(|at| self.labels[*at]);
-        HeldOutFigures::of(truths.zip(logits.iter().cloned()))
-    }
-
-    fn gain(&self, before: &[Vec<f64>], after: &[Vec<f64>]) -> Estimate {
-        let cases = self.split.held_out.iter().zip(before.iter().zip(after));
-        let cases = cases.map(|(at, (before, after))| {
-            let both = [before.as_slice(), after.as_slice()];
-            (self.patients.0[*at].as_str(), self.labels[*at], both)
-        });
-        compare(&cases.collect::<Vec<_>>(), 0)
-    }
-}
-
-/// The images held out by texts alone, by a probe and by the fine-tuned model.
-struct JudgedModels {
-    zero_shot: HeldOutFigures,
-    probe: Option<HeldOutFigures>,
-    lora: HeldOutFigures,
-    gain_over_zero_shot: Estimate,
-    gain_over_probe: Option<Estimate>,
 }
 
 fn hash_image(hasher: &mut blake3::Hasher, image: &LabelledImage) {
@@ -342,9 +296,13 @@ fn hash_image(hasher: &mut blake3::Hasher, image: &LabelledImage) {
     hasher.update(&(path.len() as u64).to_le_bytes());
     hasher.update(path.as_bytes());
     let size = std::fs::metadata(&image.path).map_or(0, |data| data.len());
-    for number in [image.label as u64, size] {
-        hasher.update(&number.to_le_bytes());
+    if image.labels.len() != 1 {
+        hasher.update(format!("{} labels", image.labels.len()).as_bytes());
     }
+    for label in &image.labels {
+        hasher.update(&(*label as u64).to_le_bytes());
+    }
+    hasher.update(&size.to_le_bytes());
 }
 
 fn different(path: &Path, cosine: f64) -> Fault {

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use super::super::{CommandSetup, Fault, exit, print, shown};
-use super::data::{self, EncodedImages};
+use super::conditions::ConditionReport;
+use super::data::{self, EncodedImages, ScoredModel};
 use super::labels;
-use super::report::{ProbeReport, SplitReport, condition_counts};
+use super::report::{ProbeReport, SplitReport};
 use crate::cli::ProbeArgs;
-use crate::learn::{Learned, Probe, Shot, compare, fit_probe};
+use crate::learn::{LearnError, Learned, PatientSplit, Probe, Problem, TrainingGain, Truths};
 use crate::library::{NOTICE, learned, now};
 use crate::media::clean;
 use crate::prompts::PromptSet;
-use crate::scoring::Mode;
 use crate::scoring::learned::LearnedCondition;
 
 /// Carries the command out; returns the exit code.
@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &ProbeArgs, setup: &CommandSetup) -> Result<u8, Fau
     }
     let set = labels::prompt_set(setup)?;
     let images = labels::read(&arguments.images, setup, &set)?;
-    let encoded = data::encode(images, setup, &set)?;
+    let encoded = data::encode(images, setup, &set, arguments.images.mode)?;
     if encoded.images.is_empty() && encoded.rejected > 0 {
         return Err(Fault::unusable(format!(
             "{} rejects all images under {}; a probe changes scores, not what the model is for: use a model for these images, \
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &ProbeArgs, setup: &CommandSetup) -> Result<u8, Fau
             clean(&set.name)
         )));
     }
-    let fitted = FittedProbe::new(arguments, &encoded)?;
+    let fitted = FittedProbe::new(arguments, &encoded, &set)?;
     let learned = fitted.learned(&encoded, &set);
     let file = keep(arguments, folder, &learned)?;
     let report = fitted.report(arguments, &encoded, &set, file);
@@ -53,27 +53,46 @@ pub(super) fn run(arguments: &ProbeArgs, setup: &CommandSetup) -> Result<u8, Fau
 struct FittedProbe {
     probe: Probe,
     split: SplitReport,
-    gain: crate::scoring::metrics::Estimate,
+    gain: TrainingGain,
+    conditions: Vec<ConditionReport>,
 }
 
 impl FittedProbe {
-    fn new(arguments: &ProbeArgs, encoded: &EncodedImages) -> Result<Self, Fault> {
-        let labels: Vec<usize> = encoded.images.iter().map(|image| image.label).collect();
+    fn new(arguments: &ProbeArgs, encoded: &EncodedImages, set: &PromptSet) -> Result<Self, Fault> {
+        let ScoredModel { problem, mode, .. } = &encoded.model;
+        let truths = labels::truths(encoded.images.iter(), set, *mode);
         let (patients, sources) = labels::patients(&encoded.images);
-        let split = labels::split(&arguments.images, (&patients, sources), &labels)?;
-        let problem = &encoded.model.problem;
-        let (probe, gain) = fit(problem, &encoded.embeddings, &labels, &patients, &split)
-            .map_err(Fault::unusable)?;
-        let split = SplitReport::new(&arguments.images, &split, sources);
-        Ok(Self { probe, split, gain })
+        let split = labels::split(&arguments.images, (&patients, sources), &truths)?;
+        let probe = fit(problem, &encoded.embeddings, &truths, &patients, &split);
+        let probe = probe.map_err(Fault::unusable)?;
+        let rows = || split.held_out.iter().map(|at| &*encoded.embeddings[*at]);
+        let before: Vec<Vec<f64>> = rows().map(|row| problem.zero_shot(row)).collect();
+        let after: Vec<Vec<f64>> = rows().map(|row| probe.logits(problem, row)).collect();
+        let held_out = (split.held_out.as_slice(), patients.as_slice());
+        let gain = truths.gain(held_out, [&before, &after]);
+        let mut conditions = ConditionReport::of_set(set, &truths, &split);
+        ConditionReport::add_probe(&mut conditions, &probe);
+        for (scores, logits) in [("zero_shot", &before), ("probe", &after)] {
+            let separations = truths.separations(held_out, logits);
+            ConditionReport::add_scores(&mut conditions, scores, separations.as_ref());
+        }
+        Ok(Self {
+            gain,
+            conditions,
+            split: SplitReport::new(&arguments.images, &split, sources),
+            probe,
+        })
     }
 
     fn learned(&self, encoded: &EncodedImages, set: &PromptSet) -> Learned {
         let card = &encoded.model.card;
-        let conditions = set.conditions.iter().zip(&self.probe.directions);
-        let conditions = conditions.map(|(own, direction)| LearnedCondition {
+        let probe = &self.probe;
+        let directions = probe.directions.iter().zip(&probe.gates);
+        let conditions = set.conditions.iter().zip(directions).enumerate();
+        let conditions = conditions.filter(|(at, _)| !probe.left_out.contains(at));
+        let conditions = conditions.map(|(_, (own, (direction, gate)))| LearnedCondition {
             condition: own.name.clone(),
-            gate: self.probe.gate,
+            gate: *gate,
             direction: direction.clone().into(),
         });
         Learned {
@@ -82,7 +101,7 @@ impl FittedProbe {
             model_digest: card.digest.clone(),
             prompts: set.name.clone(),
             prompts_digest: set.digest.clone(),
-            mode: Mode::Single,
+            mode: encoded.model.mode,
             at: now(),
             method: self.probe.method,
             reviews: self.split.train,
@@ -101,13 +120,13 @@ impl FittedProbe {
         file: Option<PathBuf>,
     ) -> ProbeReport {
         let card = &encoded.model.card;
-        let labels = encoded.images.iter().map(|image| image.label);
         ProbeReport {
             model: card.id.clone(),
             model_digest: card.digest.clone(),
             prompts: set.name.clone(),
             prompts_digest: set.digest.clone(),
-            conditions: condition_counts(set, labels),
+            mode: encoded.model.mode,
+            conditions: self.conditions,
             split: self.split,
             failed: encoded.failed,
             rejected: encoded.rejected,
@@ -116,7 +135,8 @@ impl FittedProbe {
             candidates: self.probe.candidates,
             before: self.probe.before,
             after: self.probe.after,
-            gain: self.gain,
+            gain: self.gain.balanced_accuracy,
+            auroc_gain: self.gain.auroc,
             kept: file.is_some(),
             file: file.as_deref().map(shown),
             dry_run: arguments.dry_run,
@@ -126,40 +146,29 @@ impl FittedProbe {
     }
 }
 
-/// Fits a probe on a split; what it gains over the texts in balanced accuracy on the images held out, over patients.
+/// Fits a probe on a split.
 pub(super) fn fit<R: AsRef<[f32]>>(
-    problem: &crate::learn::Problem,
+    problem: &Problem,
     embeddings: &[R],
-    labels: &[usize],
+    truths: &Truths,
     patients: &[String],
-    split: &crate::learn::PatientSplit,
-) -> Result<(Probe, crate::scoring::metrics::Estimate), crate::learn::LearnError> {
+    split: &PatientSplit,
+) -> Result<Probe, LearnError> {
+    let groups = patient_numbers(patients);
+    truths.fit_probe(
+        problem,
+        (embeddings, &groups),
+        (&split.train, &split.held_out),
+    )
+}
+
+/// The patient of each image as a number.
+pub(in crate::commands) fn patient_numbers(patients: &[String]) -> Vec<usize> {
     let mut names: Vec<&String> = patients.iter().collect();
     names.sort_unstable();
     names.dedup();
-    let shot = |at: &usize| Shot {
-        row: embeddings[*at].as_ref(),
-        label: labels[*at],
-        group: names.binary_search(&&patients[*at]).unwrap_or(0),
-    };
-    let train: Vec<Shot> = split.train.iter().map(shot).collect();
-    let held_out: Vec<Shot> = split.held_out.iter().map(shot).collect();
-    let probe = fit_probe(problem, &train, &held_out)?;
-    let logits: Vec<[Vec<f64>; 2]> = held_out
-        .iter()
-        .map(|shot| [problem.zero_shot(shot.row), probe.logits(problem, shot.row)])
-        .collect();
-    let cases: Vec<(&str, usize, [&[f64]; 2])> = split
-        .held_out
-        .iter()
-        .zip(&logits)
-        .map(|(at, [before, after])| {
-            let both = [before.as_slice(), after.as_slice()];
-            (patients[*at].as_str(), labels[*at], both)
-        })
-        .collect();
-    let gain = compare(&cases, 0);
-    Ok((probe, gain))
+    let number = |own: &String| names.binary_search(&own).unwrap_or(0);
+    patients.iter().map(number).collect()
 }
 
 /// Puts the probe into use, or writes it to a file, unless that is not wanted or would change nothing; returns its file.

@@ -15,14 +15,12 @@ use super::augment::augment;
 use super::base::{FineTuner, Version};
 use super::low_rank::generator;
 use super::step::{Prototypes, StepBatch};
+use super::step_targets::StepTargets;
 use crate::encoder::{EncoderError, PreparedImage};
-use crate::learn::{HeldOutFigures, Problem};
-use crate::scoring::softmax;
+use crate::learn::{HeldOutFigures, Problem, Truths};
 
 /// Share of the steps in which the learning rate rises.
 const WARM_UP: f64 = 0.1;
-/// The most that an image of a rare condition counts.
-const MAX_WEIGHT: f64 = 10.0;
 /// Time between two saved states within an epoch.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 /// Streams of random numbers: the order of an epoch, and the changes of the images of a step, one stream each.
@@ -33,8 +31,8 @@ const IMAGE_STREAMS: u64 = 1000;
 pub struct TrainingData<'a> {
     /// The images.
     pub images: &'a dyn TrainingImages,
-    /// The index of each image's condition.
-    pub labels: &'a [usize],
+    /// What each image shows.
+    pub truths: &'a Truths,
     /// The images that are trained on.
     pub train: &'a [usize],
     /// The images that judge each epoch.
@@ -59,8 +57,8 @@ pub struct EpochFigures {
 impl EpochFigures {
     fn is_better_than(&self, other: &Self) -> bool {
         let [own, other] = [&self.held_out, &other.held_out];
-        let by_accuracy = own.balanced_accuracy.total_cmp(&other.balanced_accuracy);
-        by_accuracy
+        let by_quality = own.quality().total_cmp(&other.quality());
+        by_quality
             .then(other.log_loss.total_cmp(&own.log_loss))
             .is_gt()
     }
@@ -138,8 +136,8 @@ pub fn train(
         None => None,
     };
     let mut training = LoraTraining {
-        prototypes: tuner.prototypes(&data.problem.texts, data.problem.scale)?,
-        weights: class_weights(data),
+        prototypes: tuner.prototypes(data.problem)?,
+        targets: StepTargets::new(data),
         per_epoch: data.train.len().div_ceil(tuner.settings.batch.max(1)) as u64,
         progress: progress.unwrap_or_default(),
         order: (u64::MAX, Vec::new()),
@@ -165,8 +163,7 @@ struct LoraTraining<'a> {
     tuner: &'a mut FineTuner,
     data: &'a TrainingData<'a>,
     prototypes: Prototypes,
-    /// How much an image of each condition counts.
-    weights: Vec<f32>,
+    targets: StepTargets<'a>,
     /// Steps of an epoch.
     per_epoch: u64,
     progress: TrainingProgress,
@@ -259,12 +256,11 @@ impl LoraTraining<'_> {
                 data.images.image(held_out[at])
             })?
         };
-        let scored = held_out.iter().zip(&rows);
-        let scored = scored.map(|(at, row)| (data.labels[*at], data.problem.zero_shot(row)));
+        let logits: Vec<Vec<f64>> = rows.iter().map(|row| data.problem.zero_shot(row)).collect();
         let figures = EpochFigures {
             epoch: self.progress.history.len(),
             loss,
-            held_out: HeldOutFigures::of(scored),
+            held_out: data.truths.figures(held_out, &logits),
         };
         let best = self.progress.history.get(self.progress.best);
         if best.is_none_or(|best| figures.is_better_than(best)) {
@@ -277,7 +273,7 @@ impl LoraTraining<'_> {
         Ok(())
     }
 
-    /// Ends the training if for too many epochs neither accuracy nor log-loss reached a new best: on few images accuracy moves in
+    /// Ends the training if for too many epochs neither accuracy (or area) nor log-loss reached a new best: on few images these move in
     /// steps, between which log-loss shows that something is still learned.
     fn end_early(&mut self) {
         let history = &self.progress.history;
@@ -301,16 +297,8 @@ impl LoraTraining<'_> {
         let start = (self.progress.step % self.per_epoch) as usize * settings.batch.max(1);
         let end = self.order.1.len().min(start + settings.batch.max(1));
         let chosen = &self.order.1[start..end];
-        let labels = chosen.iter().map(|at| self.data.labels[*at]);
-        let labels: Vec<usize> = labels.collect();
-        let before = chosen.iter().flat_map(|at| {
-            let logits = self.data.problem.zero_shot(&self.data.embeddings[*at]);
-            softmax(&logits).into_iter().map(|p| p as f32)
-        });
         Ok(StepBatch {
-            weights: labels.iter().map(|label| self.weights[*label]).collect(),
-            labels: labels.iter().map(|label| *label as i64).collect(),
-            zero_shot: before.collect(),
+            targets: self.targets.of(chosen),
             images: self.images(chosen)?,
         })
     }
@@ -351,20 +339,4 @@ impl LoraTraining<'_> {
         });
         Ok(parts?.into_iter().flatten().collect())
     }
-}
-
-/// What makes all conditions count alike, however frequent they are.
-fn class_weights(data: &TrainingData) -> Vec<f32> {
-    let classes = data.problem.texts.len();
-    let mut counts = vec![0_usize; classes];
-    for at in data.train {
-        counts[data.labels[*at]] += 1;
-    }
-    let present = counts.iter().filter(|count| **count > 0).count().max(1);
-    let even = data.train.len() as f64 / present as f64;
-    let weights = counts.iter().map(|count| {
-        let weight = even / (*count).max(1) as f64;
-        weight.min(MAX_WEIGHT) as f32
-    });
-    weights.collect()
 }

@@ -6,8 +6,10 @@ use tch::{Kind, Tensor};
 
 use super::base::FineTuner;
 use super::low_rank::{Factors, generator};
+use super::step_targets::BatchTargets;
 use crate::encoder::towers::unit_rows;
 use crate::encoder::{EncoderError, PreparedImage};
+use crate::learn::Problem;
 
 /// Maximum norm of the gradient of all factors together.
 const MAX_GRADIENT: f64 = 1.0;
@@ -17,35 +19,35 @@ const DROPOUT_STREAM: u64 = 2;
 /// The images of a step.
 pub(super) struct StepBatch {
     pub(super) images: Vec<PreparedImage>,
-    /// The index of each image's condition.
-    pub(super) labels: Vec<i64>,
-    /// How much each image counts.
-    pub(super) weights: Vec<f32>,
-    /// The zero-shot probabilities, image after image.
-    pub(super) zero_shot: Vec<f32>,
+    pub(super) targets: BatchTargets,
 }
 
 /// The fixed texts that images are trained towards.
 pub(super) struct Prototypes {
-    /// Unit embeddings times the scale from cosine to logit, `[d, conditions]`.
+    /// The conditions' embeddings times the scale from cosine to logit, `[d, conditions]`.
     scaled: Tensor,
-    conditions: i64,
+    /// What is added to each logit, `[conditions]`.
+    offsets: Tensor,
+}
+
+impl Prototypes {
+    /// The logits of unit embeddings `[n, d]`: `[n, conditions]`.
+    fn logits(&self, rows: &Tensor) -> Result<Tensor, EncoderError> {
+        Ok(rows.f_matmul(&self.scaled)?.f_add(&self.offsets)?)
+    }
 }
 
 impl FineTuner {
-    /// The unit embeddings of the conditions' texts on the device, multiplied by the model's scale.
-    pub(super) fn prototypes(
-        &self,
-        texts: &[Vec<f32>],
-        scale: f64,
-    ) -> Result<Prototypes, EncoderError> {
-        let conditions = texts.len() as i64;
-        let flat: Vec<f32> = texts.iter().flatten().copied().collect();
+    /// The embeddings of the conditions' texts on the device, multiplied by the model's scale.
+    pub(super) fn prototypes(&self, problem: &Problem) -> Result<Prototypes, EncoderError> {
+        let conditions = problem.texts.len() as i64;
+        let flat: Vec<f32> = problem.texts.iter().flatten().copied().collect();
         let rows = Tensor::f_from_slice(&flat)?.f_view([conditions, -1])?; // [conditions, d]
-        let scaled = rows.f_transpose(0, 1)?.f_mul_scalar(scale)?;
+        let scaled = rows.f_transpose(0, 1)?.f_mul_scalar(problem.scale)?;
+        let offsets: Vec<f32> = problem.offsets.iter().map(|own| *own as f32).collect();
         Ok(Prototypes {
             scaled: scaled.f_to_device(self.device)?,
-            conditions,
+            offsets: Tensor::f_from_slice(&offsets)?.f_to_device(self.device)?,
         })
     }
 
@@ -81,7 +83,6 @@ impl FineTuner {
     ) -> Result<f64, EncoderError> {
         // Folded norms and scaled layers are functions of the sums, so that each micro-batch builds the towers anew: gradients
         // free the functions that they flow through.
-        let total: f32 = batch.weights.iter().sum();
         let mut loss = 0.0;
         let size = self.settings.micro_batch.max(1);
         for start in (0..batch.images.len()).step_by(size) {
@@ -89,26 +90,10 @@ impl FineTuner {
             let towers = self.towers(sums)?;
             let pixels = self.pixels(&batch.images[range.clone()])?;
             let rows = unit_rows(&towers.image_features(&pixels)?)?; // [n, d]
-            let logits = rows.f_matmul(&prototypes.scaled)?; // [n, conditions]
-            let logs = logits.f_log_softmax(-1, Kind::Float)?; // [n, conditions]
-            let n = range.len() as i64;
-            let vector = |values: &[f32]| -> Result<Tensor, EncoderError> {
-                Ok(Tensor::f_from_slice(values)?.f_to_device(self.device)?)
-            };
-            let labels = Tensor::f_from_slice(&batch.labels[range.clone()])?;
-            let labels = labels.f_view([n, 1])?.f_to_device(self.device)?;
-            let of_truth = logs.f_gather(1, &labels, false)?.f_view([n])?; // [n]
-            let weights = vector(&batch.weights[range.clone()])?; // [n]
-            let entropy = of_truth.f_mul(&weights)?.f_sum(Kind::Float)?.f_neg()?;
-            let columns = prototypes.conditions as usize;
-            let before = &batch.zero_shot[range.start * columns..range.end * columns];
-            let before = vector(before)?.f_view([n, prototypes.conditions])?; // [n, conditions]
-            // The divergence from the zero-shot probabilities, less their entropy, which does not change.
-            let divergence = before.f_mul(&logs)?.f_sum(Kind::Float)?.f_neg()?;
-            let share = self.settings.zero_shot_weight / batch.images.len() as f64;
-            let part = entropy
-                .f_div_scalar(f64::from(total.max(f32::MIN_POSITIVE)))?
-                .f_add(&divergence.f_mul_scalar(share)?)?;
+            let logits = prototypes.logits(&rows)?; // [n, conditions]
+            let part = batch
+                .targets
+                .loss(&logits, range, self.settings.zero_shot_weight)?;
             part.f_backward()?;
             loss += part.f_double_value(&[])?;
         }

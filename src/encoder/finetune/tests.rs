@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::encoder::{Device, Encoder, ModelOptions, ModelSource, checkpoint};
-use crate::learn::Problem;
+use crate::learn::{Problem, Truths};
 
 const OPTIONS: ModelOptions = ModelOptions {
     device: Device::Cpu,
@@ -22,7 +22,7 @@ fn fixture(name: &str) -> PathBuf {
 /// Images of two conditions: light above, or light below, each with noise of its own.
 struct LitHalves {
     images: Vec<PreparedImage>,
-    labels: Vec<usize>,
+    truths: Truths,
 }
 
 impl LitHalves {
@@ -42,7 +42,7 @@ impl LitHalves {
         };
         Self {
             images: (0..count).map(image).collect(),
-            labels: (0..count).map(|at| at % 2).collect(),
+            truths: Truths::One((0..count).map(|at| at % 2).collect()),
         }
     }
 }
@@ -103,7 +103,7 @@ impl Trial {
         let indices: Vec<usize> = (0..24).collect();
         let data = TrainingData {
             images: &self.images,
-            labels: &self.images.labels,
+            truths: &self.images.truths,
             train: &indices[..16],
             held_out: &indices[16..],
             problem: &self.problem,
@@ -232,6 +232,65 @@ fn training_finds_what_tells_the_conditions_apart() {
         let [first, last] = [1, end.history.len() - 1].map(|at| end.history[at].loss.unwrap());
         assert!(last < first, "{name}: {first} {last}");
     }
+}
+
+/// The same images, the two conditions each by itself: light above, light below; a third is shown by two images.
+fn several(trial: &mut Trial) {
+    let shown = (0..24).map(|at| match at {
+        2 | 18 => vec![at % 2, 2],
+        _ => vec![at % 2],
+    });
+    trial.images.truths = Truths::Any {
+        conditions: 3,
+        shown: shown.collect(),
+    };
+    let third = (0..trial.embeddings[0].len()).map(|at| (3.0 * at as f32).cos());
+    trial.problem.texts.push(third.collect());
+    trial.problem.offsets = vec![-1.0, -1.0, 0.5];
+}
+
+#[test]
+fn training_finds_each_condition_by_itself_and_goes_on_after_a_stop() {
+    let settings = LoraSettings {
+        epochs: 12,
+        rate: 1e-2,
+        zero_shot_weight: 0.0,
+        ..settings()
+    };
+    let trial = || {
+        let mut trial = Trial::new(&fixture("clip-late"), settings.clone());
+        several(&mut trial);
+        trial
+    };
+    let mut whole = trial();
+    let end = whole.train(None, None);
+    let best = &end.history[end.best].held_out;
+    let first = &end.history[0].held_out;
+    assert!(
+        best.auroc > first.auroc && best.auroc > Some(0.7),
+        "{:?}",
+        end.history
+    );
+    let [early, late] = [1, end.history.len() - 1].map(|at| end.history[at].loss.unwrap());
+    assert!(late < early, "{early} {late}");
+    // What too few images show has no part in the loss.
+    let loss = |texts: f32| {
+        let mut trial = trial();
+        trial.tuner.set_epochs(1);
+        trial.problem.texts[2]
+            .iter_mut()
+            .for_each(|own| *own *= texts);
+        trial.train(None, None).history[1].loss
+    };
+    assert_eq!(loss(1.0), loss(-2.0));
+
+    let folder = tempfile::tempdir().unwrap();
+    let state = TrainingState {
+        file: folder.path().join("training.safetensors"),
+        fingerprint: "this".to_owned(),
+    };
+    assert!(trial().train(Some(&state), Some(4)).is_interrupted);
+    assert_eq!(trial().train(Some(&state), None), end);
 }
 
 #[test]

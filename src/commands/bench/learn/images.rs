@@ -391,17 +391,17 @@ fn phantoms(
     range: Range<usize>,
     preprocess: &Preprocess,
 ) -> Result<Vec<LabelledInput>, Fault> {
-    let drawn = drawn(range, preprocess, &|index| {
-        let label = index % subject.conditions();
-        let seed = FIRST_SEED + index as u64;
-        (subject.draw(label, seed), label)
+    let label = |index: usize| index % subject.conditions();
+    let images = drawn(range.clone(), preprocess, &|index| {
+        subject.draw(label(index), FIRST_SEED + index as u64)
     })?;
-    let input = |(image, label)| LabelledInput {
+    let inputs = images.into_iter().zip(range.map(label));
+    let inputs = inputs.map(|(image, label)| LabelledInput {
         image,
         label,
         patient: None,
-    };
-    Ok(drawn.into_iter().map(input).collect())
+    });
+    Ok(inputs.collect())
 }
 
 /// Prepares files; those that cannot be read are named and left out.

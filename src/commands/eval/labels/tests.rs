@@ -1,0 +1,152 @@
+use super::*;
+
+const SET: &str = "name = \"t\"\n[[condition]]\nname = \"ill\"\nphrases = [\"a\"]\n[[condition]]\nname = \"well\"\nphrases = [\"b\"]\n";
+
+fn set() -> PromptSet {
+    PromptSet::parse(SET, "t.toml").unwrap()
+}
+
+fn read(path: &Path, map: &[(&str, &str)]) -> Result<Vec<Labelled>, Fault> {
+    let own = |&(label, condition): &(&str, &str)| (label.to_owned(), condition.to_owned());
+    let map: Vec<_> = map.iter().map(own).collect();
+    let set = set();
+    super::read(path, &LabelNames::new(&set, &map)?)
+}
+
+fn pairs(files: Vec<Labelled>) -> Vec<(PathBuf, usize)> {
+    files.into_iter().map(|f| (f.path, f.label)).collect()
+}
+
+#[test]
+fn folders_and_tables_give_the_same_labels() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["Ill/a.png", "well/deep/b.png", ".git/c.png", "notes.txt"] {
+        let path = root.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    }
+    let table = root.path().join("t.csv");
+    let found = pairs(read(root.path(), &[]).unwrap());
+    assert_eq!(found.len(), 2);
+    let rows = "path,modality,condition\nIll/a.png,DX,ill\nwell/deep/b.png,CR,well\n";
+    std::fs::write(&table, rows).unwrap();
+    assert_eq!(pairs(read(&table, &[]).unwrap()), found);
+    // A folder with a truth.csv is labelled by it.
+    std::fs::rename(&table, root.path().join("truth.csv")).unwrap();
+    std::fs::create_dir(root.path().join("sick")).unwrap();
+    assert_eq!(pairs(read(root.path(), &[]).unwrap()), found);
+}
+
+#[test]
+fn tables_are_read_as_spreadsheets_write_them() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("t.csv");
+    let expected = [
+        (root.path().join("a.png"), 0),
+        (root.path().join("b.png"), 1),
+    ];
+    let wide: Vec<u8> = "\u{feff}path\tlabel\r\na.png\till\r\nb.png\twell\r\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let tables: [&[u8]; 7] = [
+        b"path,label\na.png,ill\nb.png,well\n",
+        b"\xef\xbb\xbfpath;label\r\na.png;ill\r\nb.png;well\r\n",
+        b"label\tpath\nill\ta.png\nwell\tb.png\n",
+        b"sep=;\npath;label\na.png;ill\nb.png;well\n",
+        b"sep=,\r\nPath,Label\r\na.png,ILL\r\nb.png, Well\r\n",
+        b"path|note|label\na.png|1,5|ill\nb.png||well\n",
+        &wide,
+    ];
+    for table in tables {
+        std::fs::write(&path, table).unwrap();
+        let found = pairs(read(&path, &[]).unwrap());
+        assert_eq!(found, expected, "{}", String::from_utf8_lossy(table));
+    }
+}
+
+#[test]
+fn a_table_may_name_patients() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("t.csv");
+    std::fs::write(&path, "path,Patient,label\na.png, p1 ,ill\nb.png,,well\n").unwrap();
+    let files = read(&path, &[]).unwrap().into_iter();
+    let patients: Vec<Option<String>> = files.map(|file| file.patient).collect();
+    assert_eq!(patients, [Some("p1".to_owned()), None]);
+}
+
+#[test]
+fn a_file_may_show_several_conditions_or_none() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("t.csv");
+    let set = set();
+    let map = [("sick".to_owned(), "ill".to_owned())];
+    let names = LabelNames::new(&set, &map).unwrap();
+    let rows = "path,label,patient\nc.png,,\nb.png,ill;well,p\na.png,Sick | ,\nd.png,none,\nc.png,well,q\n";
+    std::fs::write(&path, rows).unwrap();
+    let found = read_each(&path, &names).unwrap();
+    let name = |file: &LabelledEach| file.path.file_name().unwrap().to_owned();
+    let found: Vec<_> = found
+        .iter()
+        .map(|file| (name(file), file.labels.clone(), file.patient.clone()))
+        .collect();
+    let patient = |name: &str| Some(name.to_owned());
+    let expected = [
+        ("a.png", vec![0], None),
+        ("b.png", vec![0, 1], patient("p")),
+        ("c.png", vec![1], patient("q")),
+        ("d.png", vec![], None),
+    ];
+    let expected = expected.map(|(name, labels, own)| (name.into(), labels, own));
+    assert_eq!(found, expected);
+    std::fs::write(&path, "path,label\na.png,ill;cold\n").unwrap();
+    let error = read_each(&path, &names).unwrap_err().message;
+    assert!(error.contains("t.csv:2: `cold` is not a"), "{error}");
+    // Where one applies, several are no label.
+    let error = super::read(&path, &names).unwrap_err().message;
+    assert!(error.contains("`ill;cold` is not a"), "{error}");
+}
+
+#[test]
+fn labels_can_be_mapped_to_conditions() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("t.csv");
+    std::fs::write(&path, "path,label\na.png,no_tumor\nb.png,Tumor\n").unwrap();
+    let map = [("no_tumor", "well"), ("tumor", "ILL")];
+    let labels: Vec<_> = read(&path, &map).unwrap().iter().map(|f| f.label).collect();
+    assert_eq!(labels, [1, 0]);
+    let error = read(&path, &[("x", "cold")]).unwrap_err().message;
+    assert!(
+        error.starts_with("--map: `cold` is not a condition"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_unknown_label_is_reported_with_its_line() {
+    let root = tempfile::tempdir().unwrap();
+    let table = root.path().join("t.csv");
+    let message = || read(&table, &[]).unwrap_err().message;
+    for (rows, line) in [
+        ("path,label\na.png,ill\nb.png,wel\n", 3),
+        ("sep=;\npath;label\na.png;ill\nb.png;wel\n", 4),
+    ] {
+        std::fs::write(&table, rows).unwrap();
+        let said = message();
+        assert!(
+            said.contains(&format!("t.csv:{line}: `wel` is not a")),
+            "{said}"
+        );
+        assert!(
+            said.contains("(ill, well); use `--map wel=CONDITION`"),
+            "{said}"
+        );
+    }
+    std::fs::write(&table, "file,label\n").unwrap();
+    assert!(message().contains("`path` and `label`"));
+    std::fs::create_dir(root.path().join("sick")).unwrap();
+    let message = read(root.path(), &[]).unwrap_err().message;
+    assert!(message.contains("`sick`"), "{message}");
+    let message = read(Path::new("/dev/zero"), &[]).unwrap_err().message;
+    assert_eq!(message, "/dev/zero: a device, not a file");
+}

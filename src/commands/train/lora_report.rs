@@ -1,0 +1,212 @@
+//! What `train lora` prints, and the card of the model that it writes.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::conditions::ConditionReport;
+use super::report::{SplitReport, WORTHWHILE_GAIN, area_gain, figures_line, gain, heading};
+use crate::encoder::finetune::{EpochFigures, LoraSettings};
+use crate::learn::HeldOutFigures;
+use crate::media::clean;
+use crate::scoring::Mode;
+use crate::scoring::metrics::Estimate;
+
+/// What `train lora` prints, and writes beside the model.
+#[derive(Serialize)]
+pub(super) struct LoraReport {
+    /// The base's name and digest.
+    pub(super) base: String,
+    pub(super) base_digest: String,
+    pub(super) device: String,
+    pub(super) prompts: String,
+    pub(super) prompts_digest: String,
+    pub(super) mode: Mode,
+    pub(super) conditions: Vec<ConditionReport>,
+    pub(super) split: SplitReport,
+    pub(super) failed: usize,
+    pub(super) settings: LoraSettings,
+    /// Matrices changed, and numbers trained for them.
+    pub(super) matrices: usize,
+    pub(super) numbers: usize,
+    /// The base, index 0, and each epoch.
+    pub(super) history: Vec<EpochFigures>,
+    pub(super) best_epoch: usize,
+    /// On the images held out, which also chose the epoch.
+    pub(super) zero_shot: HeldOutFigures,
+    pub(super) probe: Option<HeldOutFigures>,
+    pub(super) lora: HeldOutFigures,
+    pub(super) gain_over_zero_shot: Estimate,
+    pub(super) gain_over_probe: Option<Estimate>,
+    /// The mean areas gained, where each condition is decided on by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) auroc_gain_over_zero_shot: Option<Estimate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) auroc_gain_over_probe: Option<Estimate>,
+    /// What was written; `None` if no epoch was better than the base.
+    pub(super) model: Option<WrittenModel>,
+    pub(super) seconds: f64,
+    pub(super) notice: &'static str,
+}
+
+/// A fine-tuned model on disk.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct WrittenModel {
+    pub(super) path: String,
+    pub(super) digest: String,
+    pub(super) adapter: String,
+    pub(super) layout: &'static str,
+    /// The least cosine between embeddings of the model as it was trained, and as both were opened again.
+    pub(super) least_cosine: f64,
+}
+
+impl LoraReport {
+    pub(super) fn table(&self) -> String {
+        let names = [self.base.as_str(), &self.prompts];
+        let mut out = heading(names, self.mode, &self.conditions, &self.split);
+        figures_line(&mut out, "zero-shot", &self.zero_shot);
+        if let Some(probe) = &self.probe {
+            figures_line(&mut out, "probe", probe);
+        }
+        figures_line(&mut out, "fine-tuned", &self.lora);
+        let gained = |over: Option<&Estimate>, area: Option<&Estimate>, other: &str| {
+            let area = area.map(|own| format!("{} AUROC, ", area_gain(own)));
+            over.map(|own| {
+                format!(
+                    "{}{} points over {other}",
+                    area.unwrap_or_default(),
+                    gain(own)
+                )
+            })
+        };
+        let zero_shot = (&self.gain_over_zero_shot, &self.auroc_gain_over_zero_shot);
+        let both = [
+            gained(Some(zero_shot.0), zero_shot.1.as_ref(), "zero-shot"),
+            gained(
+                self.gain_over_probe.as_ref(),
+                self.auroc_gain_over_probe.as_ref(),
+                "the probe",
+            ),
+        ];
+        for (name, words) in ["gained", ""].iter().zip(both) {
+            if let Some(words) = words {
+                let _ = writeln!(out, "{name:<18} {words}");
+            }
+        }
+        out.push_str(&ConditionReport::table(&self.conditions));
+        let eval = match self.mode {
+            Mode::Single => " with `eval`",
+            Mode::Multi => "",
+        };
+        let _ = writeln!(
+            out,
+            "the images held out also chose the epoch; judge the model on others{eval}"
+        );
+        if let Some(words) = self.advice() {
+            let _ = writeln!(out, "{words}");
+        }
+        let words = match &self.model {
+            Some(model) => format!(
+                "written to {} ({}; the adapter alone: {}); use it with --model {}",
+                model.path, model.layout, model.adapter, model.path
+            ),
+            None => {
+                "nothing was written: no epoch was better than zero-shot on the images held out"
+                    .to_owned()
+            }
+        };
+        out.push_str(&words);
+        out.push('\n');
+        out
+    }
+
+    /// What speaks against the fine-tuned model, if anything.
+    pub(super) fn advice(&self) -> Option<String> {
+        let area = self.auroc_gain_over_probe.as_ref();
+        let over = area.or(self.gain_over_probe.as_ref())?;
+        (over.value < WORTHWHILE_GAIN).then(|| {
+            format!(
+                "`train probe` does as well within {}, in seconds and with the model as it is: prefer it",
+                match area {
+                    Some(_) => format!("{WORTHWHILE_GAIN} AUROC"),
+                    None => format!("{:.0} points", WORTHWHILE_GAIN * 100.0),
+                }
+            )
+        })
+    }
+
+    /// What the card says of the mode; nothing where one condition applies.
+    fn mode_words(&self) -> &'static str {
+        match self.mode {
+            Mode::Single => "",
+            Mode::Multi => {
+                "- Mode: multi. Each condition was trained by itself, its presence against its absence; use the model with \
+                 `--mode multi`.\n"
+            }
+        }
+    }
+
+    /// The model's card.
+    pub(super) fn card(&self) -> String {
+        let mut out = format!(
+            "---\nbase_model: {base}\ntags: [medical, research-only, lora]\n---\n\n\
+             # Fine-tuned from {base}\n\n\
+             **Research use only; not a diagnosis.** No claim is made beyond the images that the figures are of.\n\n\
+             - Base: {base} (`{digest}`); its licence applies to this model, too.\n\
+             - Prompts: {prompts} (`{prompts_digest}`), fixed during training.\n\
+             - Images: {images}. {split}.\n{mode}\
+             - Training: LoRA of rank {rank} in {matrices} matrices of the image tower, at most {epochs} epochs, the best being {best}. \
+             Images were never mirrored or turned.\n\n\
+",
+            base = clean(&self.base),
+            digest = self.base_digest,
+            prompts = clean(&self.prompts),
+            prompts_digest = self.prompts_digest,
+            images = ConditionReport::words(&self.conditions),
+            mode = self.mode_words(),
+            split = self.split.words(),
+            rank = self.settings.rank,
+            matrices = self.matrices,
+            epochs = self.settings.epochs,
+            best = self.best_epoch,
+        );
+        let [head, line] = match self.mode {
+            Mode::Single => ["", ""],
+            Mode::Multi => [" mean AUROC |", "---|"],
+        };
+        let _ = write!(
+            out,
+            "| on the images held out |{head} balanced accuracy | log-loss |\n|---|{line}---|---|\n"
+        );
+        let rows = [
+            ("zero-shot", Some(&self.zero_shot)),
+            ("linear probe", self.probe.as_ref()),
+            ("this model", Some(&self.lora)),
+        ];
+        for (name, figures) in rows {
+            if let Some(own) = figures {
+                let accuracy = own.balanced_accuracy * 100.0;
+                let area = own.auroc.map(|area| format!(" {area:.3} |"));
+                let area = area.unwrap_or_default();
+                let _ = writeln!(
+                    out,
+                    "| {name} |{area} {accuracy:.1} % | {:.3} |",
+                    own.log_loss
+                );
+            }
+        }
+        let _ = write!(
+            out,
+            "\nGained over zero-shot: {}{} points (95 % interval by bootstrap over patients). These images also chose the epoch, which \
+             flatters the model a little.\n",
+            self.auroc_gain_over_zero_shot
+                .as_ref()
+                .map_or_else(String::new, |own| format!("{} AUROC, ", area_gain(own))),
+            gain(&self.gain_over_zero_shot)
+        );
+        if let Some(words) = self.advice() {
+            let _ = writeln!(out, "\n{words}.");
+        }
+        out
+    }
+}

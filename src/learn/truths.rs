@@ -1,0 +1,217 @@
+//! What labelled images show, and what follows from that alone: how they are split, what a probe learns, how scores are judged.
+
+use super::figures::compare;
+use super::presence::{self, PresenceCase, Separations, compare_separations, separations};
+use super::presence_probe::{PresenceShot, fit_presence_probe, learnable};
+use super::split::{split_by_patient, split_presence_by_patient};
+use super::{
+    HeldOutFigures, LearnError, PatientSplit, Probe, Problem, Shot, SplitError, fit_probe,
+};
+use crate::scoring::metrics::Estimate;
+
+/// What labelled images show, by the index of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Truths {
+    /// One condition each.
+    One(Vec<usize>),
+    /// Any conditions each, or none.
+    Any {
+        /// The number of conditions.
+        conditions: usize,
+        /// The indices of those that each image shows.
+        shown: Vec<Vec<usize>>,
+    },
+}
+
+/// What scores gain on images that took no part, with intervals of 95 % by bootstrap over patients.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainingGain {
+    /// Balanced accuracy, from −1 to 1.
+    pub balanced_accuracy: Estimate,
+    /// The mean area over conditions; only where each is decided on by itself.
+    pub auroc: Option<Estimate>,
+}
+
+impl TrainingGain {
+    /// The gain in [`HeldOutFigures::quality`].
+    pub fn quality(&self) -> Estimate {
+        self.auroc.unwrap_or(self.balanced_accuracy)
+    }
+}
+
+impl Truths {
+    /// The number of images.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::One(labels) => labels.len(),
+            Self::Any { shown, .. } => shown.len(),
+        }
+    }
+
+    /// Whether there are no images.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The conditions of an image.
+    pub fn of(&self, image: usize) -> &[usize] {
+        match self {
+            Self::One(labels) => std::slice::from_ref(&labels[image]),
+            Self::Any { shown, .. } => &shown[image],
+        }
+    }
+
+    /// Those of some of the images, in this order.
+    #[must_use]
+    pub fn subset(&self, images: &[usize]) -> Self {
+        match self {
+            Self::One(labels) => Self::One(images.iter().map(|at| labels[*at]).collect()),
+            Self::Any { conditions, shown } => Self::Any {
+                conditions: *conditions,
+                shown: images.iter().map(|at| shown[*at].clone()).collect(),
+            },
+        }
+    }
+
+    /// The number of images that show each of so many conditions.
+    pub fn counts(&self, conditions: usize) -> Vec<usize> {
+        let mut counts = vec![0; conditions];
+        for image in 0..self.len() {
+            self.of(image).iter().for_each(|label| counts[*label] += 1);
+        }
+        counts
+    }
+
+    /// Of each condition, whether enough of these images show it, and enough do not; `None` where one applies to each image.
+    pub fn learnable(&self, images: &[usize]) -> Option<Vec<bool>> {
+        match self {
+            Self::One(_) => None,
+            Self::Any { conditions, shown } => {
+                let own = images.iter().map(|at| shown[*at].as_slice());
+                Some(learnable(own, *conditions))
+            }
+        }
+    }
+
+    /// Holds out a share of the images, whole patients only.
+    ///
+    /// # Errors
+    ///
+    /// See [`split_by_patient`] and [`split_presence_by_patient`].
+    pub fn split(
+        &self,
+        patients: &[String],
+        share: f64,
+        seed: u64,
+    ) -> Result<PatientSplit, SplitError> {
+        match self {
+            Self::One(labels) => split_by_patient(patients, labels, share, seed),
+            Self::Any { conditions, shown } => {
+                split_presence_by_patient(patients, shown, *conditions, (share, seed))
+            }
+        }
+    }
+
+    /// Fits a probe on some of the images; others judge it. `groups`: the patient of each image, as a number.
+    ///
+    /// # Errors
+    ///
+    /// See [`fit_probe`] and [`fit_presence_probe`].
+    pub fn fit_probe<R: AsRef<[f32]>>(
+        &self,
+        problem: &Problem,
+        (embeddings, groups): (&[R], &[usize]),
+        (train, held_out): (&[usize], &[usize]),
+    ) -> Result<Probe, LearnError> {
+        match self {
+            Self::One(labels) => {
+                let shot = |at: &usize| Shot {
+                    row: embeddings[*at].as_ref(),
+                    label: labels[*at],
+                    group: groups[*at],
+                };
+                let [train, held_out] =
+                    [train, held_out].map(|side| side.iter().map(shot).collect::<Vec<_>>());
+                fit_probe(problem, &train, &held_out)
+            }
+            Self::Any { shown, .. } => {
+                let shot = |at: &usize| PresenceShot {
+                    row: embeddings[*at].as_ref(),
+                    shown: &shown[*at],
+                    group: groups[*at],
+                };
+                let [train, held_out] =
+                    [train, held_out].map(|side| side.iter().map(shot).collect::<Vec<_>>());
+                fit_presence_probe(problem, &train, &held_out)
+            }
+        }
+    }
+
+    /// How good logits of some of the images are, in the order of these.
+    pub fn figures(&self, images: &[usize], logits: &[Vec<f64>]) -> HeldOutFigures {
+        match self {
+            Self::One(labels) => {
+                let truths = images.iter().map(|at| labels[*at]);
+                HeldOutFigures::of(truths.zip(logits.iter().cloned()))
+            }
+            Self::Any { shown, .. } => {
+                let shown: Vec<&[usize]> = images.iter().map(|at| &*shown[*at]).collect();
+                presence::figures(&shown, logits)
+            }
+        }
+    }
+
+    /// What the second logits of some of the images gain over the first.
+    pub fn gain(
+        &self,
+        (images, patients): (&[usize], &[String]),
+        [before, after]: [&[Vec<f64>]; 2],
+    ) -> TrainingGain {
+        match self {
+            Self::One(labels) => {
+                let cases = images.iter().zip(before.iter().zip(after));
+                let cases = cases.map(|(at, (before, after))| {
+                    let both = [before.as_slice(), after.as_slice()];
+                    (patients[*at].as_str(), labels[*at], both)
+                });
+                TrainingGain {
+                    balanced_accuracy: compare(&cases.collect::<Vec<_>>(), 0),
+                    auroc: None,
+                }
+            }
+            Self::Any { .. } => {
+                let cases = self.cases(images, patients);
+                let gain = compare_separations(&cases, [before, after]);
+                let nothing = Estimate {
+                    value: 0.0,
+                    low: None,
+                    high: None,
+                };
+                TrainingGain {
+                    balanced_accuracy: gain.map_or(nothing, |own| own.balanced_accuracy),
+                    auroc: Some(gain.map_or(nothing, |own| own.auroc)),
+                }
+            }
+        }
+    }
+
+    /// How well logits of some of the images tell each condition's presence; `None` where one condition applies to each image.
+    pub fn separations(
+        &self,
+        (images, patients): (&[usize], &[String]),
+        logits: &[Vec<f64>],
+    ) -> Option<Separations> {
+        match self {
+            Self::One(_) => None,
+            Self::Any { .. } => Some(separations(&self.cases(images, patients), logits)),
+        }
+    }
+
+    fn cases<'a>(&'a self, images: &[usize], patients: &'a [String]) -> Vec<PresenceCase<'a>> {
+        let cases = images.iter().map(|at| PresenceCase {
+            patient: &patients[*at],
+            shown: self.of(*at),
+        });
+        cases.collect()
+    }
+}
