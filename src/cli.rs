@@ -479,7 +479,8 @@ pub struct ExplainArgs {
     /// Choose one condition (single), or decide on each condition separately (multi)
     #[arg(long, default_value = "single")]
     pub mode: Mode,
-    /// How to make the heat map: `attention` is the model's own decomposition, `occlusion` blurs regions
+    /// How to make the heat map: `attention` is the model's own decomposition, `eclip` weights the values in its last attention by the
+    /// score's gradient (Grad-ECLIP), `occlusion` blurs regions
     #[arg(long, value_enum, value_name = "METHOD")]
     pub method: Option<MapChoice>,
 }

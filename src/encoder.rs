@@ -11,6 +11,7 @@ pub mod checkpoint;
 mod clean;
 pub mod clip;
 mod cuda;
+mod eclip;
 pub mod finetune;
 pub mod hub;
 mod layers;
@@ -242,6 +243,18 @@ pub trait Encoder {
     /// embedding and the direction, which need not be a unit vector. Takes one forward pass, and for convolutions a backward one.
     /// `None`: this model has no such maps, and [`occlusion_map`] is the way.
     fn attribution(
+        &mut self,
+        image: &PreparedImage,
+        directions: &[Vec<f32>],
+    ) -> Result<Option<Vec<HeatMap>>, EncoderError> {
+        let _ = (image, directions);
+        Ok(None)
+    }
+
+    /// What speaks for and against the same scores by Grad-ECLIP: each patch's values in the last attention layer, weighted by the
+    /// gradient of the score and by how alike its key is to the query of the embedding (Zhao et al. 2024, here with the model's own
+    /// heads). Takes one forward pass. The values rank regions, and do not add up to the score. `None`: this model has no such maps.
+    fn grad_eclip(
         &mut self,
         image: &PreparedImage,
         directions: &[Vec<f32>],

@@ -1,6 +1,11 @@
 //! Heat maps of models that find phantoms, whose findings' places are known. `cargo test --test heat_maps -- --nocapture` prints
 //! the figures.
 
+#[path = "heat_maps/outcomes.rs"]
+mod outcomes;
+#[path = "heat_maps/samples.rs"]
+mod samples;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,16 +16,17 @@ use medivision_tui::encoder::{
     occlusion_map, scores_along,
 };
 use medivision_tui::media::{Picture, Pixels};
-use medivision_tui::phantom::{Anatomy, Finding, PhantomCondition, Plan, draw};
 use medivision_tui::prompts::{self, PromptSet};
 use medivision_tui::scoring::heat_map::deletion::{self, DeletionCheck};
-use medivision_tui::scoring::heat_map::{HeatMap, MapMethod, rank_correlation};
+use medivision_tui::scoring::heat_map::{HeatMap, MapMethod};
 use medivision_tui::scoring::{Logits, Mode, Scorer};
+use outcomes::{Outcomes, Shares, assert_finds, assert_tells_something, summit};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
+use samples::samples;
 
 const CPU: ModelOptions = ModelOptions {
     device: Device::Cpu,
@@ -29,70 +35,6 @@ const CPU: ModelOptions = ModelOptions {
     text_cache: None,
     reference_records: None,
 };
-
-/// Phantoms with a finding.
-const CELLS: [(Anatomy, PhantomCondition); 4] = [
-    (Anatomy::Chest, PhantomCondition::Pneumonia),
-    (Anatomy::Chest, PhantomCondition::Tumor),
-    (Anatomy::Head, PhantomCondition::Tumor),
-    (Anatomy::Limb, PhantomCondition::Fracture),
-];
-
-/// Seeds that no training used.
-const FIRST_SEED: u64 = 0xFEED_7000;
-/// Phantoms of each kind.
-const COUNT: u64 = 25;
-/// Side of a phantom in pixels.
-const SIDE: u32 = 256;
-
-/// A phantom as a model sees it. Places are in shares of the image's sides.
-struct Sample {
-    image: PreparedImage,
-    anatomy: Anatomy,
-    condition: &'static str,
-    findings: Vec<Finding>,
-}
-
-impl Sample {
-    /// Whether a place is in a finding, or at most `tolerance` from one.
-    fn is_hit(&self, x: f64, y: f64, tolerance: f64) -> bool {
-        let side = f64::from(SIDE);
-        self.findings.iter().any(|finding| {
-            let (dx, dy) = (
-                x - f64::from(finding.x) / side,
-                y - f64::from(finding.y) / side,
-            );
-            dx.hypot(dy) <= f64::from(finding.radius) / side + tolerance
-        })
-    }
-}
-
-fn samples(model: &DualEncoder) -> Vec<Sample> {
-    let preprocess = model.preprocess();
-    let all = (0..COUNT * CELLS.len() as u64).map(|index| {
-        let (anatomy, condition) = CELLS[index as usize % CELLS.len()];
-        let drawn = draw(&Plan {
-            anatomy,
-            condition,
-            seed: FIRST_SEED + index,
-            width: SIDE,
-            height: SIDE,
-            level: 0.0,
-        });
-        let picture = Picture {
-            width: SIDE,
-            height: SIDE,
-            pixels: Pixels::Luma(drawn.to_luma8()),
-        };
-        Sample {
-            image: preprocess.apply(&picture).unwrap(),
-            anatomy,
-            condition: condition.name(),
-            findings: drawn.findings,
-        }
-    });
-    all.collect()
-}
 
 fn general() -> PromptSet {
     let mut sets = prompts::all(None).unwrap();
@@ -117,36 +59,51 @@ fn directions(model: &mut DualEncoder) -> BTreeMap<String, Vec<f32>> {
         .collect()
 }
 
-fn own_map(model: &mut DualEncoder, image: &PreparedImage, direction: &[f32]) -> HeatMap {
-    let maps = model.attribution(image, &[direction.to_vec()]).unwrap();
-    maps.expect("a map").remove(0)
+/// A way to make maps along several directions at once.
+type Maps = fn(&mut DualEncoder, &PreparedImage, &[Vec<f32>]) -> Vec<HeatMap>;
+
+fn own_maps(
+    model: &mut DualEncoder,
+    image: &PreparedImage,
+    directions: &[Vec<f32>],
+) -> Vec<HeatMap> {
+    model.attribution(image, directions).unwrap().expect("maps")
 }
 
-/// The centre of the highest cell, in shares of the sides.
-fn summit(map: &HeatMap) -> (f64, f64) {
-    let cell = map.ranked()[0];
-    let share = |at: usize, count: usize| (at as f64 + 0.5) / count as f64;
-    (
-        share(cell % map.columns, map.columns),
-        share(cell / map.columns, map.rows),
-    )
+fn eclip_maps(
+    model: &mut DualEncoder,
+    image: &PreparedImage,
+    directions: &[Vec<f32>],
+) -> Vec<HeatMap> {
+    let maps = model.grad_eclip(image, directions).unwrap().expect("maps");
+    for map in &maps {
+        assert_eq!((map.method, map.rest), (MapMethod::Eclip, None));
+    }
+    maps
 }
+
+/// Scores of one image along one direction with cells deleted, so that no method computes them again.
+type Deleted = BTreeMap<((usize, usize), Vec<usize>), f64>;
 
 fn check(
     model: &mut DualEncoder,
-    image: &PreparedImage,
+    masker: &Masker,
     direction: &[f32],
     map: &HeatMap,
+    known: &mut Deleted,
 ) -> DeletionCheck {
-    let masker = Masker::new(image, &model.preprocess());
-    let plan = deletion::plan(map, 0);
-    assert!(plan.len() <= 20);
     let grid = (map.columns, map.rows);
-    let images: Vec<PreparedImage> = plan
+    let plan = deletion::plan(map, 0).into_iter();
+    let plan: Vec<_> = plan.map(|cells| (grid, cells)).collect();
+    assert!(plan.len() <= 20);
+    let unknown: Vec<_> = plan.iter().filter(|key| !known.contains_key(key)).collect();
+    let images: Vec<PreparedImage> = unknown
         .iter()
-        .map(|cells| masker.masked(cells, grid))
+        .map(|(grid, cells)| masker.masked(cells, *grid))
         .collect();
     let scores = scores_along(model, &images, direction).unwrap();
+    known.extend(unknown.into_iter().cloned().zip(scores));
+    let scores: Vec<f64> = plan.iter().map(|key| known[key]).collect();
     DeletionCheck::of(map.score, &scores).unwrap()
 }
 
@@ -164,62 +121,44 @@ fn assert_adds_up(
     assert!((map.score - score).abs() < 1e-3, "{} {score}", map.score);
 }
 
-/// What is required of a model's maps, with the same model whose image tower has random weights.
-fn finds_phantoms(name: &str, mut model: DualEncoder, mut random: DualEncoder) {
-    let (directions, samples) = (directions(&mut model), samples(&model));
-    let (mut hits, mut centre, mut chance) = (Vec::new(), Vec::new(), Vec::new());
-    let mut by_kind: BTreeMap<String, Vec<bool>> = BTreeMap::new();
-    let (mut better, mut passed, mut differs) = (Vec::new(), Vec::new(), Vec::new());
+/// The maps of a model by its own decomposition and by Grad-ECLIP, with those of the same model whose image tower has random weights.
+fn map_phantoms(name: &str, mut model: DualEncoder, mut random: DualEncoder) -> [Shares; 2] {
+    let methods: [Maps; 2] = [own_maps, eclip_maps];
+    let (by_condition, samples) = (directions(&mut model), samples(&model));
+    let mut outcomes = [Outcomes::default(), Outcomes::default()];
     for sample in &samples {
-        let direction = &directions[sample.condition];
-        let map = own_map(&mut model, &sample.image, direction);
-        assert_adds_up(&mut model, &sample.image, direction, &map);
-        // Half a cell is what the grid leaves open.
-        let tolerance = 0.5 / map.columns as f64;
-        let (x, y) = summit(&map);
-        hits.push(sample.is_hit(x, y, tolerance));
-        let kind = format!("{} {}", sample.anatomy.name(), sample.condition);
-        by_kind
-            .entry(kind)
-            .or_default()
-            .push(sample.is_hit(x, y, tolerance));
-        centre.push(sample.is_hit(0.5, 0.5, tolerance));
-        let (x, y) = summit(&own_map(&mut random, &sample.image, direction));
-        chance.push(sample.is_hit(x, y, tolerance));
-        let check = check(&mut model, &sample.image, direction, &map);
-        better.push(check.deleted < check.mean_random());
-        passed.push(check.passed);
-        for (other, wrong) in &directions {
-            if other != sample.condition {
-                let wrong = own_map(&mut model, &sample.image, wrong);
-                differs.push(rank_correlation(&map.values, &wrong.values).unwrap() < 0.5);
+        let own = by_condition[sample.condition].clone();
+        let wrong = by_condition.iter().filter(|(c, _)| *c != sample.condition);
+        let all: Vec<Vec<f32>> = std::iter::once(own.clone())
+            .chain(wrong.map(|(_, direction)| direction.clone()))
+            .collect();
+        let masker = Masker::new(&sample.image, &model.preprocess());
+        let mut known = Deleted::new();
+        for (maps, outcomes) in methods.iter().zip(&mut outcomes) {
+            let made = maps(&mut model, &sample.image, &all);
+            let random = maps(&mut random, &sample.image, &all[..1]);
+            if made[0].method != MapMethod::Eclip {
+                assert_adds_up(&mut model, &sample.image, &own, &made[0]);
             }
+            let check = check(&mut model, &masker, &own, &made[0], &mut known);
+            outcomes.add(sample, &made, &random[0], &check);
         }
     }
-    let share = |all: &[bool]| all.iter().filter(|is| **is).count() as f64 / all.len() as f64;
-    let [hits, centre, chance, better, passed, differs] =
-        [hits, centre, chance, better, passed, differs].map(|all| share(&all));
-    let kinds: Vec<String> = by_kind
-        .iter()
-        .map(|(k, all)| format!("{k} {:.2}", share(all)))
-        .collect();
-    println!(
-        "{name}: {} phantoms; pointing game {hits:.2} ({}), centre {centre:.2}, random weights {chance:.2}; deletion better than \
-         the mean random order {better:.2}, than each {passed:.2}; wrong condition differs {differs:.2}",
-        samples.len(),
-        kinds.join(", ")
-    );
-    assert!(hits >= 0.8 && hits >= centre + 0.3 && hits >= chance + 0.3);
-    assert!(better >= 0.9);
-    assert!(differs >= 0.95);
+    let [own, eclip] = &outcomes;
+    [
+        own.report(&format!("{name}, decomposition")),
+        eclip.report(&format!("{name}, Grad-ECLIP")),
+    ]
 }
 
 /// Shuffles the elements of the image tower's weights, except those of norms.
 fn shuffled(weights: &[u8], prefixes: &[&str], norms: &[&str]) -> Vec<u8> {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let all = SafeTensors::deserialize(weights).unwrap();
+    let mut views = all.tensors();
+    views.sort_by(|a, b| a.0.cmp(&b.0));
     let mut tensors = Vec::new();
-    for (name, view) in all.tensors() {
+    for (name, view) in views {
         let is_shuffled = prefixes.iter().any(|prefix| name.starts_with(prefix))
             && !norms.iter().any(|norm| name.contains(norm));
         let mut data = view.data().to_vec();
@@ -260,7 +199,9 @@ fn the_small_transformer_points_at_findings() {
     fs::write(copy.path().join("model.safetensors"), weights).unwrap();
     let model = checkpoint::open(&folder, CPU).unwrap();
     let random = checkpoint::open(copy.path(), CPU).unwrap();
-    finds_phantoms("small ViT", model, random);
+    let [own, eclip] = map_phantoms("small ViT", model, random);
+    assert_finds(&own);
+    assert_tells_something(&eclip);
 }
 
 #[test]
@@ -281,7 +222,9 @@ fn the_built_in_model_points_at_findings() {
         CPU,
     )
     .unwrap();
-    finds_phantoms("built-in model", builtin::open(CPU).unwrap(), random);
+    let [own, eclip] = map_phantoms("built-in model", builtin::open(CPU).unwrap(), random);
+    assert_finds(&own);
+    assert_tells_something(&eclip);
 }
 
 /// The checkpoints of the parity tests: all layouts and activations.
@@ -333,6 +276,11 @@ fn contributions_and_rest_add_up_to_the_score_in_every_layout() {
             } else {
                 assert_adds_up(&mut model, &image, direction, map);
             }
+        }
+        for (eclip, own) in eclip_maps(&mut model, &image, &pair).iter().zip(&maps) {
+            assert_eq!(eclip.values.len(), eclip.columns * eclip.rows);
+            assert!(eclip.peak() > 0.0, "{}", path.display());
+            assert!((eclip.score - own.score).abs() < 1e-3, "{}", path.display());
         }
         methods
             .entry(format!("{:?}", maps[0].method))

@@ -298,28 +298,77 @@ fn image_embeddings_equal_the_references() {
     }
 }
 
+/// Grad-ECLIP as `tests/oracle/eclip.py` has it from the references: a class token with separate and with fused projections, SigLIP's
+/// probe, and a residual network's mean.
+#[test]
+fn grad_eclip_maps_equal_the_references() {
+    #[derive(Deserialize)]
+    struct Entry {
+        checkpoint: String,
+        picture: String,
+        direction: Vec<f32>,
+        score: f64,
+        values: Vec<f32>,
+    }
+    #[derive(Deserialize)]
+    struct File {
+        maps: Vec<Entry>,
+    }
+    let file = fs::read(fixtures().join("eclip.json")).unwrap();
+    let file: File = serde_json::from_slice(&file).unwrap();
+    let mut checked = Vec::new();
+    for group in file.maps.chunk_by(|a, b| a.checkpoint == b.checkpoint) {
+        let checkpoint = fixtures().join(&group[0].checkpoint);
+        let (mut encoder, golden) = (open(&checkpoint), golden(&checkpoint));
+        for entry in group {
+            let mut pictures = golden.pictures.iter();
+            let picture = pictures.find(|p| p.name == entry.picture).unwrap();
+            let input = untouched(&encoder, &golden, picture);
+            let directions = [entry.direction.clone()];
+            let maps = encoder.grad_eclip(&input, &directions).unwrap().unwrap();
+            let whose = format!("{}, {}", entry.checkpoint, entry.picture);
+            assert!((maps[0].score - entry.score).abs() < 1e-3, "{whose}");
+            assert_eq!(maps[0].values.len(), entry.values.len(), "{whose}");
+            let peak = entry
+                .values
+                .iter()
+                .fold(0.0_f32, |peak, v| peak.max(v.abs()));
+            for (found, expected) in maps[0].values.iter().zip(&entry.values) {
+                assert!(
+                    (found - expected).abs() < 1e-3 * peak,
+                    "{whose}: {found} {expected}"
+                );
+            }
+        }
+        checked.push(group[0].checkpoint.as_str());
+    }
+    assert_eq!(
+        checked,
+        ["clip-early", "open-clip", "open-clip-resnet", "siglip"]
+    );
+}
+
+/// The reference's own preprocessed bytes: an image that already has the model's size passes the preprocessing unchanged.
+fn untouched(encoder: &DualEncoder, golden: &Golden, picture: &GoldenPicture) -> PreparedImage {
+    let side = golden.side as u32;
+    let squashing = encoder.preprocess().with_fit(Some(Fit::Squash));
+    let pixels = Pixels::Rgb(picture.prepared());
+    squashing
+        .apply(&Picture {
+            width: side,
+            height: side,
+            pixels,
+        })
+        .unwrap()
+}
+
 /// With the reference's own preprocessed bytes as input, only rounding remains.
 #[test]
 fn image_embeddings_from_identical_bytes_differ_by_rounding_only() {
     for checkpoint in &checkpoints() {
         let (mut encoder, golden) = (open(checkpoint), golden(checkpoint));
-        let side = golden.side as u32;
-        // An image that already has the model's size passes the preprocessing unchanged.
-        let untouched = encoder.preprocess().with_fit(Some(Fit::Squash));
-        let batch: Vec<PreparedImage> = golden
-            .pictures
-            .iter()
-            .map(|p| {
-                let pixels = Pixels::Rgb(p.prepared());
-                untouched
-                    .apply(&Picture {
-                        width: side,
-                        height: side,
-                        pixels,
-                    })
-                    .unwrap()
-            })
-            .collect();
+        let pictures = golden.pictures.iter();
+        let batch: Vec<PreparedImage> = pictures.map(|p| untouched(&encoder, &golden, p)).collect();
         for (input, expected) in batch.iter().zip(&golden.pictures) {
             assert_eq!(
                 input.bytes(),
@@ -720,6 +769,27 @@ fn sixteen_bit_precision_gives_nearly_the_same_embeddings() {
                 expected.name
             );
         }
+    }
+}
+
+#[test]
+fn sixteen_bit_precision_gives_nearly_the_same_grad_eclip_maps() {
+    let folder = fixtures().join("biomedclip");
+    let golden = golden(&folder);
+    let [one, other] = [&golden.pictures[1], &golden.pictures[2]];
+    let apart = one.embedding.iter().zip(&other.embedding);
+    let direction: Vec<f32> = apart.map(|(a, b)| a - b).collect();
+    let values = |precision| {
+        let options = ModelOptions { precision, ..EXACT };
+        let mut encoder = checkpoint::open(&folder, options).unwrap();
+        let input = untouched(&encoder, &golden, one);
+        let maps = encoder.grad_eclip(&input, std::slice::from_ref(&direction));
+        maps.unwrap().unwrap().remove(0).values
+    };
+    let exact = values(Precision::F32);
+    for (precision, least) in [(Precision::Bf16, 0.99), (Precision::F16, 0.9999)] {
+        let cosine = cosine(&values(precision), &exact);
+        assert!(cosine >= least, "{precision:?}: {cosine}");
     }
 }
 

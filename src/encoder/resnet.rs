@@ -4,6 +4,7 @@
 use tch::{Kind, Tensor};
 
 use super::attribution::Contributions;
+use super::eclip::TracedAttention;
 use super::layers::Linear;
 use super::transformer::{AttentionMask, attend, attention_weights, check_heads, split_heads};
 use super::{EncoderError, Weights};
@@ -246,17 +247,24 @@ impl MeanAttention {
 
     /// `[b, cells + 1, d]` → `[b, output]`
     fn forward(&self, states: &Tensor) -> Result<Tensor, EncoderError> {
+        let [q, k, v] = self.project(states)?; // [b, heads, …, d / heads]
+        self.forward_attended(&attend(&q, &k, &v, AttentionMask::Full)?)
+    }
+
+    /// The mean's query, keys and values: `[b, heads, 1 or cells + 1, d / heads]`.
+    fn project(&self, states: &Tensor) -> Result<[Tensor; 3], EncoderError> {
         let x = states.f_add(&self.position_embedding)?; // [b, cells + 1, d]
-        let mean = x.f_narrow(1, 0, 1)?; // [b, 1, d]
-        // → [b, heads, tokens, d / heads]
         let project = |layer: &Linear, x: &Tensor| split_heads(&layer.forward(x)?, self.heads);
-        let (q, k, v) = (
-            project(&self.query, &mean)?,
+        Ok([
+            project(&self.query, &x.f_narrow(1, 0, 1)?)?,
             project(&self.key, &x)?,
             project(&self.value, &x)?,
-        );
-        let x = attend(&q, &k, &v, AttentionMask::Full)?; // [b, 1, d]
-        Ok(self.out.forward(&x)?.f_select(1, 0)?) // [b, output]
+        ])
+    }
+
+    /// The pooling after attention: `[b, 1, d]` → `[b, output]`
+    fn forward_attended(&self, attended: &Tensor) -> Result<Tensor, EncoderError> {
+        Ok(self.out.forward(attended)?.f_select(1, 0)?) // [b, output]
     }
 }
 
@@ -333,6 +341,17 @@ impl ResidualTower {
             x = block.forward(x)?;
         }
         pooling_input(&x)
+    }
+
+    /// The features of one image, `[1, 3, side, side]`, before they are scaled to unit length, and the attention of the pooling that
+    /// they depend on differentiably. To be called where gradients are recorded.
+    pub(super) fn traced(
+        &self,
+        pixels: &Tensor,
+    ) -> Result<(Tensor, TracedAttention), EncoderError> {
+        let [q, k, v] = tch::no_grad(|| self.pool.project(&self.states(pixels)?))?;
+        let traced = TracedAttention::new(&q, &k, &v, 1)?;
+        Ok((self.pool.forward_attended(traced.output())?, traced))
     }
 
     /// What regions of one image, `[1, 3, side, side]`, contribute along `directions`, `[n, projection]` in f32.

@@ -11,6 +11,7 @@ use super::attribution::{self, Contributions};
 use super::builtin::BuiltinFacts;
 use super::catalog;
 use super::cuda::GpuEvent;
+use super::eclip::TracedAttention;
 use super::resnet::ResidualTower;
 use super::staging::{HostTensor, Staging};
 use super::text::TextTower;
@@ -86,6 +87,14 @@ impl ImageTower {
         match self {
             Self::Transformer(tower) => tower.contributions(pixels, directions),
             Self::Residual(tower) => tower.contributions(pixels, directions),
+        }
+    }
+
+    /// The features of one image `[1, 3, side, side]`, and the attention that gathers them.
+    fn traced(&self, pixels: &Tensor) -> Result<(Tensor, TracedAttention), EncoderError> {
+        match self {
+            Self::Transformer(tower) => tower.traced(pixels),
+            Self::Residual(tower) => tower.traced(pixels),
         }
     }
 
@@ -325,6 +334,25 @@ impl DualEncoder {
         Ok(x.f_contiguous()?)
     }
 
+    /// The maps of an image along directions, from what its regions contribute: a function of the tower, the pixels
+    /// `[1, 3, side, side]` and the directions `[n, d]`, called where gradients are recorded.
+    fn maps(
+        &mut self,
+        image: &PreparedImage,
+        directions: &[Vec<f32>],
+        contributions: impl Fn(&ImageTower, &Tensor, &Tensor) -> Result<Contributions, EncoderError>,
+    ) -> Result<Option<Vec<HeatMap>>, EncoderError> {
+        let pixels = self.pixels(std::slice::from_ref(image))?;
+        let pixels = pixels.f_narrow(0, 0, 1)?; // [1, 3, side, side]
+        let directions = attribution::matrix(directions, self.device)?; // [n, d]
+        tch::with_grad(|| {
+            let contributions = contributions(&self.towers.vision, &pixels, &directions)?;
+            Ok(Some(
+                contributions.maps(&directions, self.card.logit_scale)?,
+            ))
+        })
+    }
+
     /// Starts a forward pass on the device, and the transfer of its result into pinned memory.
     fn launch(&mut self, batch: &[PreparedImage]) -> Result<PendingPass, EncoderError> {
         let pixels = self.pixels(batch)?;
@@ -444,15 +472,17 @@ impl Encoder for DualEncoder {
         image: &PreparedImage,
         directions: &[Vec<f32>],
     ) -> Result<Option<Vec<HeatMap>>, EncoderError> {
-        let pixels = self.pixels(std::slice::from_ref(image))?;
-        let pixels = pixels.f_narrow(0, 0, 1)?; // [1, 3, side, side]
-        let directions = attribution::matrix(directions, self.device)?; // [n, d]
-        // A residual network's maps are made of gradients.
-        tch::with_grad(|| {
-            let contributions = self.towers.vision.contributions(&pixels, &directions)?;
-            Ok(Some(
-                contributions.maps(&directions, self.card.logit_scale)?,
-            ))
+        self.maps(image, directions, ImageTower::contributions)
+    }
+
+    fn grad_eclip(
+        &mut self,
+        image: &PreparedImage,
+        directions: &[Vec<f32>],
+    ) -> Result<Option<Vec<HeatMap>>, EncoderError> {
+        self.maps(image, directions, |tower, pixels, directions| {
+            let (features, traced) = tower.traced(pixels)?;
+            traced.contributions(&features, directions)
         })
     }
 

@@ -1,5 +1,7 @@
 //! The transformer that all towers share, built under any layout's tensor names.
 
+mod traced;
+
 use tch::Tensor;
 
 use super::block_names::{BlockNames, NormOrder, Projections};
@@ -111,19 +113,27 @@ impl Attention {
         })
     }
 
+    /// Queries, keys and values, each of its own input `[batch, tokens, width]`: `[batch, heads, tokens, width / heads]`.
+    fn project(&self, inputs: [&Tensor; 3], heads: i64) -> Result<[Tensor; 3], EncoderError> {
+        let project = |layer: &Linear, x: &Tensor| split_heads(&layer.forward(x)?, heads);
+        let [of_q, of_k, of_v] = inputs;
+        Ok(match self {
+            Self::Separate([q, k, v]) => [project(q, of_q)?, project(k, of_k)?, project(v, of_v)?],
+            Self::Fused(layer) => {
+                let d = of_v.size3()?.2;
+                [
+                    project(&layer.outputs_from(0, d)?, of_q)?,
+                    project(&layer.outputs_from(d, d)?, of_k)?,
+                    project(&layer.outputs_from(2 * d, d)?, of_v)?,
+                ]
+            }
+        })
+    }
+
     /// As [`Self::forward`] for all tokens, linear in their values: the weights are held, as if they did not depend on `x`.
     fn forward_held(&self, x: &Tensor, heads: i64) -> Result<Tensor, EncoderError> {
-        let d = x.size3()?.2;
-        let project = |layer: &Linear, x: &Tensor| split_heads(&layer.forward(x)?, heads);
         let held = x.f_detach()?; // [batch, tokens, width]
-        let (q, k, v) = match self {
-            Self::Separate([q, k, v]) => (project(q, &held)?, project(k, &held)?, project(v, x)?),
-            Self::Fused(layer) => (
-                project(&layer.outputs_from(0, d)?, &held)?,
-                project(&layer.outputs_from(d, d)?, &held)?,
-                project(&layer.outputs_from(2 * d, d)?, x)?,
-            ),
-        };
+        let [q, k, v] = self.project([&held, &held, x], heads)?; // [batch, heads, tokens, width / heads]
         let y = attention_weights(&q, &k)?.f_matmul(&v)?; // [batch, heads, tokens, width / heads]
         Ok(y.f_transpose(1, 2)?.f_flatten(2, 3)?) // [batch, tokens, width]
     }
@@ -136,19 +146,9 @@ impl Attention {
         heads: i64,
         mask: AttentionMask,
     ) -> Result<Tensor, EncoderError> {
-        // → [batch, heads, tokens, width / heads]
-        let project = |layer: &Linear, x: &Tensor| split_heads(&layer.forward(x)?, heads);
         let is_all = queries == x.size3()?.1;
         match self {
-            Self::Separate([q, k, v]) => {
-                let queries = x.f_narrow(1, 0, queries)?; // [batch, queries, width]
-                attend(
-                    &project(q, &queries)?,
-                    &project(k, x)?,
-                    &project(v, x)?,
-                    mask,
-                )
-            }
+            // One product for all three.
             Self::Fused(layer) if is_all => {
                 let (batch, tokens, width) = x.size3()?;
                 let y = layer.forward(x)?; // [batch, tokens, 3 * width]
@@ -161,15 +161,10 @@ impl Attention {
                     mask,
                 )
             }
-            Self::Fused(layer) => {
-                let (_, _, d) = x.size3()?;
+            _ => {
                 let queries = x.f_narrow(1, 0, queries)?; // [batch, queries, width]
-                attend(
-                    &project(&layer.outputs_from(0, d)?, &queries)?,
-                    &project(&layer.outputs_from(d, d)?, x)?,
-                    &project(&layer.outputs_from(2 * d, d)?, x)?,
-                    mask,
-                )
+                let [q, k, v] = self.project([&queries, x, x], heads)?; // [batch, heads, …, width / heads]
+                attend(&q, &k, &v, mask)
             }
         }
     }
@@ -230,19 +225,35 @@ impl TransformerBlock {
         norm_order: NormOrder,
         mask: AttentionMask,
     ) -> Result<Tensor, EncoderError> {
-        // → [batch, queries, width]
-        let attention = |x: &Tensor| {
-            let attended = self.attention.forward(x, queries, heads, mask)?;
-            self.out.forward(&attended)
-        };
         let residual = x.f_narrow(1, 0, queries)?; // [batch, queries, width]
+        let input = self.attention_input(x, norm_order)?; // [batch, tokens, width]
+        let attended = self.attention.forward(&input, queries, heads, mask)?; // [batch, queries, width]
+        self.forward_attended(&residual, &attended, norm_order)
+    }
+
+    /// `[batch, tokens, width]` → `[batch, tokens, width]`
+    fn attention_input(&self, x: &Tensor, norm_order: NormOrder) -> Result<Tensor, EncoderError> {
+        match norm_order {
+            NormOrder::PreNorm => self.norm1.forward(x),
+            NormOrder::PostNorm => Ok(x.shallow_clone()),
+        }
+    }
+
+    /// The rest of the block, after attention: `residual` is what came into the block, `attended` what attention made of it before
+    /// its projection, `[batch, queries, width]` both and the result.
+    fn forward_attended(
+        &self,
+        residual: &Tensor,
+        attended: &Tensor,
+        norm_order: NormOrder,
+    ) -> Result<Tensor, EncoderError> {
+        let x = residual.f_add(&self.out.forward(attended)?)?; // [batch, queries, width]
         match norm_order {
             NormOrder::PreNorm => {
-                let x = residual.f_add(&attention(&self.norm1.forward(x)?)?)?; // [batch, queries, width]
                 Ok(x.f_add(&self.mlp.forward(&self.norm2.forward(&x)?)?)?) // [batch, queries, width]
             }
             NormOrder::PostNorm => {
-                let x = self.norm1.forward(&residual.f_add(&attention(x)?)?)?; // [batch, queries, width]
+                let x = self.norm1.forward(&x)?; // [batch, queries, width]
                 self.norm2.forward(&x.f_add(&self.mlp.forward(&x)?)?) // [batch, queries, width]
             }
         }
@@ -395,19 +406,26 @@ impl AttentionPool {
     }
 
     fn masked(&self, x: &Tensor, batch: i64, mask: AttentionMask) -> Result<Tensor, EncoderError> {
-        let (_, _, width) = x.size3()?;
-        let probe = self.probe.f_expand([batch, 1, width], false)?; // [batch, 1, width]
-        // → [batch, heads, tokens, width / heads]
+        let [q, k, v] = self.project(x, batch)?; // [batch, heads, …, width / heads]
+        self.forward_attended(&attend(&q, &k, &v, mask)?)
+    }
+
+    /// The probe's query, keys and values: `[batch, heads, 1 or tokens, width / heads]`.
+    fn project(&self, x: &Tensor, batch: i64) -> Result<[Tensor; 3], EncoderError> {
         let project = |layer: &Linear, x: &Tensor| -> Result<Tensor, EncoderError> {
             let split = split_heads(&layer.forward(x)?, self.heads)?;
             Ok(split.f_expand([batch, -1, -1, -1], false)?)
         };
-        let (q, k, v) = (
-            project(&self.query, &probe)?,
+        Ok([
+            project(&self.query, &self.probe)?,
             project(&self.key, x)?,
             project(&self.value, x)?,
-        );
-        let x = self.out.forward(&attend(&q, &k, &v, mask)?)?; // [batch, 1, width]
+        ])
+    }
+
+    /// The rest of the head, after attention: `[batch, 1, width]` → `[batch, width]`
+    fn forward_attended(&self, attended: &Tensor) -> Result<Tensor, EncoderError> {
+        let x = self.out.forward(attended)?; // [batch, 1, width]
         let x = x.f_add(&self.mlp.forward(&self.norm.forward(&x)?)?)?; // [batch, 1, width]
         Ok(x.f_select(1, 0)?) // [batch, width]
     }

@@ -4,6 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::attribution::{Contributions, windows_left_out};
 use super::block_names::BlockNames;
+use super::eclip::TracedAttention;
 use super::layers::{LayerNorm, Linear};
 use super::transformer::{AttentionMask, AttentionPool, Transformer, TransformerConfig};
 use super::{EncoderError, Weights};
@@ -185,14 +186,33 @@ impl VisionTower {
                 let states = self.post_norm.forward(&states)?; // [1, patches, d]
                 let kept = windows_left_out(cells, states.device())?; // [patches + 1, 1, 1, patches]
                 let pooled = head.forward_without(&states, &kept)?; // [patches + 1, d]
-                let features = match &self.projection {
-                    Some(projection) => projection.forward(&pooled)?,
-                    None => pooled,
-                }
-                .f_to_kind(Kind::Float)?; // [patches + 1, projection]
+                let features = self.projected(pooled)?.f_to_kind(Kind::Float)?; // [patches + 1, projection]
                 Contributions::of_masked(&features, directions, cells)
             }
         }
+    }
+
+    /// The features of one image, `[1, 3, side, side]`, before they are scaled to unit length, and the attention that gathers them, which
+    /// they depend on differentiably. To be called where gradients are recorded.
+    pub(super) fn traced(
+        &self,
+        pixels: &Tensor,
+    ) -> Result<(Tensor, TracedAttention), EncoderError> {
+        let x = tch::no_grad(|| self.embed(pixels))?; // [1, tokens, d]
+        let (x, traced) = match &self.pooling {
+            VisionPooling::ClassToken => {
+                let (state, traced) = self.blocks.first_traced(x)?; // [1, 1, d]
+                (self.post_norm.forward(&state.f_select(1, 0)?)?, traced)
+            }
+            VisionPooling::Attention(head) => {
+                let states = tch::no_grad(|| {
+                    let states = self.blocks.forward(x, AttentionMask::Full)?; // [1, patches, d]
+                    self.post_norm.forward(&states)
+                })?; // [1, patches, d]
+                head.forward_traced(&states)?
+            }
+        }; // [1, d]
+        Ok((self.projected(x)?, traced))
     }
 
     /// Contributions to the class token of one image; `x` is the input of the first block, `[1, tokens, d]`.
@@ -215,11 +235,8 @@ impl VisionTower {
                 .map_err(EncoderError::from)
         })?; // [1, projection]
         let (state, input) = self.blocks.first_held(x)?; // [1, 1, d], [1, tokens, d]
-        let mut pooled = self.post_norm.forward_held(&state.f_select(1, 0)?)?; // [1, d]
-        if let Some(projection) = &self.projection {
-            pooled = projection.forward(&pooled)?; // [1, projection]
-        }
-        let along = pooled.f_to_kind(Kind::Float)?;
+        let pooled = self.post_norm.forward_held(&state.f_select(1, 0)?)?; // [1, d]
+        let along = self.projected(pooled)?.f_to_kind(Kind::Float)?;
         let along = directions.f_matmul(&along.f_select(0, 0)?)?; // [n]
         let first = i64::from(self.class_token.is_some());
         let mut values = Vec::new();
@@ -252,6 +269,11 @@ impl VisionTower {
             VisionPooling::ClassToken => self.post_norm.forward(&states.f_select(1, 0)?)?,
             VisionPooling::Attention(head) => head.forward(&self.post_norm.forward(states)?)?,
         }; // [b, d]
+        self.projected(x)
+    }
+
+    /// `[b, d]` → `[b, projection]`
+    fn projected(&self, x: Tensor) -> Result<Tensor, EncoderError> {
         match &self.projection {
             Some(projection) => projection.forward(&x),
             None => Ok(x),

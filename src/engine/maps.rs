@@ -205,17 +205,25 @@ fn map(
     direction: &Vec<f32>,
     method: MapChoice,
 ) -> Result<HeatMap, String> {
-    if method != MapChoice::Occlusion {
-        let maps = encoder.attribution(image, std::slice::from_ref(direction));
-        let own = maps.map_err(|error| error.to_string())?;
-        if let Some(map) = own.and_then(|mut maps| maps.pop()) {
-            return Ok(map);
+    let directions = std::slice::from_ref(direction);
+    let maps = match method {
+        MapChoice::Auto | MapChoice::Attention => encoder.attribution(image, directions),
+        MapChoice::Eclip => encoder.grad_eclip(image, directions),
+        MapChoice::Occlusion => Ok(None),
+    };
+    let maps = maps.map_err(|error| error.to_string())?;
+    match (maps.and_then(|mut maps| maps.pop()), method) {
+        (Some(map), _) => Ok(map),
+        (None, MapChoice::Attention) => {
+            Err("this model has no heat map; occlusion (--method occlusion)".to_owned())
         }
-        if method == MapChoice::Attention {
-            return Err("this model has no heat map; occlusion (--method occlusion)".to_owned());
+        (None, MapChoice::Eclip) => Err(
+            "this model has no map by Grad-ECLIP; use occlusion (--method occlusion)".to_owned(),
+        ),
+        (None, MapChoice::Auto | MapChoice::Occlusion) => {
+            occlusion_map(encoder, image, direction).map_err(|error| error.to_string())
         }
     }
-    occlusion_map(encoder, image, direction).map_err(|error| error.to_string())
 }
 
 /// A panic of the model becomes an error.

@@ -18,6 +18,8 @@ pub enum MapChoice {
     Auto,
     /// The model's own decomposition.
     Attention,
+    /// Grad-ECLIP: values in the last attention, weighted by the gradient of the score.
+    Eclip,
     /// Occlusion: the loss of score when a region is blurred.
     Occlusion,
 }
@@ -32,6 +34,8 @@ pub enum MapMethod {
     Pooling,
     /// Regions left out of a pooling head's attention.
     Masking,
+    /// Values in the last attention, weighted by the gradient of the score and by likeness to the query (Zhao et al. 2024).
+    Eclip,
     /// Regions of the image blurred.
     Occlusion,
 }
@@ -43,6 +47,7 @@ impl MapMethod {
             Self::Attention => "decomposition of the late attention",
             Self::Pooling => "decomposition of the attention pooling",
             Self::Masking => "regions left out of the pooling head",
+            Self::Eclip => "Grad-ECLIP",
             Self::Occlusion => "occlusion",
         }
     }
@@ -57,7 +62,7 @@ pub struct HeatMap {
     pub columns: usize,
     /// Rows of cells.
     pub rows: usize,
-    /// Contributions in logits, row by row; above zero what raises the score.
+    /// Contributions in logits, row by row; above zero what raises the score. By [`MapMethod::Eclip`] they only compare regions.
     pub values: Vec<f32>,
     /// What no cell accounts for: with the contributions it makes up the score. `None` where the method does not add up.
     pub rest: Option<f64>,

@@ -88,6 +88,32 @@ fn finding(home: &Path, suffix: &str) -> (String, String) {
     (format!("d/{}", row[0]), row[1].to_owned())
 }
 
+/// Asserts that `--method eclip` is followed, and that its values, which do not add up to the score, are withheld or printed as its check
+/// says.
+fn assert_mapped_by_grad_eclip(home: &Path, file: &str) {
+    let output = run(
+        home,
+        &[
+            "explain",
+            file,
+            "--prompts",
+            "general",
+            "--method",
+            "eclip",
+            "--json",
+        ],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let map = &report["map"];
+    assert_eq!(
+        (&map["method"], &map["rest"]),
+        (&"eclip".into(), &Value::Null)
+    );
+    assert_eq!(map["deletion"]["passed"], map["values"].is_array());
+    assert_eq!(map["deletion"]["passed"], map["withheld"].is_null());
+}
+
 #[test]
 fn a_heat_map_is_checked_and_drawn_over_the_image() {
     let home = tempfile::tempdir().expect("a home");
@@ -158,6 +184,8 @@ fn a_heat_map_is_checked_and_drawn_over_the_image() {
         "{text}"
     );
     assert!(!text.contains("because"), "{text}");
+
+    assert_mapped_by_grad_eclip(home.path(), &file);
 
     let unknown = run(
         home.path(),
