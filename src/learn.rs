@@ -6,6 +6,7 @@
 //! that took no part. A gate γ mixes the logits of texts and learned directions, `(1 − γ)·text + γ·learned`, and is chosen by the log-loss of
 //! labelled images that took no part: γ = 0 is zero-shot. From many labelled images a probe learns directions in the same form.
 
+mod chance;
 mod comparison;
 mod figures;
 mod gate;
@@ -25,7 +26,8 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use comparison::{BalancedAccuracy, LearningGain};
+pub use chance::{BalancedAccuracy, Unproved};
+pub use comparison::LearningGain;
 pub use figures::{HeldOutFigures, compare};
 use gate::LogitPair;
 pub use presence::{PresenceCase, Separation, Separations, compare_separations, separations};

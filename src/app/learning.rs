@@ -148,6 +148,23 @@ pub(super) fn images(
     (images, unused)
 }
 
+/// The number of reviews behind the scores of images for this subject, and whether any image has a score for it; `None` for the number if
+/// scores are zero-shot.
+pub(super) fn in_use(
+    results: &Results,
+    dir: &Path,
+    subject: &LearnSubject,
+) -> (Option<usize>, bool) {
+    let judged = results.judged_below(dir);
+    let records = judged.filter_map(|(_, judged)| judged.state.subject());
+    let own = records.filter(|own| subject.is_of(own, None) && !could_be_taught(own));
+    let mut own = own
+        .filter(|own| own.verdict.decision != Decision::Rejected)
+        .peekable();
+    let is_judged = own.peek().is_some();
+    (own.find_map(|record| record.learned), is_judged)
+}
+
 /// The labels that all others give; an error if they differ.
 fn what_others_say(reviews: &ImageReviews) -> Result<Option<&[String]>, ()> {
     let as_set = |labels: &[String]| labels.iter().cloned().collect::<BTreeSet<String>>();

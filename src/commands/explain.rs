@@ -20,7 +20,6 @@ use crate::encoder::{Encoder, EncoderError};
 use crate::engine::explanation::{EncodedSet, ExplainedScore, PhraseExplanation};
 use crate::engine::{self, Factory, FrameSelection, Lane, Settings, StoredFile};
 use crate::jobs::{End, Ended};
-use crate::learn::LearnedSets;
 use crate::library::neighbours::Neighbours;
 use crate::library::{Library, NOTICE, Outcome, Record};
 use crate::media::clean;
@@ -168,7 +167,8 @@ fn settings(mode: Mode, setup: &CommandSetup) -> Result<Settings, Fault> {
         prompts: setup.load_prompts_by_rules()?,
         mode,
         calibrations: setup.calibrations(),
-        learned: LearnedSets::default(),
+        // Of which kinds findings are judged follows from what was learned; what is explained are the texts.
+        learned: setup.learned().by_texts(),
         frames: FrameSelection::First,
         batch_size: None,
         decode_threads: None,
@@ -187,7 +187,13 @@ fn reviewed(
     model_key: &str,
     setup: &CommandSetup,
 ) -> Neighbours {
-    let found = neighbours::find(library, record, model_key, &setup.reviewer.name);
+    let found = neighbours::find(
+        library,
+        record,
+        model_key,
+        &setup.reviewer.name,
+        setup.all_prompts().as_ref(),
+    );
     found.unwrap_or_else(|message| {
         print::message(format_args!("no neighbours: {}", clean(&message)));
         Neighbours::default()
@@ -198,7 +204,7 @@ fn reviewed(
 fn learned_elsewhere(record: &Record, setup: &CommandSetup) -> Option<usize> {
     let learned = setup.learned();
     let own = learned.find(&record.model_digest, &record.prompts_digest, record.mode)?;
-    Some(own.reviews)
+    own.changes_scores().then_some(own.reviews)
 }
 
 /// What came of asking for a heat map.

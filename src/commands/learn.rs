@@ -144,6 +144,7 @@ fn learn(
     let file = kept(arguments, &subject, &proposal)?;
     let left_out = UnusedImages {
         other_labels: proposal.other_labels,
+        other_kinds: proposal.other_kinds,
         ..collected.left_out
     };
     let report = LearnReport {

@@ -182,30 +182,38 @@ impl ImportSets {
         Ok(Self { prompts })
     }
 
-    /// The set of the newest result of each content, where it matters; where that tells only the kind, the set for findings of it.
-    fn results(&self, library: &Library) -> Result<HashMap<String, String>, Fault> {
+    /// The sets of the newest result of each content, where it matters: its own and, where that tells only the kind, the one for findings of
+    /// it.
+    fn results(&self, library: &Library) -> Result<HashMap<String, [Option<String>; 2]>, Fault> {
         let mut found = HashMap::new();
         if !self.prompts.is_auto() {
             return Ok(found);
         }
         let all = ResultSelection::default();
         let read = library.stored_results(&all, &mut |_, record: Record| {
-            let findings = findings_set(&self.prompts, &record);
-            let set = findings.map_or_else(|| record.prompts.clone(), |set| set.name.clone());
-            found.insert(record.content, set);
+            let findings = findings_set(&self.prompts, &record).map(|set| set.name.clone());
+            found.insert(record.content, [Some(record.prompts), findings]);
             true
         });
         read.map_err(unusable(library))?;
         Ok(found)
     }
 
-    /// The set with this name; without a result, the only one, or `general`, which takes any image.
-    fn find(&self, name: Option<&String>) -> &PromptSet {
+    /// The set of these names that has the label, the last one if none has; without a result, the only one, or `general`, which takes any
+    /// image.
+    fn find(&self, names: Option<&[Option<String>; 2]>, label: &str) -> &PromptSet {
         let sets = self.prompts.sets();
         let named = |name: &str| sets.iter().find(|set| set.name == name);
-        let found = name.and_then(|name| named(name));
+        let known = names.into_iter().flatten().flatten();
+        let known: Vec<&PromptSet> = known.filter_map(|name| named(name)).collect();
+        let mut with_label = known.iter().filter(|set| has_condition(set, label));
+        let found = with_label.next().or(known.last()).copied();
         found.or_else(|| named(DEFAULT)).unwrap_or_else(|| &sets[0])
     }
+}
+
+fn has_condition(set: &PromptSet, name: &str) -> bool {
+    set.conditions.iter().any(|own| own.name == name)
 }
 
 fn import(path: &Path, map: &[(String, String)], setup: &CommandSetup) -> Result<u8, Fault> {
@@ -221,11 +229,11 @@ fn import(path: &Path, map: &[(String, String)], setup: &CommandSetup) -> Result
         let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
         let content = content(&library, &absolute).map_err(|error| error.to_string());
         let reviewed = content.and_then(|content| {
-            let set = sets.find(results.get(&content));
             let name = &names[file.label];
-            if !set.conditions.iter().any(|c| c.name == *name) {
+            let set = sets.find(results.get(&content), name);
+            if !has_condition(set, name) {
                 return Err(format!(
-                    "`{}` is not a condition of {}, under which this image has its result; name a prompt set with --prompts",
+                    "`{}` is not a condition of {}, under which this image is reviewed; name a prompt set with --prompts",
                     clean(name),
                     clean(&set.name)
                 ));

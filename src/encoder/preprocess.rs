@@ -135,11 +135,13 @@ impl Preprocess {
         }
         let size = config.size.unwrap_or(Size::Number(224));
         let processor = config.image_processor_type.as_deref().unwrap_or_default();
-        // Only CLIP's processor crops unless told otherwise.
-        let crops = config.crop_size.is_some() || processor.starts_with("CLIP");
+        // CLIP's processor crops unless told otherwise; where none is named, a size to crop to says so.
+        let is_clip = processor.starts_with("CLIP");
+        let crops = is_clip || (processor.is_empty() && config.crop_size.is_some());
         let crop = config.do_center_crop.unwrap_or(crops);
         let (width, height) = if crop {
-            config.crop_size.unwrap_or(size).sides()
+            let default = if is_clip { Size::Number(224) } else { size };
+            config.crop_size.unwrap_or(default).sides()
         } else {
             size.sides()
         };
@@ -496,6 +498,31 @@ mod tests {
         // 400 × 200 becomes 100 × 50, with 25 black rows above and below.
         assert_eq!(area(Fit::Pad, 400, 200), [0, -100, 400, 400]);
         assert_eq!(area(Fit::Squash, 400, 200), [0, 0, 400, 200]);
+    }
+
+    #[test]
+    fn only_clips_processor_crops_unless_told_otherwise() {
+        let seen = |json: &str| {
+            let read = Preprocess::from_json(json.as_bytes(), Path::new("p.json")).unwrap();
+            let seen = read.seen_area(400, 200);
+            [seen.x, seen.width].map(|side| side.round() as i64)
+        };
+        let (middle, whole) = ([100, 200], [0, 400]);
+        assert_eq!(
+            seen(r#"{"image_processor_type": "CLIPImageProcessor"}"#),
+            middle
+        );
+        let told = r#"{"image_processor_type": "CLIPImageProcessor", "do_center_crop": false,
+            "size": {"height": 224, "width": 224}}"#;
+        assert_eq!(seen(told), whole);
+        let siglip = r#"{"image_processor_type": "SiglipImageProcessor",
+            "size": {"height": 224, "width": 224}}"#;
+        assert_eq!(seen(siglip), whole);
+        assert_eq!(
+            seen(r#"{"size": 224, "crop_size": 224}"#),
+            middle,
+            "no type"
+        );
     }
 
     /// A dot in the image is in the model's square where the seen area says.

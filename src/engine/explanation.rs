@@ -27,8 +27,10 @@ pub struct ExplanationRequest {
     pub embedding: Arc<[f32]>,
     /// `blake3:<hex>` of its content.
     pub content: String,
-    /// The name of the prompt set, under which its neighbours were reviewed.
+    /// The name of the prompt set under which its neighbours were reviewed.
     pub prompts: String,
+    /// The labels that these may have, in the order in which they are listed.
+    pub labels: Vec<String>,
     /// Whose reviews count before those of others.
     pub reviewer: String,
     /// The unit embeddings of the images that it is compared with.
@@ -295,8 +297,7 @@ impl InferenceWorker<'_> {
         let (Some(library), Some(model_key)) = (library, &self.embedding_key) else {
             return Ok(Neighbours::default());
         };
-        let labels = request.scores.iter();
-        let labels: Vec<&str> = labels.map(|score| score.condition.as_str()).collect();
+        let labels: Vec<&str> = request.labels.iter().map(String::as_str).collect();
         let query = NeighbourQuery {
             content: &request.content,
             embedding: &request.embedding,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::encoder::{Encoder, ModelCard};
-use crate::learn::{Learned, LearnedSets, LearningGain, ReviewedImage, learn};
+use crate::learn::{LearnError, Learned, LearnedSets, Lesson, ReviewedImage, Unproved, learn};
 use crate::library::now;
 use crate::media::DicomOrigin;
 use crate::prompts::{PromptSet, Prompts};
@@ -16,10 +16,6 @@ use crate::scoring::{Decision, Mode, Scorer, Verdict};
 
 use super::purpose::KindReader;
 use super::scoring::Scorers;
-
-/// A kind of image is taught if one labelled image in so many is of it: a few misread ones teach nothing.
-const KIND_SHARE: usize = 10;
-
 /// An image to learn from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LearnImage {
@@ -53,6 +49,8 @@ pub struct UnusedImages {
     pub several_frames: usize,
     /// Their labels are no conditions of the set, or where one applies not one of them.
     pub other_labels: usize,
+    /// They are unlike most that are reviewed, and one model does not learn from both.
+    pub other_kinds: usize,
 }
 
 impl UnusedImages {
@@ -72,6 +70,10 @@ impl UnusedImages {
             (
                 self.other_labels,
                 "have labels from which nothing can be learned under this prompt set",
+            ),
+            (
+                self.other_kinds,
+                "are of another kind than most, or of none that is certain",
             ),
         ];
         all.into_iter().filter(|(count, _)| *count > 0)
@@ -132,6 +134,8 @@ pub struct Proposal {
     pub images: usize,
     /// Reviewed images among them from whose labels nothing can be learned under the prompt set.
     pub other_labels: usize,
+    /// Reviewed images among them that are unlike the most: of another kind, of one that is not certain, or phantoms beside real ones.
+    pub other_kinds: usize,
     /// Those whose label changes, the surest new label first; none if no score would change.
     pub moved: Vec<MovedImage>,
     /// Whether the scores as they are were calibrated; learned ones are not until they are calibrated anew.
@@ -148,18 +152,17 @@ pub(super) struct LearningSubject<'a> {
     pub(super) in_use: &'a Scorer,
     /// Tells kinds of image apart.
     pub(super) kinds: &'a KindReader,
-    /// The kinds of real images of which findings are judged because of reviews, as results are.
-    pub(super) taught: &'a [String],
+    /// The kind of real images of which findings are judged because of reviews, as results are.
+    pub(super) taught: Option<&'a str>,
 }
 
-/// The images from which a model learns, and what the built-in model is taught by real ones.
+/// The images from which a model learns.
 struct TaughtImages<'a> {
-    /// Each with its kind, if it is a real one of which the kind is certain, and the model is the built-in one.
-    images: Vec<(&'a LearnImage, Option<String>)>,
-    /// The kinds of real images of which findings are taught.
-    kinds: Vec<String>,
-    /// Whether the labelled images are real ones and the model is the built-in one, which judges no findings unless it is taught well.
-    must_earn: bool,
+    images: Vec<&'a LearnImage>,
+    /// Their kind, if they are real ones and the model is the built-in one: it judges no findings of them unless it is taught well.
+    kind: Option<String>,
+    /// Labelled images that are left out.
+    others: usize,
 }
 
 impl LearningSubject<'_> {
@@ -169,17 +172,16 @@ impl LearningSubject<'_> {
     ///
     /// Says why nothing can be learned.
     pub(super) fn propose(&self, images: &[LearnImage]) -> Result<Proposal, String> {
-        let taught = self.taught_images(images);
-        let reviewed = taught.images.iter().map(|(image, _)| ReviewedImage {
+        let taught = self.taught_images(images)?;
+        let reviewed = taught.images.iter().map(|image| ReviewedImage {
             embedding: &image.embedding,
             labels: image.labels.as_deref(),
             study: image.study.as_deref(),
         });
         let reviewed: Vec<ReviewedImage> = reviewed.collect();
         let lesson = learn(self.zero_shot, &reviewed).map_err(|error| error.to_string())?;
-        if taught.must_earn {
-            let uses_learned = lesson.conditions.iter().any(|own| own.gate > 0.0);
-            check_earned(&lesson.comparison, uses_learned, &taught.kinds)?;
+        if taught.kind.is_some() {
+            check_earned(&lesson)?;
         }
         let learned = Learned {
             format: Learned::FORMAT,
@@ -194,7 +196,7 @@ impl LearningSubject<'_> {
             unlabelled: lesson.unlabelled,
             held_out: lesson.comparison,
             conditions: lesson.conditions,
-            kinds: taught.kinds.clone(),
+            kind: taught.kind.clone(),
         };
         let moved = if learned.changes_results() {
             self.moved(&taught, &learned)
@@ -205,60 +207,77 @@ impl LearningSubject<'_> {
             learned,
             images: taught.images.len(),
             other_labels: lesson.other_labels,
+            other_kinds: taught.others,
             moved,
             was_calibrated: self.in_use.is_calibrated(),
         })
     }
 
-    /// Leaves out images without a label that are unlike the labelled ones: for the built-in model, those of other kinds, or synthetic
-    /// ones beside real ones.
-    fn taught_images<'a>(&self, images: &'a [LearnImage]) -> TaughtImages<'a> {
-        let is_builtin = self.card.builtin.is_some();
-        let kind = |image: &LearnImage| {
-            let is_read = is_builtin && !image.synthetic;
-            is_read.then(|| self.kinds.certain_kind(&image.embedding))?
-        };
-        let all: Vec<(&LearnImage, Option<String>)> =
-            images.iter().map(|image| (image, kind(image))).collect();
-        if !is_builtin {
-            return TaughtImages {
-                images: all,
-                kinds: Vec::new(),
-                must_earn: false,
-            };
+    /// The images that are alike. The built-in model learns from phantoms, or from real images of one kind: the kind of most that are
+    /// labelled, as there is no telling by one what the labels of another are worth.
+    fn taught_images<'a>(&self, images: &'a [LearnImage]) -> Result<TaughtImages<'a>, String> {
+        if self.card.builtin.is_none() {
+            return Ok(TaughtImages {
+                images: images.iter().collect(),
+                kind: None,
+                others: 0,
+            });
         }
-        let labelled = || all.iter().filter(|(image, _)| image.labels.is_some());
-        let real = || labelled().filter(|(image, _)| !image.synthetic);
-        let kinds = frequent(
-            real().filter_map(|(_, kind)| kind.as_deref()),
-            real().count(),
-        );
-        let has_phantoms = labelled().any(|(image, _)| image.synthetic);
-        let must_earn = real().next().is_some();
-        let takes_part = |(image, kind): &(&LearnImage, Option<String>)| {
-            let is_alike = match kind {
-                _ if image.synthetic => has_phantoms,
-                Some(kind) => kinds.contains(kind),
-                None => false,
-            };
-            image.labels.is_some() || is_alike
-        };
-        TaughtImages {
-            images: all.iter().filter(|own| takes_part(own)).cloned().collect(),
-            kinds,
-            must_earn,
+        let all: Vec<(&LearnImage, ImageNature)> = images
+            .iter()
+            .map(|image| (image, self.nature(image)))
+            .collect();
+        let mut counts: BTreeMap<&ImageNature, usize> = BTreeMap::new();
+        for (image, nature) in &all {
+            // "None of them" may mean that it is of another kind.
+            let is_shown = image.labels.as_ref().is_some_and(|labels| {
+                !labels.is_empty() && labels.iter().all(|label| self.has_condition(label))
+            });
+            if is_shown {
+                *counts.entry(nature).or_default() += 1;
+            }
         }
+        let chosen = counts.into_iter().max_by_key(|(_, count)| *count);
+        let Some((nature, _)) = chosen else {
+            return Err(LearnError::NoLabels.to_string());
+        };
+        let kind = match nature {
+            ImageNature::Phantom => None,
+            ImageNature::Kind(kind) => Some(kind.clone()),
+            ImageNature::Unclear => return Err("the kind of most reviewed images is not certain, so that it could not be told which others are like them".to_owned()),
+        };
+        if let (None, Some(taught)) = (&kind, self.taught) {
+            return Err(format!(
+                "findings of the kind {taught} are in use under this prompt set, and phantoms would replace them; undo that first"
+            ));
+        }
+        let is_alike = |own: &&(&LearnImage, ImageNature)| own.1 == *nature;
+        let (alike, others): (Vec<_>, Vec<_>) = all.iter().partition(is_alike);
+        let is_labelled = |own: &&(&LearnImage, ImageNature)| own.0.labels.is_some();
+        Ok(TaughtImages {
+            images: alike.into_iter().map(|(image, _)| *image).collect(),
+            others: others.into_iter().filter(is_labelled).count(),
+            kind,
+        })
+    }
+
+    fn has_condition(&self, label: &str) -> bool {
+        self.set.conditions.iter().any(|own| own.name == label)
+    }
+
+    fn nature(&self, image: &LearnImage) -> ImageNature {
+        if image.synthetic {
+            return ImageNature::Phantom;
+        }
+        let kind = self.kinds.certain_kind(&image.embedding);
+        kind.map_or(ImageNature::Unclear, ImageNature::Kind)
     }
 
     /// The images whose label changes, the surest new label first.
     fn moved(&self, taught: &TaughtImages, learned: &Learned) -> Vec<MovedImage> {
         let scorer = self.zero_shot.clone().learning(&learned.conditions);
-        let moved = taught.images.iter().filter_map(|(image, kind)| {
-            let is_real = self.card.builtin.is_some() && !image.synthetic;
-            if is_real && !kind.as_ref().is_some_and(|own| taught.kinds.contains(own)) {
-                return None;
-            }
-            let before = self.before(image, kind.as_deref())?;
+        let moved = taught.images.iter().filter_map(|image| {
+            let before = self.before(image, taught.kind.as_deref())?;
             let after = scorer.verdict(&image.embedding);
             (before.label != after.label).then(|| MovedImage {
                 path: image.path.clone(),
@@ -276,7 +295,7 @@ impl LearningSubject<'_> {
     fn before(&self, image: &LearnImage, kind: Option<&str>) -> Option<Verdict> {
         let has_earned = |kind: &str| {
             let facts = self.card.builtin.as_ref();
-            self.taught.iter().any(|own| own == kind)
+            self.taught == Some(kind)
                 || facts.is_some_and(|facts| facts.has_earned(kind, &self.set.name))
         };
         match kind {
@@ -288,36 +307,44 @@ impl LearningSubject<'_> {
     }
 }
 
-/// The kinds of which at least one in [`KIND_SHARE`] labelled images is, by name.
-fn frequent<'a>(kinds: impl Iterator<Item = &'a str>, images: usize) -> Vec<String> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    kinds.for_each(|kind| *counts.entry(kind).or_default() += 1);
-    let frequent = counts
-        .into_iter()
-        .filter(|(_, count)| count * KIND_SHARE >= images);
-    frequent.map(|(kind, _)| kind.to_owned()).collect()
+/// What an image is to the built-in model.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum ImageNature {
+    Phantom,
+    /// A real image of a kind that is certain.
+    Kind(String),
+    /// Another real image.
+    Unclear,
 }
 
 /// Whether the built-in model may judge findings of real images by what it was taught.
-fn check_earned(gain: &LearningGain, uses_learned: bool, kinds: &[String]) -> Result<(), String> {
-    if kinds.is_empty() {
-        return Err("the kind of the reviewed images is not certain, so that it could not be told which others are like them".to_owned());
-    }
-    if gain.beats_chance(uses_learned) {
-        return Ok(());
-    }
+fn check_earned(lesson: &Lesson) -> Result<(), String> {
+    let images = lesson.comparison.images;
+    let conditions = match &lesson.unproved {
+        None => return Ok(()),
+        Some(Unproved::TooFew) => {
+            return Err(format!(
+                "at least 10 reviewed images, of as many studies, are needed to tell whether findings can be told, three of each of two conditions; there are {images}"
+            ));
+        }
+        Some(Unproved::Guessed(conditions)) if conditions.is_empty() => "findings".to_owned(),
+        Some(Unproved::Guessed(conditions)) => conditions.join(", "),
+    };
     let percent = |share: f64| format!("{:.0}", share * 100.0);
-    let found = gain.balanced_accuracy.map_or_else(String::new, |own| {
-        let used = if uses_learned { own.after } else { own.before };
-        format!(
-            ": balanced accuracy {} %, where guessing gets {} %",
-            used.text(percent),
-            percent(own.chance)
-        )
-    });
+    let found = lesson
+        .comparison
+        .balanced_accuracy
+        .map_or_else(String::new, |own| {
+            let uses_learned = lesson.conditions.iter().any(|own| own.gate > 0.0);
+            let used = if uses_learned { own.after } else { own.before };
+            format!(
+                " (balanced accuracy {} %, where guessing gets {} %)",
+                used.text(percent),
+                percent(own.chance)
+            )
+        });
     Err(format!(
-        "{} reviewed images do not show that findings can be told from each other{found}; review more images of each condition",
-        gain.images
+        "{images} reviewed images do not show that {conditions} can be told better than by guessing{found}; review more images of each condition"
     ))
 }
 

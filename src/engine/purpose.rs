@@ -6,10 +6,10 @@ use crate::scoring::{Decision, Scorer, Verdict};
 
 /// What the built-in model does not do.
 const NO_FINDINGS: &str =
-    "the built-in model judges findings of its own synthetic phantoms, not of real images";
+    "the built-in model judges findings of real images only where labels have taught it";
 
 /// What does.
-const OTHER_MODEL: &str = "`medivision-tui models pull biomedclip` gets a model for findings";
+const OTHER_MODEL: &str = "`medivision-tui models pull biomedclip` gets a model for findings, `learn` makes this one learn them from labels of yours";
 
 /// Reads the kind of an image, where anything depends on it.
 pub(super) struct KindReader {
@@ -72,14 +72,14 @@ impl KindReader {
     }
 
     /// Chooses the prompt set for the images of a file, and says whether the model is meant for them. `embeddings`: those of its
-    /// frames; `taught`: for each prompt set the kinds of real images whose findings reviews have taught.
+    /// frames; `taught`: for each prompt set the kind of real images whose findings reviews have taught.
     pub(super) fn read<'a>(
         &self,
         prompts: &Prompts,
         card: &ModelCard,
         traits: ImageTraits,
         is_synthetic: bool,
-        taught: &[Vec<String>],
+        taught: &[Option<String>],
         embeddings: impl Iterator<Item = &'a [f32]>,
     ) -> Reading {
         let seen = self.kind(embeddings);
@@ -91,7 +91,7 @@ impl KindReader {
             && !is_synthetic
         {
             return real_image(prompts, traits, seen.as_ref(), |kind, set| {
-                taught[set].iter().any(|own| own == kind)
+                taught[set].as_deref() == Some(kind)
                     || facts.has_earned(kind, &prompts.sets()[set].name)
             });
         }
@@ -119,10 +119,11 @@ impl KindReader {
         Reading { set, reason }
     }
 
-    /// The kind of an image, if it is certain.
+    /// The kind of an image, if it is certain, and is one of those that have a name.
     pub(super) fn certain_kind(&self, embedding: &[f32]) -> Option<String> {
         let kind = self.kind(std::iter::once(embedding))?;
-        (kind.decision == Decision::Confident).then_some(kind.label)
+        let is_named = Some(&kind.label) != self.other.as_ref();
+        (kind.decision == Decision::Confident && is_named).then_some(kind.label)
     }
 
     /// The verdict about the kind of a file's images; `None` where it does not matter, or if there is none.

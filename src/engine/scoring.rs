@@ -27,8 +27,10 @@ pub struct Scorers {
     zero_shot: Vec<Scorer>,
     /// The number of reviews from which each has learned.
     learned: Vec<Option<usize>>,
-    /// The kinds of real images whose findings reviews have taught under each.
-    taught: Vec<Vec<String>>,
+    /// The kind of real images whose findings reviews have taught under each.
+    taught: Vec<Option<String>>,
+    /// For phantoms, those by the texts with their calibrations.
+    for_phantoms: Vec<Scorer>,
     pub(super) mode: Mode,
     /// The model.
     card: ModelCard,
@@ -92,13 +94,20 @@ impl Scorers {
         };
         let both = zero_shot.iter().cloned().zip(prompts.sets());
         let scorers: Vec<Scorer> = both.map(|(scorer, set)| in_use(scorer, set)).collect();
+        let for_phantoms = zero_shot.iter().zip(prompts.sets()).map(|(scorer, set)| {
+            let mode = mode.for_set(set);
+            let calibration = calibrations.find(&card.digest, &set.digest, mode, None);
+            scorer.clone().calibrated(calibration.cloned())
+        });
+        let for_phantoms = for_phantoms.collect();
         let kinds = KindReader::new(&prompts, &scorers, &card, &mut |set| {
             Ok(in_use(scorer(set)?, set))
         })?;
         let own = prompts.sets().iter().map(|set| {
             let own = learned.find(&card.digest, &set.digest, mode.for_set(set));
-            own.map_or((None, Vec::new()), |own| {
-                (Some(own.reviews), own.kinds.clone())
+            own.map_or((None, None), |own| {
+                let reviews = own.changes_scores().then_some(own.reviews);
+                (reviews, own.kind.clone())
             })
         });
         let (learned, taught) = own.unzip();
@@ -112,6 +121,7 @@ impl Scorers {
             zero_shot,
             learned,
             taught,
+            for_phantoms,
             mode,
             card,
             kinds,
@@ -149,9 +159,13 @@ impl Scorers {
         })
     }
 
-    /// The scorer of a set, and what its results depend on.
-    fn scorer(&self, set: usize) -> (&Scorer, Provenance<'_>) {
-        let (scorer, learned) = (&self.scorers[set], self.learned[set]);
+    /// The scorer of a set, and what its results depend on. What real images have taught is not meant for phantoms.
+    fn scorer(&self, set: usize, is_synthetic: bool) -> (&Scorer, Provenance<'_>) {
+        let (scorer, learned) = if is_synthetic && self.taught[set].is_some() {
+            (&self.for_phantoms[set], None)
+        } else {
+            (&self.scorers[set], self.learned[set])
+        };
         let set = &self.prompts.sets()[set];
         let provenance = Provenance {
             card: &self.card,
@@ -198,7 +212,7 @@ impl Scorers {
             zero_shot: &self.zero_shot[at],
             in_use: &self.scorers[at],
             kinds: &self.kinds,
-            taught: &self.taught[at],
+            taught: self.taught[at].as_deref(),
         };
         subject.propose(&request.images)
     }
@@ -215,7 +229,7 @@ impl Scorers {
         let embeddings = results.iter().filter_map(|(_, row)| row.as_deref().ok());
         let facts = &content.facts;
         let reading = self.read(&content.hash, facts.traits(), facts.synthetic, embeddings);
-        let (scorer, provenance) = self.scorer(reading.set);
+        let (scorer, provenance) = self.scorer(reading.set, facts.synthetic);
         let record = |frame, verdict, embedding| {
             let verdict = reading.judged(verdict);
             library::record(path, content, frame, verdict, embedding, &provenance)
@@ -252,7 +266,7 @@ impl Scorers {
             .iter()
             .filter_map(|record| record.embedding.as_deref());
         let reading = self.read(&first.content, first.traits(), first.synthetic, embeddings);
-        let (scorer, provenance) = self.scorer(reading.set);
+        let (scorer, provenance) = self.scorer(reading.set, first.synthetic);
         let mut verdicts = Vec::new();
         let mut rescored = Vec::with_capacity(records.len());
         for record in records {

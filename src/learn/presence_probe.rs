@@ -183,6 +183,7 @@ fn probe(
     let rows: Vec<Vec<&HeldOut>> = (0..held_out.len())
         .map(|at| found.iter().map(|own| &own.held_out[at]).collect())
         .collect();
+    let groups: Vec<usize> = held_out.iter().map(|shot| shot.group).collect();
     let mut probe = Probe {
         method: Method::Ridge,
         gate: mean(&|own| own.gate),
@@ -205,7 +206,7 @@ fn probe(
         }],
         before: super::HeldOutFigures::default(),
         after: super::HeldOutFigures::default(),
-        gain: LearningGain::new(&rows).ok_or(LearnError::NoLabels)?,
+        gain: LearningGain::new(&rows, &groups).ok_or(LearnError::NoLabels)?,
     };
     let shown: Vec<&[usize]> = held_out.iter().map(|shot| shot.shown).collect();
     let before: Vec<Vec<f64>> = held_out.iter().map(|s| problem.zero_shot(s.row)).collect();

@@ -120,7 +120,8 @@ pub fn fit_probe(
     };
     let (before, after) = (figures(0.0), figures(gate));
     let rows: Vec<Vec<&HeldOut>> = judged.iter().map(|own| vec![own]).collect();
-    let gain = LearningGain::new(&rows).ok_or(LearnError::NoLabels)?;
+    let groups: Vec<usize> = held_out.iter().map(|shot| shot.group).collect();
+    let gain = LearningGain::new(&rows, &groups).ok_or(LearnError::NoLabels)?;
     Ok(Probe {
         method: best.method,
         gate,

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::chance::is_told;
 use super::ridge::Ridge;
 use super::{
-    Fitted, HeldOut, LearnError, LearningGain, Method, Problem, Shot, check_lengths, fit, fit_by,
+    Fitted, HeldOut, LearnError, LearningGain, Method, Problem, Shot, Unproved, check_lengths, fit,
+    fit_by,
 };
 use crate::scoring::learned::LearnedCondition;
 use crate::scoring::{EncodedTexts, Mode, Scorer};
@@ -35,6 +37,8 @@ pub struct Lesson {
     pub unlabelled: usize,
     /// Labelled images scored without their labels.
     pub comparison: LearningGain,
+    /// Why these do not show that labels can be told at all; `None` if they do.
+    pub unproved: Option<Unproved>,
 }
 
 /// Learns from images under the prompt set of a scorer. Where one condition applies, a review of one label takes part; where each
@@ -101,7 +105,14 @@ fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, 
         direction: direction.clone().into(),
     });
     let held_out: Vec<Vec<&HeldOut>> = fitted.held_out.iter().map(|own| vec![own]).collect();
+    let groups: Vec<usize> = shots.iter().map(|shot| shot.group).collect();
+    let unproved = match is_told(&fitted.held_out, &groups, fitted.gate > 0.0) {
+        None => Some(Unproved::TooFew),
+        Some(false) => Some(Unproved::Guessed(Vec::new())),
+        Some(true) => None,
+    };
     Ok(Lesson {
+        unproved,
         conditions: conditions.collect(),
         method: fitted.method,
         reviews: shots.len(),
@@ -111,7 +122,7 @@ fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, 
         } else {
             0
         },
-        comparison: LearningGain::new(&held_out).ok_or(LearnError::NoLabels)?,
+        comparison: LearningGain::new(&held_out, &groups).ok_or(LearnError::NoLabels)?,
     })
 }
 
@@ -140,6 +151,8 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
         check_lengths(problem, &rows, &unlabelled)?;
     }
     let ridge = Ridge::new(&rows);
+    let groups: Vec<usize> = rows.iter().map(|shot| shot.group).collect();
+    let (mut guessed, mut is_too_few) = (Vec::new(), false);
     for (texts, problem) in scorer.texts().zip(&problems) {
         let shots = rows.iter().zip(&labels).map(|(shot, labels)| {
             let is_there = labels.iter().any(|label| label == texts.name);
@@ -148,6 +161,11 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
         });
         match fit_by(problem, &shots.collect::<Vec<_>>(), &unlabelled, &ridge) {
             Ok(fitted) => {
+                match is_told(&fitted.held_out, &groups, fitted.gate > 0.0) {
+                    None => is_too_few = true,
+                    Some(false) => guessed.push(texts.name.to_owned()),
+                    Some(true) => {}
+                }
                 conditions.push(LearnedCondition {
                     condition: texts.name.to_owned(),
                     gate: fitted.gate,
@@ -155,7 +173,7 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
                 });
                 fits.push(fitted);
             }
-            Err(LearnError::OneLabel) => {}
+            Err(LearnError::OneLabel) => guessed.push(texts.name.to_owned()),
             Err(error) => return Err(error),
         }
     }
@@ -167,13 +185,19 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
     } else {
         (Method::Ridge, 0)
     };
+    let unproved = match guessed.is_empty() {
+        _ if is_too_few => Some(Unproved::TooFew),
+        false => Some(Unproved::Guessed(guessed)),
+        true => None,
+    };
     Ok(Lesson {
+        unproved,
         conditions,
         method,
         reviews: rows.len(),
         other_labels: reviewed(images) - rows.len(),
         unlabelled,
-        comparison: LearningGain::new(&held_out).ok_or(LearnError::OneLabel)?,
+        comparison: LearningGain::new(&held_out, &groups).ok_or(LearnError::OneLabel)?,
     })
 }
 

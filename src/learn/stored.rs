@@ -39,10 +39,10 @@ pub struct Learned {
     pub held_out: LearningGain,
     /// The conditions for which something was learned.
     pub conditions: Vec<LearnedCondition>,
-    /// The kinds of the real images from which the built-in model learned, as its set `kinds` names them: of these it then judges
-    /// findings under the prompt set. Empty for other models, which judge findings of all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub kinds: Vec<String>,
+    /// The kind of the real images from which the built-in model learned, as its set `kinds` names it: of this kind it then judges
+    /// findings under the prompt set. `None` for other models, which judge findings of all images, and for what phantoms taught.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
 }
 
 /// Why a file with what was learned is not used.
@@ -96,7 +96,21 @@ impl Learned {
 
     /// Whether any result differs from zero-shot: by a score, or because findings are judged at all.
     pub fn changes_results(&self) -> bool {
-        !self.kinds.is_empty() || self.conditions.iter().any(|own| own.gate > 0.0)
+        self.kind.is_some() || self.changes_scores()
+    }
+
+    /// Whether any score differs from zero-shot.
+    pub fn changes_scores(&self) -> bool {
+        self.conditions.iter().any(|own| own.gate > 0.0)
+    }
+
+    /// The same kind of image, with scores by the texts alone.
+    #[must_use]
+    pub fn by_texts(mut self) -> Self {
+        for own in &mut self.conditions {
+            own.gate = 0.0;
+        }
+        self
     }
 
     /// Checks that it can be used.
@@ -172,6 +186,12 @@ impl LearnedSets {
         let mut all = self.0.iter();
         let found = all.find(|own| own.is_for(model_digest, prompts_digest, mode));
         found.filter(|own| own.changes_results())
+    }
+
+    /// Of which kinds findings are judged, as ever, but all scores by the texts alone.
+    #[must_use]
+    pub fn by_texts(self) -> Self {
+        Self(self.0.into_iter().map(Learned::by_texts).collect())
     }
 
     /// Whether something was learned for one of these prompt sets, by any model.

@@ -306,14 +306,14 @@ fn the_comparison_counts_images_and_its_intervals_hold_the_gain() {
         .map(|at| held_out(0.4, if at < 15 { 0.8 } else { 0.3 }))
         .collect();
     let images: Vec<Vec<&HeldOut>> = all.iter().map(|own| vec![own]).collect();
-    let found = LearningGain::new(&images).unwrap();
+    let found = LearningGain::new(&images, &(0..20).collect::<Vec<_>>()).unwrap();
     assert_eq!((found.images, found.accuracy_before), (20, 0.0));
     assert!((found.accuracy_after - 0.75).abs() < 1e-12);
     let gain = found.accuracy_gain;
     assert!(gain.low.unwrap() > 0.5 && gain.low.unwrap() < 0.75 && gain.high.unwrap() > 0.75);
     let fall = -(0.4_f64.ln()) + 0.75 * 0.8_f64.ln() + 0.25 * 0.3_f64.ln();
     assert!((found.log_loss_gain.value - fall).abs() < 1e-12);
-    assert!(LearningGain::new(&[]).is_none());
+    assert!(LearningGain::new(&[], &[]).is_none());
 }
 
 proptest! {

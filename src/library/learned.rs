@@ -212,7 +212,7 @@ mod tests {
                 log_loss_after: 0.9,
                 log_loss_gain: estimate,
             },
-            kinds: Vec::new(),
+            kind: None,
             conditions: vec![LearnedCondition {
                 condition: "c".to_owned(),
                 gate: 0.3,

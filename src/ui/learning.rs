@@ -82,6 +82,7 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
     }
     let unused = UnusedImages {
         other_labels: view.proposal().map_or(0, |own| own.other_labels),
+        other_kinds: view.proposal().map_or(0, |own| own.other_kinds),
         ..view.unused
     };
     let unused = unused.reasons();

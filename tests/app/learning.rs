@@ -116,10 +116,11 @@ fn proposal(gate: f64) -> Proposal {
                 gate,
                 direction: vec![1.0, 0.0].into(),
             }],
-            kinds: Vec::new(),
+            kind: None,
         },
         images: 3,
         other_labels: 0,
+        other_kinds: 0,
         moved: vec![
             MovedImage {
                 path: path("c"),

@@ -44,7 +44,7 @@ fn rejected_images_are_counted_as_such_and_get_no_label() {
     assert_eq!(output.status.code(), Some(0));
     let told = stderr(&output);
     assert!(
-        told.starts_with("0 classified, 2 rejected (the built-in model judges findings of its own"),
+        told.starts_with("0 classified, 2 rejected (the built-in model judges findings of real images only where labels"),
         "{told}"
     );
     for line in lines(&output) {

@@ -382,7 +382,7 @@ fn learned(line: &Value) -> Learned {
             log_loss_after: 0.9,
             log_loss_gain: estimate,
         },
-        kinds: Vec::new(),
+        kind: None,
         conditions: vec![LearnedCondition {
             condition: "pneumonia".to_owned(),
             gate: 1.0,

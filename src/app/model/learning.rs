@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use super::Model;
 use crate::app::effect::Effect;
 use crate::app::keys::Action;
-use crate::app::learning::{LearnSubject, LearningView, images};
+use crate::app::learning::{LearnSubject, LearningView, images, in_use};
 use crate::app::msg::Severity;
 use crate::app::results::could_be_taught;
 use crate::app::screen::Overlay;
@@ -32,8 +32,9 @@ impl Model {
             Some(set) => LearnSubject::of_findings(record, set, self.prompt_sets.mode()),
             None => LearnSubject::of(record),
         };
-        let is_first = findings.is_some() || could_be_taught(record);
-        let in_use = record.learned.filter(|_| !is_first);
+        let is_untaught = findings.is_some() || could_be_taught(record);
+        let (in_use, is_judged) = in_use(&self.results, &self.env.root, &subject);
+        let is_first = is_untaught && !is_judged;
         let generation = self.env.next_generation();
         let (images, unused) = images(&self.results, &self.env.root, &subject);
         let request = LearnRequest {

@@ -72,10 +72,13 @@ impl Model {
             subject,
             learned: record.learned,
         });
+        let prompts = self.results.reviews().set_of(&record).to_owned();
+        let labels = self.conditions(&record);
         vec![Effect::Explain(ExplanationRequest {
             prompts_digest: record.prompts_digest,
             content: record.content,
-            prompts: record.prompts,
+            prompts,
+            labels,
             reviewer: self.results.reviews().reviewer().to_owned(),
             scores: record.verdict.scores,
             embedding,

@@ -229,7 +229,7 @@ impl Model {
             None => "; no unreviewed image is left here".to_owned(),
         };
         let leader = self.env.key(Action::Review);
-        let advice = if is_untaught && reviewed >= ENOUGH_TO_LEARN {
+        let advice = if is_untaught && !blind && reviewed >= ENOUGH_TO_LEARN {
             format!("; {leader} l learns from them")
         } else {
             String::new()

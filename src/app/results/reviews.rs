@@ -181,6 +181,12 @@ impl Reviews {
         &self.reviewer
     }
 
+    /// The reviews of the image that a result is of, under its own set if there are any, else under [`Self::set_of`] it.
+    pub fn of_result(&self, record: &Record) -> Option<Arc<ImageReviews>> {
+        let own = self.images.get(&record.content)?.get(&record.prompts);
+        own.cloned().or_else(|| self.of(record))
+    }
+
     /// The reviews of the image that a result is of, under [`Self::set_of`] it.
     pub fn of(&self, record: &Record) -> Option<Arc<ImageReviews>> {
         let sets = self.images.get(&record.content)?;

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::app::results::reviews::findings_set;
 use crate::library::neighbours::{NeighbourQuery, Neighbours};
 use crate::library::{Library, Record, path_text};
 use crate::media::{clean, padded};
+use crate::prompts::Prompts;
 
 /// Columns of a label.
 const LABEL: usize = 20;
@@ -32,16 +34,24 @@ pub(super) fn find(
     record: &Record,
     model_key: &str,
     reviewer: &str,
+    all: Option<&Prompts>,
 ) -> Result<Neighbours, String> {
     let Some(embedding) = &record.embedding else {
         return Ok(Neighbours::default());
     };
-    let labels = record.verdict.scores.iter();
-    let labels: Vec<&str> = labels.map(|score| score.condition.as_str()).collect();
+    let findings = all.and_then(|all| findings_set(all, record));
+    let of_set = findings.map(|set| set.conditions.iter().map(|own| own.name.as_str()));
+    let labels: Vec<&str> = of_set.map_or_else(
+        || {
+            let scores = record.verdict.scores.iter();
+            scores.map(|score| score.condition.as_str()).collect()
+        },
+        Iterator::collect,
+    );
     let query = NeighbourQuery {
         content: &record.content,
         embedding,
-        prompts: &record.prompts,
+        prompts: findings.map_or(&record.prompts, |set| &set.name),
         reviewer,
         labels: &labels,
         model_key,

@@ -66,7 +66,7 @@ impl ResultFilter {
             return true;
         }
         let state = FileState::Done([record.clone()].into());
-        let reviews = self.reviews.of(record);
+        let reviews = self.reviews.of_result(record);
         let judged = Judged {
             state: &state,
             reviews: reviews.as_deref(),

@@ -10,8 +10,8 @@ use crate::app::results::could_be_taught;
 use crate::app::results::reviews::findings_set;
 use crate::encoder::ModelCard;
 use crate::engine::learning::{LearnImage, UnusedImages, study};
-use crate::library::{Library, ResultSelection, Review};
-use crate::prompts::{PromptSet, Prompts};
+use crate::library::{Library, Record, ResultSelection, Review};
+use crate::prompts::{KINDS, PromptSet, Prompts};
 use crate::scoring::{Decision, Mode};
 
 /// The images to learn from.
@@ -173,17 +173,12 @@ fn results(
     card: &ModelCard,
     folders: &[PathBuf],
 ) -> Result<HashMap<String, StoredJudgement>, Fault> {
-    let selection = ResultSelection {
-        paths: folders.to_vec(),
-        all: true,
-        ..ResultSelection::default()
-    };
     let mut found = HashMap::new();
-    let read = library.stored_results(&selection, &mut |_, record| {
+    let mut add = |record: Record| {
         let findings = all.and_then(|all| findings_set(all, &record));
         let is_awaited = || findings.is_some_and(|own| own.name == set.name);
         if record.model_digest != card.digest || !(record.prompts == set.name || is_awaited()) {
-            return true;
+            return;
         }
         let is_rejected = record.verdict.decision == Decision::Rejected;
         let judgement = if is_rejected && !could_be_taught(&record) {
@@ -192,8 +187,21 @@ fn results(
             StoredJudgement::Judged
         };
         found.insert(record.content, judgement);
-        true
-    });
-    read.map_err(unusable(library))?;
+    };
+    // Kinds before findings, which are the answer where both are known.
+    let kinds = card.builtin.is_some().then_some(KINDS);
+    for name in kinds.into_iter().chain([set.name.as_str()]) {
+        let selection = ResultSelection {
+            paths: folders.to_vec(),
+            prompts: Some(name.to_owned()),
+            all: true,
+            ..ResultSelection::default()
+        };
+        let read = library.stored_results(&selection, &mut |_, record| {
+            add(record);
+            true
+        });
+        read.map_err(unusable(library))?;
+    }
     Ok(found)
 }

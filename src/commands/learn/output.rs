@@ -30,6 +30,7 @@ impl LearnReport<'_> {
             learned,
             images,
             other_labels: _,
+            other_kinds: _,
             moved,
             was_calibrated,
         } = self.proposal;
@@ -46,7 +47,7 @@ impl LearnReport<'_> {
             "method": learned.method,
             "gates": gates.collect::<Vec<_>>(),
             "held_out": learned.held_out,
-            "kinds": learned.kinds,
+            "kind": learned.kind,
             "images": images,
             "moved": moved.iter().map(moved_json).collect::<Vec<_>>(),
             "left_out": self.left_out,
@@ -160,10 +161,8 @@ impl LearnReport<'_> {
                 balanced.chance * 100.0
             );
         }
-        let kinds = &self.proposal.learned.kinds;
-        if !kinds.is_empty() {
-            let kinds: Vec<String> = kinds.iter().map(|kind| clean(kind)).collect();
-            let _ = writeln!(out, "findings are judged of: {}", kinds.join(", "));
+        if let Some(kind) = &self.proposal.learned.kind {
+            let _ = writeln!(out, "findings are judged of this kind: {}", clean(kind));
         }
     }
 

@@ -108,7 +108,7 @@ impl FittedProbe {
             unlabelled: 0,
             held_out: self.probe.gain.clone(),
             conditions: conditions.collect(),
-            kinds: Vec::new(),
+            kind: None,
         }
     }
 
@@ -190,6 +190,14 @@ fn keep(
     let Some(folder) = folder else {
         return Ok(None);
     };
+    let (all, _) = learned::load(&folder);
+    let in_use = all.find(&own.model_digest, &own.prompts_digest, own.mode);
+    if let Some(kind) = in_use.and_then(|own| own.kind.as_deref()) {
+        return Err(Fault::unusable(format!(
+            "findings of the kind {kind} are in use under {}, and the probe would replace them; `learn --undo` takes them back, or --export writes the probe to a file",
+            own.prompts
+        )));
+    }
     let saved = learned::save(&folder, own).map_err(|error| fault(&folder, error))?;
     Ok(Some(saved))
 }

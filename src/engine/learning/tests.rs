@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::purpose::tests::{BRAIN, CHEST, built_in, image, named, scorer};
+use crate::engine::purpose::tests::{BRAIN, CHEST, NONE, built_in, image, named, scorer};
 
 /// The direction along which the labels of these images can be told.
 const SIGN: usize = 6;
@@ -40,8 +40,8 @@ fn reviewed() -> Vec<LearnImage> {
     (0..12).map(film).collect()
 }
 
-/// What the built-in model learns under the set for chest films, where these kinds were taught before.
-fn propose(images: &[LearnImage], taught: &[String]) -> Result<Proposal, String> {
+/// What the built-in model learns under the set for chest films, where this kind was taught before.
+fn propose(images: &[LearnImage], taught: Option<&str>) -> Result<Proposal, String> {
     let (prompts, card) = (named("chest-xray"), built_in(Vec::new()));
     let set = &prompts.sets()[0];
     let own = scorer(set).unwrap();
@@ -66,8 +66,8 @@ fn the_built_in_model_learns_findings_of_the_kind_that_was_reviewed() {
         synthetic: true,
         ..shown(CHEST, false, 14)
     });
-    let proposal = propose(&images, &[]).unwrap();
-    assert_eq!(proposal.learned.kinds, ["chest radiograph"]);
+    let proposal = propose(&images, None).unwrap();
+    assert_eq!(proposal.learned.kind.as_deref(), Some("chest radiograph"));
     assert_eq!((proposal.learned.reviews, proposal.images), (12, 13));
     assert!(proposal.learned.changes_results());
     let mut moved = proposal.moved.iter();
@@ -78,7 +78,7 @@ fn the_built_in_model_learns_findings_of_the_kind_that_was_reviewed() {
     );
     assert!(moved.all(|own| own.path != *"13" && own.path != *"14"));
     // Once that is in use, what is said before is a finding.
-    let again = propose(&images, &proposal.learned.kinds).unwrap();
+    let again = propose(&images, proposal.learned.kind.as_deref()).unwrap();
     let names = |own: &MovedImage| own.before.label.clone();
     assert!(
         again
@@ -90,16 +90,24 @@ fn the_built_in_model_learns_findings_of_the_kind_that_was_reviewed() {
 }
 
 #[test]
-fn a_few_images_of_another_kind_teach_nothing_of_that_kind() {
+fn other_kinds_and_phantoms_take_no_part_whatever_is_said_of_them() {
     let mut images = reviewed();
     images.push(labelled(BRAIN, false, "normal", 20));
-    assert_eq!(
-        propose(&images, &[]).unwrap().learned.kinds,
-        ["chest radiograph"]
-    );
-    images.push(labelled(BRAIN, true, "pneumonia", 21));
-    let both = propose(&images, &[]).unwrap().learned.kinds;
-    assert_eq!(both, ["brain MRI", "chest radiograph"]);
+    images.push(LearnImage {
+        labels: Some(Vec::new()),
+        ..shown(BRAIN, false, 21)
+    });
+    images.push(labelled(NONE, true, "pneumonia", 22));
+    images.push(LearnImage {
+        synthetic: true,
+        ..labelled(CHEST, true, "normal", 23)
+    });
+    let proposal = propose(&images, None).unwrap();
+    assert_eq!(proposal.learned.kind.as_deref(), Some("chest radiograph"));
+    assert_eq!((proposal.learned.reviews, proposal.other_kinds), (12, 4));
+    let odd = |at: usize| labelled(NONE, at.is_multiple_of(2), "pneumonia", at);
+    let refused = propose(&(0..12).map(odd).collect::<Vec<_>>(), None).unwrap_err();
+    assert!(refused.contains("is not certain"), "{refused}");
 }
 
 #[test]
@@ -109,15 +117,24 @@ fn labels_that_cannot_be_told_from_each_other_earn_no_findings() {
         labelled(CHEST, at.is_multiple_of(2), label, at)
     };
     let images: Vec<LearnImage> = (0..16).map(film).collect();
-    let refused = propose(&images, &[]).unwrap_err();
+    let refused = propose(&images, None).unwrap_err();
     assert!(
-        refused.contains("16 reviewed images do not show")
+        refused.contains("16 reviewed images do not show that findings can be told")
             && refused.contains("guessing gets 50 %"),
         "{refused}"
     );
-    // Nor do a few that can.
-    let refused = propose(&reviewed()[..6], &[]).unwrap_err();
-    assert!(refused.contains("review more images"), "{refused}");
+    let refused = propose(&reviewed()[..6], None).unwrap_err();
+    assert!(
+        refused.contains("at least 10") && refused.contains("there are 6"),
+        "{refused}"
+    );
+    // Many slices of a few studies are a few.
+    let slices = (0..40).map(|at| LearnImage {
+        study: Some((at % 4).to_string()),
+        ..reviewed()[at % 12].clone()
+    });
+    let refused = propose(&slices.collect::<Vec<_>>(), None).unwrap_err();
+    assert!(refused.contains("of as many studies"), "{refused}");
 }
 
 #[test]
@@ -128,6 +145,9 @@ fn phantoms_need_not_earn_what_is_judged_of_them_anyway() {
     };
     let mut images: Vec<LearnImage> = reviewed().into_iter().take(6).map(phantom).collect();
     images.push(shown(CHEST, false, 12));
-    let proposal = propose(&images, &[]).unwrap();
-    assert_eq!((proposal.images, proposal.learned.kinds.len()), (6, 0));
+    images.push(labelled(CHEST, false, "normal", 13));
+    let proposal = propose(&images, None).unwrap();
+    assert_eq!((proposal.images, proposal.learned.kind), (6, None));
+    let refused = propose(&images, Some("chest radiograph")).unwrap_err();
+    assert!(refused.contains("would replace them"), "{refused}");
 }

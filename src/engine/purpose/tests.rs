@@ -11,7 +11,7 @@ const LIMB: usize = 1;
 pub(in crate::engine) const BRAIN: usize = 2;
 const SKIN: usize = 5;
 const CHART: usize = 7;
-const NONE: usize = 8;
+pub(in crate::engine) const NONE: usize = 8;
 
 /// The texts of each condition point in a direction of their own.
 pub(in crate::engine) fn scorer(set: &PromptSet) -> Result<Scorer, String> {
@@ -88,7 +88,7 @@ fn read(
     read_taught(prompts, card, &[], (traits, is_synthetic), row)
 }
 
-/// The same where reviews have taught findings of some kinds under one set.
+/// The same where reviews have taught findings of a kind under a set.
 fn read_taught(
     prompts: &Prompts,
     card: &ModelCard,
@@ -97,10 +97,10 @@ fn read_taught(
     row: &[f32],
 ) -> (String, Option<String>) {
     let of_set = |set: &PromptSet| {
-        let own = taught.iter().filter(|(name, _)| *name == set.name);
-        own.map(|(_, kind)| (*kind).to_owned()).collect()
+        let own = taught.iter().find(|(name, _)| *name == set.name);
+        own.map(|(_, kind)| (*kind).to_owned())
     };
-    let taught: Vec<Vec<String>> = prompts.sets().iter().map(of_set).collect();
+    let taught: Vec<Option<String>> = prompts.sets().iter().map(of_set).collect();
     let scorers: Vec<Scorer> = prompts
         .sets()
         .iter()

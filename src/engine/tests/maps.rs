@@ -115,6 +115,7 @@ fn phrases_are_explained_with_a_placebo_of_the_same_size() {
     let prompts = settings().prompts;
     let set = &prompts.sets()[0];
     let request = explanation::ExplanationRequest {
+        labels: Vec::new(),
         content: String::new(),
         prompts: String::new(),
         reviewer: String::new(),
@@ -146,6 +147,7 @@ fn phrases_are_explained_with_a_placebo_of_the_same_size() {
         assert!((sum - found.logit).abs() < 1e-5);
     }
     test.engine.explain(explanation::ExplanationRequest {
+        labels: Vec::new(),
         embedding: vec![1.0].into(),
         ..request
     });

@@ -308,6 +308,18 @@ impl LabelledImages {
         })
     }
 
+    /// A condition whose images are all of one patient.
+    pub(in crate::commands::bench) fn of_one_patient(&self) -> Option<&str> {
+        let of = |label: usize| {
+            let own = self.shots().filter(move |shot| shot.label == label);
+            own.map(|shot| shot.group)
+                .collect::<BTreeSet<usize>>()
+                .len()
+        };
+        let at = (0..self.names.len()).find(|label| of(*label) < 2)?;
+        Some(&self.names[at])
+    }
+
     /// The number of patients; `None` if some are not known.
     pub(in crate::commands::bench) fn patients(&self) -> Option<usize> {
         let patients = self.rows.iter().map(|row| row.patient.as_deref());

@@ -1,0 +1,221 @@
+//! Whether labels are told better than by guessing: balanced accuracy of images that took no part, with intervals over studies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::HeldOut;
+use crate::scoring::metrics::{Estimate, estimate};
+
+/// Draws for the intervals.
+const DRAWS: usize = 1000;
+/// Studies (images, where none is known) below which nothing is said.
+const MIN_STUDIES: usize = 10;
+/// Studies of each of at least two conditions below which nothing is said.
+const MIN_OF_CONDITION: usize = 3;
+
+/// Balanced accuracy, and what guessing gets.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BalancedAccuracy {
+    /// By the texts, with an interval of 95 %, by bootstrap over the studies of each condition.
+    pub before: Estimate,
+    /// With what was learned.
+    pub after: Estimate,
+    /// That of a guess: 0.5 of two conditions.
+    pub chance: f64,
+}
+
+/// Why labelled images do not show that their labels can be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unproved {
+    /// They are too few to tell.
+    TooFew,
+    /// Guessing may do as well. The conditions concerned, where each is decided on by itself; else none.
+    Guessed(Vec<String>),
+}
+
+impl BalancedAccuracy {
+    /// That of images, each with one entry for each problem that it took part in, and of the study with its number in `groups`; the mean
+    /// over the problems.
+    pub(super) fn new(images: &[Vec<&HeldOut>], groups: &[usize]) -> Self {
+        let problems = images.iter().map(Vec::len).max().unwrap_or(0);
+        let of_problem = |at: usize, after: bool| {
+            let own = images.iter().zip(groups);
+            let own = own.filter_map(|(all, group)| Some((*all.get(at)?, *group)));
+            Recalls::new(own, after)
+        };
+        let side = |after: bool| {
+            let all: Vec<Recalls> = (0..problems).map(|at| of_problem(at, after)).collect();
+            let mut rng = ChaCha8Rng::seed_from_u64(0);
+            let draws = (0..DRAWS).map(|_| mean(all.iter().map(|own| own.drawn(&mut rng))));
+            estimate(mean(all.iter().map(Recalls::balanced)), draws.collect())
+        };
+        Self {
+            before: side(false),
+            after: side(true),
+            chance: mean((0..problems).map(|at| of_problem(at, true).chance())),
+        }
+    }
+}
+
+/// Whether the decisions of a problem are better than guesses with 95 % confidence: those with what was learned (`after`), or those by the
+/// texts. `None` if there are too few studies to tell.
+pub(super) fn is_told(held_out: &[HeldOut], groups: &[usize], after: bool) -> Option<bool> {
+    let recalls = Recalls::new(held_out.iter().zip(groups.iter().copied()), after);
+    let studies: BTreeSet<&usize> = groups.iter().collect();
+    let conditions = recalls.conditions.values();
+    let known = conditions.filter(|studies| studies.len() >= MIN_OF_CONDITION);
+    if studies.len() < MIN_STUDIES || known.count() < 2 {
+        return None;
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let draws = (0..DRAWS).map(|_| recalls.drawn(&mut rng)).collect();
+    let low = estimate(recalls.balanced(), draws).low;
+    Some(low.is_some_and(|low| low > recalls.chance()))
+}
+
+/// Of each condition that has images, and of each study: how many images are right, and how many there are.
+struct Recalls {
+    conditions: BTreeMap<usize, Vec<(usize, usize)>>,
+}
+
+impl Recalls {
+    fn new<'a>(images: impl Iterator<Item = (&'a HeldOut, usize)>, after: bool) -> Self {
+        let mut studies: BTreeMap<(usize, usize), (usize, usize)> = BTreeMap::new();
+        for (image, group) in images {
+            let probabilities = if after { &image.after } else { &image.before };
+            let (right, all) = studies.entry((image.truth, group)).or_default();
+            *right += usize::from(is_right(image.truth, probabilities));
+            *all += 1;
+        }
+        let mut conditions: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
+        for ((condition, _), counts) in studies {
+            conditions.entry(condition).or_default().push(counts);
+        }
+        Self { conditions }
+    }
+
+    fn balanced(&self) -> f64 {
+        let shares = self.conditions.values();
+        mean(shares.map(|studies| share(studies.iter().copied())))
+    }
+
+    /// The same where the studies of each condition are drawn anew: no condition is missing from a draw.
+    fn drawn(&self, rng: &mut ChaCha8Rng) -> f64 {
+        let shares = self.conditions.values().map(|studies| {
+            let count = studies.len();
+            share((0..count).map(|_| studies[rng.random_range(0..count)]))
+        });
+        let shares: Vec<f64> = shares.collect();
+        mean(shares.into_iter())
+    }
+
+    fn chance(&self) -> f64 {
+        1.0 / self.conditions.len().max(1) as f64
+    }
+}
+
+fn share(studies: impl Iterator<Item = (usize, usize)>) -> f64 {
+    let (right, all) = studies.fold((0, 0), |sum, own| (sum.0 + own.0, sum.1 + own.1));
+    right as f64 / all.max(1) as f64
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0), |(sum, count), own| (sum + own, count + 1));
+    sum / f64::from(count.max(1))
+}
+
+/// Whether the probability of the true condition is above all others.
+pub(super) fn is_right(truth: usize, probabilities: &[f64]) -> bool {
+    let mut others = probabilities.iter().enumerate();
+    others.all(|(class, other)| class == truth || *other < probabilities[truth])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An image of a condition among four, which what was learned takes for `said`; the texts say nothing.
+    fn held_out(truth: usize, said: usize) -> HeldOut {
+        let mut after = vec![0.1; 4];
+        after[said] = 0.7;
+        HeldOut {
+            truth,
+            before: vec![0.25; 4],
+            after,
+        }
+    }
+
+    fn found(truth: usize, is_found: bool) -> HeldOut {
+        held_out(truth, if is_found { truth } else { 3 })
+    }
+
+    fn balanced(images: &[HeldOut]) -> BalancedAccuracy {
+        let groups: Vec<usize> = (0..images.len()).collect();
+        let images: Vec<Vec<&HeldOut>> = images.iter().map(|own| vec![own]).collect();
+        BalancedAccuracy::new(&images, &groups)
+    }
+
+    fn told(images: &[HeldOut]) -> Option<bool> {
+        let groups: Vec<usize> = (0..images.len()).collect();
+        is_told(images, &groups, true)
+    }
+
+    #[test]
+    fn each_condition_that_has_images_counts_alike() {
+        let mut images = vec![found(0, true); 30];
+        images.extend([found(2, true), found(2, false)]);
+        let own = balanced(&images);
+        assert!((own.after.value - 0.75).abs() < 1e-9);
+        assert!(own.before.value.abs() < 1e-9, "a tie is not right");
+        assert!((own.chance - 0.5).abs() < 1e-9, "of two conditions");
+        // Of problems by themselves it is the mean.
+        let (right, wrong) = (found(0, true), found(1, false));
+        let both = BalancedAccuracy::new(&[vec![&right, &wrong], vec![&right, &wrong]], &[0, 1]);
+        assert!((both.after.value - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn ten_images_of_two_conditions_are_needed_to_tell() {
+        let both = |count: usize| (0..count).map(|at| found(at % 2, true)).collect::<Vec<_>>();
+        assert_eq!(told(&both(10)), Some(true));
+        assert_eq!(told(&both(8)), None);
+        let mut images = vec![found(0, true); 20];
+        images.extend([found(1, true), found(1, true)]);
+        assert_eq!(told(&images), None, "two of a condition are too few");
+        let groups: Vec<usize> = (0..10).collect();
+        assert_eq!(
+            is_told(&both(10), &groups, false),
+            Some(false),
+            "by the texts"
+        );
+    }
+
+    #[test]
+    fn neither_the_most_frequent_condition_nor_rare_ones_make_guesses_look_better() {
+        let mut images = vec![held_out(0, 0); 90];
+        images.extend(vec![held_out(1, 0); 10]);
+        assert_eq!(told(&images), Some(false));
+        // Two rare conditions that are always missed.
+        let mut images = vec![held_out(0, 0); 40];
+        images.extend(vec![held_out(1, 0); 40]);
+        images.extend([held_out(2, 0), held_out(3, 0)]);
+        assert_eq!(told(&images), Some(false));
+    }
+
+    #[test]
+    fn slices_of_few_studies_are_few_images() {
+        // Two studies of each condition are right in all ten slices, one of each wrong.
+        let slices = (0..60).map(|at| (found(at / 10 % 2, at < 40), at / 10));
+        let (images, groups): (Vec<HeldOut>, Vec<usize>) = slices.unzip();
+        assert_eq!(is_told(&images, &groups, true), None);
+        let single: Vec<usize> = (0..60).collect();
+        assert_eq!(is_told(&images, &single, true), Some(true));
+        // Ten coins tossed for studies say no more with five slices each.
+        let slices = (0..60).map(|at| (found(at / 5 % 2, at / 5 % 4 < 2 || at / 5 == 2), at / 5));
+        let (images, groups): (Vec<HeldOut>, Vec<usize>) = slices.unzip();
+        assert_eq!(is_told(&images, &groups, true), Some(false));
+    }
+}
