@@ -131,7 +131,7 @@ impl ModelChooser {
         let mut about = vec![match offered.entry {
             Some(entry) => entry.purpose.clone(),
             None if offered.id == BUILTIN => {
-                "Tells kinds of image apart. Finds conditions in synthetic phantoms only."
+                "Tells kinds of image apart. Finds conditions in synthetic phantoms, and in images of yours what your labels teach it."
                     .to_owned()
             }
             None => "Not in the catalogue.".to_owned(),

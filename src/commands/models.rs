@@ -114,7 +114,7 @@ fn list(setup: &CommandSetup) -> Result<u8, Fault> {
     let (pulled, records) = (cache.models(), reference_records(setup));
     line(
         BUILTIN,
-        "built in; tells kinds of image apart, finds conditions in synthetic phantoms only",
+        "built in; tells kinds of image apart; finds conditions in synthetic phantoms, and what labels of yours teach it",
     )?;
     print::line("")?;
     print::line(format_args!("in the cache ({}):", shown(cache.root())))?;

@@ -33,8 +33,7 @@ normal = true
 fn ward() -> tempfile::TempDir {
     let home = tempfile::tempdir().expect("a home");
     fs::write(home.path().join("vague.toml"), VAGUE).expect("written");
-    let demo = ["demo", "d", "--write-only", "--count", "48", "--seed", "8"];
-    assert_eq!(run(home.path(), &demo).status.code(), Some(0));
+    demo(home.path(), 48, 8);
     home
 }
 

@@ -9,8 +9,7 @@ use super::*;
 /// A home with 24 phantoms in `d`, and a set `wrong` whose phrases describe another condition than they are for.
 fn phantoms() -> tempfile::TempDir {
     let home = tempfile::tempdir().expect("a home");
-    let demo = ["demo", "d", "--write-only", "--count", "24", "--seed", "3"];
-    assert_eq!(run(home.path(), &demo).status.code(), Some(0));
+    demo(home.path(), 24, 3);
     let conditions: String = [
         ("tumor", "hazy patchy lung opacities", false),
         ("pneumonia", "a broken bone", false),

@@ -9,8 +9,7 @@ use super::*;
 /// A home with phantoms, and the name of one of them that is an ordinary image.
 fn phantoms() -> (tempfile::TempDir, String) {
     let home = tempfile::tempdir().expect("a home");
-    let demo = ["demo", "d", "--write-only", "--count", "14", "--seed", "5"];
-    assert_eq!(run(home.path(), &demo).status.code(), Some(0));
+    demo(home.path(), 14, 5);
     let files = fs::read_dir(home.path().join("d"))
         .expect("files")
         .flatten();

@@ -7,8 +7,7 @@ use super::*;
 #[test]
 fn contributions_add_up_and_leads_order_the_conditions() {
     let home = tempfile::tempdir().expect("a home");
-    let demo = ["demo", "d", "--write-only", "--count", "14", "--seed", "5"];
-    assert_eq!(run(home.path(), &demo).status.code(), Some(0));
+    demo(home.path(), 14, 5);
     let first = fs::read_dir(home.path().join("d"))
         .expect("files")
         .flatten();
@@ -117,8 +116,7 @@ fn assert_mapped_by_grad_eclip(home: &Path, file: &str) {
 #[test]
 fn a_heat_map_is_checked_and_drawn_over_the_image() {
     let home = tempfile::tempdir().expect("a home");
-    let demo = ["demo", "d", "--write-only", "--count", "14", "--seed", "5"];
-    assert_eq!(run(home.path(), &demo).status.code(), Some(0));
+    demo(home.path(), 14, 5);
     let (file, condition) = finding(home.path(), ".jpg");
     let explain = [
         "explain",
@@ -225,8 +223,7 @@ fn a_file_that_cannot_be_read_is_named_with_the_reason() {
 fn the_nearest_reviewed_images_follow_and_copies_and_missing_files_are_marked() {
     let home = tempfile::tempdir().expect("a home");
     let home = home.path();
-    let demo = ["demo", "d", "--write-only", "--count", "16", "--seed", "6"];
-    assert_eq!(run(home, &demo).status.code(), Some(0));
+    demo(home, 16, 6);
     let explain = |file: &str, json: bool| {
         let all = ["explain", file, "--prompts", "general"];
         let output = run(

@@ -44,8 +44,7 @@ impl Ward {
     fn new() -> Self {
         let home = tempfile::tempdir().expect("a home");
         fs::write(home.path().join("weak.toml"), WEAK).expect("written");
-        let demo = ["demo", "d", "--write-only", "--count", "48", "--seed", "3"];
-        assert_eq!(run(home.path(), &demo).status.code(), Some(0));
+        demo(home.path(), 48, 3);
         let table = fs::read_to_string(home.path().join("d/truth.csv")).expect("labels");
         let rows = table.lines().skip(1).map(|line| {
             let mut cells = line.split(',').map(str::to_owned);

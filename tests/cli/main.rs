@@ -24,9 +24,11 @@ mod search;
 mod settings;
 mod train;
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
 use serde_json::Value;
 
@@ -45,6 +47,53 @@ fn program(home: &Path) -> Command {
         .env("PATH", "/usr/bin:/bin");
     command.stdin(Stdio::null());
     command
+}
+
+/// A folder that is empty when this is called first, and lasts as long as the build: statics are never dropped.
+fn lasting(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).expect("removed");
+    }
+    fs::create_dir_all(&folder).expect("made");
+    folder
+}
+
+/// Writes phantoms to `d`, which are drawn once for all tests that want the same.
+fn demo(home: &Path, count: u32, seed: u32) {
+    type Drawn = Arc<OnceLock<PathBuf>>;
+    static ALL: LazyLock<Mutex<HashMap<(u32, u32), Drawn>>> = LazyLock::new(Mutex::default);
+    let all = ALL
+        .lock()
+        .expect("no panic")
+        .entry((count, seed))
+        .or_default()
+        .clone();
+    let drawn = all.get_or_init(|| {
+        let home = lasting(&format!("demo-{count}-{seed}"));
+        let [count, seed] = [count, seed].map(|number| number.to_string());
+        let all = [
+            "demo",
+            "d",
+            "--write-only",
+            "--count",
+            &count,
+            "--seed",
+            &seed,
+        ];
+        assert_eq!(run(&home, &all).status.code(), Some(0));
+        home.join("d")
+    });
+    copy_all(drawn, &home.join("d"));
+}
+
+/// Copies the files of a folder into a new one.
+fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("made");
+    for entry in fs::read_dir(from).expect("listed") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), to.join(entry.file_name())).expect("copied");
+    }
 }
 
 fn run(home: &Path, arguments: &[&str]) -> Output {

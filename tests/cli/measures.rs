@@ -190,8 +190,7 @@ fn threads_that_wait_leave_the_cores_to_others_unless_the_user_wants_it_otherwis
 #[test]
 fn calibrated_probabilities_apply_from_then_on_and_every_line_says_so() {
     let home = home();
-    let demo = ["demo", "d", "--write-only", "--count", "60", "--seed", "3"];
-    assert_eq!(run(home.path(), &demo).status.code(), Some(0));
+    demo(home.path(), 60, 3);
     // The built-in model is calibrated for the sets that ship; this one is the user's.
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("prompts/general.toml");
     let text = fs::read_to_string(shipped).expect("a prompt set");

@@ -1,12 +1,10 @@
 //! The built-in model and images that are not marked as synthetic: it tells their kind, until labels of the user's teach it findings.
 
-use std::sync::LazyLock;
-
 use super::*;
 
 /// Phantoms, and the same without their mark, drawn once for all tests: `d` and `films`, with `labels.csv` for two thirds of the chests.
 struct Drawn {
-    home: tempfile::TempDir,
+    home: PathBuf,
     /// Names and labels of the other chests.
     left: Vec<(String, String)>,
     /// A chest with its mark.
@@ -14,19 +12,10 @@ struct Drawn {
 }
 
 static DRAWN: LazyLock<Drawn> = LazyLock::new(|| {
-    let home = tempfile::tempdir().expect("a home");
-    let demo = [
-        "demo",
-        "d",
-        "--write-only",
-        "--count",
-        "130",
-        "--seed",
-        "11",
-    ];
-    assert_eq!(run(home.path(), &demo).status.code(), Some(0));
-    fs::create_dir(home.path().join("films")).expect("made");
-    let table = fs::read_to_string(home.path().join("d/truth.csv")).expect("labels");
+    let home = lasting("own-labels");
+    demo(&home, 130, 11);
+    fs::create_dir(home.join("films")).expect("made");
+    let table = fs::read_to_string(home.join("d/truth.csv")).expect("labels");
     let (mut known, mut left, mut at) = (vec!["path,label".to_owned()], Vec::new(), 0);
     let mut phantom = String::new();
     for row in table.lines().skip(1) {
@@ -35,12 +24,12 @@ static DRAWN: LazyLock<Drawn> = LazyLock::new(|| {
             continue;
         };
         // Written anew, a phantom has lost its mark.
-        let Ok(picture) = image::open(home.path().join("d").join(file)) else {
+        let Ok(picture) = image::open(home.join("d").join(file)) else {
             continue;
         };
         let name = format!("{part}-{at}.png");
         at += 1;
-        let to = home.path().join("films").join(&name);
+        let to = home.join("films").join(&name);
         picture.to_luma8().save(to).expect("written");
         if part == "CHEST" {
             file.clone_into(&mut phantom);
@@ -50,7 +39,7 @@ static DRAWN: LazyLock<Drawn> = LazyLock::new(|| {
             }
         }
     }
-    let labels = home.path().join("films/labels.csv");
+    let labels = home.join("films/labels.csv");
     fs::write(labels, known.join("\n")).expect("written");
     Drawn {
         home,
@@ -67,12 +56,7 @@ struct Films {
 impl Films {
     fn new() -> Self {
         let home = tempfile::tempdir().expect("a home");
-        fs::create_dir(home.path().join("films")).expect("made");
-        for entry in fs::read_dir(DRAWN.home.path().join("films")).expect("listed") {
-            let entry = entry.expect("an entry");
-            let to = home.path().join("films").join(entry.file_name());
-            fs::copy(entry.path(), to).expect("copied");
-        }
+        copy_all(&DRAWN.home.join("films"), &home.path().join("films"));
         Self { home }
     }
 
@@ -142,7 +126,7 @@ fn labels_of_the_users_teach_the_built_in_model_findings_of_that_kind() {
     }
 
     // A phantom is scored as it was: what real images teach is not meant for it.
-    let phantom = DRAWN.home.path().join("d").join(&DRAWN.phantom);
+    let phantom = DRAWN.home.join("d").join(&DRAWN.phantom);
     let phantom = phantom.to_str().expect("UTF-8");
     let arguments = [
         "classify", phantom, "--model", "builtin", "--format", "jsonl",

@@ -10,7 +10,7 @@ fn text(output: &Output) -> String {
 fn labels_are_imported_once_and_compared_with_results_and_other_reviewers() {
     let home = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| run(home.path(), arguments);
-    run(&["demo", "d", "--write-only", "--count", "14", "--seed", "5"]);
+    demo(home.path(), 14, 5);
     let none = run(&["reviews"]);
     assert_eq!(none.status.code(), Some(3), "there is no library yet");
     let classified = run(&[
@@ -109,7 +109,7 @@ fn labels_are_imported_once_and_compared_with_results_and_other_reviewers() {
 fn reviews_are_exported_as_tables_of_their_own() {
     let home = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| run(home.path(), arguments);
-    run(&["demo", "d", "--write-only", "--count", "6", "--seed", "5"]);
+    demo(home.path(), 6, 5);
     run(&["classify", "d", "--model", "demo", "--prompts", "general"]);
     run(&["reviews", "import", "d", "--reviewer", "Ana, Dr."]);
     let labels = fs::read_to_string(home.path().join("d/truth.csv")).expect("labels");
@@ -169,7 +169,7 @@ fn reviews_are_exported_as_tables_of_their_own() {
 fn measurements_are_exported_with_their_files() {
     let home = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| run(home.path(), arguments);
-    run(&["demo", "d", "--write-only", "--count", "2", "--seed", "5"]);
+    demo(home.path(), 2, 5);
     run(&["classify", "d", "--model", "demo", "--prompts", "general"]);
     let none = run(&["export", "--what", "measurements"]);
     assert_eq!((none.status.code(), text(&none).as_str()), (Some(0), ""));
@@ -225,7 +225,7 @@ fn measurements_are_exported_with_their_files() {
 fn of_several_kinds() -> tempfile::TempDir {
     let home = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| run(home.path(), arguments);
-    run(&["demo", "d", "--write-only", "--count", "14", "--seed", "5"]);
+    demo(home.path(), 14, 5);
     let classified = run(&["classify", "d", "--model", "builtin", "--format", "jsonl"]);
     let sets: std::collections::BTreeSet<String> = lines(&classified)
         .iter()

@@ -36,8 +36,7 @@ normal = true
 fn labelled_home() -> tempfile::TempDir {
     let home = tempfile::tempdir().expect("a home");
     fs::write(home.path().join("wrong.toml"), WRONG).expect("written");
-    let demo = ["demo", "d", "--write-only", "--count", "64", "--seed", "3"];
-    assert_eq!(run(home.path(), &demo).status.code(), Some(0));
+    demo(home.path(), 64, 3);
     home
 }
 
