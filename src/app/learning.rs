@@ -148,15 +148,17 @@ pub(super) fn images(
     (images, unused)
 }
 
-/// The number of reviews behind the scores of images for this subject, and whether any image has a score for it; `None` for the number if
+/// The number of reviews behind the scores of real images, or of phantoms, for this subject, and whether any has a score for it; `None` for the number if
 /// scores are zero-shot.
 pub(super) fn in_use(
     results: &Results,
     dir: &Path,
     subject: &LearnSubject,
+    is_synthetic: bool,
 ) -> (Option<usize>, bool) {
     let judged = results.judged_below(dir);
     let records = judged.filter_map(|(_, judged)| judged.state.subject());
+    let records = records.filter(|own| own.synthetic == is_synthetic);
     let own = records.filter(|own| subject.is_of(own, None) && !could_be_taught(own));
     let mut own = own
         .filter(|own| own.verdict.decision != Decision::Rejected)

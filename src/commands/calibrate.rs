@@ -86,6 +86,8 @@ fn calibrate(
         mode: record.mode,
         learned: learned
             .find(&record.model_digest, &record.prompts_digest, record.mode)
+            // What real images teach is not meant for phantoms.
+            .filter(|own| own.kind.is_none() || !record.synthetic)
             .map(Learned::digest),
         at: now(),
         images: all.cases.len(),

@@ -204,7 +204,9 @@ fn reviewed(
 fn learned_elsewhere(record: &Record, setup: &CommandSetup) -> Option<usize> {
     let learned = setup.learned();
     let own = learned.find(&record.model_digest, &record.prompts_digest, record.mode)?;
-    own.changes_scores().then_some(own.reviews)
+    // What real images teach is not meant for phantoms.
+    let is_for = own.kind.is_none() || !record.synthetic;
+    (is_for && own.changes_scores()).then_some(own.reviews)
 }
 
 /// What came of asking for a heat map.

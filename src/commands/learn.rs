@@ -4,6 +4,7 @@ pub(super) mod images;
 mod output;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -216,7 +217,7 @@ fn undo(arguments: &LearnArgs, subject: &LearnTarget) -> Result<u8, Fault> {
     let words = match (undone, now) {
         (Undone::Nothing, _) => "there is nothing to undo: scores are zero-shot".to_owned(),
         (_, Some(reviews)) => format!("undone: scores are those learned from {reviews} reviews"),
-        (_, None) => "undone: scores are zero-shot again".to_owned(),
+        (_, None) => "undone: nothing learned is in use".to_owned(),
     };
     let file = None;
     let done = "undone";
@@ -250,14 +251,26 @@ fn import(file: &Path, arguments: &LearnArgs, subject: &LearnTarget) -> Result<u
     let own = learned::read(file).map_err(wrong)?;
     own.check_for(&subject.named())
         .map_err(|error| wrong(error.to_string()))?;
+    let (all, _) = learned::load(&subject.folder);
+    let in_use = all.find(&own.model_digest, &own.prompts_digest, own.mode);
+    let taught = in_use.and_then(|own| own.kind.clone());
+    if let Some(kind) = taught.filter(|kind| Some(kind) != own.kind.as_ref()) {
+        return Err(wrong(format!(
+            "findings of the kind {} are in use, and this would replace them; `learn --undo` takes them back first",
+            clean(&kind)
+        )));
+    }
     let saved = learned::save(&subject.folder, &own);
     let saved = saved.map_err(|error| not_kept(&subject.folder, &error))?;
     // The file knows its mode, whatever --mode is.
-    let words = format!(
+    let mut words = format!(
         "scores with --mode {} are those learned from {} reviews",
         json::name(&own.mode),
         own.reviews
     );
+    if let Some(kind) = &own.kind {
+        let _ = write!(words, "; findings are judged of the kind {}", clean(kind));
+    }
     let change = ChangeReport {
         done: "imported",
         learned: Some(own.reviews),

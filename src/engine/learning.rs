@@ -10,7 +10,7 @@ use crate::encoder::{Encoder, ModelCard};
 use crate::learn::{LearnError, Learned, LearnedSets, Lesson, ReviewedImage, Unproved, learn};
 use crate::library::now;
 use crate::media::DicomOrigin;
-use crate::prompts::{PromptSet, Prompts};
+use crate::prompts::{KINDS, PromptSet, Prompts};
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Decision, Mode, Scorer, Verdict};
 
@@ -136,6 +136,8 @@ pub struct Proposal {
     pub other_labels: usize,
     /// Reviewed images among them that are unlike the most: of another kind, of one that is not certain, or phantoms beside real ones.
     pub other_kinds: usize,
+    /// Conditions of the set of which there are too few reviewed images, and which go by their texts.
+    pub rare: Vec<String>,
     /// Those whose label changes, the surest new label first; none if no score would change.
     pub moved: Vec<MovedImage>,
     /// Whether the scores as they are were calibrated; learned ones are not until they are calibrated anew.
@@ -208,6 +210,7 @@ impl LearningSubject<'_> {
             images: taught.images.len(),
             other_labels: lesson.other_labels,
             other_kinds: taught.others,
+            rare: lesson.rare,
             moved,
             was_calibrated: self.in_use.is_calibrated(),
         })
@@ -216,7 +219,8 @@ impl LearningSubject<'_> {
     /// The images that are alike. The built-in model learns from phantoms, or from real images of one kind: the kind of most that are
     /// labelled, as there is no telling by one what the labels of another are worth.
     fn taught_images<'a>(&self, images: &'a [LearnImage]) -> Result<TaughtImages<'a>, String> {
-        if self.card.builtin.is_none() {
+        // Kinds themselves are learned from images of all kinds.
+        if self.card.builtin.is_none() || self.set.name == KINDS {
             return Ok(TaughtImages {
                 images: images.iter().collect(),
                 kind: None,
@@ -237,7 +241,10 @@ impl LearningSubject<'_> {
                 *counts.entry(nature).or_default() += 1;
             }
         }
-        let chosen = counts.into_iter().max_by_key(|(_, count)| *count);
+        let chosen = counts.into_iter().max_by_key(|(nature, count)| {
+            let is_clear = **nature != ImageNature::Unclear;
+            (*count, is_clear)
+        });
         let Some((nature, _)) = chosen else {
             return Err(LearnError::NoLabels.to_string());
         };
@@ -246,9 +253,13 @@ impl LearningSubject<'_> {
             ImageNature::Kind(kind) => Some(kind.clone()),
             ImageNature::Unclear => return Err("the kind of most reviewed images is not certain, so that it could not be told which others are like them".to_owned()),
         };
-        if let (None, Some(taught)) = (&kind, self.taught) {
+        if let Some(taught) = self
+            .taught
+            .filter(|taught| kind.as_deref() != Some(*taught))
+        {
+            let own = kind.as_deref().unwrap_or("phantoms");
             return Err(format!(
-                "findings of the kind {taught} are in use under this prompt set, and phantoms would replace them; undo that first"
+                "findings of the kind {taught} are in use under this prompt set, and what {own} teach would replace them; undo that first, or use a prompt set of its own"
             ));
         }
         let is_alike = |own: &&(&LearnImage, ImageNature)| own.1 == *nature;
@@ -322,9 +333,19 @@ fn check_earned(lesson: &Lesson) -> Result<(), String> {
     let images = lesson.comparison.images;
     let conditions = match &lesson.unproved {
         None => return Ok(()),
-        Some(Unproved::TooFew) => {
+        Some(Unproved::TooFew { studies, condition }) => {
+            let of = condition.as_ref().map_or_else(
+                || "of each of two conditions".to_owned(),
+                |name| format!("with {name}, and three without"),
+            );
             return Err(format!(
-                "at least 10 reviewed images, of as many studies, are needed to tell whether findings can be told, three of each of two conditions; there are {images}"
+                "to tell whether findings can be told, ten reviewed images of as many studies are needed, three {of}; there are {images} of {studies}"
+            ));
+        }
+        Some(Unproved::OneSided(conditions)) => {
+            return Err(format!(
+                "no reviewed image shows {0}, or all do: nothing is known of how well {0} can be told; review images with and without, or use a prompt set without",
+                conditions.join(", ")
             ));
         }
         Some(Unproved::Guessed(conditions)) if conditions.is_empty() => "findings".to_owned(),

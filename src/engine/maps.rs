@@ -215,7 +215,7 @@ fn map(
     match (maps.and_then(|mut maps| maps.pop()), method) {
         (Some(map), _) => Ok(map),
         (None, MapChoice::Attention) => {
-            Err("this model has no heat map; occlusion (--method occlusion)".to_owned())
+            Err("this model has no heat map; use occlusion (--method occlusion)".to_owned())
         }
         (None, MapChoice::Eclip) => Err(
             "this model has no map by Grad-ECLIP; use occlusion (--method occlusion)".to_owned(),

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Beta, Distribution as _};
 use serde::{Deserialize, Serialize};
 
-use super::HeldOut;
+use super::{HeldOut, Shot};
 use crate::scoring::metrics::{Estimate, estimate};
 
 /// Draws for the intervals.
@@ -31,9 +32,27 @@ pub struct BalancedAccuracy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unproved {
     /// They are too few to tell.
-    TooFew,
+    TooFew {
+        /// Studies among them; images that are of none count by themselves.
+        studies: usize,
+        /// The condition concerned, where each is decided on by itself.
+        condition: Option<String>,
+    },
+    /// No image shows these conditions, or all do; only where each is decided on by itself.
+    OneSided(Vec<String>),
     /// Guessing may do as well. The conditions concerned, where each is decided on by itself; else none.
     Guessed(Vec<String>),
+}
+
+/// Whether decisions are better than guesses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// They are, with 95 % confidence.
+    Better,
+    /// They may be guesses.
+    NoBetter,
+    /// There are too few studies to tell.
+    TooFew,
 }
 
 impl BalancedAccuracy {
@@ -60,20 +79,48 @@ impl BalancedAccuracy {
     }
 }
 
-/// Whether the decisions of a problem are better than guesses with 95 % confidence: those with what was learned (`after`), or those by the
-/// texts. `None` if there are too few studies to tell.
-pub(super) fn is_told(held_out: &[HeldOut], groups: &[usize], after: bool) -> Option<bool> {
+/// Whether the decisions of a problem are better than guesses: those with what was learned (`after`), or those by the texts. The share of a
+/// condition's studies that are right is as uncertain as their number leaves it, also where all are right (a Beta distribution whose
+/// prior weighs one study of guesses); a condition with too few of them counts as never found.
+pub(super) fn is_told(held_out: &[HeldOut], groups: &[usize], after: bool) -> Told {
     let recalls = Recalls::new(held_out.iter().zip(groups.iter().copied()), after);
-    let studies: BTreeSet<&usize> = groups.iter().collect();
-    let conditions = recalls.conditions.values();
-    let known = conditions.filter(|studies| studies.len() >= MIN_OF_CONDITION);
-    if studies.len() < MIN_STUDIES || known.count() < 2 {
-        return None;
+    let chance = recalls.chance();
+    let known = recalls.conditions.values();
+    let known = known.filter(|studies| studies.len() >= MIN_OF_CONDITION);
+    let shares = known.filter_map(|studies| {
+        let right = studies
+            .iter()
+            .map(|(right, all)| *right as f64 / *all as f64);
+        let right = right.sum::<f64>();
+        Beta::new(right + chance, studies.len() as f64 - right + 1.0 - chance).ok()
+    });
+    let shares: Vec<Beta<f64>> = shares.collect();
+    if studies(groups) < MIN_STUDIES || shares.len() < 2 {
+        return Told::TooFew;
     }
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let draws = (0..DRAWS).map(|_| recalls.drawn(&mut rng)).collect();
-    let low = estimate(recalls.balanced(), draws).low;
-    Some(low.is_some_and(|low| low > recalls.chance()))
+    let draw = |_| {
+        let sum = shares.iter().map(|own| own.sample(&mut rng)).sum::<f64>();
+        sum / recalls.conditions.len() as f64
+    };
+    let low = estimate(recalls.balanced(), (0..DRAWS).map(draw).collect()).low;
+    if low.is_some_and(|low| low > chance) {
+        Told::Better
+    } else {
+        Told::NoBetter
+    }
+}
+
+/// The number of studies.
+pub(super) fn studies(groups: &[usize]) -> usize {
+    groups.iter().collect::<BTreeSet<_>>().len()
+}
+
+/// Whether so few of the images are of a condition that nothing can be said of it.
+pub(super) fn is_rare(condition: usize, shots: &[Shot]) -> bool {
+    let own = shots.iter().filter(|shot| shot.label == condition);
+    let own: Vec<usize> = own.map(|shot| shot.group).collect();
+    studies(&own) < MIN_OF_CONDITION
 }
 
 /// Of each condition that has images, and of each study: how many images are right, and how many there are.
@@ -158,7 +205,7 @@ mod tests {
         BalancedAccuracy::new(&images, &groups)
     }
 
-    fn told(images: &[HeldOut]) -> Option<bool> {
+    fn told(images: &[HeldOut]) -> Told {
         let groups: Vec<usize> = (0..images.len()).collect();
         is_told(images, &groups, true)
     }
@@ -180,15 +227,19 @@ mod tests {
     #[test]
     fn ten_images_of_two_conditions_are_needed_to_tell() {
         let both = |count: usize| (0..count).map(|at| found(at % 2, true)).collect::<Vec<_>>();
-        assert_eq!(told(&both(10)), Some(true));
-        assert_eq!(told(&both(8)), None);
+        assert_eq!(told(&both(10)), Told::Better);
+        assert_eq!(told(&both(8)), Told::TooFew);
         let mut images = vec![found(0, true); 20];
         images.extend([found(1, true), found(1, true)]);
-        assert_eq!(told(&images), None, "two of a condition are too few");
+        assert_eq!(
+            told(&images),
+            Told::TooFew,
+            "two of a condition are too few"
+        );
         let groups: Vec<usize> = (0..10).collect();
         assert_eq!(
             is_told(&both(10), &groups, false),
-            Some(false),
+            Told::NoBetter,
             "by the texts"
         );
     }
@@ -197,12 +248,16 @@ mod tests {
     fn neither_the_most_frequent_condition_nor_rare_ones_make_guesses_look_better() {
         let mut images = vec![held_out(0, 0); 90];
         images.extend(vec![held_out(1, 0); 10]);
-        assert_eq!(told(&images), Some(false));
+        assert_eq!(told(&images), Told::NoBetter);
+        // Three of three of a rare condition are found by whoever says it nearly always.
+        let mut images = vec![held_out(0, 0); 3];
+        images.extend((0..60).map(|at| held_out(1, usize::from(at < 6))));
+        assert_eq!(told(&images), Told::NoBetter);
         // Two rare conditions that are always missed.
         let mut images = vec![held_out(0, 0); 40];
         images.extend(vec![held_out(1, 0); 40]);
         images.extend([held_out(2, 0), held_out(3, 0)]);
-        assert_eq!(told(&images), Some(false));
+        assert_eq!(told(&images), Told::NoBetter);
     }
 
     #[test]
@@ -210,12 +265,12 @@ mod tests {
         // Two studies of each condition are right in all ten slices, one of each wrong.
         let slices = (0..60).map(|at| (found(at / 10 % 2, at < 40), at / 10));
         let (images, groups): (Vec<HeldOut>, Vec<usize>) = slices.unzip();
-        assert_eq!(is_told(&images, &groups, true), None);
+        assert_eq!(is_told(&images, &groups, true), Told::TooFew);
         let single: Vec<usize> = (0..60).collect();
-        assert_eq!(is_told(&images, &single, true), Some(true));
+        assert_eq!(is_told(&images, &single, true), Told::Better);
         // Ten coins tossed for studies say no more with five slices each.
         let slices = (0..60).map(|at| (found(at / 5 % 2, at / 5 % 4 < 2 || at / 5 == 2), at / 5));
         let (images, groups): (Vec<HeldOut>, Vec<usize>) = slices.unzip();
-        assert_eq!(is_told(&images, &groups, true), Some(false));
+        assert_eq!(is_told(&images, &groups, true), Told::NoBetter);
     }
 }

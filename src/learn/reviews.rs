@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::chance::is_told;
+use super::chance::{Told, is_rare, is_told, studies as count_studies};
 use super::ridge::Ridge;
 use super::{
     Fitted, HeldOut, LearnError, LearningGain, Method, Problem, Shot, Unproved, check_lengths, fit,
@@ -39,6 +39,9 @@ pub struct Lesson {
     pub comparison: LearningGain,
     /// Why these do not show that labels can be told at all; `None` if they do.
     pub unproved: Option<Unproved>,
+    /// Conditions of which there are too few images to learn them, and which compete with the others as their texts say; none where each is
+    /// decided on by itself.
+    pub rare: Vec<String>,
 }
 
 /// Learns from images under the prompt set of a scorer. Where one condition applies, a review of one label takes part; where each
@@ -107,12 +110,19 @@ fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, 
     let held_out: Vec<Vec<&HeldOut>> = fitted.held_out.iter().map(|own| vec![own]).collect();
     let groups: Vec<usize> = shots.iter().map(|shot| shot.group).collect();
     let unproved = match is_told(&fitted.held_out, &groups, fitted.gate > 0.0) {
-        None => Some(Unproved::TooFew),
-        Some(false) => Some(Unproved::Guessed(Vec::new())),
-        Some(true) => None,
+        Told::Better => None,
+        Told::NoBetter => Some(Unproved::Guessed(Vec::new())),
+        Told::TooFew => Some(Unproved::TooFew {
+            studies: count_studies(&groups),
+            condition: None,
+        }),
     };
+    let rare = texts.iter().enumerate();
+    let rare = rare.filter(|(at, _)| is_rare(*at, &shots));
+    let rare = rare.map(|(_, own)| own.name.to_owned()).collect();
     Ok(Lesson {
         unproved,
+        rare,
         conditions: conditions.collect(),
         method: fitted.method,
         reviews: shots.len(),
@@ -152,7 +162,7 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
     }
     let ridge = Ridge::new(&rows);
     let groups: Vec<usize> = rows.iter().map(|shot| shot.group).collect();
-    let (mut guessed, mut is_too_few) = (Vec::new(), false);
+    let (mut guessed, mut one_sided, mut few) = (Vec::new(), Vec::new(), None);
     for (texts, problem) in scorer.texts().zip(&problems) {
         let shots = rows.iter().zip(&labels).map(|(shot, labels)| {
             let is_there = labels.iter().any(|label| label == texts.name);
@@ -162,9 +172,9 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
         match fit_by(problem, &shots.collect::<Vec<_>>(), &unlabelled, &ridge) {
             Ok(fitted) => {
                 match is_told(&fitted.held_out, &groups, fitted.gate > 0.0) {
-                    None => is_too_few = true,
-                    Some(false) => guessed.push(texts.name.to_owned()),
-                    Some(true) => {}
+                    Told::Better => {}
+                    Told::NoBetter => guessed.push(texts.name.to_owned()),
+                    Told::TooFew => few = few.or_else(|| Some(texts.name.to_owned())),
                 }
                 conditions.push(LearnedCondition {
                     condition: texts.name.to_owned(),
@@ -173,7 +183,7 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
                 });
                 fits.push(fitted);
             }
-            Err(LearnError::OneLabel) => guessed.push(texts.name.to_owned()),
+            Err(LearnError::OneLabel) => one_sided.push(texts.name.to_owned()),
             Err(error) => return Err(error),
         }
     }
@@ -185,13 +195,18 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
     } else {
         (Method::Ridge, 0)
     };
-    let unproved = match guessed.is_empty() {
-        _ if is_too_few => Some(Unproved::TooFew),
-        false => Some(Unproved::Guessed(guessed)),
-        true => None,
+    let unproved = match few {
+        Some(_) => Some(Unproved::TooFew {
+            studies: count_studies(&groups),
+            condition: few,
+        }),
+        None if !one_sided.is_empty() => Some(Unproved::OneSided(one_sided)),
+        None if !guessed.is_empty() => Some(Unproved::Guessed(guessed)),
+        None => None,
     };
     Ok(Lesson {
         unproved,
+        rare: Vec::new(),
         conditions,
         method,
         reviews: rows.len(),

@@ -136,7 +136,9 @@ fn adjuster(
     let (model, digest) = (&first.model_digest, &first.prompts_digest);
     let calibration = calibrations
         .for_results(model, digest, first.mode)
-        .filter(|_| first.calibrated);
+        .filter(|_| first.calibrated)
+        // Nor one of what real images teach, of phantoms.
+        .filter(|own| !first.synthetic || own.learned.is_some() == first.learned.is_some());
     let set = prompts.sets().iter().find(|set| set.digest == *digest);
     let abnormal = |name: &str| {
         let mut conditions = set.into_iter().flat_map(|set| &set.conditions);

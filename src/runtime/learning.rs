@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::folders::{MsgSender, spawn};
 use crate::app::{Effect, Msg};
-use crate::learn::LearnedSets;
+use crate::learn::{Learned, LearnedSets};
 use crate::library::learned::{self, Undone};
 
 /// Carries out an effect that keeps what was learned or takes it back; others do nothing. `library`: the library's file.
@@ -20,12 +20,25 @@ pub(super) fn change(library: &Path, effect: Effect, send: MsgSender) {
     });
 }
 
+/// What is in use, as a sentence goes on.
+fn words(learned: &Learned) -> String {
+    let scores = if learned.changes_scores() {
+        format!("scores are learned from {} reviews", learned.reviews)
+    } else {
+        "the texts alone score".to_owned()
+    };
+    match &learned.kind {
+        None => scores,
+        Some(kind) => format!("findings of the kind {kind} are judged, and {scores}"),
+    }
+}
+
 /// All that is in use then, unless nothing has changed, and a sentence about it.
 fn carry_out(folder: &Path, effect: Effect) -> io::Result<(Option<LearnedSets>, String)> {
     let words = match effect {
         Effect::KeepLearned(own) => {
             learned::save(folder, &own)?;
-            format!("scores are learned from {} reviews", own.reviews)
+            words(&own)
         }
         Effect::UndoLearned(subject) => {
             let (model, prompts) = (&subject.model_digest, &subject.prompts_digest);
@@ -33,10 +46,10 @@ fn carry_out(folder: &Path, effect: Effect) -> io::Result<(Option<LearnedSets>, 
                 Undone::Restored => {
                     let (all, _) = learned::load(folder);
                     let now = all.find(model, prompts, subject.mode);
-                    let reviews = now.map_or(0, |own| own.reviews);
-                    format!("undone: scores are learned from {reviews} reviews, as before")
+                    let now = now.map_or_else(|| "scores are zero-shot".to_owned(), words);
+                    format!("undone: {now}, as before")
                 }
-                Undone::ZeroShot => "undone: scores are zero-shot again".to_owned(),
+                Undone::ZeroShot => "undone: nothing learned is in use".to_owned(),
                 Undone::Nothing => {
                     let words = "there is nothing to undo: scores are zero-shot";
                     return Ok((None, words.to_owned()));

@@ -139,7 +139,14 @@ fn worth(proposal: &Proposal) -> Vec<String> {
         proposal.moved.len(),
         proposal.images
     );
-    first.into_iter().chain(balanced).chain([moved]).collect()
+    let kind = learned.kind.as_deref();
+    let kind = kind.map(|kind| format!("Findings are judged of this kind: {}.", safe_str(kind)));
+    let rare = (!proposal.rare.is_empty()).then(|| {
+        let names = safe_str(&proposal.rare.join(", "));
+        format!("By their texts alone, as too few reviews name them: {names}.")
+    });
+    let all = first.into_iter().chain(balanced).chain(kind).chain(rare);
+    all.chain([moved]).collect()
 }
 
 /// The images that move, of which the one under the cursor is on screen.

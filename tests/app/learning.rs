@@ -121,6 +121,7 @@ fn proposal(gate: f64) -> Proposal {
         images: 3,
         other_labels: 0,
         other_kinds: 0,
+        rare: Vec::new(),
         moved: vec![
             MovedImage {
                 path: path("c"),

@@ -33,7 +33,7 @@ impl Model {
             None => LearnSubject::of(record),
         };
         let is_untaught = findings.is_some() || could_be_taught(record);
-        let (in_use, is_judged) = in_use(&self.results, &self.env.root, &subject);
+        let (in_use, is_judged) = in_use(&self.results, &self.env.root, &subject, record.synthetic);
         let is_first = is_untaught && !is_judged;
         let generation = self.env.next_generation();
         let (images, unused) = images(&self.results, &self.env.root, &subject);

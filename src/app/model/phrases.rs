@@ -73,7 +73,12 @@ impl Model {
             learned: record.learned,
         });
         let prompts = self.results.reviews().set_of(&record).to_owned();
-        let labels = self.conditions(&record);
+        let findings = self.results.reviews().findings_set(&record);
+        let scores = record.verdict.scores.iter();
+        let labels = findings.map_or_else(
+            || scores.map(|score| score.condition.clone()).collect(),
+            |set| set.conditions.iter().map(|own| own.name.clone()).collect(),
+        );
         vec![Effect::Explain(ExplanationRequest {
             prompts_digest: record.prompts_digest,
             content: record.content,

@@ -86,7 +86,7 @@ pub fn run(arguments: &LearnBenchArgs, setup: &CommandSetup) -> Result<u8, Fault
     let images = LabelledImages::read(&source, setup, encoder.as_mut(), &progress)?;
     if let Some(name) = images.of_one_patient() {
         return Err(Fault::usage(format!(
-            "all images of {} are of one patient, who cannot be on both sides of a split",
+            "{} has images of one patient only, who cannot be on both sides of a split",
             clean(name)
         )));
     }

@@ -31,7 +31,7 @@ pub(super) struct MapReport {
     grid: [usize; 2],
     /// The area of the grid in the image, in pixels.
     area: SeenArea,
-    /// Contributions in logits, row by row; `None` if the map is withheld.
+    /// Contributions in logits, by Grad-ECLIP relative ones, row by row; `None` if the map is withheld.
     values: Option<Vec<f32>>,
     /// What else makes up the score.
     rest: Option<f64>,

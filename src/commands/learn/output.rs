@@ -31,6 +31,7 @@ impl LearnReport<'_> {
             images,
             other_labels: _,
             other_kinds: _,
+            rare: _,
             moved,
             was_calibrated,
         } = self.proposal;
@@ -48,6 +49,7 @@ impl LearnReport<'_> {
             "gates": gates.collect::<Vec<_>>(),
             "held_out": learned.held_out,
             "kind": learned.kind,
+            "rare": self.proposal.rare,
             "images": images,
             "moved": moved.iter().map(moved_json).collect::<Vec<_>>(),
             "left_out": self.left_out,
@@ -163,6 +165,15 @@ impl LearnReport<'_> {
         }
         if let Some(kind) = &self.proposal.learned.kind {
             let _ = writeln!(out, "findings are judged of this kind: {}", clean(kind));
+        }
+        let rare = &self.proposal.rare;
+        if !rare.is_empty() {
+            let rare: Vec<String> = rare.iter().map(|name| clean(name)).collect();
+            let _ = writeln!(
+                out,
+                "by their texts alone, as too few reviews name them: {}",
+                rare.join(", ")
+            );
         }
     }
 

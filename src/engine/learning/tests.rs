@@ -42,7 +42,15 @@ fn reviewed() -> Vec<LearnImage> {
 
 /// What the built-in model learns under the set for chest films, where this kind was taught before.
 fn propose(images: &[LearnImage], taught: Option<&str>) -> Result<Proposal, String> {
-    let (prompts, card) = (named("chest-xray"), built_in(Vec::new()));
+    propose_under("chest-xray", images, taught)
+}
+
+fn propose_under(
+    set: &str,
+    images: &[LearnImage],
+    taught: Option<&str>,
+) -> Result<Proposal, String> {
+    let (prompts, card) = (named(set), built_in(Vec::new()));
     let set = &prompts.sets()[0];
     let own = scorer(set).unwrap();
     let kinds = KindReader::new(&prompts, std::slice::from_ref(&own), &card, &mut scorer).unwrap();
@@ -105,6 +113,10 @@ fn other_kinds_and_phantoms_take_no_part_whatever_is_said_of_them() {
     let proposal = propose(&images, None).unwrap();
     assert_eq!(proposal.learned.kind.as_deref(), Some("chest radiograph"));
     assert_eq!((proposal.learned.reviews, proposal.other_kinds), (12, 4));
+    assert_eq!(proposal.rare, ["tumor"], "of which nothing is known");
+    // Another kind is not replaced unasked.
+    let refused = propose(&images, Some("brain MRI")).unwrap_err();
+    assert!(refused.contains("would replace them"), "{refused}");
     let odd = |at: usize| labelled(NONE, at.is_multiple_of(2), "pneumonia", at);
     let refused = propose(&(0..12).map(odd).collect::<Vec<_>>(), None).unwrap_err();
     assert!(refused.contains("is not certain"), "{refused}");
@@ -124,17 +136,14 @@ fn labels_that_cannot_be_told_from_each_other_earn_no_findings() {
         "{refused}"
     );
     let refused = propose(&reviewed()[..6], None).unwrap_err();
-    assert!(
-        refused.contains("at least 10") && refused.contains("there are 6"),
-        "{refused}"
-    );
+    assert!(refused.contains("there are 6 of 6"), "{refused}");
     // Many slices of a few studies are a few.
     let slices = (0..40).map(|at| LearnImage {
         study: Some((at % 4).to_string()),
         ..reviewed()[at % 12].clone()
     });
     let refused = propose(&slices.collect::<Vec<_>>(), None).unwrap_err();
-    assert!(refused.contains("of as many studies"), "{refused}");
+    assert!(refused.contains("there are 40 of 4"), "{refused}");
 }
 
 #[test]
@@ -150,4 +159,19 @@ fn phantoms_need_not_earn_what_is_judged_of_them_anyway() {
     assert_eq!((proposal.images, proposal.learned.kind), (6, None));
     let refused = propose(&images, Some("chest radiograph")).unwrap_err();
     assert!(refused.contains("would replace them"), "{refused}");
+}
+
+#[test]
+fn kinds_themselves_are_learned_from_images_of_all_kinds() {
+    let image = |at: usize| {
+        let (kind, label) = if at.is_multiple_of(2) {
+            (CHEST, "chest radiograph")
+        } else {
+            (BRAIN, "brain MRI")
+        };
+        labelled(kind, false, label, at)
+    };
+    let images: Vec<LearnImage> = (0..8).map(image).collect();
+    let proposal = propose_under("kinds", &images, None).unwrap();
+    assert_eq!((proposal.learned.reviews, proposal.learned.kind), (8, None));
 }

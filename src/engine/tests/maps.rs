@@ -50,7 +50,7 @@ fn a_model_without_maps_of_its_own_has_occlusion_and_the_check_follows() {
     assert!(!check.expect("an answer").expect("a check").passed);
     test.engine.map(request(&paths[0], MapChoice::Attention, 4));
     let (_, outcome) = test.mapped();
-    assert!(outcome.is_err_and(|why| why.contains("no heat map; occlusion")));
+    assert!(outcome.is_err_and(|why| why.contains("no heat map; use occlusion")));
     test.engine.map(request(&paths[0], MapChoice::Eclip, 5));
     let (_, outcome) = test.mapped();
     assert!(outcome.is_err_and(|why| why.contains("no map by Grad-ECLIP; use occlusion")));

@@ -280,6 +280,7 @@ pub(super) fn put<'a>(
          SET at = excluded.at, verdict = excluded.verdict, calibrated = excluded.calibrated, learned = excluded.learned
          WHERE excluded.calibrated <> results.calibrated
             OR excluded.learned IS NOT results.learned
+            OR json_extract(excluded.verdict, '$.decision') <> json_extract(results.verdict, '$.decision')
             OR ((excluded.calibrated = 1 OR excluded.learned IS NOT NULL) AND excluded.verdict <> results.verdict)",
     )?;
     for record in records {
