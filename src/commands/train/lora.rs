@@ -142,8 +142,7 @@ impl<'a> Tuning<'a> {
                 truths.len()
             ));
         }
-        let learnable = truths.learnable(&split.train);
-        if learnable.is_some_and(|all| !all.contains(&true)) {
+        if !truths.can_judge(&split.train, &split.held_out) {
             return Err(Fault::usage(LearnError::FewImages(MIN_PRESENCE_IMAGES)));
         }
         let embeddings = tuner.encode_base(&images, truths.len());

@@ -99,8 +99,11 @@ impl SeedReport {
         (probe, logits): (&Probe, &TestLogits),
     ) -> Self {
         let tested = (samples.test.as_slice(), samples.patients.as_slice());
-        let figures = |own: &[Vec<f64>]| samples.truths.figures(&samples.test, own);
-        let gain = |a: &[Vec<f64>], b: &[Vec<f64>]| samples.truths.gain(tested, [a, b]);
+        let truths = &samples.truths;
+        let trained = truths.learnable(&samples.train);
+        let trained = trained.as_deref();
+        let figures = |own: &[Vec<f64>]| truths.figures(&samples.test, own, trained);
+        let gain = |a: &[Vec<f64>], b: &[Vec<f64>]| truths.gain(tested, [a, b], trained);
         let TestLogits {
             zero_shot,
             probe: probed,
@@ -162,13 +165,15 @@ fn conditions(
     let mut all = ConditionReport::of_set(set, &samples.truths, &split);
     ConditionReport::add_gates(&mut all, probe);
     let mut mean = ScoreSeparations::default();
+    let truths = &samples.truths;
+    let trained = truths.learnable(&samples.train);
     let scores = [
         ("zero_shot", &logits.zero_shot),
         ("probe", &logits.probe),
         ("lora", &logits.lora),
     ];
     for (name, logits) in scores {
-        let found = samples.truths.separations(tested, logits)?;
+        let found = truths.separations(tested, logits, trained.as_deref())?;
         ConditionReport::add_scores(&mut all, name, Some(&found));
         mean.add(name, found.mean);
     }
