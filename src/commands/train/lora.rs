@@ -238,6 +238,7 @@ impl<'a> Tuning<'a> {
             prompts_digest: self.set.digest.clone(),
             mode: self.model.mode,
             conditions: judged.conditions,
+            without_condition: self.truths.without_condition(),
             split: SplitReport::new(&self.arguments.images, &self.split, self.patients.1),
             failed: self.images.failed,
             settings: self.tuner.settings().clone(),

@@ -55,6 +55,7 @@ struct FittedProbe {
     split: SplitReport,
     gain: TrainingGain,
     conditions: Vec<ConditionReport>,
+    without_condition: Option<usize>,
 }
 
 impl FittedProbe {
@@ -81,6 +82,7 @@ impl FittedProbe {
         Ok(Self {
             gain,
             conditions,
+            without_condition: truths.without_condition(),
             split: SplitReport::new(&arguments.images, &split, sources),
             probe,
         })
@@ -129,6 +131,7 @@ impl FittedProbe {
             prompts_digest: set.digest.clone(),
             mode: encoded.model.mode,
             conditions: self.conditions,
+            without_condition: self.without_condition,
             split: self.split,
             failed: encoded.failed,
             rejected: encoded.rejected,
