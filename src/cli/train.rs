@@ -51,7 +51,7 @@ pub struct TrainingImagesArgs {
     /// [default: the reviews in the library]
     #[arg(long, value_name = "DIR|CSV")]
     pub labels: Option<PathBuf>,
-    /// Map a label in the data to a condition of the prompt set; may be repeated
+    /// Map a label in the data to a condition of the prompt set, or with --mode multi to `none` of them; may be repeated
     #[arg(long, value_name = "LABEL=CONDITION", value_parser = super::mapping)]
     pub map: Vec<(String, String)>,
     /// Train to choose one condition (single), or to decide on each separately (multi), of which an image may show several or none

@@ -214,8 +214,10 @@ fn probe(
         .iter()
         .map(|s| probe.logits(problem, s.row))
         .collect();
-    probe.before = presence::figures(&shown, &before);
-    probe.after = presence::figures(&shown, &after);
+    // Conditions that stay as the texts say gain nothing, and have no part in it.
+    let counted: Vec<bool> = learned.iter().map(Option::is_some).collect();
+    probe.before = presence::figures(&shown, &before, Some(&counted));
+    probe.after = presence::figures(&shown, &after, Some(&counted));
     Ok(probe)
 }
 

@@ -32,13 +32,6 @@ pub struct TrainingGain {
     pub auroc: Option<Estimate>,
 }
 
-impl TrainingGain {
-    /// The gain in [`HeldOutFigures::quality`].
-    pub fn quality(&self) -> Estimate {
-        self.auroc.unwrap_or(self.balanced_accuracy)
-    }
-}
-
 impl Truths {
     /// The number of images.
     pub fn len(&self) -> usize {
@@ -90,6 +83,27 @@ impl Truths {
                 let own = images.iter().map(|at| shown[*at].as_slice());
                 Some(learnable(own, *conditions))
             }
+        }
+    }
+
+    /// Whether images held out can judge what is learned from others: where each condition is decided on by itself, whether a
+    /// condition that is learned is shown by some of them and not by others.
+    pub fn can_judge(&self, train: &[usize], held_out: &[usize]) -> bool {
+        let Some(learnable) = self.learnable(train) else {
+            return true;
+        };
+        learnable.iter().enumerate().any(|(condition, is_learned)| {
+            let shows = |at: &&usize| self.of(**at).contains(&condition);
+            let present = held_out.iter().filter(shows).count();
+            *is_learned && present > 0 && present < held_out.len()
+        })
+    }
+
+    /// The number of images that show none of the conditions; `None` where one applies to each.
+    pub fn without_condition(&self) -> Option<usize> {
+        match self {
+            Self::One(_) => None,
+            Self::Any { shown, .. } => Some(shown.iter().filter(|own| own.is_empty()).count()),
         }
     }
 
@@ -147,8 +161,14 @@ impl Truths {
         }
     }
 
-    /// How good logits of some of the images are, in the order of these.
-    pub fn figures(&self, images: &[usize], logits: &[Vec<f64>]) -> HeldOutFigures {
+    /// How good logits of some of the images are, in the order of these. `counted`: of each condition, whether it counts where each is
+    /// decided on by itself; all without.
+    pub fn figures(
+        &self,
+        images: &[usize],
+        logits: &[Vec<f64>],
+        counted: Option<&[bool]>,
+    ) -> HeldOutFigures {
         match self {
             Self::One(labels) => {
                 let truths = images.iter().map(|at| labels[*at]);
@@ -156,16 +176,17 @@ impl Truths {
             }
             Self::Any { shown, .. } => {
                 let shown: Vec<&[usize]> = images.iter().map(|at| &*shown[*at]).collect();
-                presence::figures(&shown, logits)
+                presence::figures(&shown, logits, counted)
             }
         }
     }
 
-    /// What the second logits of some of the images gain over the first.
+    /// What the second logits of some of the images gain over the first. `counted`: see [`Self::figures`].
     pub fn gain(
         &self,
         (images, patients): (&[usize], &[String]),
         [before, after]: [&[Vec<f64>]; 2],
+        counted: Option<&[bool]>,
     ) -> TrainingGain {
         match self {
             Self::One(labels) => {
@@ -181,7 +202,7 @@ impl Truths {
             }
             Self::Any { .. } => {
                 let cases = self.cases(images, patients);
-                let gain = compare_separations(&cases, [before, after]);
+                let gain = compare_separations(&cases, [before, after], counted);
                 let nothing = Estimate {
                     value: 0.0,
                     low: None,
@@ -196,14 +217,19 @@ impl Truths {
     }
 
     /// How well logits of some of the images tell each condition's presence; `None` where one condition applies to each image.
+    /// `counted`: of each condition, whether it counts in the mean; all without.
     pub fn separations(
         &self,
         (images, patients): (&[usize], &[String]),
         logits: &[Vec<f64>],
+        counted: Option<&[bool]>,
     ) -> Option<Separations> {
         match self {
             Self::One(_) => None,
-            Self::Any { .. } => Some(separations(&self.cases(images, patients), logits)),
+            Self::Any { .. } => {
+                let cases = self.cases(images, patients);
+                Some(separations(&cases, logits, counted))
+            }
         }
     }
 
@@ -213,5 +239,34 @@ impl Truths {
             shown: self.of(*at),
         });
         cases.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_held_out_judge_only_what_is_learned() {
+        // The first condition can be learned, and the second is shown by one image that is learned from and one held out.
+        let mut shown: Vec<Vec<usize>> = (0..12).map(|at| vec![0; at % 2]).collect();
+        shown[0].push(1);
+        shown.extend([vec![1], Vec::new()]);
+        let truths = Truths::Any {
+            conditions: 2,
+            shown: shown.clone(),
+        };
+        let train: Vec<usize> = (0..12).collect();
+        assert_eq!(truths.learnable(&train), Some(vec![true, false]));
+        assert!(!truths.can_judge(&train, &[12, 13]));
+        assert_eq!(truths.without_condition(), Some(6));
+        shown[13].push(0);
+        let truths = Truths::Any {
+            conditions: 2,
+            shown,
+        };
+        assert!(truths.can_judge(&train, &[12, 13]));
+        assert!(!truths.can_judge(&train, &[13]), "all held out show it");
+        assert!(Truths::One(vec![0, 1]).can_judge(&[0], &[1]));
     }
 }

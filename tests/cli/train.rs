@@ -274,7 +274,7 @@ fn images_that_show_several_conditions_train_each_by_itself() {
     let single = train_several(home, &["probe"]);
     assert_eq!(single.status.code(), Some(2));
     assert!(
-        stderr(&single).contains("is not a condition"),
+        stderr(&single).contains("is not a condition") && stderr(&single).contains("--mode multi"),
         "{}",
         stderr(&single)
     );
@@ -296,6 +296,14 @@ fn images_that_show_several_conditions_train_each_by_itself() {
     assert_eq!(trained, [true, true, true, false], "{report}");
     let images = |of: &str| conditions[3][of].as_u64();
     assert_eq!((images("images"), images("absent")), (Some(2), Some(62)));
+    let train = report["split"]["train"].as_u64().expect("a count");
+    let learned_from = conditions[3]["learned_from"].as_array().expect("two");
+    let learned_from: Vec<u64> = learned_from.iter().filter_map(Value::as_u64).collect();
+    assert_eq!(learned_from.iter().sum::<u64>(), train, "{report}");
+    assert!(learned_from[0] < 3, "{report}");
+    let table = fs::read_to_string(home.join("d/t.csv")).expect("labels");
+    let without = table.lines().filter(|row| row.ends_with(',')).count() as u64;
+    assert_eq!(report["without_condition"], without, "{report}");
     let separated = &conditions[1]["held_out"];
     assert!(
         separated["probe"]["auroc"]["value"].as_f64() > Some(0.5),
@@ -310,6 +318,16 @@ fn images_that_show_several_conditions_train_each_by_itself() {
     };
     assert_eq!(classify("multi")["learned"], report["split"]["train"]);
     assert_eq!(classify("single").get("learned"), None);
+
+    let told = train_several(home, &["probe", "--mode", "multi"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    for words in [
+        "with none of the conditions",
+        "`learn --undo --mode multi`",
+        "device stays zero-shot: too few images to learn from",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
 
     let lora = [
         "lora",

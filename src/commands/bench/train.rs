@@ -101,15 +101,16 @@ impl TrainBench<'_> {
         );
         let embeddings = tuner.encode_base(&samples, samples.truths.len());
         let embeddings = embeddings.map_err(Fault::unusable)?;
-        let end = self.train(&mut tuner, &samples, &embeddings)?;
+        // In seconds, so that labels of which nothing can be learned are told before minutes of training.
         let problem = &self.model.problem;
+        let probe = fitted(problem, &samples, &embeddings)?;
+        let end = self.train(&mut tuner, &samples, &embeddings)?;
         let zero_shot = |rows: &[Vec<f32>]| -> Vec<Vec<f64>> {
             rows.iter().map(|row| problem.zero_shot(row)).collect()
         };
         let tuned = tuner.encode_best(&samples.tested());
         let test = samples.test.iter();
         let before: Vec<Vec<f64>> = test.map(|at| problem.zero_shot(&embeddings[*at])).collect();
-        let probe = fitted(problem, &samples, &embeddings)?;
         let test = samples.test.iter();
         let logits = TestLogits {
             zero_shot: before,
@@ -124,7 +125,7 @@ impl TrainBench<'_> {
             let all: Vec<usize> = (0..own.truths.len()).collect();
             let figures = |rows: Result<Vec<Vec<f32>>, EncoderError>| {
                 let rows = rows.map_err(Fault::unusable)?;
-                Ok(own.truths.figures(&all, &zero_shot(&rows)))
+                Ok(own.truths.figures(&all, &zero_shot(&rows), None))
             };
             Ok([figures(base)?, figures(best)?])
         });

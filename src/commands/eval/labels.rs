@@ -1,5 +1,7 @@
 //! The labels of files: from folders named after conditions, or from a table.
 
+mod names;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +9,8 @@ use super::super::{Fault, shown};
 use crate::media::{clean, read_file, walk};
 use crate::phantom::TRUTH;
 use crate::prompts::PromptSet;
+use names::CellLabels;
+pub(in crate::commands) use names::{LabelNames, contradiction};
 
 /// A file and the index of its condition in the prompt set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,99 +28,26 @@ pub(in crate::commands) struct Labelled {
 pub(in crate::commands) struct LabelledEach {
     pub(in crate::commands) path: PathBuf,
     pub(in crate::commands) labels: Vec<usize>,
+    /// Whether it shows something that the set does not have.
+    is_other: bool,
     named: bool,
     /// The patient, where a table has the column `patient`.
     pub(in crate::commands) patient: Option<String>,
+    /// The line of the table; 0 in folders.
+    line: u64,
 }
-
-/// Says that an image shows none of the conditions, unless one has this name. An empty cell says the same.
-const NONE: &str = "none";
-/// Characters that separate several conditions in a cell.
-const LABEL_SEPARATORS: [char; 2] = [';', '|'];
 
 /// Maximum size of a table: about a million rows.
 const MAX_TABLE_BYTES: u64 = 256 << 20;
 /// Characters that may separate columns, the usual one first.
 const SEPARATORS: [u8; 4] = *b",;\t|";
 
-/// The names that labels may have: those of the conditions, and those that the user maps to conditions.
-pub(in crate::commands) struct LabelNames<'a> {
-    set: &'a PromptSet,
-    /// Mapped labels and the indices of their conditions.
-    mapped: Vec<(String, usize)>,
-}
-
-impl<'a> LabelNames<'a> {
-    /// Creates the names; `map` has pairs of a label and its condition.
-    pub(in crate::commands) fn new(
-        set: &'a PromptSet,
-        map: &[(String, String)],
-    ) -> Result<Self, Fault> {
-        let mut names = Self {
-            set,
-            mapped: Vec::new(),
-        };
-        for (label, condition) in map {
-            let condition = names.condition(condition);
-            let condition = condition.map_err(|e| Fault::usage(format!("--map: {e}")))?;
-            names.mapped.push((label.clone(), condition));
-        }
-        Ok(names)
-    }
-
-    /// The condition with this name: an exact match, else one that ignores case.
-    fn condition(&self, label: &str) -> Result<usize, String> {
-        let conditions = self.set.conditions.iter().map(|c| c.name.as_str());
-        let mapped = self.mapped.iter().map(|(name, to)| (name.as_str(), *to));
-        let all: Vec<(&str, usize)> = mapped.chain(conditions.zip(0..)).collect();
-        let exact = all.iter().find(|(name, _)| *name == label);
-        let lower = label.to_lowercase();
-        let ignoring_case = || all.iter().find(|(name, _)| name.to_lowercase() == lower);
-        if let Some((_, condition)) = exact.or_else(ignoring_case) {
-            return Ok(*condition);
-        }
-        let names: Vec<_> = self.set.conditions.iter().map(|c| &*c.name).collect();
-        Err(format!(
-            "`{}` is not a condition of the prompt set `{}` ({})",
-            clean(label),
-            self.set.name,
-            names.join(", "),
-        ))
-    }
-
-    /// The condition of a label in the user's data; the error suggests `--map`.
-    fn label(&self, label: &str) -> Result<usize, String> {
-        let hint = format!(
-            "; use `--map {}=CONDITION` to say which one it means",
-            clean(label)
-        );
-        self.condition(label).map_err(|reason| reason + &hint)
-    }
-
-    /// The only condition that a label names.
-    fn one(&self, label: &str) -> Result<Vec<usize>, String> {
-        self.label(label).map(|own| vec![own])
-    }
-
-    /// The conditions that a label names: one, several between `;` or `|`, or none.
-    fn each(&self, label: &str) -> Result<Vec<usize>, String> {
-        if let Ok(own) = self.condition(label) {
-            return Ok(vec![own]);
-        }
-        if label.is_empty() || label.eq_ignore_ascii_case(NONE) {
-            return Ok(Vec::new());
-        }
-        let parts = label.split(LABEL_SEPARATORS).map(str::trim);
-        let parts = parts.filter(|part| !part.is_empty());
-        parts.map(|part| self.label(part)).collect()
-    }
-}
-
 /// How the text of a label is read.
-type LabelReader<'a> = &'a dyn Fn(&str) -> Result<Vec<usize>, String>;
+type LabelReader<'a> = &'a dyn Fn(&str) -> Result<CellLabels, String>;
 
 /// Reads the labels of a table, of the `truth.csv` in a folder, or of a folder of folders.
 pub(in crate::commands) fn read(path: &Path, names: &LabelNames) -> Result<Vec<Labelled>, Fault> {
+    names.check_one()?;
     let files = files(path, &|label| names.one(label))?.into_iter();
     let files = files.map(|file| Labelled {
         path: file.path,
@@ -128,7 +59,8 @@ pub(in crate::commands) fn read(path: &Path, names: &LabelNames) -> Result<Vec<L
 }
 
 /// The same where a file may show any number of conditions: a cell names several of them between `;` or `|`, or none if it is empty or
-/// says `none`, and a file in several rows has the conditions of all. Each file once, in the order of the paths.
+/// says `none`, and a file in several rows has the conditions of all. One without a condition shows the set's normal one, if there is
+/// one, unless a label was mapped to `none`. Each file once, in the order of the paths.
 pub(in crate::commands) fn read_each(
     path: &Path,
     names: &LabelNames,
@@ -139,27 +71,64 @@ pub(in crate::commands) fn read_each(
     for file in files {
         match joined.last_mut().filter(|last| last.path == file.path) {
             Some(last) => {
-                last.labels.extend(file.labels);
-                last.patient = last.patient.take().or(file.patient);
+                let (line, image) = (file.line, shown(&file.path));
+                last.join(file, names).map_err(|reason| {
+                    let table = table_of(path).unwrap_or_else(|| path.to_owned());
+                    Fault::usage(format!("{}:{line}: {image}: {reason}", shown(&table)))
+                })?;
             }
             None => joined.push(file),
         }
     }
     for file in &mut joined {
+        if file.labels.is_empty() && !file.is_other {
+            file.labels.extend(names.normal());
+        }
         file.labels.sort_unstable();
         file.labels.dedup();
     }
     Ok(joined)
 }
 
-fn files(path: &Path, read: LabelReader) -> Result<Vec<LabelledEach>, Fault> {
+impl LabelledEach {
+    /// Adds what another row says of the same file.
+    fn join(&mut self, row: Self, names: &LabelNames) -> Result<(), String> {
+        self.labels.extend(row.labels);
+        self.is_other |= row.is_other;
+        names.check(&self.labels)?;
+        if let [Some(own), Some(other)] = [&self.patient, &row.patient]
+            && own != other
+        {
+            return Err(two_patients([own, other]));
+        }
+        self.patient = self.patient.take().or(row.patient);
+        Ok(())
+    }
+}
+
+/// What is wrong where rows of one file name two patients.
+pub(in crate::commands) fn two_patients([a, b]: [&str; 2]) -> String {
+    format!(
+        "its rows name two patients, `{}` and `{}`; a file is of one",
+        clean(a),
+        clean(b)
+    )
+}
+
+/// The table of labels at a path: the file, or the `truth.csv` in a folder.
+fn table_of(path: &Path) -> Option<PathBuf> {
     let truth = path.join(TRUTH);
-    let files = if truth.is_file() {
-        table(&truth, read)?
-    } else if path.is_dir() {
-        folders(path, read)?
+    if truth.is_file() {
+        Some(truth)
     } else {
-        table(path, read)?
+        (!path.is_dir()).then(|| path.to_owned())
+    }
+}
+
+fn files(path: &Path, read: LabelReader) -> Result<Vec<LabelledEach>, Fault> {
+    let files = match table_of(path) {
+        Some(file) => table(&file, read)?,
+        None => folders(path, read)?,
     };
     if files.is_empty() {
         return Err(Fault::usage(format!("{}: no labelled files", shown(path))));
@@ -213,9 +182,11 @@ fn folders(root: &Path, read: LabelReader) -> Result<Vec<LabelledEach>, Fault> {
                 .map_err(|e| Fault::usage(format!("{}: {}", shown(&e.path), e.error.message)))?;
             files.push(LabelledEach {
                 path,
-                labels: labels.clone(),
+                labels: labels.conditions.clone(),
+                is_other: labels.is_other,
                 named: false,
                 patient: None,
+                line: 0,
             });
         }
     }
@@ -321,16 +292,18 @@ fn table(path: &Path, read: LabelReader) -> Result<Vec<LabelledEach>, Fault> {
     for row in reader.records() {
         let row = row.map_err(|e| fault(&e))?;
         let cell = |column: usize| row.get(column).unwrap_or_default();
+        let line = table.line(&row);
         let labels = read(cell(columns.label).trim());
-        let labels = labels.map_err(|reason| {
-            Fault::usage(format!("{}:{}: {reason}", shown(path), table.line(&row)))
-        })?;
+        let labels =
+            labels.map_err(|reason| Fault::usage(format!("{}:{line}: {reason}", shown(path))))?;
         let patient = columns.patient.map(|column| cell(column).trim().to_owned());
         files.push(LabelledEach {
             path: folder.join(cell(columns.path)),
-            labels,
+            labels: labels.conditions,
+            is_other: labels.is_other,
             named: true,
             patient: patient.filter(|patient| !patient.is_empty()),
+            line,
         });
     }
     Ok(files)

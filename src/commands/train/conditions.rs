@@ -17,6 +17,17 @@ const SCORES: [(&str, &str); 3] = [
     ("lora", "fine-tuned"),
 ];
 
+/// What is reported: how what was not trained is scored, and what the images judged on were kept for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::commands) enum TrainingKind {
+    /// A probe, judged on images held out.
+    Probe,
+    /// Fine-tuning, judged on images held out.
+    Lora,
+    /// Both, judged on images that took no part.
+    Bench,
+}
+
 /// A condition and the number of its images. All else is only where each condition is decided on by itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(in crate::commands) struct ConditionReport {
@@ -26,7 +37,10 @@ pub(in crate::commands) struct ConditionReport {
     /// Images that do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     absent: Option<usize>,
-    /// Whether there were enough of both to learn from; otherwise it stays zero-shot.
+    /// Images that show it, and that do not, among those learned from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learned_from: Option<[usize; 2]>,
+    /// Whether there were enough of these to learn from.
     #[serde(skip_serializing_if = "Option::is_none")]
     trained: Option<bool>,
     /// The share of what the probe learned.
@@ -71,11 +85,14 @@ impl ConditionReport {
     ) -> Vec<Self> {
         let counts = truths.counts(set.conditions.len());
         let learnable = truths.learnable(&split.train);
+        let present = truths.subset(&split.train).counts(set.conditions.len());
+        let learned_from = |at: usize| [present[at], split.train.len() - present[at]];
         let all = set.conditions.iter().zip(counts).enumerate();
         all.map(|(at, (own, images))| Self {
             condition: own.name.clone(),
             images,
             absent: learnable.is_some().then(|| truths.len() - images),
+            learned_from: learnable.is_some().then(|| learned_from(at)),
             trained: learnable.as_ref().map(|own| own[at]),
             gate: None,
             held_out: learnable.is_some().then(ScoreSeparations::default),
@@ -112,17 +129,16 @@ impl ConditionReport {
         }
     }
 
-    /// `12 pneumonia, 7 tumor`: those that images show.
-    pub(super) fn words(all: &[Self]) -> String {
+    /// `12 pneumonia, 7 tumor, 5 with none of the conditions`: those that images show, and how many show none.
+    pub(super) fn words(all: &[Self], without: Option<usize>) -> String {
         let counts = all.iter().filter(|own| own.images > 0);
-        let counts: Vec<String> = counts
-            .map(|own| format!("{} {}", own.images, clean(&own.condition)))
-            .collect();
-        counts.join(", ")
+        let counts = counts.map(|own| format!("{} {}", own.images, clean(&own.condition)));
+        let without = without.map(|own| format!("{own} with none of the conditions"));
+        counts.chain(without).collect::<Vec<_>>().join(", ")
     }
 
     /// A table of the conditions with their separation; nothing where one condition applies.
-    pub(in crate::commands) fn table(all: &[Self]) -> String {
+    pub(in crate::commands) fn table(all: &[Self], kind: TrainingKind) -> String {
         let mut out = String::new();
         let told = all.iter().filter_map(|own| Some((own, own.held_out?)));
         let told: Vec<(&Self, ScoreSeparations)> = told.collect();
@@ -138,39 +154,64 @@ impl ConditionReport {
             padded("condition", width)
         );
         for (own, held_out) in &told {
-            let mut name = own.condition.as_str();
-            let mut images = own.images.to_string();
-            for ((_, scores), found) in SCORES.iter().zip(held_out.all()) {
-                if let Some(found) = found {
-                    let name = padded(&clean(std::mem::take(&mut name)), width);
-                    let _ = writeln!(
-                        out,
-                        "{name}  {:>6}  {scores:<10}  {:<22}  {}",
-                        std::mem::take(&mut images),
-                        area(&found.auroc),
-                        share(&found.balanced_accuracy)
-                    );
-                }
-            }
-            if held_out.zero_shot.is_none() {
-                let name = padded(&clean(name), width);
+            own.rows(&mut out, held_out, (width, kind));
+        }
+        for (own, _) in told.iter().filter(|(own, _)| own.trained == Some(false)) {
+            let _ = writeln!(out, "{}", own.left_out(kind));
+        }
+        out
+    }
+
+    /// The rows of a table: one for each of the scores.
+    fn rows(
+        &self,
+        out: &mut String,
+        held_out: &ScoreSeparations,
+        (width, kind): (usize, TrainingKind),
+    ) {
+        let mut name = self.condition.as_str();
+        let mut images = self.images.to_string();
+        for ((_, scores), found) in SCORES.iter().zip(held_out.all()) {
+            if let Some(found) = found {
+                let name = padded(&clean(std::mem::take(&mut name)), width);
                 let _ = writeln!(
                     out,
-                    "{name}  {images:>6}  –           the images held out all show it, or none does"
+                    "{name}  {:>6}  {scores:<10}  {:<22}  {}",
+                    std::mem::take(&mut images),
+                    area(&found.auroc),
+                    share(&found.balanced_accuracy)
                 );
             }
         }
-        for (own, _) in told.iter().filter(|(own, _)| own.trained == Some(false)) {
+        if held_out.zero_shot.is_none() {
+            let judged = match kind {
+                TrainingKind::Probe | TrainingKind::Lora => "held out",
+                TrainingKind::Bench => "tested on",
+            };
+            let name = padded(&clean(name), width);
             let _ = writeln!(
                 out,
-                "{} stays zero-shot: too few images ({} with it, {} without; at least {MIN_PRESENCE_IMAGES} of each to learn from, and for a \
-                 probe one of each held out)",
-                clean(&own.condition),
-                own.images,
-                own.absent.unwrap_or_default()
+                "{name}  {images:>6}  –           the images {judged} all show it, or none does"
             );
         }
-        out
+    }
+
+    /// Why it was not trained, and what becomes of it.
+    fn left_out(&self, kind: TrainingKind) -> String {
+        let [present, absent] = self.learned_from.unwrap_or_default();
+        let (fate, and_held_out) = match kind {
+            TrainingKind::Probe => ("stays zero-shot", ", and one of each held out"),
+            TrainingKind::Lora => ("was not trained on; its scores move with the model", ""),
+            TrainingKind::Bench => (
+                "was not trained on; the probe leaves it zero-shot, and fine-tuned scores move with the model",
+                "",
+            ),
+        };
+        format!(
+            "{} {fate}: too few images to learn from ({present} with it, {absent} without; at least {MIN_PRESENCE_IMAGES} of \
+             each{and_held_out})",
+            clean(&self.condition)
+        )
     }
 }
 

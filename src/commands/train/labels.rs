@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::eval::labels::{self, LabelNames};
 use super::super::learn::images::CollectedImages;
-use super::super::{CommandSetup, Fault, shown};
+use super::super::{CommandSetup, Fault, print, shown};
 use crate::cli::TrainingImagesArgs;
 use crate::encoder::Encoder;
 use crate::engine;
@@ -99,11 +99,30 @@ pub(super) fn read(
             )));
         }
     }
-    images.dedup_by(|a, b| a.path == b.path);
-    Ok(images)
+    join_rows(images)
 }
 
-/// The images of which reviews say one condition of the set; where each is decided on by itself, any number of conditions of the set.
+/// Each file once, with the patient that any of its rows names.
+fn join_rows(mut images: Vec<LabelledImage>) -> Result<Vec<LabelledImage>, Fault> {
+    let mut fault = None;
+    images.dedup_by(|row, first| {
+        if row.path != first.path {
+            return false;
+        }
+        if let [Some(a), Some(b)] = [&first.patient, &row.patient]
+            && a != b
+        {
+            let reason = labels::two_patients([a, b]);
+            fault.get_or_insert(format!("{}: {reason}", shown(&row.path)));
+        }
+        first.patient = first.patient.take().or(row.patient.take());
+        true
+    });
+    fault.map_or(Ok(images), |reason| Err(Fault::usage(reason)))
+}
+
+/// The images of which reviews say one condition of the set; where each is decided on by itself, any number of conditions of the set that
+/// do not contradict each other.
 fn of_reviews(
     setup: &CommandSetup,
     set: &PromptSet,
@@ -114,11 +133,16 @@ fn of_reviews(
     let key = engine::embedding_key(encoder.as_ref(), false);
     let all = CollectedImages::read((&[], &[], mode), setup, set, encoder.card(), &key)?;
     let condition = |label: &String| set.conditions.iter().position(|own| own.name == *label);
+    let mut contradictory = 0;
     let images = all.images.into_iter().filter_map(|image| {
         let labels = image.labels?;
         // A label that the set has no more may have been another name of a condition: such a review says nothing of its absence.
         let mut labels: Vec<usize> = labels.iter().map(condition).collect::<Option<_>>()?;
         labels.sort_unstable();
+        if mode == Mode::Multi && labels::contradiction(set, &labels).is_some() {
+            contradictory += 1;
+            return None;
+        }
         let is_meant = mode == Mode::Multi || labels.len() == 1;
         is_meant.then_some(LabelledImage {
             path: image.path,
@@ -127,6 +151,11 @@ fn of_reviews(
         })
     });
     let images: Vec<LabelledImage> = images.collect();
+    if contradictory > 0 {
+        print::message(format_args!(
+            "{contradictory} images left out: their reviews say that they are normal, and show another condition"
+        ));
+    }
     if images.is_empty() {
         return Err(Fault::unusable(format!(
             "no image that this model has classified is reviewed under {}; review some, or give labels with --labels",

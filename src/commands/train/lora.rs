@@ -142,8 +142,7 @@ impl<'a> Tuning<'a> {
                 truths.len()
             ));
         }
-        let learnable = truths.learnable(&split.train);
-        if learnable.is_some_and(|all| !all.contains(&true)) {
+        if !truths.can_judge(&split.train, &split.held_out) {
             return Err(Fault::usage(LearnError::FewImages(MIN_PRESENCE_IMAGES)));
         }
         let embeddings = tuner.encode_base(&images, truths.len());
@@ -239,6 +238,7 @@ impl<'a> Tuning<'a> {
             prompts_digest: self.set.digest.clone(),
             mode: self.model.mode,
             conditions: judged.conditions,
+            without_condition: self.truths.without_condition(),
             split: SplitReport::new(&self.arguments.images, &self.split, self.patients.1),
             failed: self.images.failed,
             settings: self.tuner.settings().clone(),

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::conditions::ConditionReport;
-use super::report::{SplitReport, WORTHWHILE_GAIN, area_gain, figures_line, gain, heading};
+use super::conditions::{ConditionReport, TrainingKind};
+use super::report::{
+    SplitReport, WORTHWHILE_GAIN, area_gain, figures_line, gain, heading, mode_option,
+};
 use crate::encoder::finetune::{EpochFigures, LoraSettings};
 use crate::learn::HeldOutFigures;
 use crate::media::clean;
@@ -23,6 +25,9 @@ pub(super) struct LoraReport {
     pub(super) prompts_digest: String,
     pub(super) mode: Mode,
     pub(super) conditions: Vec<ConditionReport>,
+    /// Images that show none of them, where each is decided on by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) without_condition: Option<usize>,
     pub(super) split: SplitReport,
     pub(super) failed: usize,
     pub(super) settings: LoraSettings,
@@ -63,7 +68,8 @@ pub(super) struct WrittenModel {
 impl LoraReport {
     pub(super) fn table(&self) -> String {
         let names = [self.base.as_str(), &self.prompts];
-        let mut out = heading(names, self.mode, &self.conditions, &self.split);
+        let images = (self.conditions.as_slice(), self.without_condition);
+        let mut out = heading(names, self.mode, images, &self.split);
         figures_line(&mut out, "zero-shot", &self.zero_shot);
         if let Some(probe) = &self.probe {
             figures_line(&mut out, "probe", probe);
@@ -93,7 +99,10 @@ impl LoraReport {
                 let _ = writeln!(out, "{name:<18} {words}");
             }
         }
-        out.push_str(&ConditionReport::table(&self.conditions));
+        out.push_str(&ConditionReport::table(
+            &self.conditions,
+            TrainingKind::Lora,
+        ));
         let eval = match self.mode {
             Mode::Single => " with `eval`",
             Mode::Multi => "",
@@ -107,8 +116,12 @@ impl LoraReport {
         }
         let words = match &self.model {
             Some(model) => format!(
-                "written to {} ({}; the adapter alone: {}); use it with --model {}",
-                model.path, model.layout, model.adapter, model.path
+                "written to {} ({}; the adapter alone: {}); use it with --model {}{}",
+                model.path,
+                model.layout,
+                model.adapter,
+                model.path,
+                mode_option(self.mode)
             ),
             None => {
                 "nothing was written: no epoch was better than zero-shot on the images held out"
@@ -162,7 +175,7 @@ impl LoraReport {
             digest = self.base_digest,
             prompts = clean(&self.prompts),
             prompts_digest = self.prompts_digest,
-            images = ConditionReport::words(&self.conditions),
+            images = ConditionReport::words(&self.conditions, self.without_condition),
             mode = self.mode_words(),
             split = self.split.words(),
             rank = self.settings.rank,

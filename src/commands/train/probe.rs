@@ -55,6 +55,7 @@ struct FittedProbe {
     split: SplitReport,
     gain: TrainingGain,
     conditions: Vec<ConditionReport>,
+    without_condition: Option<usize>,
 }
 
 impl FittedProbe {
@@ -69,16 +70,19 @@ impl FittedProbe {
         let before: Vec<Vec<f64>> = rows().map(|row| problem.zero_shot(row)).collect();
         let after: Vec<Vec<f64>> = rows().map(|row| probe.logits(problem, row)).collect();
         let held_out = (split.held_out.as_slice(), patients.as_slice());
-        let gain = truths.gain(held_out, [&before, &after]);
+        let learned = (0..set.conditions.len()).map(|at| !probe.left_out.contains(&at));
+        let learned: Vec<bool> = learned.collect();
+        let gain = truths.gain(held_out, [&before, &after], Some(&learned));
         let mut conditions = ConditionReport::of_set(set, &truths, &split);
         ConditionReport::add_probe(&mut conditions, &probe);
         for (scores, logits) in [("zero_shot", &before), ("probe", &after)] {
-            let separations = truths.separations(held_out, logits);
+            let separations = truths.separations(held_out, logits, None);
             ConditionReport::add_scores(&mut conditions, scores, separations.as_ref());
         }
         Ok(Self {
             gain,
             conditions,
+            without_condition: truths.without_condition(),
             split: SplitReport::new(&arguments.images, &split, sources),
             probe,
         })
@@ -127,6 +131,7 @@ impl FittedProbe {
             prompts_digest: set.digest.clone(),
             mode: encoded.model.mode,
             conditions: self.conditions,
+            without_condition: self.without_condition,
             split: self.split,
             failed: encoded.failed,
             rejected: encoded.rejected,

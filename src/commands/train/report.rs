@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::conditions::ConditionReport;
+use super::conditions::{ConditionReport, TrainingKind};
 use super::labels::PatientSources;
 use crate::cli::TrainingImagesArgs;
 use crate::learn::{HeldOutFigures, Method, PatientSplit, ProbeMethod};
@@ -68,6 +68,9 @@ pub(super) struct ProbeReport {
     pub(super) prompts_digest: String,
     pub(super) mode: Mode,
     pub(super) conditions: Vec<ConditionReport>,
+    /// Images that show none of them, where each is decided on by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) without_condition: Option<usize>,
     pub(super) split: SplitReport,
     /// Files that could not be read.
     pub(super) failed: usize,
@@ -97,7 +100,8 @@ pub(super) struct ProbeReport {
 impl ProbeReport {
     pub(super) fn table(&self) -> String {
         let names = [self.model.as_str(), &self.prompts];
-        let mut out = heading(names, self.mode, &self.conditions, &self.split);
+        let images = (self.conditions.as_slice(), self.without_condition);
+        let mut out = heading(names, self.mode, images, &self.split);
         let name = method(self.method);
         // Writing to a string cannot fail.
         let _ = writeln!(
@@ -111,7 +115,10 @@ impl ProbeReport {
             let _ = writeln!(out, "gained             {} AUROC", area_gain(own));
         }
         let _ = writeln!(out, "gained             {} points", gain(&self.gain));
-        out.push_str(&ConditionReport::table(&self.conditions));
+        out.push_str(&ConditionReport::table(
+            &self.conditions,
+            TrainingKind::Probe,
+        ));
         if self.rejected > 0 {
             let _ = writeln!(
                 out,
@@ -123,7 +130,10 @@ impl ProbeReport {
             Some(file) if self.exported => {
                 format!("written to {file}; `learn --import` puts it into use")
             }
-            Some(file) => format!("in use, kept in {file}; `learn --undo` takes it back"),
+            Some(file) => {
+                let mode = mode_option(self.mode);
+                format!("in use, kept in {file}; `learn --undo{mode}` takes it back")
+            }
             None if self.gate <= 0.0 => {
                 "not kept: the probe is no better than zero-shot on the images held out".to_owned()
             }
@@ -145,10 +155,19 @@ pub(super) fn method(method: Method) -> &'static str {
     }
 }
 
+/// How a command is told the mode.
+pub(super) fn mode_option(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Single => "",
+        Mode::Multi => " --mode multi",
+    }
+}
+
+/// What was trained with; `without`: images that show none of the conditions.
 pub(super) fn heading(
     [model, prompts]: [&str; 2],
     mode: Mode,
-    conditions: &[ConditionReport],
+    (conditions, without): (&[ConditionReport], Option<usize>),
     split: &SplitReport,
 ) -> String {
     let mode = match mode {
@@ -159,7 +178,7 @@ pub(super) fn heading(
         "model {}, prompts {}{mode}: {}\n{}\n",
         clean(model),
         clean(prompts),
-        ConditionReport::words(conditions),
+        ConditionReport::words(conditions, without),
         split.words()
     )
 }

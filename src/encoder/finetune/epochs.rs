@@ -50,7 +50,7 @@ pub struct EpochFigures {
     pub epoch: usize,
     /// The mean loss of its steps.
     pub loss: Option<f64>,
-    /// On the images held out.
+    /// On the images held out, of the conditions that are trained.
     pub held_out: HeldOutFigures,
 }
 
@@ -138,6 +138,7 @@ pub fn train(
     let mut training = LoraTraining {
         prototypes: tuner.prototypes(data.problem)?,
         targets: StepTargets::new(data),
+        trained: data.truths.learnable(data.train),
         per_epoch: data.train.len().div_ceil(tuner.settings.batch.max(1)) as u64,
         progress: progress.unwrap_or_default(),
         order: (u64::MAX, Vec::new()),
@@ -164,6 +165,8 @@ struct LoraTraining<'a> {
     data: &'a TrainingData<'a>,
     prototypes: Prototypes,
     targets: StepTargets<'a>,
+    /// Of each condition, whether it is trained; without: all.
+    trained: Option<Vec<bool>>,
     /// Steps of an epoch.
     per_epoch: u64,
     progress: TrainingProgress,
@@ -260,7 +263,9 @@ impl LoraTraining<'_> {
         let figures = EpochFigures {
             epoch: self.progress.history.len(),
             loss,
-            held_out: data.truths.figures(held_out, &logits),
+            held_out: data
+                .truths
+                .figures(held_out, &logits, self.trained.as_deref()),
         };
         let best = self.progress.history.get(self.progress.best);
         if best.is_none_or(|best| figures.is_better_than(best)) {

@@ -87,8 +87,8 @@ impl FineTuner {
         let header: StateHeader = file.header()?;
         if header.format != FORMAT || header.fingerprint != state.fingerprint {
             return Err(fault(
-                "it is the state of a training with other images, labels, settings, prompts or another model; give another \
-                 output folder, or remove it to begin anew",
+                "it is the state of a training with other images, labels, settings, prompts, another mode or another model; give \
+                 another output folder, or remove it to begin anew",
             ));
         }
         let device = self.device;

@@ -189,3 +189,33 @@ fn cross_entropy(logits: &Tensor, share: &Tensor) -> Result<Tensor, EncoderError
     let rest = share.f_neg()?.f_add_scalar(1.0)?;
     Ok(present.f_add(&absent.f_mul(&rest)?)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loss_of_conditions_by_themselves_equals_the_one_computed_by_hand() {
+        // Two images of two conditions, the second of which is not trained.
+        let targets = BatchTargets::Any {
+            shown: vec![1.0, 0.0, 0.0, 1.0],
+            weights: vec![3.0, 0.0, 1.0, 0.0],
+            zero_shot: vec![0.5, 0.2, 0.9, 1.0],
+        };
+        let logits = [[2.0_f64, -1.0], [1.0, 0.0]];
+        let log_of = |logit: f64| -(1.0 + (-logit).exp()).ln();
+        // Presence of the first in the first image counts three, its absence in the second one.
+        let truth = -(3.0 * log_of(2.0) + log_of(-1.0)) / 4.0;
+        let kept = [(2.0, 0.5), (-1.0, 0.2), (1.0, 0.9), (0.0, 1.0)]
+            .map(|(logit, p)| -(p * log_of(logit) + (1.0 - p) * log_of(-logit)));
+        let expected = truth + 0.25 * kept.iter().sum::<f64>() / 4.0;
+        let loss = |range: Range<usize>| {
+            let rows = Tensor::from_slice2(&logits[range.clone()]).to_kind(Kind::Float);
+            let loss = targets.loss(&rows, range, 0.25).unwrap();
+            loss.double_value(&[])
+        };
+        assert!((loss(0..2) - expected).abs() < 1e-5, "{}", loss(0..2));
+        // Shares of micro-batches add up.
+        assert!((loss(0..1) + loss(1..2) - expected).abs() < 1e-5);
+    }
+}

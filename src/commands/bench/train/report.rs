@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::samples::BenchSamples;
-use crate::commands::train::{ConditionReport, ScoreSeparations, WORTHWHILE_GAIN, area_gain, gain};
+use crate::commands::train::{
+    ConditionReport, ScoreSeparations, TrainingKind, WORTHWHILE_GAIN, area_gain, gain,
+};
 use crate::encoder::finetune::LoraSettings;
 use crate::learn::{HeldOutFigures, PatientSplit, Probe, TrainingGain};
 use crate::library::NOTICE;
@@ -66,6 +68,9 @@ pub(super) struct SeedReport {
     /// Each condition on the images tested on, and the mean over conditions; only where each is decided on by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     conditions: Vec<ConditionReport>,
+    /// Images that show none of them, where each is decided on by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    without_condition: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mean: Option<ScoreSeparations>,
     /// On phantoms as they were, zero-shot and fine-tuned.
@@ -99,8 +104,11 @@ impl SeedReport {
         (probe, logits): (&Probe, &TestLogits),
     ) -> Self {
         let tested = (samples.test.as_slice(), samples.patients.as_slice());
-        let figures = |own: &[Vec<f64>]| samples.truths.figures(&samples.test, own);
-        let gain = |a: &[Vec<f64>], b: &[Vec<f64>]| samples.truths.gain(tested, [a, b]);
+        let truths = &samples.truths;
+        let trained = truths.learnable(&samples.train);
+        let trained = trained.as_deref();
+        let figures = |own: &[Vec<f64>]| truths.figures(&samples.test, own, trained);
+        let gain = |a: &[Vec<f64>], b: &[Vec<f64>]| truths.gain(tested, [a, b], trained);
         let TestLogits {
             zero_shot,
             probe: probed,
@@ -126,6 +134,7 @@ impl SeedReport {
             lora_over_probe,
             auroc_gains: area_gains(gains),
             conditions: conditions.unwrap_or_default(),
+            without_condition: truths.without_condition(),
             mean,
             original: None,
             epochs: 0,
@@ -162,13 +171,15 @@ fn conditions(
     let mut all = ConditionReport::of_set(set, &samples.truths, &split);
     ConditionReport::add_gates(&mut all, probe);
     let mut mean = ScoreSeparations::default();
+    let truths = &samples.truths;
+    let trained = truths.learnable(&samples.train);
     let scores = [
         ("zero_shot", &logits.zero_shot),
         ("probe", &logits.probe),
         ("lora", &logits.lora),
     ];
     for (name, logits) in scores {
-        let found = samples.truths.separations(tested, logits)?;
+        let found = truths.separations(tested, logits, trained.as_deref())?;
         ConditionReport::add_scores(&mut all, name, Some(&found));
         mean.add(name, found.mean);
     }
@@ -327,7 +338,10 @@ impl SeedReport {
                 area.unwrap_or_default()
             );
         }
-        for line in ConditionReport::table(&self.conditions).lines() {
+        if let Some(without) = self.without_condition {
+            let _ = writeln!(out, "  {without} images show none of the conditions");
+        }
+        for line in ConditionReport::table(&self.conditions, TrainingKind::Bench).lines() {
             let _ = writeln!(out, "  {line}");
         }
     }

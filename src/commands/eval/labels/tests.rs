@@ -102,9 +102,58 @@ fn a_file_may_show_several_conditions_or_none() {
     std::fs::write(&path, "path,label\na.png,ill;cold\n").unwrap();
     let error = read_each(&path, &names).unwrap_err().message;
     assert!(error.contains("t.csv:2: `cold` is not a"), "{error}");
+    assert!(error.contains("`--map cold=none`"), "{error}");
     // Where one applies, several are no label.
     let error = super::read(&path, &names).unwrap_err().message;
     assert!(error.contains("`ill;cold` is not a"), "{error}");
+    assert!(!error.contains("--mode multi"), "{error}");
+    std::fs::write(&path, "path,label\na.png,ill; sick\n").unwrap();
+    let error = super::read(&path, &names).unwrap_err().message;
+    assert!(error.contains("`--mode multi`"), "{error}");
+}
+
+/// Reads rows of path, label and patient under a set with a normal condition; a label is mapped to none of the conditions.
+fn of_normal_set(rows: &str) -> Result<Vec<(String, Vec<usize>)>, Fault> {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("t.csv");
+    std::fs::write(&path, format!("path,label,patient\n{rows}")).unwrap();
+    let set = PromptSet::parse(&format!("{SET}normal = true\n"), "t.toml").unwrap();
+    let map = [("hernia".to_owned(), "None".to_owned())];
+    let files = read_each(&path, &LabelNames::new(&set, &map)?)?.into_iter();
+    let name = |path: PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+    Ok(files.map(|file| (name(file.path), file.labels)).collect())
+}
+
+#[test]
+fn an_image_with_none_of_the_conditions_is_normal_unless_it_shows_something_else() {
+    let rows = "a,,\nb,none,\nc,none; NONE,\nd,Hernia,\ne,hernia;ill,\nf,ill | none,\ng,,\ng,ill,\nh,,\nh,hernia,\ni,well,\ni,none,\n";
+    let found = of_normal_set(rows).unwrap();
+    let found: Vec<(&str, &[usize])> = found.iter().map(|(n, l)| (n.as_str(), &**l)).collect();
+    let (ill, well, nothing): (&[usize], &[usize], &[usize]) = (&[0], &[1], &[]);
+    let expected = [
+        ("a", well),
+        ("b", well),
+        ("c", well),
+        ("d", nothing),
+        ("e", ill),
+        ("f", ill),
+        ("g", ill),
+        ("h", nothing),
+        ("i", well),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn rows_that_contradict_each_other_are_refused_with_their_line() {
+    for (rows, line, words) in [
+        ("a,ill,\nb,ill;well,\n", "t.csv:3: ", "`well` says"),
+        ("a,well,\nb,ill,\na,ill,\n", "t.csv:4: ", "`well` says"),
+        ("a,ill,p\nb,ill,q\na,,q\n", "t.csv:4: ", "`p` and `q`"),
+    ] {
+        let error = of_normal_set(rows).unwrap_err().message;
+        assert!(error.contains(line) && error.contains(words), "{error}");
+    }
 }
 
 #[test]
@@ -115,6 +164,9 @@ fn labels_can_be_mapped_to_conditions() {
     let map = [("no_tumor", "well"), ("tumor", "ILL")];
     let labels: Vec<_> = read(&path, &map).unwrap().iter().map(|f| f.label).collect();
     assert_eq!(labels, [1, 0]);
+    // Where one condition applies to each image, a label has to mean one.
+    let error = read(&path, &[("x", "none")]).unwrap_err().message;
+    assert!(error.starts_with("--map: `none` is not a"), "{error}");
     let error = read(&path, &[("x", "cold")]).unwrap_err().message;
     assert!(
         error.starts_with("--map: `cold` is not a condition"),

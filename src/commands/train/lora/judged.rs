@@ -40,8 +40,11 @@ impl Tuning<'_> {
             all.map(|at| probe.logits(problem, &embeddings[*at]))
                 .collect::<Vec<_>>()
         });
-        let figures = |logits: &[Vec<f64>]| truths.figures(held_out, logits);
-        let gain = |a: &[Vec<f64>], b: &[Vec<f64>]| truths.gain((held_out, patients), [a, b]);
+        let trained = truths.learnable(&self.split.train);
+        let trained = trained.as_deref();
+        let figures = |logits: &[Vec<f64>]| truths.figures(held_out, logits, trained);
+        let gain =
+            |a: &[Vec<f64>], b: &[Vec<f64>]| truths.gain((held_out, patients), [a, b], trained);
         Ok(JudgedModels {
             zero_shot: figures(&before),
             lora: figures(&tuned),
@@ -67,7 +70,7 @@ impl Tuning<'_> {
         }
         for (scores, logits) in ["zero_shot", "probe", "lora"].into_iter().zip(logits) {
             let held_out = (self.split.held_out.as_slice(), self.patients.0.as_slice());
-            let own = logits.and_then(|own| self.truths.separations(held_out, own));
+            let own = logits.and_then(|own| self.truths.separations(held_out, own, None));
             ConditionReport::add_scores(&mut all, scores, own.as_ref());
         }
         all
