@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-pub(super) use conditions::{ConditionReport, ScoreSeparations, TrainingKind};
+pub(super) use conditions::{ScoreSeparations, TrainedCondition, TrainingKind};
 pub(super) use data::ScoredModel;
 pub(super) use images::prepare;
 pub(super) use labels::{patients, prompt_set, read_files, truths};

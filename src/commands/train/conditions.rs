@@ -30,7 +30,7 @@ pub(in crate::commands) enum TrainingKind {
 
 /// A condition and the number of its images. All else is only where each condition is decided on by itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(in crate::commands) struct ConditionReport {
+pub(in crate::commands) struct TrainedCondition {
     condition: String,
     /// Images that show it.
     images: usize,
@@ -76,7 +76,7 @@ impl ScoreSeparations {
     }
 }
 
-impl ConditionReport {
+impl TrainedCondition {
     /// The conditions of a set.
     pub(in crate::commands) fn of_set(
         set: &PromptSet,

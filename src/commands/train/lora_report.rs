@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::conditions::{ConditionReport, TrainingKind};
+use super::conditions::{TrainedCondition, TrainingKind};
 use super::report::{
     SplitReport, WORTHWHILE_GAIN, area_gain, figures_line, gain, heading, mode_option,
 };
@@ -24,7 +24,7 @@ pub(super) struct LoraReport {
     pub(super) prompts: String,
     pub(super) prompts_digest: String,
     pub(super) mode: Mode,
-    pub(super) conditions: Vec<ConditionReport>,
+    pub(super) conditions: Vec<TrainedCondition>,
     /// Images that show none of them, where each is decided on by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) without_condition: Option<usize>,
@@ -99,7 +99,7 @@ impl LoraReport {
                 let _ = writeln!(out, "{name:<18} {words}");
             }
         }
-        out.push_str(&ConditionReport::table(
+        out.push_str(&TrainedCondition::table(
             &self.conditions,
             TrainingKind::Lora,
         ));
@@ -175,7 +175,7 @@ impl LoraReport {
             digest = self.base_digest,
             prompts = clean(&self.prompts),
             prompts_digest = self.prompts_digest,
-            images = ConditionReport::words(&self.conditions, self.without_condition),
+            images = TrainedCondition::words(&self.conditions, self.without_condition),
             mode = self.mode_words(),
             split = self.split.words(),
             rank = self.settings.rank,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::{CommandSetup, Fault, exit, print, shown};
-use super::conditions::ConditionReport;
+use super::conditions::TrainedCondition;
 use super::data::{self, EncodedImages, ScoredModel};
 use super::labels;
 use super::report::{ProbeReport, SplitReport};
@@ -54,7 +54,7 @@ struct FittedProbe {
     probe: Probe,
     split: SplitReport,
     gain: TrainingGain,
-    conditions: Vec<ConditionReport>,
+    conditions: Vec<TrainedCondition>,
     without_condition: Option<usize>,
 }
 
@@ -73,11 +73,11 @@ impl FittedProbe {
         let learned = (0..set.conditions.len()).map(|at| !probe.left_out.contains(&at));
         let learned: Vec<bool> = learned.collect();
         let gain = truths.gain(held_out, [&before, &after], Some(&learned));
-        let mut conditions = ConditionReport::of_set(set, &truths, &split);
-        ConditionReport::add_probe(&mut conditions, &probe);
+        let mut conditions = TrainedCondition::of_set(set, &truths, &split);
+        TrainedCondition::add_probe(&mut conditions, &probe);
         for (scores, logits) in [("zero_shot", &before), ("probe", &after)] {
             let separations = truths.separations(held_out, logits, None);
-            ConditionReport::add_scores(&mut conditions, scores, separations.as_ref());
+            TrainedCondition::add_scores(&mut conditions, scores, separations.as_ref());
         }
         Ok(Self {
             gain,

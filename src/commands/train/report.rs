@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::conditions::{ConditionReport, TrainingKind};
+use super::conditions::{TrainedCondition, TrainingKind};
 use super::labels::PatientSources;
 use crate::cli::TrainingImagesArgs;
 use crate::learn::{HeldOutFigures, Method, PatientSplit, ProbeMethod};
@@ -67,7 +67,7 @@ pub(super) struct ProbeReport {
     pub(super) prompts: String,
     pub(super) prompts_digest: String,
     pub(super) mode: Mode,
-    pub(super) conditions: Vec<ConditionReport>,
+    pub(super) conditions: Vec<TrainedCondition>,
     /// Images that show none of them, where each is decided on by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) without_condition: Option<usize>,
@@ -115,7 +115,7 @@ impl ProbeReport {
             let _ = writeln!(out, "gained             {} AUROC", area_gain(own));
         }
         let _ = writeln!(out, "gained             {} points", gain(&self.gain));
-        out.push_str(&ConditionReport::table(
+        out.push_str(&TrainedCondition::table(
             &self.conditions,
             TrainingKind::Probe,
         ));
@@ -167,7 +167,7 @@ pub(super) fn mode_option(mode: Mode) -> &'static str {
 pub(super) fn heading(
     [model, prompts]: [&str; 2],
     mode: Mode,
-    (conditions, without): (&[ConditionReport], Option<usize>),
+    (conditions, without): (&[TrainedCondition], Option<usize>),
     split: &SplitReport,
 ) -> String {
     let mode = match mode {
@@ -178,7 +178,7 @@ pub(super) fn heading(
         "model {}, prompts {}{mode}: {}\n{}\n",
         clean(model),
         clean(prompts),
-        ConditionReport::words(conditions, without),
+        TrainedCondition::words(conditions, without),
         split.words()
     )
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::samples::BenchSamples;
 use crate::commands::train::{
-    ConditionReport, ScoreSeparations, TrainingKind, WORTHWHILE_GAIN, area_gain, gain,
+    ScoreSeparations, TrainedCondition, TrainingKind, WORTHWHILE_GAIN, area_gain, gain,
 };
 use crate::encoder::finetune::LoraSettings;
 use crate::learn::{HeldOutFigures, PatientSplit, Probe, TrainingGain};
@@ -67,7 +67,7 @@ pub(super) struct SeedReport {
     auroc_gains: Option<AreaGains>,
     /// Each condition on the images tested on, and the mean over conditions; only where each is decided on by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    conditions: Vec<ConditionReport>,
+    conditions: Vec<TrainedCondition>,
     /// Images that show none of them, where each is decided on by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     without_condition: Option<usize>,
@@ -161,15 +161,15 @@ fn conditions(
     set: &PromptSet,
     samples: &BenchSamples,
     (probe, logits): (&Probe, &TestLogits),
-) -> Option<(Vec<ConditionReport>, ScoreSeparations)> {
+) -> Option<(Vec<TrainedCondition>, ScoreSeparations)> {
     let tested = (samples.test.as_slice(), samples.patients.as_slice());
     let split = PatientSplit {
         train: samples.train.clone(),
         held_out: samples.held_out.clone(),
         patients: [0, 0],
     };
-    let mut all = ConditionReport::of_set(set, &samples.truths, &split);
-    ConditionReport::add_gates(&mut all, probe);
+    let mut all = TrainedCondition::of_set(set, &samples.truths, &split);
+    TrainedCondition::add_gates(&mut all, probe);
     let mut mean = ScoreSeparations::default();
     let truths = &samples.truths;
     let trained = truths.learnable(&samples.train);
@@ -180,7 +180,7 @@ fn conditions(
     ];
     for (name, logits) in scores {
         let found = truths.separations(tested, logits, trained.as_deref())?;
-        ConditionReport::add_scores(&mut all, name, Some(&found));
+        TrainedCondition::add_scores(&mut all, name, Some(&found));
         mean.add(name, found.mean);
     }
     Some((all, mean))
@@ -341,7 +341,7 @@ impl SeedReport {
         if let Some(without) = self.without_condition {
             let _ = writeln!(out, "  {without} images show none of the conditions");
         }
-        for line in ConditionReport::table(&self.conditions, TrainingKind::Bench).lines() {
+        for line in TrainedCondition::table(&self.conditions, TrainingKind::Bench).lines() {
             let _ = writeln!(out, "  {line}");
         }
     }

@@ -1,6 +1,6 @@
 //! What a fine-tuned model is worth on the images held out, beside the texts alone and a probe.
 
-use super::super::conditions::ConditionReport;
+use super::super::conditions::TrainedCondition;
 use super::super::probe;
 use super::Tuning;
 use crate::commands::Fault;
@@ -15,7 +15,7 @@ pub(super) struct JudgedModels {
     pub(super) lora: HeldOutFigures,
     pub(super) gain_over_zero_shot: TrainingGain,
     pub(super) gain_over_probe: Option<TrainingGain>,
-    pub(super) conditions: Vec<ConditionReport>,
+    pub(super) conditions: Vec<TrainedCondition>,
 }
 
 impl Tuning<'_> {
@@ -63,15 +63,15 @@ impl Tuning<'_> {
         &self,
         probe: Option<&Probe>,
         logits: [Option<&Vec<Vec<f64>>>; 3],
-    ) -> Vec<ConditionReport> {
-        let mut all = ConditionReport::of_set(&self.set, &self.truths, &self.split);
+    ) -> Vec<TrainedCondition> {
+        let mut all = TrainedCondition::of_set(&self.set, &self.truths, &self.split);
         if let Some(probe) = probe {
-            ConditionReport::add_gates(&mut all, probe);
+            TrainedCondition::add_gates(&mut all, probe);
         }
         for (scores, logits) in ["zero_shot", "probe", "lora"].into_iter().zip(logits) {
             let held_out = (self.split.held_out.as_slice(), self.patients.0.as_slice());
             let own = logits.and_then(|own| self.truths.separations(held_out, own, None));
-            ConditionReport::add_scores(&mut all, scores, own.as_ref());
+            TrainedCondition::add_scores(&mut all, scores, own.as_ref());
         }
         all
     }
