@@ -315,6 +315,9 @@ pub enum Command {
     ///
     /// Reads what was reviewed under the prompt set, and the other images that were classified under it. What is learned is kept
     /// beside the library, and from then on applies to this model with this prompt set in this mode.
+    ///
+    /// The built-in model judges findings of real images only where this has taught it: of the kind of image that was
+    /// reviewed, if the reviews show that it can tell them.
     #[command(after_help = "Examples:
   medivision-tui learn --prompts chest-xray --dry-run
   medivision-tui learn scans --prompts chest-xray
