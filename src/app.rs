@@ -3,7 +3,7 @@
 //!
 //! Components own their state and know nothing of those that use them: browser, study browser, viewer, grid, comparison,
 //! activity log, tags, pickers and popups. A component returns requests for what is outside its own state. The [`Model`] holds
-//! all components, decides by one [`Mode`] which of them receives a key, and carries out requests.
+//! all components, decides by one [`InputMode`] which of them receives a key, and carries out requests.
 
 pub(crate) mod activity;
 pub(crate) mod agreement;
@@ -63,7 +63,7 @@ pub use folder_state::{FileName, FolderState, ListOptions, ScreenLayout};
 pub use keys::{Action, Keymap, KeymapError};
 pub use learning::LearnSubject;
 pub use measurement::{Measurement, MeasurementId};
-pub use mode::Mode;
+pub use mode::InputMode;
 pub use model::{Model, ReviewSetup, Setup};
 pub use models::OfferedModel;
 pub use msg::{Msg, Severity};

@@ -35,7 +35,7 @@ use crate::engine::{Job, Lane};
 use crate::library::{Failure, Outcome};
 use crate::media::ErrorKind;
 pub use messages::{End, Ended, JobCommand, Reason};
-use queue::{Claim, JobQueue, Running};
+use queue::{JobQueue, ResultClaim, Running};
 
 /// Maximum number of files per lane that are with the engine: enough to fill its largest batches while others are decoded,
 /// and few enough that their results fit into memory when nobody reads them.
@@ -284,8 +284,8 @@ impl<W> Jobs<W> {
     /// because the file will be tried again.
     pub fn answered(&mut self, generation: u64, outcomes: Vec<Outcome>) -> Option<Ended<W>> {
         match self.running.finish(generation)? {
-            Claim::Disowned => None,
-            Claim::Orphan { path, waiters } => {
+            ResultClaim::Disowned => None,
+            ResultClaim::Orphan { path, waiters } => {
                 // If the file was read before it was removed, the result counts; an error does not.
                 let end = if outcomes.iter().all(Result::is_ok) {
                     End::Answered(outcomes)
@@ -302,7 +302,7 @@ impl<W> Jobs<W> {
                     has_arrived: false,
                 })
             }
-            Claim::Wanted(path) => self.apply_outcomes(path, outcomes),
+            ResultClaim::Wanted(path) => self.apply_outcomes(path, outcomes),
         }
     }
 
@@ -329,9 +329,9 @@ impl<W> Jobs<W> {
     /// The engine dropped a started file. It is queued again if it is still wanted.
     pub fn dropped(&mut self, generation: u64) -> Option<Ended<W>> {
         match self.running.finish(generation)? {
-            Claim::Disowned => None,
-            Claim::Orphan { path, waiters } => Some(Ended::gone(path, generation, waiters)),
-            Claim::Wanted(path) => {
+            ResultClaim::Disowned => None,
+            ResultClaim::Orphan { path, waiters } => Some(Ended::gone(path, generation, waiters)),
+            ResultClaim::Wanted(path) => {
                 self.enqueue(&path);
                 None
             }
@@ -345,11 +345,11 @@ impl<W> Jobs<W> {
         let mut ended = Vec::new();
         for (generation, claim) in self.running.take_all() {
             match claim {
-                Claim::Disowned => {}
-                Claim::Orphan { path, waiters } => {
+                ResultClaim::Disowned => {}
+                ResultClaim::Orphan { path, waiters } => {
                     ended.push(Ended::gone(path, generation, waiters));
                 }
-                Claim::Wanted(path) => {
+                ResultClaim::Wanted(path) => {
                     let generation = self.next_generation();
                     if let Some(file) = self.files.get_mut(&path) {
                         file.generation = generation;

@@ -25,7 +25,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use crate::app::screen::Overlay;
-use crate::app::{EncodedImage, Mode, Model, result_panel};
+use crate::app::{EncodedImage, InputMode, Model, result_panel};
 use crate::view::Area;
 use crate::view::panels::Panels;
 use theme::Looks;
@@ -79,7 +79,7 @@ fn draw_panels(
     painter: &dyn Painter,
 ) {
     rules::draw(model, panels, looks, frame);
-    if model.view() == Mode::Grid {
+    if model.view() == InputMode::Grid {
         grid::draw(model, looks, frame, painter);
     } else if let Some(area) = panels.list {
         list::draw(model, looks, rect(area, frame), frame);

@@ -26,7 +26,7 @@ struct LabelChange {
 
 /// The labels before, while results are scored again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Snapshot {
+struct LabelSnapshot {
     labels: HashMap<PathBuf, String>,
     /// What changed, if the outcome is to be told.
     told: Option<String>,
@@ -35,7 +35,7 @@ struct Snapshot {
 /// What the last change did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LabelChanges {
-    before: Option<Snapshot>,
+    before: Option<LabelSnapshot>,
     changes: Vec<LabelChange>,
     /// Number of files that were scored again; 0 before the first change.
     compared: usize,
@@ -54,7 +54,7 @@ impl LabelChanges {
             .before
             .take()
             .filter(|before| !before.labels.is_empty());
-        self.before = Some(Snapshot {
+        self.before = Some(LabelSnapshot {
             labels: before.map_or_else(labels, |before| before.labels),
             told,
         });

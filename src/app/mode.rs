@@ -4,7 +4,7 @@ use crate::view::panels::Panel;
 
 /// The component that keys go to; the topmost on screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum InputMode {
     /// A line being typed: a filter, a query or a command.
     Line,
     /// The help, the reason of a failure, or a value in full: something to read.

@@ -44,7 +44,7 @@ use super::keys::{Action, Keymap};
 use super::label_changes::LabelChanges;
 use super::line::Line;
 use super::mix::{MixSetting, MixState};
-use super::mode::Mode;
+use super::mode::InputMode;
 use super::models::ModelChooser;
 use super::places::Places;
 use super::popup::{Choice, LanguageModel, PickerKind, Popup, PopupLine, Popups};
@@ -57,7 +57,7 @@ use super::result_panel::{self, Detail, ResultPanel};
 use super::results::reviews::Reviews;
 use super::results::{FileState, Results};
 use super::review_keys::Leader;
-use super::screen::{Overlay, Screen};
+use super::screen::{Overlay, ScreenState};
 use super::status::{EngineState, StatusMessage, WatchState};
 use super::studies::StudyBrowser;
 use super::tags::TagBrowser;
@@ -155,7 +155,7 @@ pub struct Model {
     studies: StudyBrowser,
     viewer: Viewer,
     related: RelatedObjects,
-    screen: Screen,
+    screen: ScreenState,
     mouse: Mouse,
     grid: Grid,
     contact_sheet: ContactSheet,
@@ -219,7 +219,7 @@ impl Model {
             studies: StudyBrowser::new(layout.series),
             viewer: Viewer::new(setup.review.reviewer, setup.review.blind),
             related: RelatedObjects::default(),
-            screen: Screen::new(layout.grid, layout.list),
+            screen: ScreenState::new(layout.grid, layout.list),
             mouse: Mouse::default(),
             grid: Grid::new(layout.tiles),
             contact_sheet: ContactSheet::default(),
@@ -257,7 +257,7 @@ impl Model {
         let side_rests =
             self.env.is_slow_to_draw() && comparison.is_some_and(Comparison::is_coming_to_rest);
         let resting = self.browser.is_coming_to_rest() || viewer_rests || side_rests;
-        let ages = self.screen.mode(&self.env) == Mode::Activity;
+        let ages = self.screen.mode(&self.env) == InputMode::Activity;
         [
             resting.then_some(REST_TICK),
             self.is_busy().then_some(SPIN_TICK),
@@ -356,7 +356,7 @@ impl Model {
         &self.viewer
     }
 
-    pub(crate) fn screen(&self) -> &Screen {
+    pub(crate) fn screen(&self) -> &ScreenState {
         &self.screen
     }
 
@@ -399,26 +399,26 @@ impl Model {
     // ── what no component knows alone ─────────────────────────────────────────────────────────────────────────
 
     /// The component that receives keys.
-    pub(crate) fn mode(&self) -> Mode {
+    pub(crate) fn mode(&self) -> InputMode {
         if self.line.is_some() {
-            return Mode::Line;
+            return InputMode::Line;
         }
         if let Some(mode) = self.popups.mode() {
             return mode;
         }
         if self.leader.awaits {
-            Mode::Review
+            InputMode::Review
         } else if self.tags.is_typing() {
-            Mode::TagSearch
+            InputMode::TagSearch
         } else if self.tags.is_open() {
-            Mode::Tags
+            InputMode::Tags
         } else {
             self.screen.mode(&self.env)
         }
     }
 
     /// The mode of what fills the screen behind popup, line and tags.
-    pub(crate) fn view(&self) -> Mode {
+    pub(crate) fn view(&self) -> InputMode {
         self.screen.mode(&self.env)
     }
 
@@ -441,7 +441,7 @@ impl Model {
     fn paths_on_screen(&self) -> HashSet<PathBuf> {
         let env = &self.env;
         let (first, count) = match self.view() {
-            Mode::Grid => (self.grid.first_row(env), self.grid.sheet(env).count()),
+            InputMode::Grid => (self.grid.first_row(env), self.grid.sheet(env).count()),
             _ => (self.folder().first_row(), usize::from(env.rows)),
         };
         let rows = self.folder().rows_from(first).take(count);
@@ -464,7 +464,7 @@ impl Model {
 
     /// The overlay, if one is open and no image fills the screen.
     pub(crate) fn overlay(&self) -> Option<&Overlay> {
-        let hidden = self.view() == Mode::FullScreen;
+        let hidden = self.view() == InputMode::FullScreen;
         self.screen.overlay().filter(|_| !hidden)
     }
 

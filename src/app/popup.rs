@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::environment::Environment;
 use super::keys::{Action, HelpLine};
-use super::mode::Mode;
+use super::mode::InputMode;
 use super::text;
 use crate::library::Failure;
 use crate::media::{ErrorKind, FileContent};
@@ -30,7 +30,7 @@ pub(crate) enum Popup {
     /// The bindings in force.
     Help {
         /// Where it was opened.
-        mode: Mode,
+        mode: InputMode,
         /// The popup that is shown again afterwards.
         behind: Option<Box<Popup>>,
     },
@@ -200,16 +200,16 @@ impl Popups {
     }
 
     /// The mode of the popup that is open.
-    pub(super) fn mode(&self) -> Option<Mode> {
+    pub(super) fn mode(&self) -> Option<InputMode> {
         self.open.as_ref().map(|popup| match popup {
             Popup::Help { .. }
             | Popup::Explanation(_)
             | Popup::Value(_)
             | Popup::Phrases(_)
             | Popup::Draft(_)
-            | Popup::Drafted(_) => Mode::Reading,
-            Popup::Menu { .. } => Mode::Menu,
-            Popup::Picker { .. } => Mode::Picker,
+            | Popup::Drafted(_) => InputMode::Reading,
+            Popup::Menu { .. } => InputMode::Menu,
+            Popup::Picker { .. } => InputMode::Picker,
         })
     }
 
@@ -257,7 +257,7 @@ impl Popups {
     }
 
     /// Opens the help. The popup that was open is shown again when the help is closed.
-    pub(super) fn open_help(&mut self, mode: Mode) {
+    pub(super) fn open_help(&mut self, mode: InputMode) {
         let behind = self.open.take().map(Box::new);
         self.open(Popup::Help { mode, behind });
     }

@@ -6,7 +6,7 @@ use super::agreement::AgreementView;
 use super::compare::Comparison;
 use super::environment::Environment;
 use super::learning::LearningView;
-use super::mode::Mode;
+use super::mode::InputMode;
 use super::neighbours::NeighbourView;
 use super::preview::Graphics;
 use crate::view::panels::{self, Panel, Panels};
@@ -28,7 +28,7 @@ pub(crate) enum Overlay {
 
 /// The state of the screen.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Screen {
+pub(crate) struct ScreenState {
     /// Whether the grid is shown instead of the panels.
     grid: bool,
     overlay: Option<Overlay>,
@@ -39,7 +39,7 @@ pub(crate) struct Screen {
     split: Option<f64>,
 }
 
-impl Screen {
+impl ScreenState {
     /// Creates a screen without overlays. `split`: the width of the list in percent of the columns; `None` to choose it
     /// automatically.
     pub(super) fn new(grid: bool, split: Option<f64>) -> Self {
@@ -53,24 +53,24 @@ impl Screen {
     }
 
     /// The mode of the top layer.
-    pub(super) fn mode(&self, env: &Environment) -> Mode {
+    pub(super) fn mode(&self, env: &Environment) -> InputMode {
         match &self.overlay {
-            _ if self.full && env.graphics != Some(Graphics::None) => Mode::FullScreen,
-            Some(Overlay::Compare(_)) => Mode::Compare,
-            Some(Overlay::Activity(_)) => Mode::Activity,
-            Some(Overlay::Agreement(_)) => Mode::Agreement,
-            Some(Overlay::Learning(_)) => Mode::Learning,
-            Some(Overlay::Neighbours(_)) => Mode::Neighbours,
-            None if self.grid => Mode::Grid,
-            None => Mode::Panels(self.focus),
+            _ if self.full && env.graphics != Some(Graphics::None) => InputMode::FullScreen,
+            Some(Overlay::Compare(_)) => InputMode::Compare,
+            Some(Overlay::Activity(_)) => InputMode::Activity,
+            Some(Overlay::Agreement(_)) => InputMode::Agreement,
+            Some(Overlay::Learning(_)) => InputMode::Learning,
+            Some(Overlay::Neighbours(_)) => InputMode::Neighbours,
+            None if self.grid => InputMode::Grid,
+            None => InputMode::Panels(self.focus),
         }
     }
 
-    /// The areas of the panels; in modes other than [`Mode::Panels`] one panel fills the screen.
+    /// The areas of the panels; in modes other than [`InputMode::Panels`] one panel fills the screen.
     pub(crate) fn panels(&self, env: &Environment) -> Panels {
         match self.mode(env) {
-            Mode::FullScreen => panels::image_alone(env.cols, env.rows),
-            Mode::Panels(focus) => self.panels_with(focus, env),
+            InputMode::FullScreen => panels::image_alone(env.cols, env.rows),
+            InputMode::Panels(focus) => self.panels_with(focus, env),
             _ => panels::list_alone(env.cols, env.rows),
         }
     }

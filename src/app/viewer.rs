@@ -27,7 +27,7 @@ use crate::media::{ImageInfo, TargetFrame};
 use crate::scoring::heat_map::PlacedMap;
 use crate::view::Area;
 use crate::view::placement::{self, ImageShape, InsetContent};
-use film::{Film, FrameInput};
+use film::{Film, FrameNumberInput};
 use measure::Pointer;
 use measurements::Measurements;
 
@@ -92,7 +92,7 @@ pub(crate) struct Viewer {
     film: Option<Film>,
     /// Chosen frames per second; `None` for the file's own rate.
     rate: Option<f64>,
-    frame_input: Option<FrameInput>,
+    frame_input: Option<FrameNumberInput>,
     /// The heat map over the frame.
     heat_map: Option<Arc<PlacedMap>>,
     stillness: Stillness,

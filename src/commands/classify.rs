@@ -128,7 +128,7 @@ fn walk_inputs(paths: &[PathBuf], inputs: &Sender<InputFile>) {
 }
 
 /// A file whose line is not written yet.
-struct Pending {
+struct PendingLine {
     path: PathBuf,
     named: bool,
     outcomes: Option<Vec<Outcome>>,
@@ -137,7 +137,7 @@ struct Pending {
 /// Writes the results in the order of the inputs.
 struct Printer<W: Write> {
     writer: ResultWriter<W>,
-    pending: BTreeMap<u64, Pending>,
+    pending: BTreeMap<u64, PendingLine>,
     /// Number of the next file to write.
     next: u64,
     /// Number of files, once the walk is done.
@@ -153,7 +153,7 @@ struct Printer<W: Write> {
 impl<W: Write> BatchHandler<InputFile, u64> for Printer<W> {
     fn begin(&mut self, input: InputFile) -> Option<(PathBuf, u64)> {
         let is_readable = input.failure.is_none();
-        let pending = Pending {
+        let pending = PendingLine {
             path: input.path.clone(),
             named: input.named,
             outcomes: input.failure.map(|failure| vec![Err(failure)]),
@@ -185,7 +185,7 @@ impl<W: Write> BatchHandler<InputFile, u64> for Printer<W> {
 
     fn pause(&mut self, progress: &ProgressLine) -> Result<(), Fault> {
         // Unreadable files are finished without a job that ends.
-        let is_finished = |pending: &Pending| pending.outcomes.is_some();
+        let is_finished = |pending: &PendingLine| pending.outcomes.is_some();
         if self.pending.get(&self.next).is_some_and(is_finished) {
             progress.suspend(|| self.print(false))?;
         }
@@ -225,7 +225,7 @@ impl<W: Write> Printer<W> {
             in_order.map(|((seq, _), _)| *seq).collect()
         };
         for seq in finished {
-            if let Some(Pending {
+            if let Some(PendingLine {
                 path,
                 named,
                 outcomes: Some(outcomes),

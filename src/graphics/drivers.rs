@@ -23,7 +23,7 @@ use ratatui_image::protocol::Protocol;
 use super::Route;
 use crate::app::{EncodedImage, Graphics, PreviewKey, Quality};
 use crate::media::{ErrorKind, MediaError};
-pub(super) use grid::Grid;
+pub(super) use grid::PixelGrid;
 pub use half_blocks::encode as half_blocks;
 pub use kitty::ImageStore;
 pub use painter::ImagePainter;
@@ -79,14 +79,14 @@ impl Drivers {
     }
 
     /// Returns the pixel grid on which an image of this quality is drawn.
-    pub(super) fn grid(&self, graphics: Graphics, quality: Quality) -> Grid {
+    pub(super) fn grid(&self, graphics: Graphics, quality: Quality) -> PixelGrid {
         if is_half_blocks(graphics, quality) {
-            return Grid {
+            return PixelGrid {
                 cell: half_blocks::CELL,
                 reduction: 1,
             };
         }
-        Grid {
+        PixelGrid {
             cell: self.0.cell,
             reduction: if quality == Quality::Half { 2 } else { 1 },
         }

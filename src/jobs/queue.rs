@@ -62,7 +62,7 @@ impl JobQueue {
 
 /// Who wants the result of a file that is with the engine.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Claim<W> {
+pub(super) enum ResultClaim<W> {
     /// This file: it is its wanted generation.
     Wanted(PathBuf),
     /// The waiters of a removed file, if it was read before.
@@ -74,7 +74,7 @@ pub(super) enum Claim<W> {
 /// The files that are with the engine, by generation.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Running<W> {
-    files: HashMap<u64, (Lane, Claim<W>)>,
+    files: HashMap<u64, (Lane, ResultClaim<W>)>,
     interactive: usize,
     bulk: usize,
     /// Maximum number of files per lane.
@@ -116,36 +116,37 @@ impl<W> Running<W> {
     /// The oldest generation that somebody wants.
     pub(super) fn oldest(&self) -> Option<u64> {
         let wanted = self.files.iter();
-        let wanted = wanted.filter(|(_, (_, claim))| !matches!(claim, Claim::Disowned));
+        let wanted = wanted.filter(|(_, (_, claim))| !matches!(claim, ResultClaim::Disowned));
         wanted.map(|(generation, _)| *generation).min()
     }
 
     pub(super) fn has_wanted(&self) -> bool {
         let mut claims = self.files.values();
-        claims.any(|(_, claim)| !matches!(claim, Claim::Disowned))
+        claims.any(|(_, claim)| !matches!(claim, ResultClaim::Disowned))
     }
 
     pub(super) fn wanted_count(&self) -> usize {
         let claims = self.files.values();
         claims
-            .filter(|(_, claim)| !matches!(claim, Claim::Disowned))
+            .filter(|(_, claim)| !matches!(claim, ResultClaim::Disowned))
             .count()
     }
 
     pub(super) fn start(&mut self, generation: u64, lane: Lane, path: PathBuf) {
-        self.files.insert(generation, (lane, Claim::Wanted(path)));
+        self.files
+            .insert(generation, (lane, ResultClaim::Wanted(path)));
         *self.count(lane) += 1;
     }
 
     /// Removes a file that the engine is done with; `None` for a generation that was not started.
-    pub(super) fn finish(&mut self, generation: u64) -> Option<Claim<W>> {
+    pub(super) fn finish(&mut self, generation: u64) -> Option<ResultClaim<W>> {
         let (lane, claim) = self.files.remove(&generation)?;
         *self.count(lane) -= 1;
         Some(claim)
     }
 
     /// Removes and returns all files, ordered by generation.
-    pub(super) fn take_all(&mut self) -> BTreeMap<u64, Claim<W>> {
+    pub(super) fn take_all(&mut self) -> BTreeMap<u64, ResultClaim<W>> {
         (self.interactive, self.bulk) = (0, 0);
         let files = self.files.drain();
         files
@@ -166,14 +167,14 @@ impl<W> Running<W> {
     /// Marks a file whose result nobody wants any more.
     pub(super) fn disown(&mut self, generation: u64) {
         if let Some((_, claim)) = self.files.get_mut(&generation) {
-            *claim = Claim::Disowned;
+            *claim = ResultClaim::Disowned;
         }
     }
 
     /// Marks a file that was removed while the engine had it.
     pub(super) fn orphan(&mut self, generation: u64, path: PathBuf, waiters: Vec<W>) {
         if let Some((_, claim)) = self.files.get_mut(&generation) {
-            *claim = Claim::Orphan { path, waiters };
+            *claim = ResultClaim::Orphan { path, waiters };
         }
     }
 }

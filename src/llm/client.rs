@@ -34,7 +34,7 @@ pub enum ChatProgress {
 }
 
 /// Receives the progress, about ten times a second; breaking interrupts the request.
-pub type ProgressCallback<'a> = &'a mut dyn FnMut(ChatProgress) -> ControlFlow<()>;
+pub type ChatProgressCallback<'a> = &'a mut dyn FnMut(ChatProgress) -> ControlFlow<()>;
 
 /// A client of one endpoint.
 pub struct Client {
@@ -85,7 +85,7 @@ impl Client {
         &self,
         request: &ChatRequest,
         read: impl Fn(&str) -> Result<T, String>,
-        report: ProgressCallback,
+        report: ChatProgressCallback,
     ) -> Result<T, LlmError> {
         let mut dialect = Dialect::default();
         loop {
@@ -108,7 +108,7 @@ impl Client {
     }
 
     /// Sends a request until the server is not busy.
-    fn send_patiently(&self, body: &str, report: ProgressCallback) -> Result<Reply, LlmError> {
+    fn send_patiently(&self, body: &str, report: ChatProgressCallback) -> Result<Reply, LlmError> {
         let mut attempt = 1;
         loop {
             let reply = self.send(body.to_owned(), report)?;
@@ -138,7 +138,7 @@ impl Client {
     }
 
     /// Sends one request. If the user interrupts it, its thread is left behind; it ends with the connection or the time limit.
-    fn send(&self, body: String, report: ProgressCallback) -> Result<Reply, LlmError> {
+    fn send(&self, body: String, report: ChatProgressCallback) -> Result<Reply, LlmError> {
         let (sender, receiver) = bounded(1);
         let (agent, endpoint) = (self.agent.clone(), self.endpoint.clone());
         let thread = std::thread::Builder::new().name("language-model".into());
@@ -249,7 +249,7 @@ fn timed_out(endpoint: &Endpoint) -> LlmError {
 }
 
 /// Waits, unless the user interrupts it.
-fn pause(time: Duration, report: ProgressCallback) -> Result<(), LlmError> {
+fn pause(time: Duration, report: ChatProgressCallback) -> Result<(), LlmError> {
     let end = Instant::now() + time;
     while let Some(left) = end.checked_duration_since(Instant::now()) {
         report_wait(ChatProgress::Pausing(left), report)?;
@@ -259,7 +259,7 @@ fn pause(time: Duration, report: ProgressCallback) -> Result<(), LlmError> {
 }
 
 /// Reports a wait; an error if the user interrupts.
-fn report_wait(progress: ChatProgress, report: ProgressCallback) -> Result<(), LlmError> {
+fn report_wait(progress: ChatProgress, report: ChatProgressCallback) -> Result<(), LlmError> {
     match report(progress) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(LlmError::Interrupted),

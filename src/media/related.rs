@@ -9,7 +9,7 @@ mod shutter;
 
 use std::path::Path;
 
-use crate::dicom::related::{References, RelatedContent};
+use crate::dicom::related::{References, RelatedObjectContent};
 use crate::{Geometry, Grey, MediaError, contain, dicom, read};
 
 pub(crate) use shutter::Opening;
@@ -186,20 +186,20 @@ pub type ColorMap = Box<[[u8; 3]; 256]>;
 /// A related object with its content. It draws and changes nothing on a frame that it does not concern.
 pub struct Related {
     object: RelatedObject,
-    content: RelatedContent,
+    content: RelatedObjectContent,
 }
 
 impl Related {
     /// Opens a file that [`related`] recognises.
     pub fn open(path: &Path) -> Result<Self, MediaError> {
         let (file, length) = read::open(path)?;
-        let read = || RelatedContent::open(file, length);
+        let read = || RelatedObjectContent::open(file, length);
         contain("DICOM", read).map(|(object, content)| Self { object, content })
     }
 
     /// Opens a file that is in memory. Bad input of any kind is an error, never a panic.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, MediaError> {
-        let read = || RelatedContent::read(dicom::Body::whole(bytes));
+        let read = || RelatedObjectContent::read(dicom::Body::whole(bytes));
         contain("DICOM", read).map(|(object, content)| Self { object, content })
     }
 
@@ -217,14 +217,14 @@ impl Related {
 
     /// Returns the colours that a pseudo-colour presentation state gives to a frame.
     pub fn color_map(&self, target: &TargetFrame) -> Result<Option<ColorMap>, MediaError> {
-        self.if_concerned(target, RelatedContent::color_map)
+        self.if_concerned(target, RelatedObjectContent::color_map)
     }
 
     /// Applies `make` to the content if it concerns the frame.
     fn if_concerned<T>(
         &self,
         target: &TargetFrame,
-        make: impl FnOnce(&RelatedContent) -> Result<Option<T>, MediaError>,
+        make: impl FnOnce(&RelatedObjectContent) -> Result<Option<T>, MediaError>,
     ) -> Result<Option<T>, MediaError> {
         if !self.object.concerns(target) {
             return Ok(None);

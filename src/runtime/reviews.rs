@@ -10,18 +10,18 @@ use crate::app::Msg;
 use crate::library::{Library, Review, ReviewRequest};
 
 /// A request, and what is shown again if it fails.
-type Pending = (ReviewRequest, Option<Box<Review>>);
+type PendingReview = (ReviewRequest, Option<Box<Review>>);
 
 /// The thread that stores reviews.
 pub(super) struct ReviewWriter {
-    queue: Sender<Pending>,
+    queue: Sender<PendingReview>,
     ended: crossbeam_channel::Receiver<()>,
 }
 
 impl ReviewWriter {
     /// Starts the thread.
     pub(super) fn start(library: Arc<Library>, send: MsgSender) -> Self {
-        let (queue, requests) = unbounded::<Pending>();
+        let (queue, requests) = unbounded::<PendingReview>();
         let (end, ended) = crossbeam_channel::bounded::<()>(0);
         let report = Arc::clone(&send);
         spawn("reviews", &send, move || {

@@ -14,7 +14,7 @@ use crate::app::review_keys;
 use crate::app::status::{EngineState, WatchState};
 use crate::app::text::{cut_end, width};
 use crate::app::viewer::measure::Pointer;
-use crate::app::{Mode, Model, Severity, VolumeProgress};
+use crate::app::{InputMode, Model, Severity, VolumeProgress};
 
 /// The spinner, shown while something is under way.
 const SPINNER: [&str; 8] = ["⣾", "⣽", "⣻", "⢿", "⡿", "⣟", "⣯", "⣷"];
@@ -63,7 +63,7 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
                 looks.wrong(),
             )]
         }
-        _ if model.mode() == Mode::Review => vec![Span::styled("review:", looks.accent())],
+        _ if model.mode() == InputMode::Review => vec![Span::styled("review:", looks.accent())],
         Some(report) => vec![Span::styled(cut_end(&report.text, room), Looks::text())],
         None => match model.prompt_sets().fault() {
             Some(fault) => vec![Span::styled(
@@ -75,7 +75,7 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     });
     let used: usize = spans.iter().map(|span| width(&span.content)).sum();
     let hints = match model.mode() {
-        Mode::Review => leader_hints(model, room.saturating_sub(used + APART)),
+        InputMode::Review => leader_hints(model, room.saturating_sub(used + APART)),
         _ => hints(model, room.saturating_sub(used + APART)),
     };
     let blanks = (room + 1).saturating_sub(used + width(&hints));
@@ -247,7 +247,7 @@ fn failures(model: &Model, looks: Looks) -> Option<StatusPart> {
 fn rejections(model: &Model) -> Option<StatusPart> {
     let results = model.results();
     let rejected = results.count(FileStatus::Rejected);
-    let in_list = model.folder().banner().is_some() && matches!(model.view(), Mode::Panels(_));
+    let in_list = model.folder().banner().is_some() && matches!(model.view(), InputMode::Panels(_));
     if rejected == 0 || results.queued_count() > 0 || in_list {
         return None;
     }
@@ -291,8 +291,8 @@ fn hints(model: &Model, room: usize) -> String {
         || model.prompt_sets().fault().is_some()
         || matches!(model.watch(), WatchState::Failed(_));
     let hints: &[(Action, &str)] = match model.mode() {
-        Mode::Picker => picker_hints(model.popups().picker()),
-        Mode::Reading | Mode::Menu | Mode::Review => &[(Action::Back, "back")],
+        InputMode::Picker => picker_hints(model.popups().picker()),
+        InputMode::Reading | InputMode::Menu | InputMode::Review => &[(Action::Back, "back")],
         _ if model.tags().panel().is_some() => &[
             (Action::Back, "back"),
             (Action::Search, "search"),
@@ -300,7 +300,7 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Patient, "patient"),
         ],
         _ if model.viewer().is_typing_frame() => &[(Action::Enter, "go"), (Action::Back, "cancel")],
-        Mode::Compare => &[
+        InputMode::Compare => &[
             (Action::FrameNext, "page"),
             (Action::Link, "link"),
             (Action::NextPanel, "other side"),
@@ -308,20 +308,22 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::Back, "back"),
             (Action::Help, "help"),
         ],
-        Mode::Grid => &[
+        InputMode::Grid => &[
             (Action::Enter, "open"),
             (Action::ZoomIn, "larger"),
             (Action::ZoomOut, "smaller"),
             (Action::Back, "list"),
             (Action::Help, "help"),
         ],
-        Mode::FullScreen | Mode::Panels(_) if model.viewer().pointer().is_some() => {
+        InputMode::FullScreen | InputMode::Panels(_) if model.viewer().pointer().is_some() => {
             pointer_hints(model.viewer().pointer())
         }
-        Mode::FullScreen | Mode::Panels(_) if model.viewer().volume_progress().is_some() => {
+        InputMode::FullScreen | InputMode::Panels(_)
+            if model.viewer().volume_progress().is_some() =>
+        {
             &[(Action::Back, "cancel")]
         }
-        Mode::FullScreen | Mode::Panels(_) if model.viewer().is_reformatting() => &[
+        InputMode::FullScreen | InputMode::Panels(_) if model.viewer().is_reformatting() => &[
             (Action::Reformat, "next plane"),
             (Action::Planes, "three planes"),
             (Action::FrameNext, "page"),
@@ -329,29 +331,29 @@ fn hints(model: &Model, room: usize) -> String {
             (Action::CineFaster, "thicker"),
             (Action::Back, "end"),
         ],
-        Mode::FullScreen | Mode::Panels(_) if model.viewer().is_playing() => &[
+        InputMode::FullScreen | InputMode::Panels(_) if model.viewer().is_playing() => &[
             (Action::Cine, "stop"),
             (Action::CineSlower, "slower"),
             (Action::CineFaster, "faster"),
         ],
-        Mode::Activity if model.results().count(FileStatus::Failed) > 0 => &[
+        InputMode::Activity if model.results().count(FileStatus::Failed) > 0 => &[
             (Action::NextNew, "next failed"),
             (Action::Why, "why"),
             (Action::Classify, "retry"),
             (Action::ClassifyAll, "retry all"),
             (Action::Help, "help"),
         ],
-        Mode::Agreement => &[
+        InputMode::Agreement => &[
             (Action::Enter, "images"),
             (Action::Back, "back"),
             (Action::Help, "help"),
         ],
-        Mode::Learning | Mode::Neighbours => &[
+        InputMode::Learning | InputMode::Neighbours => &[
             (Action::Enter, "image"),
             (Action::Back, "back"),
             (Action::Help, "help"),
         ],
-        Mode::FullScreen => &[
+        InputMode::FullScreen => &[
             (Action::Down, "next"),
             (Action::ZoomIn, "zoom"),
             (Action::Ruler, "measure"),

@@ -11,7 +11,7 @@ use crate::app::effect::Effect;
 use crate::app::entry::EntryKind;
 use crate::app::keys::Action;
 use crate::app::line::Purpose;
-use crate::app::mode::Mode;
+use crate::app::mode::InputMode;
 use crate::app::msg::Severity;
 use crate::app::popup::{MenuKind, PickerKind};
 use crate::app::request::Request;
@@ -87,7 +87,7 @@ impl Model {
             Action::Reformat => return self.reformat(false),
             Action::Planes => return self.reformat(true),
             Action::Whole => {
-                if self.view() != Mode::Grid {
+                if self.view() != InputMode::Grid {
                     self.screen.set_full(!self.screen.is_full());
                 }
             }
@@ -116,7 +116,7 @@ impl Model {
         let context = self.viewer_context();
         let requests = match self.viewer.scroll_series(action, context.series) {
             Some(requests) => requests,
-            None if self.view() == Mode::Grid => Vec::new(),
+            None if self.view() == InputMode::Grid => Vec::new(),
             None => self.viewer.act(action, &context),
         };
         self.carry_out(requests)
@@ -126,8 +126,8 @@ impl Model {
     fn move_cursor(&mut self, action: Action) -> Vec<Effect> {
         let panels = self.panels();
         let on_image = match self.view() {
-            Mode::FullScreen => true,
-            Mode::Panels(focus) => focus == Panel::Preview && panels.preview.is_some(),
+            InputMode::FullScreen => true,
+            InputMode::Panels(focus) => focus == Panel::Preview && panels.preview.is_some(),
             _ => false,
         };
         if on_image {

@@ -6,7 +6,7 @@ use crate::app::context::FileContext;
 use crate::app::effect::Effect;
 use crate::app::entry::FoundFile;
 use crate::app::grid::Grid;
-use crate::app::mode::Mode;
+use crate::app::mode::InputMode;
 use crate::app::preview::{Graphics, PreviewKey, Quality};
 use crate::app::viewer::ViewerContext;
 
@@ -52,14 +52,14 @@ impl Model {
         let mut grid: Grid = self.grid;
         let mut contact_sheet = std::mem::take(&mut self.contact_sheet);
         let area = match self.view() {
-            Mode::FullScreen | Mode::Panels(_) => self.panels().preview,
+            InputMode::FullScreen | InputMode::Panels(_) => self.panels().preview,
             _ => None,
         };
         let mut wanted = contact_sheet.follow(self.files(), area);
         if let Some(view) = self.screen.neighbours_mut() {
             wanted = view.follow(&self.results, &self.env);
         }
-        if self.view() == Mode::Grid {
+        if self.view() == InputMode::Grid {
             wanted = grid.follow(self.files());
         }
         (self.grid, self.contact_sheet) = (grid, contact_sheet);
@@ -68,7 +68,7 @@ impl Model {
 
     /// The effects that request the images of the comparison, if they have changed.
     fn follow_sides(&mut self) -> Vec<Effect> {
-        let shown = self.view() == Mode::Compare;
+        let shown = self.view() == InputMode::Compare;
         let files = FileContext {
             browser: &self.browser,
             studies: &self.studies,

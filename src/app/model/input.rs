@@ -7,7 +7,7 @@ use crate::app::effect::Effect;
 use crate::app::grid::Grid;
 use crate::app::keys::Action;
 use crate::app::line::{Line, LineOutcome, Purpose};
-use crate::app::mode::Mode;
+use crate::app::mode::InputMode;
 use crate::app::msg::Severity;
 use crate::app::popup::{MenuKind, PickerKind, Popup, PopupOutcome};
 use crate::app::request::Request;
@@ -19,50 +19,54 @@ impl Model {
     /// Passes a key to the component that receives keys. A key that it does not handle is interpreted as an action.
     pub(super) fn press(&mut self, key: KeyEvent) -> Vec<Effect> {
         let taken = match self.mode() {
-            Mode::Line => return self.press_in_line(key),
-            Mode::Review => return self.press_after_leader(key),
-            Mode::TagSearch => self.tags.type_search(key, &self.env).then(Vec::new),
-            Mode::Menu => match key.code {
+            InputMode::Line => return self.press_in_line(key),
+            InputMode::Review => return self.press_after_leader(key),
+            InputMode::TagSearch => self.tags.type_search(key, &self.env).then(Vec::new),
+            InputMode::Menu => match key.code {
                 KeyCode::Char(letter) if !has_modifier(key) => {
                     let action = self.popups.choose_letter(letter);
                     action.map(|action| vec![Request::Act(action)])
                 }
                 _ => None,
             },
-            Mode::Picker if self.popups.picker() == Some(PickerKind::Bookmarks) => match key.code {
-                KeyCode::Char(letter) if !has_modifier(key) => {
-                    if let Some(effects) = self.jump_to_letter(letter) {
-                        return effects;
+            InputMode::Picker if self.popups.picker() == Some(PickerKind::Bookmarks) => {
+                match key.code {
+                    KeyCode::Char(letter) if !has_modifier(key) => {
+                        if let Some(effects) = self.jump_to_letter(letter) {
+                            return effects;
+                        }
+                        None
                     }
-                    None
+                    _ => None,
                 }
-                _ => None,
-            },
+            }
             // Not Enter, which is pressed for many things.
-            Mode::Reading if self.popups.is_proposal() => match key.code {
+            InputMode::Reading if self.popups.is_proposal() => match key.code {
                 KeyCode::Char('y') if !has_modifier(key) => return self.send_draft(),
                 _ => None,
             },
-            Mode::Reading if self.popups.is_drafted() => match key.code {
+            InputMode::Reading if self.popups.is_drafted() => match key.code {
                 KeyCode::Char('y') if !has_modifier(key) => return self.save_draft(),
                 _ => None,
             },
-            Mode::Picker | Mode::Reading | Mode::Tags => None,
-            Mode::Agreement => match self.press_in_agreement(key) {
+            InputMode::Picker | InputMode::Reading | InputMode::Tags => None,
+            InputMode::Agreement => match self.press_in_agreement(key) {
                 Some(effects) => return effects,
                 None => None,
             },
-            Mode::Learning => match self.press_in_learning(key) {
+            InputMode::Learning => match self.press_in_learning(key) {
                 Some(effects) => return effects,
                 None => None,
             },
-            Mode::Neighbours => match self.press_in_neighbours(key) {
+            InputMode::Neighbours => match self.press_in_neighbours(key) {
                 Some(effects) => return effects,
                 None => None,
             },
-            Mode::FullScreen | Mode::Compare | Mode::Activity | Mode::Grid | Mode::Panels(_) => {
-                self.press_in_view(key)
-            }
+            InputMode::FullScreen
+            | InputMode::Compare
+            | InputMode::Activity
+            | InputMode::Grid
+            | InputMode::Panels(_) => self.press_in_view(key),
         };
         if let Some(requests) = taken {
             return self.carry_out(requests);
@@ -80,8 +84,8 @@ impl Model {
             return Some(requests);
         }
         match self.view() {
-            Mode::Compare => self.screen.comparison_mut()?.press(key, &self.env),
-            Mode::Grid => Grid::press(key, &self.env, self.folder().cursor()),
+            InputMode::Compare => self.screen.comparison_mut()?.press(key, &self.env),
+            InputMode::Grid => Grid::press(key, &self.env, self.folder().cursor()),
             _ => None,
         }
     }
@@ -121,26 +125,29 @@ impl Model {
                 self.toggle_patient();
                 return Vec::new();
             }
-            Action::Help if mode != Mode::Reading => {
+            Action::Help if mode != InputMode::Reading => {
                 self.popups.open_help(mode);
                 return Vec::new();
             }
             _ => {}
         }
         match mode {
-            Mode::Reading if self.open_neighbours(action) => Vec::new(),
-            Mode::Reading | Mode::Menu | Mode::Picker => self.act_in_popup(action),
-            _ if action == Action::Tags && mode != Mode::Compare && mode != Mode::Activity => {
+            InputMode::Reading if self.open_neighbours(action) => Vec::new(),
+            InputMode::Reading | InputMode::Menu | InputMode::Picker => self.act_in_popup(action),
+            _ if action == Action::Tags
+                && mode != InputMode::Compare
+                && mode != InputMode::Activity =>
+            {
                 self.toggle_tags()
             }
-            Mode::Tags | Mode::TagSearch => {
+            InputMode::Tags | InputMode::TagSearch => {
                 let requests = self.tags.act(action, &self.env);
                 self.carry_out(requests)
             }
             _ if opens_anywhere(action) => self.act_on_files(action),
-            Mode::Agreement => self.act_in_agreement(action).unwrap_or_default(),
-            Mode::Learning => self.act_in_learning(action),
-            Mode::Neighbours => self.act_in_neighbours(action),
+            InputMode::Agreement => self.act_in_agreement(action).unwrap_or_default(),
+            InputMode::Learning => self.act_in_learning(action),
+            InputMode::Neighbours => self.act_in_neighbours(action),
             _ => match self.act_in_view(action, mode) {
                 Some(requests) => self.carry_out(requests),
                 None => self.act_on_files(action),
@@ -149,7 +156,7 @@ impl Model {
     }
 
     /// Carries out an action of the view; `None` if it is an action on the files.
-    fn act_in_view(&mut self, action: Action, mode: Mode) -> Option<Vec<Request>> {
+    fn act_in_view(&mut self, action: Action, mode: InputMode) -> Option<Vec<Request>> {
         let files = super::FileContext {
             browser: &self.browser,
             studies: &self.studies,
@@ -157,12 +164,12 @@ impl Model {
             env: &self.env,
         };
         match mode {
-            Mode::Compare => self.screen.comparison_mut()?.act(action, files),
-            Mode::Activity => {
+            InputMode::Compare => self.screen.comparison_mut()?.act(action, files),
+            InputMode::Activity => {
                 let view = self.screen.activity_mut()?;
                 Some(view.act(action, &self.activity, &self.results, &self.env))
             }
-            Mode::Grid => self.grid.act(action, files),
+            InputMode::Grid => self.grid.act(action, files),
             _ => None,
         }
     }
@@ -260,7 +267,7 @@ impl Model {
     fn is_on(&self, action: Action) -> Option<bool> {
         let pointer = self.viewer.pointer();
         Some(match action {
-            Action::Grid => self.view() == Mode::Grid,
+            Action::Grid => self.view() == InputMode::Grid,
             Action::Compare => matches!(self.overlay(), Some(Overlay::Compare(_))),
             Action::Activity => matches!(self.overlay(), Some(Overlay::Activity(_))),
             Action::Series => self.studies.is_enabled(),

@@ -11,7 +11,7 @@ use crate::app::browser::folder::lines::ListLine;
 use crate::app::context::FileContext;
 use crate::app::effect::Effect;
 use crate::app::keys::Action;
-use crate::app::mode::Mode;
+use crate::app::mode::InputMode;
 use crate::app::viewer::drag::ImageDrag;
 use crate::view::Area;
 use crate::view::panels::Panel;
@@ -46,7 +46,7 @@ impl Model {
         let at = (event.column, event.row);
         match event.kind {
             // What is typed goes on.
-            _ if self.mode() == Mode::Line => {}
+            _ if self.mode() == InputMode::Line => {}
             MouseEventKind::ScrollDown => return self.wheel(at, 1, event.modifiers),
             MouseEventKind::ScrollUp => return self.wheel(at, -1, event.modifiers),
             // Terminals that use the right button themselves pass the left one with a modifier.
@@ -112,10 +112,10 @@ impl Model {
 
     /// Begins to change the window, if the cell is of the image.
     fn begin_window_drag(&mut self, at: (u16, u16)) {
-        if self.mode() == Mode::Compare {
+        if self.mode() == InputMode::Compare {
             return self.begin_side_drag(at, true);
         }
-        let shown = matches!(self.mode(), Mode::FullScreen | Mode::Panels(_));
+        let shown = matches!(self.mode(), InputMode::FullScreen | InputMode::Panels(_));
         let on_image = self.panels().preview.is_some_and(|area| area.contains(at));
         if shown && on_image {
             let drag = self.viewer.begin_window_drag();
@@ -125,28 +125,34 @@ impl Model {
 
     fn click(&mut self, at: (u16, u16), again: bool) -> Vec<Effect> {
         let chosen = match self.mode() {
-            Mode::Review => {
+            InputMode::Review => {
                 self.leader.end();
                 return Vec::new();
             }
-            Mode::Line | Mode::Tags | Mode::TagSearch | Mode::Agreement | Mode::Learning => {
+            InputMode::Line
+            | InputMode::Tags
+            | InputMode::TagSearch
+            | InputMode::Agreement
+            | InputMode::Learning => {
                 return Vec::new();
             }
-            Mode::Reading | Mode::Menu | Mode::Picker => return self.click_popup(at),
-            Mode::FullScreen | Mode::Panels(_) => return self.click_panel(at, again),
-            Mode::Compare => {
+            InputMode::Reading | InputMode::Menu | InputMode::Picker => {
+                return self.click_popup(at);
+            }
+            InputMode::FullScreen | InputMode::Panels(_) => return self.click_panel(at, again),
+            InputMode::Compare => {
                 self.begin_side_drag(at, false);
                 self.click_side(at)
             }
-            Mode::Activity => {
+            InputMode::Activity => {
                 let view = self.screen.activity_mut();
                 view.is_some_and(|view| view.click(at, &self.activity, &self.env))
             }
-            Mode::Neighbours => {
+            InputMode::Neighbours => {
                 let view = self.screen.neighbours_mut();
                 view.is_some_and(|view| view.click(at, &self.env))
             }
-            Mode::Grid => {
+            InputMode::Grid => {
                 let row = self.grid.row_at(at, self.files());
                 row.inspect(|row| self.browser.folder.go_to(*row)).is_some()
             }
@@ -231,10 +237,10 @@ impl Model {
     fn wheel(&mut self, at: (u16, u16), way: isize, modifiers: KeyModifiers) -> Vec<Effect> {
         let step = if way > 0 { Action::Down } else { Action::Up };
         match self.mode() {
-            Mode::Compare if self.click_side(at) => self.wheel_on_side(way, modifiers),
-            Mode::Line | Mode::Compare => Vec::new(),
-            Mode::Grid => self.act(step),
-            Mode::FullScreen | Mode::Panels(_) => self.wheel_in_panel(at, way, modifiers),
+            InputMode::Compare if self.click_side(at) => self.wheel_on_side(way, modifiers),
+            InputMode::Line | InputMode::Compare => Vec::new(),
+            InputMode::Grid => self.act(step),
+            InputMode::FullScreen | InputMode::Panels(_) => self.wheel_in_panel(at, way, modifiers),
             _ => (0..NOTCH).flat_map(|_| self.act(step)).collect(),
         }
     }
@@ -300,7 +306,7 @@ impl Model {
     /// Whether a cell is of the line between the list and what is beside it.
     fn is_divider(&self, (x, y): (u16, u16)) -> bool {
         let panels = self.panels();
-        let is_view = matches!(self.view(), Mode::Panels(_));
+        let is_view = matches!(self.view(), InputMode::Panels(_));
         let Some(list) = panels.list.filter(|_| is_view) else {
             return false;
         };

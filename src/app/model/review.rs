@@ -48,7 +48,7 @@ impl Model {
             return self.choose_condition(digit as usize - '1' as usize);
         }
         if key.code == KeyCode::Char('?') {
-            self.popups.open_help(crate::app::mode::Mode::Review);
+            self.popups.open_help(crate::app::mode::InputMode::Review);
             return Vec::new();
         }
         let chosen = std::mem::take(&mut self.leader.chosen);

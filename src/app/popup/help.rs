@@ -6,7 +6,7 @@ use crossterm::event::KeyCode;
 
 use super::PopupLine;
 use crate::app::keys::{Action, HELP, HelpLine, Keymap};
-use crate::app::mode::Mode;
+use crate::app::mode::InputMode;
 use crate::app::review_keys;
 use crate::view::panels::Panel;
 
@@ -197,33 +197,37 @@ const MENU: Section = (
 );
 
 /// The section of a mode.
-fn section(mode: Mode) -> Option<Section> {
+fn section(mode: InputMode) -> Option<Section> {
     match mode {
-        Mode::Grid => Some(GRID),
-        Mode::Compare => Some(COMPARE),
-        Mode::Activity => Some(ACTIVITY),
-        Mode::Agreement => Some(AGREEMENT),
-        Mode::Learning => Some(LEARNING),
-        Mode::Neighbours => Some(NEIGHBOURS),
-        Mode::Tags | Mode::TagSearch => Some(TAGS),
-        Mode::Picker => Some(PICKER),
-        Mode::Menu => Some(MENU),
-        Mode::Panels(_) | Mode::FullScreen | Mode::Line | Mode::Reading | Mode::Review => None,
+        InputMode::Grid => Some(GRID),
+        InputMode::Compare => Some(COMPARE),
+        InputMode::Activity => Some(ACTIVITY),
+        InputMode::Agreement => Some(AGREEMENT),
+        InputMode::Learning => Some(LEARNING),
+        InputMode::Neighbours => Some(NEIGHBOURS),
+        InputMode::Tags | InputMode::TagSearch => Some(TAGS),
+        InputMode::Picker => Some(PICKER),
+        InputMode::Menu => Some(MENU),
+        InputMode::Panels(_)
+        | InputMode::FullScreen
+        | InputMode::Line
+        | InputMode::Reading
+        | InputMode::Review => None,
     }
 }
 
 /// The general sections that are most useful in a mode.
-fn ahead(mode: Mode) -> &'static [&'static str] {
+fn ahead(mode: InputMode) -> &'static [&'static str] {
     match mode {
-        Mode::FullScreen | Mode::Panels(Panel::Preview) => &["Image", "Window", "Frames"],
-        Mode::Panels(_) => &["Move", "Classify"],
-        Mode::Review => &["Review"],
+        InputMode::FullScreen | InputMode::Panels(Panel::Preview) => &["Image", "Window", "Frames"],
+        InputMode::Panels(_) => &["Move", "Classify"],
+        InputMode::Review => &["Review"],
         _ => &[],
     }
 }
 
 /// The lines of the help in a popup of `width` columns: in two columns where there is room.
-pub(super) fn lines(keymap: &Keymap, mode: Mode, width: usize) -> Vec<PopupLine> {
+pub(super) fn lines(keymap: &Keymap, mode: InputMode, width: usize) -> Vec<PopupLine> {
     let lines = keymap.help(mode);
     // Split between groups, where the columns become most equal.
     let gaps = (0..lines.len()).filter(|at| lines[*at] == HelpLine::Gap);
@@ -245,7 +249,7 @@ pub(super) fn lines(keymap: &Keymap, mode: Mode, width: usize) -> Vec<PopupLine>
 
 impl Keymap {
     /// All bindings under their headings, the section of a mode first.
-    pub fn help(&self, mode: Mode) -> Vec<HelpLine> {
+    pub fn help(&self, mode: InputMode) -> Vec<HelpLine> {
         let mut groups = Vec::new();
         let mut listed: HashSet<Action> = HashSet::new();
         if let Some((heading, lines)) = section(mode) {
@@ -253,7 +257,7 @@ impl Keymap {
             groups.push((heading, bindings.collect::<Vec<_>>()));
             listed.extend(lines.iter().flat_map(|(keys, _)| keys.actions()));
         }
-        if mode == Mode::Review {
+        if mode == InputMode::Review {
             let digits = (vec!["1 – 9".to_owned()], "a condition");
             let keys = review_keys::bindings().map(|(key, what)| (vec![key.to_string()], what));
             groups.push((
@@ -299,15 +303,15 @@ mod tests {
 
     use super::*;
 
-    const EVERY: [(Mode, &str); 8] = [
-        (Mode::Panels(Panel::List), "Move"),
-        (Mode::FullScreen, "Image"),
-        (Mode::Grid, "Grid"),
-        (Mode::Compare, "Compare"),
-        (Mode::Activity, "Activity"),
-        (Mode::Tags, "Tags"),
-        (Mode::Picker, "Choose"),
-        (Mode::Menu, "View"),
+    const EVERY: [(InputMode, &str); 8] = [
+        (InputMode::Panels(Panel::List), "Move"),
+        (InputMode::FullScreen, "Image"),
+        (InputMode::Grid, "Grid"),
+        (InputMode::Compare, "Compare"),
+        (InputMode::Activity, "Activity"),
+        (InputMode::Tags, "Tags"),
+        (InputMode::Picker, "Choose"),
+        (InputMode::Menu, "View"),
     ];
 
     fn keymap(pairs: &[(&str, &[&str])]) -> Keymap {
@@ -355,8 +359,8 @@ mod tests {
             assert!(!lines.iter().any(hidden));
         }
         let open = HelpLine::Binding(vec!["o".to_owned()], "open");
-        assert!(changed.help(Mode::Grid).contains(&open));
+        assert!(changed.help(InputMode::Grid).contains(&open));
         let open = HelpLine::Binding(vec!["Enter".to_owned()], "open");
-        assert!(keymap(&[]).help(Mode::Grid).contains(&open));
+        assert!(keymap(&[]).help(InputMode::Grid).contains(&open));
     }
 }

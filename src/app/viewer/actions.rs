@@ -1,6 +1,6 @@
 //! Actions on the view of an image.
 
-use super::film::{self, Film, FrameInput};
+use super::film::{self, Film, FrameNumberInput};
 use super::measure::{Draft, Pointer, Tool};
 use super::window::{self, WindowStep};
 use super::{ViewedImage, Viewer, ViewerContext};
@@ -196,7 +196,7 @@ impl Viewer {
         let to = match action {
             Action::FrameJump => {
                 self.film = None;
-                self.frame_input = Some(FrameInput::default());
+                self.frame_input = Some(FrameNumberInput::default());
                 return Some(Vec::new());
             }
             Action::FrameNext => (at + 1).min(last),
@@ -266,7 +266,7 @@ impl Viewer {
         }
         let played = self.film.take().is_some();
         if action == Action::FrameJump {
-            self.frame_input = Some(FrameInput::default());
+            self.frame_input = Some(FrameNumberInput::default());
         } else if !played {
             self.film = Some(Film::start(context.now, self.rate(), series));
         }

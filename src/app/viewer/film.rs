@@ -65,11 +65,11 @@ pub fn slower(rate: f64) -> f64 {
 
 /// The number of a frame being typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FrameInput {
+pub struct FrameNumberInput {
     digits: String,
 }
 
-impl FrameInput {
+impl FrameNumberInput {
     /// Adds a digit; other characters are ignored.
     pub fn push(&mut self, c: char) {
         if c.is_ascii_digit() && self.digits.len() < MAX_DIGITS {
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_typed_number_leads_to_the_nearest_frame() {
         let typed = |text: &str| {
-            let mut input = FrameInput::default();
+            let mut input = FrameNumberInput::default();
             text.chars().for_each(|c| input.push(c));
             input.frame(60)
         };

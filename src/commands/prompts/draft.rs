@@ -52,7 +52,7 @@ struct LeftOutPhrase<'a> {
 }
 
 /// What is drafted.
-struct Plan {
+struct DraftPlan {
     base: Option<PromptSet>,
     modality: DraftModality,
     request: DraftRequest,
@@ -61,7 +61,7 @@ struct Plan {
 
 /// Drafts a set; returns the exit code.
 pub(super) fn run(arguments: &DraftArgs, setup: &CommandSetup) -> Result<u8, Fault> {
-    let plan = Plan::new(arguments, setup)?;
+    let plan = DraftPlan::new(arguments, setup)?;
     let client = Client::new(setup.llm.endpoint().map_err(Fault::usage)?);
     let chat = plan.request.chat();
     if !language_model::confirm_sending(&client, &chat, arguments.yes)? {
@@ -107,7 +107,7 @@ pub(super) fn run(arguments: &DraftArgs, setup: &CommandSetup) -> Result<u8, Fau
     Ok(exit::OK)
 }
 
-impl Plan {
+impl DraftPlan {
     fn new(arguments: &DraftArgs, setup: &CommandSetup) -> Result<Self, Fault> {
         let folder = setup.folders.as_ref().map(Folders::prompts);
         let base = match &arguments.set {
@@ -158,7 +158,7 @@ fn conditions(named: &[String], base: Option<&PromptSet>) -> (Vec<String>, Optio
 }
 
 /// Leaves out what the model in use cannot read or tell apart; without one, says so.
-fn linted(mut draft: DraftedPhrases, plan: &Plan, setup: &CommandSetup) -> DraftedPhrases {
+fn linted(mut draft: DraftedPhrases, plan: &DraftPlan, setup: &CommandSetup) -> DraftedPhrases {
     let set = draft.to_set(&plan.target.name, &plan.modality, plan.base.as_ref());
     let progress = ProgressLine::new();
     progress.spin("comparing the phrases");

@@ -5,14 +5,14 @@ use ratatui_image::FontSize;
 
 /// The pixel grid of a drawing, which may be coarser than the screen's.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::graphics) struct Grid {
+pub(in crate::graphics) struct PixelGrid {
     /// Size of a cell in screen pixels.
     pub cell: FontSize,
     /// Screen pixels per drawn pixel, across and down.
     pub reduction: u32,
 }
 
-impl Grid {
+impl PixelGrid {
     /// The columns and rows of cells that an image of `w` × `h` screen pixels touches.
     pub(in crate::graphics) fn cells(self, (w, h): (u32, u32)) -> Size {
         Size::new(

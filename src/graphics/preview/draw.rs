@@ -11,7 +11,7 @@ use super::marks;
 use super::related::ComposedOverlays;
 use crate::app::viewer::facts;
 use crate::app::{Decorations, OverlayText, PreviewKey, Scene};
-use crate::graphics::drivers::{Grid, draw_error};
+use crate::graphics::drivers::{PixelGrid, draw_error};
 use crate::media::{Frame, MediaError, OverlayPlane, Picture, PixelRect, Pixels, Window};
 use crate::view::placement::{Placement, VisiblePart};
 
@@ -52,7 +52,7 @@ pub(super) fn draw(
     over: &ComposedOverlays,
     key: &PreviewKey,
     scene: &Scene,
-    grid: Grid,
+    grid: PixelGrid,
 ) -> Result<Drawn, MediaError> {
     let size = match frame {
         Frame::Grey(grey) => (grey.width, grey.height),
@@ -227,7 +227,12 @@ fn oriented(mut image: DynamicImage, place: &Placement) -> DynamicImage {
 }
 
 /// Adds the marks, and pads the image with black to whole cells so that no protocol stretches it.
-pub(super) fn finish(drawn: &Drawn, key: &PreviewKey, scene: &Scene, grid: Grid) -> DynamicImage {
+pub(super) fn finish(
+    drawn: &Drawn,
+    key: &PreviewKey,
+    scene: &Scene,
+    grid: PixelGrid,
+) -> DynamicImage {
     let mut image = drawn.image.clone();
     marks::draw(&mut image, drawn, key, scene, grid.drawn_cell());
     let (w, h) = (image.width(), image.height());

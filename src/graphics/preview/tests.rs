@@ -8,7 +8,7 @@ use super::*;
 use crate::app::{
     Decorations, FoundFile, Graphics, MarkedFigure, PixelValue, Quality, Reformat, Stamp,
 };
-use crate::graphics::drivers::Grid;
+use crate::graphics::drivers::PixelGrid;
 use crate::media::budget::WaitPolicy;
 use crate::media::measure::{Figure, FigureKind};
 use crate::media::volume::ReformatPlane;
@@ -194,7 +194,7 @@ fn drawn(path: &Path, change: impl FnOnce(&mut PreviewKey)) -> DynamicImage {
     let source = crate::media::open(path).unwrap();
     let frame = source.frame(key.frame).unwrap();
     let scene = renderer::scene(&key, &source, &frame, (10, 20));
-    let grid = Grid {
+    let grid = PixelGrid {
         cell: ratatui_image::FontSize::new(10, 20),
         reduction: 1,
     };

@@ -13,7 +13,7 @@ use jpeg2k::{DecodeParameters, Image, ImageComponent};
 use crate::codecs::shape::FrameShape;
 use crate::codecs::stream::{StreamCodec, StreamHeader};
 use crate::error::{MediaError, malformed, truncated, unsupported};
-use codestream::{Codestream, END_MARKER, Extent};
+use codestream::{Codestream, Completeness, END_MARKER};
 
 /// Largest number of components.
 const MAX_COMPONENTS: usize = 4;
@@ -59,14 +59,14 @@ pub(crate) fn decode(
     }
     shape.check("JPEG 2000", stream.size(first), count, first.precision)?;
     let cut = || truncated("JPEG 2000: the stream is cut off");
-    let extent = stream.extent();
-    let tidy = match extent {
-        Extent::Cut => return Err(cut()),
-        Extent::Whole(end) if stream.bytes[end..].starts_with(END_MARKER) => {
+    let completeness = stream.completeness();
+    let tidy = match completeness {
+        Completeness::Cut => return Err(cut()),
+        Completeness::Whole(end) if stream.bytes[end..].starts_with(END_MARKER) => {
             Cow::Borrowed(&stream.bytes[..end + END_MARKER.len()])
         }
-        Extent::Whole(end) => Cow::Owned([&stream.bytes[..end], END_MARKER].concat()),
-        Extent::Unknown => Cow::Borrowed(stream.bytes),
+        Completeness::Whole(end) => Cow::Owned([&stream.bytes[..end], END_MARKER].concat()),
+        Completeness::Unknown => Cow::Borrowed(stream.bytes),
     };
     let parameters = DecodeParameters::new().strict(true).ignore_pclr_cmap_cdef();
     let image = Image::from_bytes_with(&tidy, parameters).map_err(|error| {

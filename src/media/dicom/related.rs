@@ -63,13 +63,13 @@ fn class(file: &ParsedFile) -> String {
 }
 
 /// The content of an object.
-pub(crate) enum RelatedContent {
+pub(crate) enum RelatedObjectContent {
     Presentation { class: String, set: Box<DataSet> },
     Segmentation(Box<Segmentation>),
     Structures(Structures),
 }
 
-impl RelatedContent {
+impl RelatedObjectContent {
     /// Reads a file of `length` bytes, and describes the object.
     pub(crate) fn open(file: File, length: u64) -> Result<(RelatedObject, Self), MediaError> {
         let head = read::range(

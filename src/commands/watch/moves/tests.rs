@@ -9,9 +9,9 @@ use crate::library::{Failure, Outcome};
 use crate::media::{ErrorKind as MediaErrorKind, FileContent};
 
 /// A temporary folder with the watched folder `in`.
-struct Folders(TempDir);
+struct TestFolders(TempDir);
 
-impl Folders {
+impl TestFolders {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("in")).unwrap();
@@ -55,7 +55,7 @@ impl Folders {
 
 #[test]
 fn the_path_below_the_watched_folder_is_kept_below_the_label() {
-    let folders = Folders::new();
+    let folders = TestFolders::new();
     let target = folders.target("done/{label}").unwrap();
     let file = folders.classified("in/ward/7/a.dcm", "a", "pneumonia");
     let to = folders.at("done/pneumonia/ward/7/a.dcm");
@@ -67,7 +67,7 @@ fn the_path_below_the_watched_folder_is_kept_below_the_label() {
 
 #[test]
 fn a_taken_name_gets_a_number_even_if_the_content_is_the_same() {
-    let folders = Folders::new();
+    let folders = TestFolders::new();
     let target = folders.target("done").unwrap();
     for (name, expected) in [
         ("a.dcm", ["a.dcm", "a-1.dcm", "a-2.dcm"]),
@@ -85,7 +85,7 @@ fn a_taken_name_gets_a_number_even_if_the_content_is_the_same() {
 
 #[test]
 fn no_label_leads_out_of_the_folder() {
-    let folders = Folders::new();
+    let folders = TestFolders::new();
     let target = folders.target("done/{label}/x").unwrap();
     let long = "ü".repeat(300);
     for label in [
@@ -118,7 +118,7 @@ fn no_label_leads_out_of_the_folder() {
 
 #[test]
 fn a_target_in_the_watched_folder_is_refused_also_through_links() {
-    let folders = Folders::new();
+    let folders = TestFolders::new();
     symlink("in", folders.at("link")).unwrap();
     fs::create_dir(folders.at("in/sub")).unwrap();
     symlink("in/sub", folders.at("deep")).unwrap();
@@ -154,7 +154,7 @@ fn a_target_in_the_watched_folder_is_refused_also_through_links() {
 
 #[test]
 fn a_file_that_is_not_the_classified_one_stays() {
-    let folders = Folders::new();
+    let folders = TestFolders::new();
     let target = folders.target("done/{label}").unwrap();
     let file = folders.classified("in/a.png", "before", "x");
     fs::write(&file.path, "changed").unwrap();
@@ -186,7 +186,7 @@ fn a_file_that_is_not_the_classified_one_stays() {
 
 #[test]
 fn a_move_that_fails_names_both_and_the_file_stays() {
-    let folders = Folders::new();
+    let folders = TestFolders::new();
     let target = folders.target("done/{label}").unwrap();
     fs::write(folders.at("done"), "a file").unwrap();
     let file = folders.classified("in/a.png", "a", "x");
@@ -200,7 +200,7 @@ fn a_move_that_fails_names_both_and_the_file_stays() {
 
 #[test]
 fn the_folder_is_that_of_the_aggregate_and_of_a_failure() {
-    let stamp = Folders::new().classified("in/a", "a", "").stamp;
+    let stamp = TestFolders::new().classified("in/a", "a", "").stamp;
     let label = |outcomes: &[Outcome]| {
         MovableFile::new(Path::new("a"), stamp, outcomes)
             .unwrap()

@@ -16,7 +16,7 @@ use super::claims::{CHOICES, CLAIMS, kind_phrases};
 use super::facts::{Facts, Kind};
 use super::model::unit_rows;
 use super::statements::{STATEMENTS, Statement, anatomy_of_set};
-use super::texts::{Caption, disturbed, fill};
+use super::texts::{TrainingText, disturbed, fill};
 
 /// Captions per step for the loss from texts to images.
 const CAPTIONS: usize = 14;
@@ -73,7 +73,7 @@ impl Questions {
             all.ask_claims(claims, *weight, facts, rng);
         }
         for _ in 0..CAPTIONS {
-            let caption = Caption::draw(facts, rng);
+            let caption = TrainingText::draw(facts, rng);
             let direction = all.direction(vec![caption.text], rng);
             all.captions.push((direction, caption.truth));
         }

@@ -55,14 +55,14 @@ pub fn disturbed(text: String, rng: &mut impl Rng) -> String {
 }
 
 /// A statement of either list with its truth for a batch.
-pub struct Caption {
+pub struct TrainingText {
     /// The text.
     pub text: String,
     /// Whether it is true of each image.
     pub truth: Vec<Option<bool>>,
 }
 
-impl Caption {
+impl TrainingText {
     /// Draws a caption about the images of a batch.
     pub fn draw(facts: &[Facts], rng: &mut impl Rng) -> Self {
         let all = STATEMENTS.len() + CLAIMS.len() + Kind::ALL.len();

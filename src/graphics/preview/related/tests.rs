@@ -7,7 +7,7 @@ use ratatui_image::FontSize;
 
 use super::*;
 use crate::app::{Decorations, Graphics, ImageView, PreviewKey, Quality, Stamp};
-use crate::graphics::drivers::Grid;
+use crate::graphics::drivers::PixelGrid;
 use crate::graphics::preview::{draw, renderer};
 use crate::media::{ImageSource, open};
 use crate::view::placement::Aim;
@@ -56,7 +56,7 @@ fn seen(key: &PreviewKey) -> RenderedScene {
     let mut objects = OverlayComposer::default();
     let (frame, composed) = objects.compose(&key.related, &frame, target.as_ref());
     let scene = renderer::scene(key, &source, &frame, (10, 20));
-    let grid = Grid {
+    let grid = PixelGrid {
         cell: FontSize::new(10, 20),
         reduction: 1,
     };

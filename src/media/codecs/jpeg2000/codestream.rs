@@ -40,7 +40,7 @@ pub(super) struct Codestream<'a> {
 
 /// Whether the tile-parts of a stream are complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
+pub(super) enum Completeness {
     /// Complete up to this byte.
     Whole(usize),
     /// One is missing or ends beyond the last byte.
@@ -120,7 +120,7 @@ impl<'a> Codestream<'a> {
     }
 
     /// Follows the tile-parts by their lengths (A.4.2).
-    pub(super) fn extent(&self) -> Extent {
+    pub(super) fn completeness(&self) -> Completeness {
         let mut at = self.body;
         // (Tile-parts seen, total) of each tile; a total of 0 means it is not known.
         let mut parts: Vec<(u8, u8)> = vec![(0, 0); self.tiles.min(self.bytes.len())];
@@ -130,40 +130,44 @@ impl<'a> Codestream<'a> {
             let tile = usize::from(u16::from_be_bytes([part[4], part[5]]));
             let length = u32::from_be_bytes([part[6], part[7], part[8], part[9]]) as usize;
             let Some((seen, of)) = parts.get_mut(tile) else {
-                return Extent::Unknown;
+                return Completeness::Unknown;
             };
             *seen = seen.saturating_add(1);
             *of = (*of).max(part[11]);
             // A length of 0 reaches to the end of the codestream.
             if length == 0 {
                 return match self.bytes[at..].windows(2).rposition(|w| w == END_MARKER) {
-                    Some(end) => extent_of(&parts, self.tiles, at + end),
-                    None => Extent::Unknown,
+                    Some(end) => completeness_of(&parts, self.tiles, at + end),
+                    None => Completeness::Unknown,
                 };
             }
             if length < TILE_PART_HEADER {
-                return Extent::Unknown;
+                return Completeness::Unknown;
             }
             let Some(end) = at
                 .checked_add(length)
                 .filter(|end| *end <= self.bytes.len())
             else {
-                return Extent::Cut;
+                return Completeness::Cut;
             };
             at = end;
         }
-        match extent_of(&parts, self.tiles, at) {
+        match completeness_of(&parts, self.tiles, at) {
             // Wrong lengths, or a tile that was never written: nothing was cut off.
-            Extent::Cut if self.bytes[at..].starts_with(END_MARKER) => Extent::Unknown,
-            extent => extent,
+            Completeness::Cut if self.bytes[at..].starts_with(END_MARKER) => Completeness::Unknown,
+            completeness => completeness,
         }
     }
 }
 
-/// [`Extent::Whole`] if each tile has as many tile-parts as it announces, at least one.
-fn extent_of(parts: &[(u8, u8)], tiles: usize, end: usize) -> Extent {
+/// [`Completeness::Whole`] if each tile has as many tile-parts as it announces, at least one.
+fn completeness_of(parts: &[(u8, u8)], tiles: usize, end: usize) -> Completeness {
     let all = parts.len() == tiles && parts.iter().all(|&(seen, of)| seen > 0 && seen >= of);
-    if all { Extent::Whole(end) } else { Extent::Cut }
+    if all {
+        Completeness::Whole(end)
+    } else {
+        Completeness::Cut
+    }
 }
 
 /// Whether the main header's coding style has a multiple component transformation (A.6.1), and where the tile-parts

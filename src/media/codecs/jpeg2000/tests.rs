@@ -42,28 +42,28 @@ fn the_size_is_checked_before_the_stream_is_decoded() {
 
 #[test]
 fn a_stream_is_complete_with_its_last_tile_part() {
-    let extent = |stream: &[u8]| Codestream::find(stream).expect("a header").extent();
+    let completeness = |stream: &[u8]| Codestream::find(stream).expect("a header").completeness();
     let header = main_header(8, 8, &[[7, 1, 1]], 0);
     let part = tile_part(16, b"\xff\x93ab");
     let end = header.len() + part.len();
     for tail in [END_MARKER, &[], b"\xff\x64\x00\x04hi\xff\xd9", &[0, 0]] {
         let stream = [&header, &part[..], tail].concat();
-        assert_eq!(extent(&stream), Extent::Whole(end), "{tail:?}");
+        assert_eq!(completeness(&stream), Completeness::Whole(end), "{tail:?}");
     }
     let stream = [&header, &part[..]].concat();
-    assert_eq!(extent(&stream[..end - 1]), Extent::Cut);
-    assert_eq!(extent(&header), Extent::Cut);
+    assert_eq!(completeness(&stream[..end - 1]), Completeness::Cut);
+    assert_eq!(completeness(&header), Completeness::Cut);
     let comment = [&header, &b"\xff\x64\xff\xff more"[..]].concat();
     assert_eq!(
-        extent(&comment),
-        Extent::Cut,
+        completeness(&comment),
+        Completeness::Cut,
         "a segment longer than the stream"
     );
     let open = [&header, &tile_part(0, b"\xff\x93ab")[..]].concat();
-    assert_eq!(extent(&open), Extent::Unknown);
+    assert_eq!(completeness(&open), Completeness::Unknown);
     assert_eq!(
-        extent(&[&open[..], END_MARKER].concat()),
-        Extent::Whole(end)
+        completeness(&[&open[..], END_MARKER].concat()),
+        Completeness::Whole(end)
     );
 }
 
