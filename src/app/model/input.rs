@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::Model;
+use crate::app::context::FileContext;
 use crate::app::effect::Effect;
 use crate::app::grid::Grid;
 use crate::app::keys::Action;
@@ -157,7 +158,7 @@ impl Model {
 
     /// Carries out an action of the view; `None` if it is an action on the files.
     fn act_in_view(&mut self, action: Action, mode: InputMode) -> Option<Vec<Request>> {
-        let files = super::FileContext {
+        let files = FileContext {
             browser: &self.browser,
             studies: &self.studies,
             results: &self.results,
