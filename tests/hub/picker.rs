@@ -68,12 +68,27 @@ fn paused_download() -> PausedDownload {
     session.press("\r");
     stopped.recv().unwrap();
     session.shows(" % of ");
+    // Before a byte has arrived there is nothing to resume from.
+    session.until("the first half", |_| has_partial(home.path()));
     PausedDownload {
         session,
         home,
         server,
         go,
     }
+}
+
+/// Whether the cache in a home folder holds a part of a file.
+fn has_partial(home: &Path) -> bool {
+    let model = format!("models--{}", BIOMEDCLIP.replace('/', "--"));
+    let blobs = home
+        .join(".cache/huggingface/hub")
+        .join(model)
+        .join("blobs");
+    let files = fs::read_dir(blobs).into_iter().flatten().flatten();
+    files
+        .filter(|file| file.path().extension().is_some_and(|e| e == "incomplete"))
+        .any(|file| file.metadata().is_ok_and(|data| data.len() > 0))
 }
 
 /// Whether only the kind of the image is told.
