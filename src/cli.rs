@@ -675,7 +675,7 @@ pub enum LibraryAction {
     Forget {
         /// A file, a folder, or the hash of a content (`blake3:…`)
         #[arg(value_name = "PATH|HASH")]
-        subject: String,
+        subject: PathBuf,
     },
 }
 

@@ -197,7 +197,11 @@ impl Config {
         };
         match read_text(&path, MAX_BYTES) {
             Ok(text) => Self::parse(&text, &path),
-            Err(error) if error.kind() == ErrorKind::NotFound && given.is_none() => {
+            // The home of a service may be no folder, such as `/dev/null`.
+            Err(error)
+                if given.is_none()
+                    && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
                 Ok(Self::default())
             }
             Err(error) => Err(ConfigError {

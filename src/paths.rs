@@ -1,8 +1,30 @@
 //! Paths as keys of a folder tree: what lies below a folder, and how a rename changes it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+
+/// The absolute form of a path, by which files are known: without `.` and `..`, and without a slash at its end. Links keep their
+/// names, save one that `..` leads out of: that is the folder above its target.
+///
+/// # Errors
+///
+/// Fails for an empty path, or if the current folder is needed and gone.
+pub fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let mut plain = PathBuf::new();
+    for component in std::path::absolute(path)?.components() {
+        if component == Component::ParentDir {
+            if plain.is_symlink() {
+                plain = plain.canonicalize()?;
+            }
+            plain.pop();
+        } else {
+            plain.push(component);
+        }
+    }
+    Ok(plain)
+}
 
 /// The keys of `map` that are `path` or lie below it, in order.
 pub fn keys_below<'a, V>(
@@ -37,7 +59,35 @@ pub fn renamed(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    #[test]
+    fn a_file_has_one_absolute_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("far/in")).unwrap();
+        symlink(root.join("far/in"), root.join("link")).unwrap();
+        for (given, expected) in [
+            ("far/in/a.png", "far/in/a.png"),
+            ("far/in/", "far/in"),
+            ("far//in/./", "far/in"),
+            ("other/../far/in", "far/in"),
+            ("link/a.png", "link/a.png"),
+            ("link/../b", "far/b"),
+        ] {
+            let found = absolute(&root.join(given)).unwrap();
+            assert_eq!(
+                found.as_os_str(),
+                root.join(expected).as_os_str(),
+                "{given}"
+            );
+        }
+        assert_eq!(absolute(Path::new("/../..")).unwrap(), Path::new("/"));
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(absolute(Path::new("x/..")).unwrap(), here);
+    }
 
     #[test]
     fn only_the_path_itself_and_what_lies_below_it_is_found() {

@@ -471,8 +471,11 @@ impl Scorer {
 impl Verdict {
     /// The conditions that count as present, if each is decided on by itself: those that reach their operating points or 50 %. Beside
     /// operating points, a score that has none counts only if it is the label: that is the normal condition, which also counts if
-    /// nothing else does.
+    /// nothing else does. None of a rejected image.
     pub fn present(&self) -> Vec<&str> {
+        if self.decision == Decision::Rejected {
+            return Vec::new();
+        }
         let has_points = self.scores.iter().any(|score| score.threshold.is_some());
         let is_meant = |score: &&Score| {
             !has_points || score.threshold.is_some() || score.condition == self.label

@@ -23,6 +23,8 @@ pub use settle::FileStamp;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
+use crate::paths;
+
 /// How long stopping waits for the thread. Only a file system that does not answer takes longer; then the thread is left
 /// behind.
 const STOP_TIMEOUT: Duration = Duration::from_millis(100);
@@ -158,7 +160,7 @@ impl Watch {
             reason: names::reason(&error),
         };
         std::fs::read_dir(root).map_err(unreadable)?;
-        let absolute = std::path::absolute(root).map_err(unreadable)?;
+        let absolute = paths::absolute(root).map_err(unreadable)?;
         let stopped = Arc::new(AtomicBool::new(false));
         let (wake, messages) = unbounded();
         let (alive, ended) = crossbeam_channel::bounded::<()>(0);

@@ -15,6 +15,14 @@ pub fn command() -> clap::Command {
     let mut root = Cli::command()
         .disable_help_flag(true)
         .arg(help(ArgAction::HelpShort));
+    // An empty variable, as unit and compose files often set it, is none.
+    root = root.mut_args(|arg| {
+        let is_empty = |name| std::env::var_os(name).is_some_and(|value| value.is_empty());
+        match arg.get_env() {
+            Some(name) if is_empty(name) => arg.env(Resettable::Reset),
+            _ => arg,
+        }
+    });
     let globals: Vec<Arg> = root
         .get_arguments()
         .filter(|arg| arg.is_global_set())

@@ -21,7 +21,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::progress::ProgressLine;
 use super::run::{self, RunMessage};
-use super::{CommandSetup, Fault, exit, leave, on_signals, print};
+use super::{CommandSetup, Fault, exit, leave, on_signals, print, shown};
 use crate::cli;
 use crate::media::walk;
 use crate::phantom;
@@ -48,6 +48,9 @@ pub fn run(arguments: &cli::BenchArgs, setup: &CommandSetup) -> Result<u8, Fault
             let _ = sender.send(RunMessage::Stop);
         }
     })?;
+    if let Some(path) = arguments.paths.iter().find(|path| !path.exists()) {
+        return Err(Fault::usage(format!("{}: not found", shown(path))));
+    }
     let progress = ProgressLine::new();
     let drawn = if arguments.paths.is_empty() {
         progress.message("generating phantoms");

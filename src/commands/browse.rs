@@ -18,6 +18,7 @@ use crate::app::{self, Msg, ReviewSetup, Severity};
 use crate::config::{Folders, Theme};
 use crate::engine::{self, FrameSelection, Settings};
 use crate::graphics::{self, Colours, Limits, Probed, Terminal};
+use crate::paths;
 use crate::runtime::{ChoiceSources, FolderStateStore, Loop, Services};
 use crate::scoring::Mode;
 
@@ -38,15 +39,23 @@ pub struct BrowseOptions {
 /// Browses a folder until the user quits; returns the exit code. A file is shown in its folder.
 pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<u8, Fault> {
     let BrowseOptions { keep, worklist } = options;
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        let reason = match error.kind() {
+            io::ErrorKind::NotFound => {
+                "neither a command nor a file or folder; `medivision-tui --help` lists the commands"
+                    .to_owned()
+            }
+            _ => error.to_string(),
+        };
+        Fault::usage(format!("{}: {reason}", shown(path)))
+    })?;
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Fault::usage(
             "browsing needs a terminal on stdin and stdout (over ssh: ssh -t); \
              without one use `medivision-tui classify` or `medivision-tui watch`",
         ));
     }
-    let metadata = std::fs::metadata(path)
-        .map_err(|error| Fault::usage(format!("{}: {error}", shown(path))))?;
-    let path = std::path::absolute(path).map_err(|error| failed(&error))?;
+    let path = paths::absolute(path).map_err(|error| failed(&error))?;
     let (root, file) = match (path.parent(), path.file_name()) {
         (Some(folder), Some(name)) if !metadata.is_dir() => (folder.to_owned(), Some(name)),
         _ => (path.clone(), None),

@@ -228,6 +228,21 @@ fn mapped(
         return Ok(Mapped::Map(None));
     }
     let file = &arguments.file;
+    let names = || {
+        record
+            .verdict
+            .scores
+            .iter()
+            .map(|score| score.condition.as_str())
+    };
+    if let Some(wrong) = condition.filter(|condition| !names().any(|name| name == *condition)) {
+        return Err(Fault::usage(format!(
+            "`{}` is not a condition of {}; it has {}",
+            clean(wrong),
+            clean(&record.prompts),
+            clean(&names().collect::<Vec<_>>().join(", "))
+        )));
+    }
     if record.verdict.decision == Decision::Rejected {
         let reason = record.verdict.reason.as_deref().unwrap_or_default();
         return Err(Fault {

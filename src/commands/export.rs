@@ -23,6 +23,7 @@ use crate::cli::{ExportArgs, ExportFormat, ExportSubject, GlobalArgs, ReportScop
 use crate::config::{BUILTIN, DEMO};
 use crate::library::export::{FactKind, RESULT_SCHEMA, ResultColumns, TableFormat, TableWriter};
 use crate::library::{AuditEvent, Library, OutputLog, ResultSelection, ReviewPosition};
+use crate::paths;
 use filter::ResultFilter;
 use reports::ReportExport;
 
@@ -113,16 +114,23 @@ fn write_table(
         return write(Box::new(BufWriter::new(io::stdout()))).or_else(of_stdout);
     };
     // A new file gets the name when it is complete.
-    let fault = |error: io::Error| Fault::usage(format!("{}: {error}", shown(file)));
     let folder = match file.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        return Err(Fault::usage(format!("{}: no such folder", shown(folder))));
+    }
+    let fault = |error: io::Error| Fault {
+        code: exit::SOME_FAILED,
+        message: format!("{}: {error}", shown(file)),
     };
     let written = tempfile::Builder::new()
         .prefix(".medivision-")
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(folder);
-    let written: NamedTempFile = written.map_err(fault)?;
+    let written: NamedTempFile =
+        written.map_err(|error| Fault::usage(format!("{}: {}", shown(folder), error.kind())))?;
     let exported = match write(Box::new(BufWriter::new(written.as_file()))) {
         Ok(exported) => exported,
         Err(ExportError::Output(error)) => return Err(fault(error)),
@@ -240,7 +248,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
     let filter = ResultFilter::parse(&arguments.filter)?;
     let library = existing(setup)?;
     let absolute = |path: &PathBuf| {
-        std::path::absolute(path).map_err(|error| Fault::usage(format!("{}: {error}", shown(path))))
+        paths::absolute(path).map_err(|error| Fault::usage(format!("{}: {error}", shown(path))))
     };
     let paths = arguments.paths.iter().map(absolute);
     let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());

@@ -7,6 +7,7 @@ use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli::LibraryAction;
 use crate::encoder::hub::format_bytes;
 use crate::library::{Forgotten, Library, LibraryError};
+use crate::paths;
 
 /// Carries the command out; returns the exit code.
 pub fn run(action: &LibraryAction, setup: &CommandSetup) -> Result<u8, Fault> {
@@ -15,9 +16,14 @@ pub fn run(action: &LibraryAction, setup: &CommandSetup) -> Result<u8, Fault> {
         LibraryAction::Check => check(&library),
         LibraryAction::Vacuum => vacuum(&library),
         LibraryAction::Backup { file } => {
-            library
-                .backup(file)
-                .map_err(|error| Fault::unusable(format!("{}: {error}", shown(file))))?;
+            library.backup(file).map_err(|error| Fault {
+                code: if error.is_full_disk() {
+                    exit::SOME_FAILED
+                } else {
+                    exit::UNUSABLE
+                },
+                message: format!("{}: {error}", shown(file)),
+            })?;
             print::line(format_args!("copied to {}", shown(file)))?;
             Ok(exit::OK)
         }
@@ -25,7 +31,7 @@ pub fn run(action: &LibraryAction, setup: &CommandSetup) -> Result<u8, Fault> {
     }
 }
 
-/// The library, which has to exist.
+/// The library, which has to exist and to be sound enough to be opened.
 pub(super) fn existing(setup: &CommandSetup) -> Result<Arc<Library>, Fault> {
     let library = setup
         .library()
@@ -36,6 +42,8 @@ pub(super) fn existing(setup: &CommandSetup) -> Result<Arc<Library>, Fault> {
             "there is no library yet: {file} is made when images are classified"
         )));
     }
+    // Whoever only reads it must not begin a new one.
+    library.check_usable().map_err(unusable(&library))?;
     Ok(library)
 }
 
@@ -80,13 +88,13 @@ fn vacuum(library: &Library) -> Result<u8, Fault> {
     Ok(exit::OK)
 }
 
-fn forget(library: &Library, subject: &str) -> Result<u8, Fault> {
-    let forgotten = if subject.starts_with("blake3:") {
-        library.forget_hash(subject)
+fn forget(library: &Library, subject: &Path) -> Result<u8, Fault> {
+    let hash = subject.to_str().filter(|text| text.starts_with("blake3:"));
+    let forgotten = if let Some(hash) = hash {
+        library.forget_hash(hash)
     } else {
-        let path = std::path::absolute(subject);
-        let path =
-            path.map_err(|error| Fault::usage(format!("{}: {error}", shown(Path::new(subject)))))?;
+        let path = paths::absolute(subject);
+        let path = path.map_err(|error| Fault::usage(format!("{}: {error}", shown(subject))))?;
         library.forget_path(&path)
     };
     let Forgotten {
@@ -97,7 +105,7 @@ fn forget(library: &Library, subject: &str) -> Result<u8, Fault> {
     if contents == 0 {
         return Err(Fault {
             code: exit::SOME_FAILED,
-            message: format!("the library knows nothing of {}", shown(Path::new(subject))),
+            message: format!("the library knows nothing of {}", shown(subject)),
         });
     }
     let counted = |count: usize, what: &str| {

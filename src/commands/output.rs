@@ -43,11 +43,16 @@ fn replace_with_mode(
         let mut file = File::options().write(true).open(path)?;
         return buffered(&mut file, write);
     }
+    let folder = folder_of(path);
+    if !folder.is_dir() {
+        let reason = "there is no such folder";
+        return Err(io::Error::new(io::ErrorKind::NotFound, reason));
+    }
     let mode = older.map_or(NEW_FILE_MODE, |older| older.mode() & 0o777);
     let mut beside = tempfile::Builder::new()
         .prefix(".medivision-")
         .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder_of(path))
+        .tempfile_in(folder)
         .map_err(|error| io::Error::from(error.kind()))?;
     if let Some(mode) = fixed_mode {
         beside

@@ -14,6 +14,7 @@ use crate::app::{category, claimed_category};
 use crate::cli::{ReviewsAction, ReviewsArgs};
 use crate::library::{FileIdentity, Library, Record, ResultSelection, Review};
 use crate::media::clean;
+use crate::paths;
 use crate::prompts::{DEFAULT, PromptSet, Prompts};
 use crate::scoring::agreement::Agreement;
 
@@ -226,7 +227,7 @@ fn import(path: &Path, map: &[(String, String)], setup: &CommandSetup) -> Result
     let mut reviews = Vec::new();
     let mut failures = 0_usize;
     for file in files {
-        let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
+        let absolute = paths::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
         let content = content(&library, &absolute).map_err(|error| error.to_string());
         let reviewed = content.and_then(|content| {
             let name = &names[file.label];

@@ -184,7 +184,7 @@ fn await_model(
 /// Ends a search that was interrupted. A ranking of some of the images would mislead, so there is none.
 fn interrupted(run: Run<Wanted>) -> u8 {
     let has_ended = run.shutdown();
-    print::message("interrupted; what was encoded is kept in the library");
+    print::message("interrupted; what was encoded is kept in the library, if there is one");
     if !has_ended {
         // A forward pass cannot be stopped.
         leave(exit::INTERRUPTED);

@@ -14,6 +14,7 @@ use crate::media::{
     self, DecodeOptions, ErrorKind, FileFormat, FrameOrder, ImageSource, MediaError, Picture,
     RenderedFrame, Scale,
 };
+use crate::paths;
 
 /// A file whose frames are being prepared.
 pub(super) struct OpenedFile {
@@ -60,7 +61,7 @@ fn open(shared: &EngineShared, job: Job) {
         shared.drop_job(&job);
         return;
     }
-    let path = std::path::absolute(&job.path).unwrap_or_else(|_| job.path.clone());
+    let path = paths::absolute(&job.path).unwrap_or_else(|_| job.path.clone());
     let (opened_at, identity) = (SystemTime::now(), FileIdentity::of(&path));
     if let Some(stored) = identity.and_then(|identity| stored_file(shared, &path, identity)) {
         return pass_on(shared, job, stored);
@@ -110,7 +111,7 @@ impl StoredFile {
             return paths.iter().map(|_| None).collect();
         };
         let find = |path: &PathBuf| {
-            let path = std::path::absolute(here.join(path)).ok()?;
+            let path = paths::absolute(&here.join(path)).ok()?;
             let content = library.content(&path, FileIdentity::of(&path)?)?;
             Self::of(library, content, embedding_key, frames)
         };

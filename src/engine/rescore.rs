@@ -15,6 +15,7 @@ use super::scoring::Scorers;
 use super::shared::EngineShared;
 use super::{Event, NICENESS};
 use crate::library::{FileIdentity, Outcome, Record};
+use crate::paths;
 
 /// Files scored again per event: a few milliseconds of work for this thread and for the one that takes the results.
 const RESCORE_BATCH: usize = 256;
@@ -155,7 +156,7 @@ fn learn(shared: &EngineShared, request: &LearnRequest) {
 
 /// What the library holds of a file; `None` unless that suffices for its result.
 fn known_file(shared: &EngineShared, path: &Path) -> Option<(FileIdentity, pool::StoredFile)> {
-    let absolute = std::path::absolute(path).ok()?;
+    let absolute = paths::absolute(path).ok()?;
     let identity = FileIdentity::of(&absolute)?;
     let stored = pool::stored_file(shared, &absolute, identity)?;
     Some((identity, stored))

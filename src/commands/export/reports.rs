@@ -273,7 +273,11 @@ impl ReportWriting<'_> {
         };
         let file = report.to_file().map_err(fault)?;
         let was_there = path.exists();
-        let write = |to: &mut dyn Write| file.write_all(to).map_err(io::Error::other);
+        // In memory first: an error of the disk would lose its reason.
+        let mut bytes = Vec::new();
+        file.write_all(&mut bytes)
+            .map_err(|error| fault(io::Error::other(error)))?;
+        let write = |to: &mut dyn Write| to.write_all(&bytes);
         output::replace(&path, write).map_err(fault)?;
         self.done.written += 1;
         self.done.replaced += u64::from(was_there);

@@ -11,6 +11,7 @@ use crate::app::results::reviews::findings_set;
 use crate::encoder::ModelCard;
 use crate::engine::learning::{LearnImage, UnusedImages, study};
 use crate::library::{Library, Record, ResultSelection, Review};
+use crate::paths;
 use crate::prompts::{KINDS, PromptSet, Prompts};
 use crate::scoring::{Decision, Mode};
 
@@ -39,7 +40,7 @@ impl CollectedImages {
         );
         let mut in_tables = HashSet::new();
         for path in paths {
-            let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            let absolute = paths::absolute(path).unwrap_or_else(|_| path.clone());
             if absolute.is_file() {
                 for (content, labels) in table(&library, &absolute, (map, mode), set)? {
                     in_tables.insert(content.clone());
@@ -146,7 +147,7 @@ fn table(
         }
     };
     let of_file = labelled.into_iter().map(|(path, labels)| {
-        let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+        let absolute = paths::absolute(&path).unwrap_or_else(|_| path.clone());
         let content = reviews::content(library, &absolute)
             .map_err(|error| Fault::unusable(format!("{}: {error}", shown(&path))))?;
         let labels = labels.into_iter();

@@ -14,6 +14,7 @@ use super::Library;
 use super::results::{self, AuditEntry, AuditEvent, ResultSource, SourceIds};
 use super::writer::WriteRequest;
 use crate::library::{AggregateRecord, Outcome, Record};
+use crate::paths;
 
 /// Number of lines after which the library is told of them at the latest.
 const MAX_WAITING: usize = 256;
@@ -61,7 +62,7 @@ impl OutputId {
 }
 
 fn name(kind: &[u8], path: &Path) -> Vec<u8> {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let absolute = paths::absolute(path).unwrap_or_else(|_| path.to_owned());
     [kind, absolute.as_os_str().as_bytes()].concat()
 }
 

@@ -1,7 +1,7 @@
 //! The library's file: its tables, their versions, and what becomes of a file that cannot be used.
 
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,6 +14,10 @@ use crate::watch::is_remote;
 
 /// Marks an SQLite file as a library (`application_id`): "MVTL".
 const APPLICATION_ID: i64 = 0x4D56_544C;
+/// The first bytes of an SQLite database.
+const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
+/// The extensions of a file that is taken for a damaged library if its first bytes are something else.
+const DATABASE_EXTENSIONS: [&str; 3] = ["sqlite3", "sqlite", "db"];
 /// Version of the tables (`user_version`).
 const SCHEMA_VERSION: i64 = 7;
 /// How long to wait for another process that writes.
@@ -180,6 +184,9 @@ pub enum LibraryError {
     /// It is an SQLite file of another program.
     #[error("it is a database, but not a library of this program")]
     Foreign,
+    /// It is no database at all.
+    #[error("it is not a database, and is left as it is; name another file with --library")]
+    NotADatabase,
     /// The file or its folder cannot be made or opened.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -189,6 +196,15 @@ pub enum LibraryError {
 }
 
 impl LibraryError {
+    /// Whether it failed for want of space.
+    pub fn is_full_disk(&self) -> bool {
+        match self {
+            Self::Io(error) => error.kind() == io::ErrorKind::StorageFull,
+            Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
+            Self::Newer(_) | Self::Foreign | Self::NotADatabase => false,
+        }
+    }
+
     /// Whether the file is not a sound database.
     fn is_damage(&self) -> bool {
         let Self::Sqlite(error) = self else {
@@ -201,11 +217,14 @@ impl LibraryError {
     }
 }
 
-/// Opens the file, or makes it. A damaged file is set aside, never overwritten; `report` is told.
+/// Opens the file, or makes it. A damaged library is set aside, never overwritten; `report` is told. Any other file stays.
 pub(super) fn open(file: &Path, report: &dyn Fn(String)) -> Result<Connection, LibraryError> {
     make_folder(file)?;
     match prepare(file) {
         Err(error) if error.is_damage() => {
+            if !is_database(file)? {
+                return Err(LibraryError::NotADatabase);
+            }
             let aside = set_aside(file)?;
             report(format!(
                 "the library {} is damaged ({error}); it was renamed to {}, and a new one begun",
@@ -277,6 +296,16 @@ pub(super) fn connect(file: &Path) -> Result<Connection, LibraryError> {
 /// The journal that works on the file system of the library.
 pub(super) fn journal_mode(file: &Path) -> &'static str {
     if is_remote(file) { "DELETE" } else { "WAL" }
+}
+
+/// Whether a file was an SQLite database, by its first bytes or, where these are damaged, by its name.
+fn is_database(file: &Path) -> io::Result<bool> {
+    let mut first = Vec::new();
+    std::fs::File::open(file)?
+        .take(SQLITE_MAGIC.len() as u64)
+        .read_to_end(&mut first)?;
+    let extension = file.extension().and_then(|extension| extension.to_str());
+    Ok(first == SQLITE_MAGIC || extension.is_some_and(|e| DATABASE_EXTENSIONS.contains(&e)))
 }
 
 /// Renames a damaged file, with its journals.

@@ -1,5 +1,6 @@
 //! What `library` and `doctor` do with the file: its state, checks, copies, and forgetting.
 
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -44,6 +45,15 @@ impl Library {
     /// A connection for upkeep. Unlike for classifying, a damaged file is an error, and stays where it is.
     pub(super) fn connection(&self) -> Result<Connection, LibraryError> {
         schema::prepare(&self.file)
+    }
+
+    /// Fails if the file is not a library, or damaged.
+    ///
+    /// # Errors
+    ///
+    /// See above.
+    pub fn check_usable(&self) -> Result<(), LibraryError> {
+        self.connection().map(drop)
     }
 
     /// The state; `None` if the file does not exist yet.
@@ -105,13 +115,17 @@ impl Library {
     /// Fails if the file exists, or cannot be written.
     pub fn backup(&self, to: &Path) -> Result<(), LibraryError> {
         let connection = self.connection()?;
+        let name = to.to_str().ok_or_else(|| {
+            let reason = "the name of a copy has to be UTF-8 text";
+            io::Error::new(io::ErrorKind::InvalidInput, reason)
+        })?;
         // SQLite accepts an empty file, which has the right permissions.
         std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(to)?;
-        let copied = connection.execute("VACUUM INTO ?1", [to.to_string_lossy()]);
+        let copied = connection.execute("VACUUM INTO ?1", [name]);
         if copied.is_err() {
             let _ = std::fs::remove_file(to);
         }
