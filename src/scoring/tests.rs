@@ -181,6 +181,14 @@ fn a_rejected_verdict_keeps_its_scores_and_names_the_reason() {
     assert_eq!(rejected.decision, Decision::Rejected);
     assert_eq!(rejected.reason.as_deref(), Some("not meant for this"));
     assert_eq!(rejected.scores, verdict.scores);
+    let multi = scorer(Mode::Multi, 10.0).verdict(&at(0.0));
+    assert!(!multi.present().is_empty());
+    assert!(
+        multi
+            .reject("not meant for this".into())
+            .present()
+            .is_empty()
+    );
 }
 
 #[test]

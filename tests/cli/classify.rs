@@ -202,7 +202,7 @@ fn a_name_that_is_not_utf8_is_also_given_as_bytes() {
 #[test]
 fn unusable_arguments_have_their_exit_code_and_message() {
     let home = home();
-    let cases: [(&[&str], i32, &str); 7] = [
+    let cases: [(&[&str], i32, &str); 12] = [
         (&["classify"], 2, "PATH"),
         (&["classify", "--frobnicate", "in"], 2, "--frobnicate"),
         (&["classify", "--model", "nowhere", "in"], 3, "nowhere"),
@@ -210,6 +210,23 @@ fn unusable_arguments_have_their_exit_code_and_message() {
         (&["classify", "--device", "cuda:7", "in"], 3, "cuda:7"),
         (&["classify", "--device", "toaster", "in"], 2, "toaster"),
         (&["classify", "--config", "none.toml", "in"], 2, "none.toml"),
+        (&["bench", "nowhere"], 2, "nowhere"),
+        (
+            &["explain", "in/a.png", "--condition", "flu"],
+            2,
+            "`flu` is not a condition of",
+        ),
+        (&["nowhere"], 2, "neither a command nor a file or folder"),
+        (
+            &["export", "--output", "nowhere/x.csv"],
+            3,
+            "there is no library yet",
+        ),
+        (
+            &["inspect", "in/a.png", "--render", "nowhere/x.png"],
+            1,
+            "there is no such folder",
+        ),
     ];
     for (arguments, code, word) in cases {
         let output = run(home.path(), arguments);

@@ -1,5 +1,8 @@
 //! What is remembered between runs.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use super::*;
 
 /// The lines of a run, without its time.
@@ -141,10 +144,13 @@ fn several_processes_share_a_library() {
 #[test]
 fn a_library_that_cannot_be_used_costs_no_result() {
     let home = home();
-    fs::write(home.path().join("lib"), vec![7; 9000]).expect("written");
+    for name in ["lib.sqlite3", "notes"] {
+        fs::write(home.path().join(name), vec![7; 9000]).expect("written");
+    }
     let expected = results(&classify(home.path(), &["in", "--library", "none"]));
     for (file, fault) in [
-        ("lib", "is damaged"),
+        ("lib.sqlite3", "is damaged"),
+        ("notes", "is not used: it is not a database"),
         ("/dev/full", "is not used"),
         ("/proc/lib", "is not used"),
     ] {
@@ -154,4 +160,42 @@ fn a_library_that_cannot_be_used_costs_no_result() {
         let said = stderr(&output);
         assert_eq!(said.matches(fault).count(), 1, "{said}");
     }
+    let notes = fs::read(home.path().join("notes")).expect("still there");
+    assert_eq!(notes, vec![7; 9000], "a file of the user's stays");
+    // Whoever only reads does not begin a new one.
+    let damaged = home.path().join("copy.sqlite3");
+    fs::write(&damaged, vec![7; 9000]).expect("written");
+    let output = run(home.path(), &["export", "--library", "copy.sqlite3"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert_eq!(fs::read(&damaged).expect("still there"), vec![7; 9000]);
+}
+
+#[test]
+fn a_file_is_known_by_one_name_however_its_path_is_written() {
+    let home = home();
+    let odd = home.path().join("in").join(OsStr::from_bytes(b"b\xff.png"));
+    fs::copy(home.path().join("in/0.png"), &odd).expect("copied");
+    fs::create_dir(home.path().join("other")).expect("a folder");
+    let classified = classify(home.path(), &["other/../in", "--library", "lib"]);
+    assert_eq!(classified.status.code(), Some(0), "{}", stderr(&classified));
+    let exported =
+        |path: &str| lines(&run(home.path(), &["export", path, "--library", "lib"])).len();
+    for path in ["in", "in/", "./in//", "other/../in"] {
+        assert_eq!(exported(path), 4, "{path}");
+    }
+    let forget = |path: &OsStr| {
+        let mut command = program(home.path());
+        let command = command.args(["library", "forget"]).arg(path);
+        command
+            .args(["--library", "lib"])
+            .output()
+            .expect("it runs")
+    };
+    // Its copy goes with it.
+    let output = forget(OsStr::from_bytes(b"in/b\xff.png"));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(exported("in"), 2);
+    let output = forget(OsStr::new("other/../in/"));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(exported("in"), 0);
 }

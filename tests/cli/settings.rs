@@ -110,6 +110,30 @@ fn an_error_in_the_settings_is_reported_with_its_line() {
 }
 
 #[test]
+fn empty_variables_and_a_home_that_is_no_folder_are_no_errors() {
+    let home = tempfile::tempdir().expect("a folder");
+    for name in [
+        "PRECISION",
+        "GRAPHICS",
+        "CONFIG",
+        "MODEL",
+        "DEVICE",
+        "MEMORY",
+    ] {
+        let mut command = program(home.path());
+        let command = command
+            .args(["prompts", "list"])
+            .env(format!("MEDIVISION_{name}"), "");
+        let output = command.output().expect("it runs");
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", stderr(&output));
+    }
+    let mut command = program(home.path());
+    let command = command.args(["prompts", "list"]).env("HOME", "/dev/null");
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
 fn the_example_settings_in_the_readme_are_valid() {
     let home = tempfile::tempdir().expect("a folder");
     let readme = include_str!("../../README.md");
