@@ -298,15 +298,20 @@ pub enum Command {
   medivision-tui inspect ct.dcm --window 40,400 --render ct.png")]
     Inspect(InspectArgs),
     /// Compare predictions with known labels
+    ///
+    /// With --mode multi, each condition is judged by itself, on images that show several or none: a label then names several between `;`
+    /// or `|`, or is empty or `none`.
     #[command(after_help = "Examples:
   medivision-tui eval truth.csv
-  medivision-tui eval chest --prompts chest-xray --map healthy=normal")]
+  medivision-tui eval chest --prompts chest-xray --map healthy=normal
+  medivision-tui eval findings.csv --prompts chest-xray --mode multi")]
     Eval(EvalArgs),
     /// Fit probabilities and thresholds to known labels
     ///
     /// What is found is kept beside the library, and from then on applies to this model with this prompt set in this mode:
     /// probabilities that hold on such images, a `confident` of which at most one in twenty was wrong, and the answers that contain
-    /// the true label nine times in ten.
+    /// the true label nine times in ten. With --mode multi, each condition gets an operating point, and a label may name several
+    /// conditions between `;` or `|`, or none.
     #[command(after_help = "Examples:
   medivision-tui calibrate truth.csv --prompts chest-xray
   medivision-tui calibrate chest --prompts chest-xray --mode multi")]
@@ -553,10 +558,10 @@ pub struct LabelledArgs {
     /// Folder with a truth.csv, folder with one subfolder per condition, or table with the columns `path` and `label`
     #[arg(value_name = "DIR|CSV")]
     pub labels: PathBuf,
-    /// Map a label in the data to a condition of the prompt set; may be repeated
+    /// Map a label in the data to a condition of the prompt set, or with --mode multi to `none` of them; may be repeated
     #[arg(long, value_name = "LABEL=CONDITION", value_parser = mapping)]
     pub map: Vec<(String, String)>,
-    /// Choose one condition (single), or decide on each condition separately (multi)
+    /// Choose one condition (single), or decide on each condition separately (multi), of which labels may then name several
     #[arg(long, default_value = "single")]
     pub mode: Mode,
     /// Frames of multi-frame files to classify

@@ -435,7 +435,7 @@ fn the_answers_contain_the_true_label_nine_times_in_ten() {
         cases.shuffle(&mut rng);
         let (known, unknown) = cases.split_at(cases.len() * 2 / 3);
         let known: Vec<Case> = known.iter().map(|(_, case)| case.clone()).collect();
-        let fitted = calibration::fit(&names, &normal, Mode::Single, &known).unwrap();
+        let fitted = calibration::fit(&names, &normal, &known).unwrap();
         let calibration = Calibration {
             model: String::new(),
             model_digest: String::new(),

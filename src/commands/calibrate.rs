@@ -5,13 +5,15 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::eval::{ClassifiedLabels, LabelledScores, with_outcomes};
+use super::eval::{ClassifiedLabels, LabelledCases, LabelledScores, with_outcomes};
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli;
 use crate::learn::{Learned, LearnedSets};
 use crate::library::{calibrations, now};
+use crate::scoring::Mode;
 use crate::scoring::calibration::{
-    COVERAGE, Calibration, Calibrations, Fitted, MixCalibration, SingleCalibration, fit,
+    COVERAGE, Calibration, CalibrationError, Calibrations, Fitted, MixCalibration,
+    SingleCalibration, fit, fit_each,
 };
 
 /// What is printed.
@@ -64,14 +66,11 @@ fn calibrate(
     if classified.interrupted {
         return Err(Fault::unusable("nothing was calibrated"));
     }
-    let mut all = classified.cases();
-    let Some(record) = all.sample else {
+    let all = classified.cases();
+    let Some(record) = all.sample() else {
         return Err(all.none_classified());
     };
-    // Halves of the images are fitted apart from each other, and must not differ in their labels.
-    shuffle(&mut all.cases);
-    let normal: Vec<bool> = classified.set.conditions.iter().map(|c| c.normal).collect();
-    let fitted = fit(&all.names, &normal, record.mode, &all.cases);
+    let fitted = fitted(&all, classified.mode);
     let Fitted {
         error_before,
         error_after,
@@ -90,7 +89,7 @@ fn calibrate(
             .filter(|own| own.kind.is_none() || !record.synthetic)
             .map(Learned::digest),
         at: now(),
-        images: all.cases.len(),
+        images: all.images.len(),
         error_before,
         error_after,
         single,
@@ -115,6 +114,23 @@ fn calibrate(
     } else {
         exit::OK
     })
+}
+
+/// Fits the scores as a mode has them.
+fn fitted(all: &LabelledCases, mode: Mode) -> Result<Fitted, CalibrationError> {
+    // Halves of the images are fitted apart from each other, and must not differ in their labels.
+    match mode {
+        Mode::Single => {
+            let mut cases = all.of_one().unwrap_or_default();
+            shuffle(&mut cases);
+            fit(&all.names, &all.normal, &cases)
+        }
+        Mode::Multi => {
+            let mut cases = all.of_any();
+            shuffle(&mut cases);
+            fit_each(&all.names, &all.normal, &cases)
+        }
+    }
 }
 
 fn table(calibration: &Calibration, file: Option<&str>) -> String {

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::figures::{DRAWS, HeldOutFigures};
-use crate::scoring::metrics::{Estimate, Ranking, estimate};
+use crate::scoring::metrics::{Estimate, PresenceScores, estimate};
 
 /// The least number of patients with a condition, and of those without it, over whom an interval is given. Draws of fewer hardly differ.
 const MIN_PATIENTS: usize = 3;
@@ -48,45 +48,24 @@ pub(super) fn probability_of_truth(logit: f64, is_shown: bool) -> f64 {
     1.0 / (1.0 + (-signed).exp())
 }
 
-/// The scores of images for one condition.
-struct ConditionScores {
-    ranking: Ranking,
-    /// Whether each image shows it, and whether its score says so.
-    cases: Vec<[bool; 2]>,
+/// The scores of images for each condition, from the conditions that they show and their logits.
+fn presence_scores(shown: &[&[usize]], logits: &[Vec<f64>]) -> Vec<PresenceScores> {
+    let conditions = logits.first().map_or(0, Vec::len);
+    let of_condition = |condition: usize| {
+        let both = shown.iter().zip(logits);
+        PresenceScores::new(both.map(|(own, logits)| {
+            let logit = logits[condition];
+            (logit, [own.contains(&condition), logit >= 0.0])
+        }))
+    };
+    (0..conditions).map(of_condition).collect()
 }
 
-impl ConditionScores {
-    /// Of each condition, from the conditions that images show and their logits.
-    fn of_conditions(shown: &[&[usize]], logits: &[Vec<f64>]) -> Vec<Self> {
-        let conditions = logits.first().map_or(0, Vec::len);
-        let of_condition = |condition: usize| {
-            let all = || {
-                let both = shown.iter().zip(logits);
-                both.map(move |(own, logits)| (logits[condition], own.contains(&condition)))
-            };
-            Self {
-                ranking: Ranking::new(all()),
-                cases: all()
-                    .map(|(logit, is_shown)| [is_shown, logit >= 0.0])
-                    .collect(),
-            }
-        };
-        (0..conditions).map(of_condition).collect()
-    }
-
-    /// `counts`: how often each image counts. `None` unless some show it and some do not.
-    fn areas(&self, counts: &[u32]) -> Option<Areas> {
-        let auroc = self.ranking.auroc_counting(counts)?;
-        let (mut right, mut all) = ([0.0; 2], [0.0; 2]);
-        for ([is_shown, is_said], count) in self.cases.iter().zip(counts) {
-            let side = usize::from(*is_shown);
-            all[side] += f64::from(*count);
-            if is_shown == is_said {
-                right[side] += f64::from(*count);
-            }
-        }
-        Some([auroc, 0.5 * (right[0] / all[0] + right[1] / all[1])])
-    }
+/// `counts`: how often each image counts. `None` unless some show the condition and some do not.
+fn areas(scores: &PresenceScores, counts: &[u32]) -> Option<Areas> {
+    let auroc = scores.auroc_counting(counts)?;
+    let cells = scores.counts(counts);
+    Some([auroc, 0.5 * (cells.sensitivity()? + cells.specificity()?)])
 }
 
 /// The mean over the conditions that count; `None` if one of them has no areas, or none counts.
@@ -116,8 +95,8 @@ pub(super) fn figures(
     counted: Option<&[bool]>,
 ) -> HeldOutFigures {
     let counts = vec![1; shown.len()];
-    let scores = ConditionScores::of_conditions(shown, logits);
-    let areas: Vec<Option<Areas>> = scores.iter().map(|own| own.areas(&counts)).collect();
+    let scores = presence_scores(shown, logits);
+    let areas: Vec<Option<Areas>> = scores.iter().map(|own| self::areas(own, &counts)).collect();
     let [auroc, balanced_accuracy] = mean(&areas, &told(&areas, counted)).unwrap_or([0.5; 2]);
     let losses = shown.iter().zip(logits).flat_map(|(shown, logits)| {
         let all = logits.iter().enumerate();
@@ -226,9 +205,9 @@ pub fn separations(
     logits: &[Vec<f64>],
     counted: Option<&[bool]>,
 ) -> Separations {
-    let scores = ConditionScores::of_conditions(&shown(cases), logits);
+    let scores = presence_scores(&shown(cases), logits);
     let areas = |counts: &[u32]| -> Vec<Option<Areas>> {
-        scores.iter().map(|own| own.areas(counts)).collect()
+        scores.iter().map(|own| self::areas(own, counts)).collect()
     };
     let told = told(&areas(&vec![1; cases.len()]), counted);
     let mut found = PatientDraws::new(cases).estimates(|counts| {
@@ -257,9 +236,12 @@ pub fn compare_separations(
     counted: Option<&[bool]>,
 ) -> Option<Separation> {
     let shown = shown(cases);
-    let both = [before, after].map(|logits| ConditionScores::of_conditions(&shown, logits));
+    let both = [before, after].map(|logits| presence_scores(&shown, logits));
     let areas = |side: usize, counts: &[u32]| -> Vec<Option<Areas>> {
-        both[side].iter().map(|own| own.areas(counts)).collect()
+        both[side]
+            .iter()
+            .map(|own| self::areas(own, counts))
+            .collect()
     };
     let told = told(&areas(0, &vec![1; cases.len()]), counted);
     let found = PatientDraws::new(cases).estimates(|counts| {

@@ -12,7 +12,7 @@ mod mix;
 use serde::{Deserialize, Serialize};
 
 use super::Mode;
-use super::metrics::Case;
+use super::metrics::{Case, MultiLabelCase};
 use crate::prompts::{PromptSet, Prompts};
 pub use fit::calibration_error;
 use fit::{nonconformity_quantile, platt, temperature};
@@ -125,6 +125,11 @@ pub enum CalibrationError {
     /// All have the same label, from which nothing follows about the others.
     #[error("all images have the same label")]
     OneLabel,
+    /// All show one condition, so that nothing tells it from its absence.
+    #[error(
+        "all images show `{0}`; each condition needs images without it to be decided on by itself"
+    )]
+    OneOfAll(String),
 }
 
 /// The results of fitting, without where they come from.
@@ -140,28 +145,57 @@ pub struct Fitted {
     pub conditions: Vec<ConditionCalibration>,
 }
 
-/// Fits the scores of labelled images, which must be in no order that their labels depend on. `normal`: which of the conditions
-/// are no finding; in [`Mode::Multi`] these are not calibrated.
+/// Fits the scores of labelled images of which one condition applies, and which must be in no order that their labels depend on.
+/// `normal`: which of the conditions are no finding.
 ///
 /// # Errors
 ///
 /// Fails if there are too few images.
-pub fn fit(
+pub fn fit(names: &[String], normal: &[bool], cases: &[Case]) -> Result<Fitted, CalibrationError> {
+    check_labels(cases, |case| case.truth)?;
+    Ok(fit_single(names, normal, cases))
+}
+
+/// The same where each condition is decided on by itself. Normal ones are not calibrated.
+///
+/// # Errors
+///
+/// Fails if there are too few images, or too few of a condition.
+pub fn fit_each(
     names: &[String],
     normal: &[bool],
-    mode: Mode,
-    cases: &[Case],
+    cases: &[MultiLabelCase],
 ) -> Result<Fitted, CalibrationError> {
+    check_labels(cases, |case| &case.shown)?;
+    let abnormal: Vec<usize> = (0..names.len()).filter(|at| !normal[*at]).collect();
+    for at in &abnormal {
+        let count = cases.iter().filter(|case| case.shown[*at]).count();
+        if count < MIN_POSITIVES {
+            return Err(CalibrationError::TooFewOfCondition {
+                condition: names[*at].clone(),
+                count,
+            });
+        }
+        if count == cases.len() {
+            return Err(CalibrationError::OneOfAll(names[*at].clone()));
+        }
+    }
+    Ok(fit_presence(names, &abnormal, cases))
+}
+
+/// Fails if labels say too little.
+fn check_labels<'a, C, L: PartialEq>(
+    cases: &'a [C],
+    label: impl Fn(&'a C) -> L,
+) -> Result<(), CalibrationError> {
     if cases.len() < MIN_IMAGES {
         return Err(CalibrationError::TooFew(cases.len()));
     }
-    if cases.iter().all(|case| case.truth == cases[0].truth) {
+    let first = label(&cases[0]);
+    if cases.iter().all(|case| label(case) == first) {
         return Err(CalibrationError::OneLabel);
     }
-    match mode {
-        Mode::Single => Ok(fit_single(names, normal, cases)),
-        Mode::Multi => fit_each(names, normal, cases),
-    }
+    Ok(())
 }
 
 fn fit_single(names: &[String], normal: &[bool], cases: &[Case]) -> Fitted {
@@ -202,7 +236,7 @@ fn fit_single(names: &[String], normal: &[bool], cases: &[Case]) -> Fitted {
 }
 
 /// Every other case, and those between them.
-fn halves(cases: &[Case]) -> [Vec<Case>; 2] {
+fn halves<C: Clone>(cases: &[C]) -> [Vec<C>; 2] {
     let half = |first: usize| cases.iter().skip(first).step_by(2).cloned().collect();
     [half(0), half(1)]
 }
@@ -241,29 +275,19 @@ fn confident_from(tops: &[(f64, bool)]) -> (Option<f64>, f64, f64) {
     }
 }
 
-fn fit_each(names: &[String], normal: &[bool], cases: &[Case]) -> Result<Fitted, CalibrationError> {
-    let abnormal: Vec<usize> = (0..names.len()).filter(|at| !normal[*at]).collect();
-    for at in &abnormal {
-        let count = cases.iter().filter(|case| case.truth == *at).count();
-        if count < MIN_POSITIVES {
-            return Err(CalibrationError::TooFewOfCondition {
-                condition: names[*at].clone(),
-                count,
-            });
-        }
-    }
+fn fit_presence(names: &[String], abnormal: &[usize], cases: &[MultiLabelCase]) -> Fitted {
     let halves = halves(cases);
     let held_out = [(0, 1), (1, 0)].map(|(from, on)| {
-        let found = platt(&halves[from], &abnormal);
-        calibration_error(&decisions(&halves[on], &abnormal, &found))
+        let found = platt(&halves[from], abnormal);
+        calibration_error(&decisions(&halves[on], abnormal, &found))
     });
-    let (slope, offsets) = platt(cases, &abnormal);
+    let (slope, offsets) = platt(cases, abnormal);
     let one = (1.0, vec![0.0; abnormal.len()]);
-    let error_before = calibration_error(&decisions(cases, &abnormal, &one));
+    let error_before = calibration_error(&decisions(cases, abnormal, &one));
     let conditions = abnormal.iter().zip(offsets).map(|(at, offset)| {
-        let of_case = |case: &Case| {
+        let of_case = |case: &MultiLabelCase| {
             let probability = shifted(case.scores[*at], slope, offset);
-            (probability, case.truth == *at)
+            (probability, case.shown[*at])
         };
         let of_cases: Vec<(f64, bool)> = cases.iter().map(of_case).collect();
         ConditionCalibration {
@@ -274,25 +298,25 @@ fn fit_each(names: &[String], normal: &[bool], cases: &[Case]) -> Result<Fitted,
             positives: of_cases.iter().filter(|(_, is_there)| *is_there).count(),
         }
     });
-    Ok(Fitted {
+    Fitted {
         error_before,
         error_after: f64::midpoint(held_out[0], held_out[1]),
         single: None,
         conditions: conditions.collect(),
-    })
+    }
 }
 
 /// Each condition of each case: its probability, and whether it is there.
 fn decisions(
-    cases: &[Case],
+    cases: &[MultiLabelCase],
     conditions: &[usize],
     (slope, offsets): &(f64, Vec<f64>),
 ) -> Vec<(f64, bool)> {
-    let of_case = |case: &Case| {
+    let of_case = |case: &MultiLabelCase| {
         let each = conditions.iter().zip(offsets);
         let each = each.map(|(at, offset)| {
             let probability = shifted(case.scores[*at], *slope, *offset);
-            (probability, case.truth == *at)
+            (probability, case.shown[*at])
         });
         each.collect::<Vec<_>>()
     };

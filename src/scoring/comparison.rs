@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::calibration::calibration_error;
 use super::metrics::{
-    Case, Estimate, Ranking, Sample, accuracy, balanced_accuracy, confusion, estimate,
+    Case, Estimate, JudgedCases, MultiLabelCase, Ranking, Sample, accuracy, balanced_accuracy,
+    confusion, estimate,
 };
 
 /// A metric of both sets and of the placebo, and how it differs.
@@ -25,7 +26,7 @@ pub struct PairedMetric {
     pub b_minus_placebo: Estimate,
 }
 
-/// What a prompt set gains. The rule: a gain is a lower bound above 0 of the paired difference of accuracy.
+/// What a prompt set gains. The rule: a gain is a lower bound above 0 of the paired difference of [`SetComparison::verdict_by`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Gain {
     /// Better than the other set and than its placebo.
@@ -54,19 +55,32 @@ impl Gain {
     }
 }
 
-/// The paired comparison of two prompt sets.
+/// The metric that decides what a set gains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DecidingMetric {
+    /// Where one condition applies to each image.
+    Accuracy,
+    /// Where each is decided on by itself: one half means little as a threshold of scores before calibration.
+    Auroc,
+}
+
+/// The paired comparison of two prompt sets. Where images show any number of conditions, each is decided on by itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SetComparison {
     /// Number of labelled images.
     pub cases: usize,
-    /// Share of correct labels.
+    /// Share of correct labels; of images of which all is said right, where each condition is decided on by itself.
     pub accuracy: PairedMetric,
-    /// Mean share of correct labels over the conditions.
-    pub balanced_accuracy: PairedMetric,
+    /// Mean share of correct labels over the conditions; where each is decided on by itself, of the mean of sensitivity and
+    /// specificity, and `None` if all images show the same ones.
+    pub balanced_accuracy: Option<PairedMetric>,
     /// Mean area under the receiver operating characteristic over the conditions; `None` if the images have one label.
     pub auroc: Option<PairedMetric>,
-    /// Expected calibration error of the labels' scores; less is better.
+    /// Expected calibration error of the labels' scores; less is better. Of the scores of each condition where it is decided on by itself.
     pub calibration_error: PairedMetric,
+    /// What decides.
+    pub verdict_by: DecidingMetric,
     /// What the second set gains; `None` without draws.
     pub verdict: Option<Gain>,
 }
@@ -75,9 +89,15 @@ pub struct SetComparison {
 #[derive(Clone, Copy)]
 struct MeasuredSet {
     accuracy: f64,
-    balanced_accuracy: f64,
+    balanced_accuracy: Option<f64>,
     auroc: Option<f64>,
     calibration_error: f64,
+}
+
+/// The images under one set.
+trait MeasureSample {
+    /// The metrics on the drawn images.
+    fn measure(&self, sample: &Sample) -> MeasuredSet;
 }
 
 /// The images under one set, and their order by the scores of each class.
@@ -93,7 +113,9 @@ impl<'a> RankedSet<'a> {
             rankings: Ranking::of_classes(cases, classes),
         }
     }
+}
 
+impl MeasureSample for RankedSet<'_> {
     fn measure(&self, sample: &Sample) -> MeasuredSet {
         let table = confusion(self.cases, sample, self.rankings.len());
         let areas = self.rankings.iter();
@@ -104,8 +126,44 @@ impl<'a> RankedSet<'a> {
         });
         MeasuredSet {
             accuracy: accuracy(&table),
-            balanced_accuracy: balanced_accuracy(&table),
+            balanced_accuracy: Some(balanced_accuracy(&table)),
             auroc: (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64),
+            calibration_error: calibration_error(&stated.collect::<Vec<_>>()),
+        }
+    }
+}
+
+/// The images under one set, where each condition is decided on by itself.
+struct PresenceSet<'a> {
+    cases: &'a [MultiLabelCase],
+    judged: JudgedCases,
+}
+
+impl<'a> PresenceSet<'a> {
+    fn new(cases: &'a [MultiLabelCase], normal: &[bool]) -> Self {
+        Self {
+            cases,
+            judged: JudgedCases::new(normal.iter().copied(), cases),
+        }
+    }
+}
+
+impl MeasureSample for PresenceSet<'_> {
+    fn measure(&self, sample: &Sample) -> MeasuredSet {
+        let each = || self.judged.conditions.iter();
+        let balanced = each().map(|own| {
+            let counts = own.counts(&sample.counts);
+            Some(f64::midpoint(counts.sensitivity()?, counts.specificity()?))
+        });
+        let stated = sample.indices.iter().flat_map(|&index| {
+            let MultiLabelCase { shown, scores, .. } = &self.cases[index];
+            scores.iter().copied().zip(shown.iter().copied())
+        });
+        let areas = each().map(|own| own.auroc_counting(&sample.counts));
+        MeasuredSet {
+            accuracy: self.judged.exact_match(sample).unwrap_or_default(),
+            balanced_accuracy: self.judged.mean(balanced),
+            auroc: self.judged.mean(areas),
             calibration_error: calibration_error(&stated.collect::<Vec<_>>()),
         }
     }
@@ -140,13 +198,46 @@ impl SetComparison {
         seed: u64,
         progress: &mut dyn FnMut(usize),
     ) -> Option<Self> {
-        let count = a.len();
+        let ranked = |cases| RankedSet::new(cases, classes);
+        let placebos: Vec<RankedSet> = placebos.iter().map(|own| ranked(own)).collect();
+        let sets = [&ranked(a), &ranked(b)];
+        Self::of(
+            (a.len(), DecidingMetric::Accuracy),
+            (sets, &placebos),
+            (draws, seed),
+            progress,
+        )
+    }
+
+    /// The same where each condition is decided on by itself. `normal`: which of them say that there is no finding.
+    pub fn of_each(
+        normal: &[bool],
+        (a, b): (&[MultiLabelCase], &[MultiLabelCase]),
+        placebos: &[Vec<MultiLabelCase>],
+        draws: usize,
+        seed: u64,
+        progress: &mut dyn FnMut(usize),
+    ) -> Option<Self> {
+        let judged = |cases| PresenceSet::new(cases, normal);
+        let placebos: Vec<PresenceSet> = placebos.iter().map(|own| judged(own)).collect();
+        let sets = [&judged(a), &judged(b)];
+        Self::of(
+            (a.len(), DecidingMetric::Auroc),
+            (sets, &placebos),
+            (draws, seed),
+            progress,
+        )
+    }
+
+    fn of<M: MeasureSample>(
+        (count, verdict_by): (usize, DecidingMetric),
+        ([a, b], placebos): ([&M; 2], &[M]),
+        (draws, seed): (usize, u64),
+        progress: &mut dyn FnMut(usize),
+    ) -> Option<Self> {
         if count == 0 || placebos.is_empty() {
             return None;
         }
-        let (a, b) = (RankedSet::new(a, classes), RankedSet::new(b, classes));
-        let placebos = placebos.iter().map(|own| RankedSet::new(own, classes));
-        let placebos: Vec<RankedSet> = placebos.collect();
         let measure = |sample: &Sample| Draw {
             a: a.measure(sample),
             b: b.measure(sample),
@@ -161,13 +252,19 @@ impl SetComparison {
         let samples: Vec<Draw> = samples.collect();
         let paired = |of: fn(&MeasuredSet) -> Option<f64>| paired(&all, &samples, of);
         let accuracy = paired(|m| Some(m.accuracy))?;
+        let auroc = paired(|m| m.auroc);
+        let deciding = match verdict_by {
+            DecidingMetric::Accuracy => Some(&accuracy),
+            DecidingMetric::Auroc => auroc.as_ref(),
+        };
         Some(Self {
             cases: count,
-            verdict: gain(&accuracy),
-            accuracy,
-            balanced_accuracy: paired(|m| Some(m.balanced_accuracy))?,
-            auroc: paired(|m| m.auroc),
+            verdict_by,
+            verdict: deciding.and_then(gain),
+            balanced_accuracy: paired(|m| m.balanced_accuracy),
             calibration_error: paired(|m| Some(m.calibration_error))?,
+            accuracy,
+            auroc,
         })
     }
 }
@@ -194,10 +291,10 @@ fn paired(
     })
 }
 
-fn gain(accuracy: &PairedMetric) -> Option<Gain> {
+fn gain(metric: &PairedMetric) -> Option<Gain> {
     let is_above = |difference: &Estimate| difference.low.map(|low| low > 0.0);
-    let over_a = is_above(&accuracy.b_minus_a)?;
-    let over_placebo = is_above(&accuracy.b_minus_placebo)?;
+    let over_a = is_above(&metric.b_minus_a)?;
+    let over_placebo = is_above(&metric.b_minus_placebo)?;
     Some(match (over_a, over_placebo) {
         (true, true) => Gain::Measured,
         (true, false) => Gain::NotOverPlacebo,
@@ -287,6 +384,72 @@ mod tests {
         assert!(
             low > 0.04 && high < 0.16 && high - low < 0.1,
             "{low} {high}"
+        );
+    }
+
+    /// Cases of two conditions, of which every second and every third image shows one; `score` is what those have that show it.
+    fn each(score: f64) -> Vec<MultiLabelCase> {
+        let case = |at: usize| {
+            let shown = vec![at.is_multiple_of(2), at.is_multiple_of(3)];
+            let scores = shown.iter().enumerate().map(|(condition, is_shown)| {
+                // Others have any score from 0.05 to 0.95, and none has that of those.
+                let other = 0.05 + 0.1 * ((at / 6 + 3 * condition) % 10) as f64;
+                if *is_shown { score } else { other }
+            });
+            let scores: Vec<f64> = scores.collect();
+            MultiLabelCase {
+                said: scores.iter().map(|score| *score >= 0.5).collect(),
+                shown,
+                scores,
+            }
+        };
+        (0..240).map(case).collect()
+    }
+
+    #[test]
+    fn sets_for_images_with_several_conditions_are_judged_by_the_mean_area() {
+        let (a, b, placebo) = (each(0.4), each(0.8), each(0.5));
+        let compared = |a: &[MultiLabelCase], b: &[MultiLabelCase], draws| {
+            let placebos = [placebo.clone(), placebo.clone()];
+            let normal = [false, false];
+            SetComparison::of_each(&normal, (a, b), &placebos, draws, 1, &mut |_| {}).unwrap()
+        };
+        let found = compared(&a, &b, 200);
+        assert_eq!(found.verdict_by, DecidingMetric::Auroc);
+        assert_eq!(found.verdict, Some(Gain::Measured));
+        // Four, eight and five of the ten scores of others are below.
+        let auroc = found.auroc.unwrap();
+        let near = |value: f64, expected: f64| {
+            assert!((value - expected).abs() < 1e-9, "{value} {expected}");
+        };
+        near(auroc.a, 0.4);
+        near(auroc.b, 0.8);
+        near(auroc.placebo, 0.5);
+        near(auroc.b_minus_a.value, 0.4);
+        assert!(auroc.b_minus_a.low > Some(0.3), "{auroc:?}");
+        // Half of the others are said to show a condition, and of those that do none with 0.4 and all with 0.8.
+        let balanced = found.balanced_accuracy.unwrap();
+        near(balanced.a, 0.25);
+        near(balanced.b, 0.75);
+        // With 0.4, an image is told right if it shows nothing and both scores are below one half.
+        let right = |case: &&MultiLabelCase| case.said == case.shown;
+        let share = |cases: &[MultiLabelCase]| cases.iter().filter(right).count() as f64 / 240.0;
+        near(found.accuracy.a, share(&a));
+        near(found.accuracy.b, share(&b));
+        assert!(share(&b) > share(&a) && share(&a) > 0.0);
+        assert_eq!(compared(&b, &a, 200).verdict, Some(Gain::None));
+        assert_eq!(compared(&a, &b, 0).verdict, None);
+        // Where all images show the same, nothing tells which set is better.
+        let same = |mut cases: Vec<MultiLabelCase>| {
+            for own in &mut cases {
+                own.shown = vec![true, false];
+            }
+            cases
+        };
+        let found = compared(&same(a.clone()), &same(b.clone()), 20);
+        assert_eq!(
+            (found.auroc, found.balanced_accuracy, found.verdict),
+            (None, None, None)
         );
     }
 

@@ -1,11 +1,19 @@
 //! Metrics of predictions against labels. Confidence intervals are bootstrap percentiles (Efron & Tibshirani 1993, chapter 13):
 //! each draw is a sample of all cases with replacement, as large as their number.
 
+mod multi_label;
+mod ranking;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::Verdict;
+pub(super) use multi_label::JudgedCases;
+pub use multi_label::{
+    JudgedCondition, MultiLabelCase, MultiLabelEvaluation, MultiLabelSummary, PresenceMetrics,
+};
+pub(crate) use ranking::{PresenceScores, Ranking};
 
 /// One labelled case. Classes are indices.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,17 +30,22 @@ impl Case {
     /// What a verdict says of a case of the class `truth`, whatever was decided. Classes without a score get 0. `None` if the
     /// label is not among the names.
     pub fn of(names: &[String], truth: usize, verdict: &Verdict) -> Option<Self> {
-        let scores = names.iter().map(|name| {
-            let mut scores = verdict.scores.iter();
-            let found = scores.find(|score| score.condition == *name);
-            found.map_or(0.0, |score| score.probability)
-        });
         Some(Self {
             truth,
             predicted: names.iter().position(|name| *name == verdict.label)?,
-            scores: scores.collect(),
+            scores: scores(names, verdict),
         })
     }
+}
+
+/// A verdict's probability of each name; 0 where it has none.
+fn scores(names: &[String], verdict: &Verdict) -> Vec<f64> {
+    let scores = names.iter().map(|name| {
+        let mut scores = verdict.scores.iter();
+        let found = scores.find(|score| score.condition == *name);
+        found.map_or(0.0, |score| score.probability)
+    });
+    scores.collect()
 }
 
 /// A metric with its 95 % confidence interval.
@@ -147,7 +160,7 @@ pub(super) struct Sample {
     /// The index of each.
     pub(super) indices: Vec<usize>,
     /// How often each case was drawn.
-    counts: Vec<u32>,
+    pub(super) counts: Vec<u32>,
 }
 
 impl Sample {
@@ -207,71 +220,6 @@ pub(super) fn balanced_accuracy(table: &ConfusionMatrix) -> f64 {
         .filter_map(|class| recall(table, class))
         .collect();
     recalls.iter().sum::<f64>() / recalls.len().max(1) as f64
-}
-
-/// The cases by rising score of one class. Made once, so that no draw has to sort them.
-pub(crate) struct Ranking(Vec<RankedCase>);
-
-struct RankedCase {
-    index: u32,
-    /// Whether it is of the class.
-    is_positive: bool,
-    /// Whether it has the same score as the case before.
-    is_tied: bool,
-}
-
-impl Ranking {
-    /// A ranking for each class.
-    pub(super) fn of_classes(cases: &[Case], classes: usize) -> Vec<Self> {
-        let ranking = |class: usize| {
-            let all = cases.iter();
-            Self::new(all.map(|case| (case.scores[class], case.truth == class)))
-        };
-        (0..classes).map(ranking).collect()
-    }
-
-    /// Ranks cases, each with its score and whether it is of the class.
-    pub(crate) fn new(cases: impl Iterator<Item = (f64, bool)>) -> Self {
-        let cases: Vec<(f64, bool)> = cases.collect();
-        let score = |index: u32| cases[index as usize].0;
-        let mut order: Vec<u32> = (0..cases.len() as u32).collect();
-        order.sort_by(|&a, &b| score(a).total_cmp(&score(b)));
-        let mut before = None;
-        let ranked = order.into_iter().map(|index| RankedCase {
-            index,
-            is_positive: cases[index as usize].1,
-            is_tied: before
-                .replace(index)
-                .is_some_and(|before| score(before).total_cmp(&score(index)).is_eq()),
-        });
-        Self(ranked.collect())
-    }
-
-    /// The area of a sample, see [`Self::auroc_counting`].
-    pub(super) fn auroc(&self, sample: &Sample) -> Option<f64> {
-        self.auroc_counting(&sample.counts)
-    }
-
-    /// The probability that a case of the class has a higher score than any other case, ties counting half (Mann & Whitney).
-    /// `counts`: how often each case counts. `None` without cases of the class, or of others.
-    pub(crate) fn auroc_counting(&self, counts: &[u32]) -> Option<f64> {
-        let (mut positives, mut negatives, mut wins) = (0_u64, 0_u64, 0.0);
-        for tied in self.0.chunk_by(|_, next| next.is_tied) {
-            let (mut positive, mut negative) = (0, 0);
-            for case in tied {
-                let count = u64::from(counts[case.index as usize]);
-                if case.is_positive {
-                    positive += count;
-                } else {
-                    negative += count;
-                }
-            }
-            wins += positive as f64 * (negatives as f64 + negative as f64 / 2.0);
-            positives += positive;
-            negatives += negative;
-        }
-        (positives > 0 && negatives > 0).then(|| wins / (positives as f64 * negatives as f64))
-    }
 }
 
 /// The mean of values, with its interval by 1000 bootstrap draws of as many values.

@@ -13,6 +13,7 @@ mod learn;
 mod library;
 mod measures;
 mod models;
+mod multi_label;
 mod objects;
 mod own_labels;
 mod printing;

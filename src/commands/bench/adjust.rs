@@ -159,7 +159,7 @@ impl<'a> CalibrationSplit<'a> {
             test.extend(rest.iter().copied().cloned());
         }
         own.shuffle(&mut rng);
-        let fitted = fit(&images.names, &images.normal, Mode::Single, &own);
+        let fitted = fit(&images.names, &images.normal, &own);
         let fitted = fitted.map_err(Fault::unusable)?;
         Ok(Self {
             images,

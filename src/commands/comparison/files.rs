@@ -2,39 +2,49 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::eval::labels::{self, Labelled};
+use super::super::eval::labels;
 use super::super::{Fault, print, shown};
 use crate::media::walk;
 use crate::prompts::PromptSet;
+use crate::scoring::Mode;
 
 /// An image.
 pub(in crate::commands) struct ComparedFile {
     pub(super) path: PathBuf,
-    /// The index of its condition, if it is known.
-    pub(super) label: Option<usize>,
+    /// The indices of its conditions, if they are known: one, unless each is decided on by itself.
+    pub(super) labels: Option<Vec<usize>>,
     /// Whether it was named, rather than being found in a folder.
     pub(super) named: bool,
 }
 
-impl From<Labelled> for ComparedFile {
-    fn from(file: Labelled) -> Self {
-        Self {
+/// All images with labels, and the conditions that these may be: those of the first set, then what only the second one has. Several of
+/// an image are read if each is decided on by itself, by both sets.
+pub(in crate::commands) fn labelled(
+    (labels, map): (&Path, &[(String, String)]),
+    sets: &[PromptSet; 2],
+    mode: Mode,
+) -> Result<(Vec<ComparedFile>, Vec<String>), Fault> {
+    let takes_several = sets.iter().all(|set| !set.is_exhaustive());
+    let (files, conditions) = labels::read_any_as(labels, (sets, takes_several), map, mode)?;
+    let normal = conditions.iter().position(|name| {
+        let is_normal = |set: &PromptSet| is_normal(set, name) == Some(true);
+        sets.iter().all(is_normal)
+    });
+    let files = files.into_iter().map(|mut file| {
+        file.fill_normal(normal);
+        ComparedFile {
             path: file.path,
-            label: Some(file.label),
+            labels: Some(file.labels),
             named: file.named,
         }
-    }
+    });
+    Ok((files.collect(), conditions))
 }
 
-/// All images with labels, and the conditions that these may be: those of the first set, then what only the second one has.
-pub(in crate::commands) fn labelled(
-    labels: &Path,
-    sets: &[PromptSet; 2],
-    map: &[(String, String)],
-) -> Result<(Vec<ComparedFile>, Vec<String>), Fault> {
-    let (files, conditions) = labels::read_any(labels, sets, map)?;
-    let files = files.into_iter().map(ComparedFile::from).collect();
-    Ok((files, conditions))
+/// Whether a condition of a set says that there is no finding; `None` if the set does not have it.
+pub(super) fn is_normal(set: &PromptSet, name: &str) -> Option<bool> {
+    let own = set.conditions.iter().find(|own| own.name == name);
+    own.map(|own| own.normal)
 }
 
 /// The files of arguments, without labels. Folders that cannot be read are printed.
@@ -46,7 +56,7 @@ pub(in crate::commands) fn unlabelled(paths: &[PathBuf]) -> Vec<ComparedFile> {
             match found {
                 Ok(path) => files.push(ComparedFile {
                     path,
-                    label: None,
+                    labels: None,
                     named,
                 }),
                 Err(error) => print::message(format_args!(

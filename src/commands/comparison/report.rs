@@ -8,7 +8,7 @@ use super::super::{Fault, print};
 use crate::library::{NOTICE, Record};
 use crate::media::{clean, padded};
 use crate::scoring::Decision;
-use crate::scoring::comparison::{PairedMetric, SetComparison};
+use crate::scoring::comparison::{DecidingMetric, PairedMetric, SetComparison};
 
 /// What became of an image under one set.
 #[derive(Debug, PartialEq, Serialize)]
@@ -144,9 +144,13 @@ fn differences(out: &mut String, comparison: &SetComparison) {
         "{:<20}      A       B  placebo   B − A                      B − placebo",
         ""
     );
+    let (accuracy, rule) = match comparison.verdict_by {
+        DecidingMetric::Accuracy => ("accuracy", "accuracy"),
+        DecidingMetric::Auroc => ("exact match", "AUROC"),
+    };
     let rows = [
-        ("accuracy", Some(&comparison.accuracy)),
-        ("balanced accuracy", Some(&comparison.balanced_accuracy)),
+        (accuracy, Some(&comparison.accuracy)),
+        ("balanced accuracy", comparison.balanced_accuracy.as_ref()),
         ("AUROC", comparison.auroc.as_ref()),
         ("calibration error", Some(&comparison.calibration_error)),
     ];
@@ -159,7 +163,7 @@ fn differences(out: &mut String, comparison: &SetComparison) {
     };
     let _ = writeln!(
         out,
-        "\nB: {} (the rule: the lower bound of the paired difference of accuracy is above 0, against A and against the mean\n\
+        "\nB: {} (the rule: the lower bound of the paired difference of {rule} is above 0, against A and against the mean\n\
          of sets of the same size in which random words replace all phrases but the conditions' names)",
         verdict.words()
     );

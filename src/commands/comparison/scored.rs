@@ -7,14 +7,15 @@ use std::sync::Arc;
 use super::super::progress::ProgressLine;
 use super::super::run::BatchHandler;
 use super::super::{Fault, print, shown};
+use super::files::is_normal;
 use super::report::{ChangedFile, ComparisonReport, FileLabel};
 use super::{ComparisonRequest, PLACEBOS};
 use crate::engine::Scorers;
 use crate::jobs::{End, Ended};
 use crate::library::{Failure, Record};
-use crate::scoring::Decision;
 use crate::scoring::comparison::SetComparison;
-use crate::scoring::metrics::Case;
+use crate::scoring::metrics::{Case, MultiLabelCase};
+use crate::scoring::{Decision, Verdict};
 
 /// The results of files under the first set, by the index of the file.
 pub(super) struct CollectedRecords {
@@ -134,10 +135,10 @@ impl ScoredFiles {
         let changed = self.files.iter().filter_map(|file| {
             let [a, b] = [0, 1].map(|set| FileLabel::of(&file.records[set]));
             let compared = &request.files[file.index];
-            let truth = compared.label.zip(request.conditions.as_ref());
+            let truth = compared.labels.as_ref().zip(request.conditions.as_ref());
             (a.label != b.label).then(|| ChangedFile {
                 path: shown(&compared.path),
-                truth: truth.map(|(label, names)| names[label].clone()),
+                truth: truth.map(|(labels, names)| label_cell(labels, names)),
                 a,
                 b,
             })
@@ -172,32 +173,73 @@ impl ScoredFiles {
         request: &ComparisonRequest,
         names: &[String],
     ) -> (usize, Option<SetComparison>) {
-        let mut by_set: Vec<Vec<Case>> = Vec::new();
-        let mut kept = 0;
         let is_accepted = |file: &&ScoredFile| !(file.is_rejected_by(0) || file.is_rejected_by(1));
-        for file in self.files.iter().filter(is_accepted) {
-            let Some(truth) = request.files[file.index].label else {
-                continue;
+        let accepted = self.files.iter().filter(is_accepted);
+        let labelled = accepted.filter_map(|file| {
+            let labels = request.files[file.index].labels.as_deref()?;
+            Some((labels, file.records.as_slice()))
+        });
+        let labelled: Vec<LabelledRecords> = labelled.collect();
+        let (draws, seed) = (request.draws, request.seed);
+        if labelled.iter().all(|(labels, _)| labels.len() == 1) {
+            let case = |labels: &[usize], verdict: &Verdict| Case::of(names, labels[0], verdict);
+            let (kept, by_set) = by_set(&labelled, case);
+            let [a, b, placebos @ ..] = by_set.as_slice() else {
+                return (kept, None);
             };
-            let cases: Option<Vec<Case>> = file
-                .records
-                .iter()
-                .map(|record| Case::of(names, truth, &record.verdict))
-                .collect();
-            let Some(cases) = cases else { continue };
-            by_set.resize_with(cases.len(), Vec::new);
-            for (own, case) in by_set.iter_mut().zip(cases) {
-                own.push(case);
-            }
-            kept += 1;
+            let compared = ProgressLine::of_draws(draws, |progress| {
+                SetComparison::new(names.len(), (a, b), placebos, draws, seed, progress)
+            });
+            return (kept, compared);
         }
+        let case =
+            |labels: &[usize], verdict: &Verdict| Some(MultiLabelCase::of(names, labels, verdict));
+        let (kept, by_set) = by_set(&labelled, case);
         let [a, b, placebos @ ..] = by_set.as_slice() else {
             return (kept, None);
         };
-        let compared = ProgressLine::of_draws(request.draws, |progress| {
-            let (draws, seed) = (request.draws, request.seed);
-            SetComparison::new(names.len(), (a, b), placebos, draws, seed, progress)
+        let normal = names.iter().map(|name| {
+            let mut own = request.sets.iter().filter_map(|set| is_normal(set, name));
+            own.any(|is_normal| is_normal)
+        });
+        let normal: Vec<bool> = normal.collect();
+        let compared = ProgressLine::of_draws(draws, |progress| {
+            SetComparison::of_each(&normal, (a, b), placebos, draws, seed, progress)
         });
         (kept, compared)
+    }
+}
+
+/// The labels of an image, and its results under each set.
+type LabelledRecords<'a> = (&'a [usize], &'a [Record]);
+
+/// The cases of each set, and the number of images that are one under all.
+fn by_set<C>(
+    labelled: &[LabelledRecords],
+    case: impl Fn(&[usize], &Verdict) -> Option<C>,
+) -> (usize, Vec<Vec<C>>) {
+    let mut by_set: Vec<Vec<C>> = Vec::new();
+    let mut kept = 0;
+    for (labels, records) in labelled {
+        let cases = records.iter().map(|record| case(labels, &record.verdict));
+        let Some(cases) = cases.collect::<Option<Vec<C>>>() else {
+            continue;
+        };
+        by_set.resize_with(cases.len(), Vec::new);
+        for (own, case) in by_set.iter_mut().zip(cases) {
+            own.push(case);
+        }
+        kept += 1;
+    }
+    (kept, by_set)
+}
+
+/// What an image shows, as a table names it.
+fn label_cell(labels: &[usize], names: &[String]) -> String {
+    let names: Vec<&str> = labels.iter().map(|label| names[*label].as_str()).collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join("; ")
     }
 }

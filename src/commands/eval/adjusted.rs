@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::super::mix::MixOptions;
-use super::{ClassifiedLabels, Fault, LabelledCases};
+use super::Fault;
+use super::cases::LabelledCases;
 use crate::cli;
 use crate::library::Record;
 use crate::library::mixes::{FolderMixes, shares};
 use crate::media::clean;
-use crate::scoring::Decision;
 use crate::scoring::metrics::{Case, Evaluation};
 use crate::scoring::mix::FolderMix;
 
@@ -23,20 +23,16 @@ pub(super) struct AdjustedEvaluation {
 }
 
 impl AdjustedEvaluation {
-    /// Adjusts the results that count. Labels take no part.
+    /// Adjusts the results that count. Labels, of which each image has one, take no part.
     pub(super) fn new(
         mix: &MixOptions,
-        classified: &ClassifiedLabels,
         all: &LabelledCases,
         arguments: &cli::EvalArgs,
     ) -> Result<Self, Fault> {
-        let claimed = |record: &&Record| record.verdict.decision != Decision::Rejected;
         let results = || {
-            let outcomes = classified.outcomes.iter();
-            outcomes.filter_map(|(index, outcome)| {
-                let record = outcome.as_ref().ok().filter(claimed)?;
-                Some((classified.files[*index].label, record))
-            })
+            all.images
+                .iter()
+                .map(|(file, record)| (file.labels[0], *record))
         };
         let mixes = mix.mixes(results().map(|(_, record)| record));
         if let Some(error) = mixes.failure() {

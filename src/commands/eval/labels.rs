@@ -2,6 +2,8 @@
 
 mod names;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,7 @@ use super::super::{Fault, shown};
 use crate::media::{clean, read_file, walk};
 use crate::phantom::TRUTH;
 use crate::prompts::PromptSet;
+use crate::scoring::Mode;
 use names::CellLabels;
 pub(in crate::commands) use names::{LabelNames, contradiction};
 
@@ -30,7 +33,8 @@ pub(in crate::commands) struct LabelledEach {
     pub(in crate::commands) labels: Vec<usize>,
     /// Whether it shows something that the set does not have.
     is_other: bool,
-    named: bool,
+    /// Whether a table named it, rather than it being found in a folder.
+    pub(in crate::commands) named: bool,
     /// The patient, where a table has the column `patient`.
     pub(in crate::commands) patient: Option<String>,
     /// The line of the table; 0 in folders.
@@ -65,29 +69,70 @@ pub(in crate::commands) fn read_each(
     path: &Path,
     names: &LabelNames,
 ) -> Result<Vec<LabelledEach>, Fault> {
-    let mut files = files(path, &|label| names.each(label))?;
+    let mut files = joined(path, names)?;
+    for file in &mut files {
+        file.fill_normal(names.normal());
+    }
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+/// Reads labels as a mode has them: one of each file, or any. Rows of a file that name two conditions where one applies are an error.
+pub(in crate::commands) fn read_as(
+    path: &Path,
+    names: &LabelNames,
+    mode: Mode,
+) -> Result<Vec<LabelledEach>, Fault> {
+    match mode {
+        Mode::Single => one_each(path, names),
+        Mode::Multi => read_each(path, names),
+    }
+}
+
+/// Each file once, in the order of the first rows; none is said to be normal that shows nothing.
+fn joined(path: &Path, names: &LabelNames) -> Result<Vec<LabelledEach>, Fault> {
     let mut joined: Vec<LabelledEach> = Vec::new();
-    for file in files {
-        match joined.last_mut().filter(|last| last.path == file.path) {
-            Some(last) => {
-                let (line, image) = (file.line, shown(&file.path));
-                last.join(file, names).map_err(|reason| {
-                    let table = table_of(path).unwrap_or_else(|| path.to_owned());
-                    Fault::usage(format!("{}:{line}: {image}: {reason}", shown(&table)))
-                })?;
+    let mut places: HashMap<PathBuf, usize> = HashMap::new();
+    for file in files(path, &|label| names.each(label))? {
+        match places.entry(file.path.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(joined.len());
+                joined.push(file);
             }
-            None => joined.push(file),
+            Entry::Occupied(place) => {
+                let fault = row_fault(path, &file);
+                let first = &mut joined[*place.get()];
+                first.join(file, names).map_err(fault)?;
+            }
         }
     }
     for file in &mut joined {
-        if file.labels.is_empty() && !file.is_other {
-            file.labels.extend(names.normal());
-        }
         file.labels.sort_unstable();
         file.labels.dedup();
     }
     Ok(joined)
+}
+
+/// All rows, each with one condition.
+fn one_each(path: &Path, names: &LabelNames) -> Result<Vec<LabelledEach>, Fault> {
+    names.check_one()?;
+    let files = files(path, &|label| names.one(label))?;
+    let mut firsts: HashMap<&Path, usize> = HashMap::new();
+    for file in &files {
+        let label = file.labels[0];
+        let first = *firsts.entry(&file.path).or_insert(label);
+        if first != label {
+            return Err(row_fault(path, file)(names.two_labels([first, label])));
+        }
+    }
+    Ok(files)
+}
+
+/// The error for what is wrong with a row of a file.
+fn row_fault(path: &Path, row: &LabelledEach) -> impl FnOnce(String) -> Fault + use<> {
+    let table = table_of(path).unwrap_or_else(|| path.to_owned());
+    let place = format!("{}:{}: {}", shown(&table), row.line, shown(&row.path));
+    move |reason| Fault::usage(format!("{place}: {reason}"))
 }
 
 impl LabelledEach {
@@ -102,6 +147,36 @@ impl LabelledEach {
             return Err(two_patients([own, other]));
         }
         self.patient = self.patient.take().or(row.patient);
+        Ok(())
+    }
+
+    /// Says that it is normal, with this condition, if it shows nothing.
+    pub(in crate::commands) fn fill_normal(&mut self, normal: Option<usize>) {
+        if self.labels.is_empty() && !self.is_other {
+            self.labels.extend(normal);
+        }
+    }
+
+    /// Makes its labels, which are indices among these names, those of a set, which says what is normal. The error says which of them
+    /// is no condition of the set.
+    pub(super) fn take_labels_of(
+        &mut self,
+        names: &[String],
+        set: &PromptSet,
+    ) -> Result<(), String> {
+        for label in &mut self.labels {
+            let name = &names[*label];
+            let own = set.conditions.iter().position(|c| c.name == *name);
+            *label = own.ok_or_else(|| {
+                format!(
+                    "`{}` is not a condition of {}",
+                    clean(name),
+                    clean(&set.name)
+                )
+            })?;
+        }
+        self.labels.sort_unstable();
+        self.fill_normal(set.conditions.iter().position(|own| own.normal));
         Ok(())
     }
 }
@@ -143,6 +218,30 @@ pub(in crate::commands) fn read_any(
     sets: &[PromptSet],
     map: &[(String, String)],
 ) -> Result<(Vec<Labelled>, Vec<String>), Fault> {
+    let all = joined_sets(sets)?;
+    let files = read(path, &LabelNames::new(&all, map)?)?;
+    Ok((files, condition_names(all)))
+}
+
+/// The same as a mode has them, where the sets can be `takes_several`: one of each file, or any. Of a file that shows nothing, the set
+/// that it is scored with says which condition is normal, see [`LabelledEach::take_labels_of`]. In the order of the first rows.
+pub(in crate::commands) fn read_any_as(
+    path: &Path,
+    (sets, takes_several): (&[PromptSet], bool),
+    map: &[(String, String)],
+    mode: Mode,
+) -> Result<(Vec<LabelledEach>, Vec<String>), Fault> {
+    let all = joined_sets(sets)?;
+    let names = LabelNames::new(&all, map)?.taking_several(takes_several);
+    let files = match mode {
+        Mode::Multi if takes_several => joined(path, &names)?,
+        _ => one_each(path, &names)?,
+    };
+    Ok((files, condition_names(all)))
+}
+
+/// A set with the conditions of all of these.
+fn joined_sets(sets: &[PromptSet]) -> Result<PromptSet, Fault> {
     let Some((first, others)) = sets.split_first() else {
         return Err(Fault::usage("there is no prompt set"));
     };
@@ -156,9 +255,12 @@ pub(in crate::commands) fn read_any(
             all.conditions.push(condition.clone());
         }
     }
-    let files = read(path, &LabelNames::new(&all, map)?)?;
-    let names = all.conditions.into_iter().map(|condition| condition.name);
-    Ok((files, names.collect()))
+    Ok(all)
+}
+
+fn condition_names(set: PromptSet) -> Vec<String> {
+    let names = set.conditions.into_iter().map(|condition| condition.name);
+    names.collect()
 }
 
 /// Reads the labels of `DIR/CONDITION/…`. Files beside the folders have no label and are skipped.

@@ -136,21 +136,13 @@ fn table(
     set: &PromptSet,
 ) -> Result<Vec<(String, Said)>, Fault> {
     let names = LabelNames::new(set, map)?;
-    let labelled: Vec<(PathBuf, Vec<usize>)> = match mode.for_set(set) {
-        Mode::Single => {
-            let files = labels::read(file, &names)?.into_iter();
-            files.map(|file| (file.path, vec![file.label])).collect()
-        }
-        Mode::Multi => {
-            let files = labels::read_each(file, &names)?.into_iter();
-            files.map(|file| (file.path, file.labels)).collect()
-        }
-    };
-    let of_file = labelled.into_iter().map(|(path, labels)| {
-        let absolute = paths::absolute(&path).unwrap_or_else(|_| path.clone());
+    let files = labels::read_as(file, &names, mode.for_set(set))?.into_iter();
+    let of_file = files.map(|file| {
+        let path = &file.path;
+        let absolute = paths::absolute(path).unwrap_or_else(|_| path.clone());
         let content = reviews::content(library, &absolute)
-            .map_err(|error| Fault::unusable(format!("{}: {error}", shown(&path))))?;
-        let labels = labels.into_iter();
+            .map_err(|error| Fault::unusable(format!("{}: {error}", shown(path))))?;
+        let labels = file.labels.into_iter();
         let labels = labels.map(|label| set.conditions[label].name.clone());
         Ok((content, Said::Labels(labels.collect())))
     });

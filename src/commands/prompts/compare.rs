@@ -10,7 +10,8 @@ pub(super) fn run(arguments: &ComparePromptsArgs, setup: &CommandSetup) -> Resul
     let sets = comparison::sets([&arguments.a, &arguments.b], setup)?;
     let (files, conditions) = match &arguments.labels {
         Some(labels) => {
-            let (files, names) = comparison::labelled(labels, &sets, &arguments.map)?;
+            let (files, names) =
+                comparison::labelled((labels, &arguments.map), &sets, arguments.mode)?;
             let files = if arguments.paths.is_empty() {
                 files
             } else {

@@ -41,26 +41,13 @@ pub(in crate::commands) fn read_files(
     mode: Mode,
 ) -> Result<Vec<LabelledImage>, Fault> {
     let names = LabelNames::new(set, map)?;
-    Ok(match mode {
-        Mode::Single => {
-            let files = labels::read(path, &names)?.into_iter();
-            let files = files.map(|file| LabelledImage {
-                path: file.path,
-                labels: vec![file.label],
-                patient: file.patient,
-            });
-            files.collect()
-        }
-        Mode::Multi => {
-            let files = labels::read_each(path, &names)?.into_iter();
-            let files = files.map(|file| LabelledImage {
-                path: file.path,
-                labels: file.labels,
-                patient: file.patient,
-            });
-            files.collect()
-        }
-    })
+    let files = labels::read_as(path, &names, mode)?.into_iter();
+    let files = files.map(|file| LabelledImage {
+        path: file.path,
+        labels: file.labels,
+        patient: file.patient,
+    });
+    Ok(files.collect())
 }
 
 /// What images show, of one mode.
@@ -90,15 +77,6 @@ pub(super) fn read(
         None => of_reviews(setup, set, mode)?,
     };
     images.sort_by(|a, b| a.path.cmp(&b.path));
-    for pair in images.windows(2) {
-        if pair[0].path == pair[1].path && pair[0].labels != pair[1].labels {
-            let path = shown(&pair[0].path);
-            return Err(Fault::usage(format!(
-                "{path}: the labels name it twice, with different conditions; training takes one for each image, or several with \
-                 --mode multi"
-            )));
-        }
-    }
     join_rows(images)
 }
 

@@ -34,7 +34,7 @@ fn calibration() -> Calibration {
     };
     let cases: Vec<Case> = (0..40).map(case).collect();
     let names = ["haze", "clear"].map(str::to_owned);
-    let fitted = fit(&names, &[false, true], Mode::Single, &cases).unwrap();
+    let fitted = fit(&names, &[false, true], &cases).unwrap();
     Calibration {
         model: "fake".into(),
         model_digest: "blake3:0".into(),

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::library::{Record, export};
+use crate::library::{Record, ResultSelection, export};
 
 const LONG: Duration = Duration::from_secs(60);
 const IDENTITY: FileIdentity = FileIdentity {
@@ -497,6 +497,51 @@ fn other_processes_learn_which_files_got_results() {
     let expected = files(&["/in/a"], "2");
     assert_eq!(changed, expected, "the same result is no change");
     assert_eq!(own.state().unwrap().unwrap().results, 4);
+}
+
+#[test]
+fn a_result_is_stored_anew_if_its_decision_alone_has_changed() {
+    let (_home, path) = file();
+    let library = library(&path);
+    library.note_file(Path::new("/in/a"), IDENTITY, content("1"));
+    let stored = || {
+        let mut found = Vec::new();
+        let all = ResultSelection {
+            all: true,
+            ..ResultSelection::default()
+        };
+        library
+            .stored_results(&all, &mut |_, record| {
+                found.push(record);
+                true
+            })
+            .unwrap();
+        assert_eq!(found.len(), 1);
+        found.remove(0)
+    };
+    let put = |record: &Record| {
+        library.put_results(vec![[record.clone()].into()]);
+        library.flush(LONG);
+    };
+    let first = record("1", Some(0));
+    assert!(!first.calibrated && first.learned.is_none());
+    put(&first);
+    // Neither the time nor a score that differs in its last digits makes another result of it.
+    let mut again = first.clone();
+    again.at = "2031-01-31T10:00:00Z".to_owned();
+    again.verdict.probability += 1e-9;
+    put(&again);
+    assert_eq!(stored().at, first.at);
+    let mut decided = again.clone();
+    decided.verdict.probability = first.verdict.probability;
+    decided.verdict.decision = crate::scoring::Decision::Uncertain;
+    put(&decided);
+    let found = stored();
+    assert_eq!(found.verdict.decision, crate::scoring::Decision::Uncertain);
+    assert_eq!(
+        (&found.at, &found.verdict.label),
+        (&decided.at, &first.verdict.label)
+    );
 }
 
 #[test]

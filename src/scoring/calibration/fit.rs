@@ -1,6 +1,6 @@
 //! The numbers of a calibration.
 
-use super::super::metrics::Case;
+use super::super::metrics::{Case, MultiLabelCase};
 use super::{logit, tempered};
 
 /// Bins of the expected calibration error.
@@ -42,18 +42,18 @@ pub(super) fn temperature(cases: &[Case]) -> f64 {
 
 /// The common slope, and the offset of each condition, at which the labels are most likely. The labels are those of Platt: as
 /// if each condition had been seen once more, and once less.
-pub(super) fn platt(cases: &[Case], conditions: &[usize]) -> (f64, Vec<f64>) {
+pub(super) fn platt(cases: &[MultiLabelCase], conditions: &[usize]) -> (f64, Vec<f64>) {
     let logits: Vec<Vec<(f64, f64)>> = conditions
         .iter()
         .map(|at| {
-            let positives = cases.iter().filter(|case| case.truth == *at).count() as f64;
+            let positives = cases.iter().filter(|case| case.shown[*at]).count() as f64;
             let negatives = cases.len() as f64 - positives;
             let targets = [
                 1.0 / (negatives + 2.0),
                 (positives + 1.0) / (positives + 2.0),
             ];
-            let of_case = |case: &Case| {
-                let target = targets[usize::from(case.truth == *at)];
+            let of_case = |case: &MultiLabelCase| {
+                let target = targets[usize::from(case.shown[*at])];
                 (logit(case.scores[*at]), target)
             };
             cases.iter().map(of_case).collect()

@@ -37,7 +37,7 @@ const NORMAL: [bool; 4] = [false, false, false, true];
 fn a_temperature_takes_back_what_logits_were_multiplied_by() {
     for factor in [0.5, 1.0, 4.0] {
         let cases = drawn(4000, factor, 1);
-        let fitted = fit(&names(), &NORMAL, Mode::Single, &cases).unwrap();
+        let fitted = fit(&names(), &NORMAL, &cases).unwrap();
         let single = fitted.single.unwrap();
         assert!(
             (single.temperature / factor - 1.0).abs() < 0.08,
@@ -58,10 +58,7 @@ fn a_temperature_takes_back_what_logits_were_multiplied_by() {
 #[test]
 fn at_most_one_confident_label_in_twenty_is_wrong() {
     let cases = drawn(2000, 3.0, 2);
-    let single = fit(&names(), &NORMAL, Mode::Single, &cases)
-        .unwrap()
-        .single
-        .unwrap();
+    let single = fit(&names(), &NORMAL, &cases).unwrap().single.unwrap();
     let from = single.confident_from.unwrap();
     let confident: Vec<&Case> = cases
         .iter()
@@ -87,10 +84,7 @@ fn at_most_one_confident_label_in_twenty_is_wrong() {
                 .collect(),
         })
         .collect();
-    let single = fit(&names(), &NORMAL, Mode::Single, &random)
-        .unwrap()
-        .single
-        .unwrap();
+    let single = fit(&names(), &NORMAL, &random).unwrap().single.unwrap();
     assert_eq!((single.confident_from, single.confident), (None, 0.0));
 }
 
@@ -123,7 +117,7 @@ fn calibration(cases: &[Case]) -> Calibration {
         error_after,
         single,
         conditions,
-    } = fit(&names(), &NORMAL, Mode::Single, cases).unwrap();
+    } = fit(&names(), &NORMAL, cases).unwrap();
     Calibration {
         model: "m".to_owned(),
         model_digest: "blake3:1".to_owned(),
@@ -151,6 +145,10 @@ fn with_a_few_labels_the_answers_are_all_labels_rather_than_too_few() {
     assert!((quantile(vec![0.3, 0.1, 0.2], 0.5) - 0.2).abs() < 1e-12);
 }
 
+fn each(cases: &[Case]) -> Vec<MultiLabelCase> {
+    cases.iter().cloned().map(MultiLabelCase::from).collect()
+}
+
 #[test]
 fn each_condition_by_itself_gets_an_offset_and_all_the_same_slope() {
     let mut rng = ChaCha8Rng::seed_from_u64(6);
@@ -170,7 +168,7 @@ fn each_condition_by_itself_gets_an_offset_and_all_the_same_slope() {
             }
         })
         .collect();
-    let fitted = fit(&names(), &NORMAL, Mode::Multi, &cases).unwrap();
+    let fitted = fit_each(&names(), &NORMAL, &each(&cases)).unwrap();
     assert_eq!(fitted.conditions.len(), 3, "what is normal has no finding");
     let [a, b, c] = &fitted.conditions[..] else {
         panic!("three");
@@ -191,17 +189,88 @@ fn each_condition_by_itself_gets_an_offset_and_all_the_same_slope() {
 #[test]
 fn what_cannot_be_calibrated_is_refused_with_the_reason() {
     let cases = drawn(400, 1.0, 7);
-    let error = fit(&names(), &NORMAL, Mode::Single, &cases[..19]).unwrap_err();
+    let error = fit(&names(), &NORMAL, &cases[..19]).unwrap_err();
     assert_eq!(error, CalibrationError::TooFew(19));
     let of_two: Vec<Case> = cases.iter().filter(|c| c.truth != 1).cloned().collect();
-    let error = fit(&names(), &NORMAL, Mode::Multi, &of_two).unwrap_err();
+    let error = fit_each(&names(), &NORMAL, &each(&of_two)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "`b` has 0 labelled images; each condition needs at least 10 to be decided on by itself"
     );
     let of_one: Vec<Case> = cases.iter().filter(|c| c.truth == 1).cloned().collect();
-    let error = fit(&names(), &NORMAL, Mode::Single, &of_one).unwrap_err();
+    let error = fit(&names(), &NORMAL, &of_one).unwrap_err();
     assert_eq!(error, CalibrationError::OneLabel);
+}
+
+/// Cases of which each condition is shown by every other image, whatever the others are, with scores that tell it.
+fn of_any(count: usize) -> Vec<MultiLabelCase> {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let mut case = || {
+        let shown: Vec<bool> = (0..4).map(|at| at < 3 && rng.random_bool(0.5)).collect();
+        let mut score = |is_shown: bool| {
+            let noise: f64 = rng.random_range(-1.0..1.0) + rng.random_range(-1.0..1.0);
+            let z = noise + if is_shown { 1.0 } else { -1.0 };
+            1.0 / (1.0 + (-z).exp())
+        };
+        MultiLabelCase {
+            said: shown.clone(),
+            scores: shown.iter().map(|own| score(*own)).collect(),
+            shown,
+        }
+    };
+    (0..count).map(|_| case()).collect()
+}
+
+#[test]
+fn images_that_show_several_conditions_count_for_each_and_against_none_of_them() {
+    let cases = of_any(4000);
+    let fitted = fit_each(&names(), &NORMAL, &cases).unwrap();
+    for (at, own) in fitted.conditions.iter().enumerate() {
+        let positives = cases.iter().filter(|case| case.shown[at]).count();
+        assert_eq!(own.positives, positives, "{own:?}");
+        // Both sides are alike: there is nothing to shift, and the best threshold lies in the middle.
+        assert!(own.offset.abs() < 0.2, "{own:?}");
+        assert!((own.threshold - 0.5).abs() < 0.25, "{own:?}");
+    }
+    assert!(fitted.error_after < 0.05, "{}", fitted.error_after);
+    // As if an image had its first condition only: the later ones then seem rarer than they are.
+    let firsts: Vec<MultiLabelCase> = cases.iter().cloned().map(of_first).collect();
+    let wrong = fit_each(&names(), &NORMAL, &firsts).unwrap();
+    assert!(wrong.conditions[2].offset < -1.0, "{:?}", wrong.conditions);
+}
+
+fn of_first(mut case: MultiLabelCase) -> MultiLabelCase {
+    let first = case.shown.iter().position(|own| *own);
+    for (at, own) in case.shown.iter_mut().enumerate() {
+        *own &= first == Some(at);
+    }
+    case
+}
+
+#[test]
+fn a_condition_that_all_images_show_or_too_few_is_refused() {
+    let mut cases = of_any(40);
+    for case in &mut cases {
+        case.shown[1] = true;
+    }
+    let error = fit_each(&names(), &NORMAL, &cases).unwrap_err();
+    assert_eq!(error, CalibrationError::OneOfAll("b".to_owned()));
+    for (at, case) in cases.iter_mut().enumerate() {
+        case.shown[1] = at < 9;
+    }
+    let error = fit_each(&names(), &NORMAL, &cases).unwrap_err();
+    let too_few = CalibrationError::TooFewOfCondition {
+        condition: "b".to_owned(),
+        count: 9,
+    };
+    assert_eq!(error, too_few);
+    for case in &mut cases {
+        case.shown = vec![true, true, false, false];
+    }
+    let error = fit_each(&names(), &NORMAL, &cases).unwrap_err();
+    assert_eq!(error, CalibrationError::OneLabel);
+    let error = fit_each(&names(), &NORMAL, &cases[..19]).unwrap_err();
+    assert_eq!(error, CalibrationError::TooFew(19));
 }
 
 #[test]

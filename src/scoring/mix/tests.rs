@@ -48,7 +48,7 @@ fn cases(counts: [usize; 3], rng: &mut ChaCha8Rng) -> Vec<Case> {
 
 fn calibration(cases: &[Case]) -> Calibration {
     let names = NAMES.map(str::to_owned);
-    let fitted = fit(&names, &[false, false, true], Mode::Single, cases).unwrap();
+    let fitted = fit(&names, &[false, false, true], cases).unwrap();
     of(fitted.single)
 }
 

@@ -14,6 +14,8 @@ pub(in crate::commands) struct LabelNames<'a> {
     set: &'a PromptSet,
     /// Mapped labels and what they mean.
     mapped: Vec<(String, Meaning)>,
+    /// Whether an image may show several conditions if the user wants each to be decided on by itself.
+    takes_several: bool,
 }
 
 /// What a label means.
@@ -43,6 +45,7 @@ impl<'a> LabelNames<'a> {
         let mut names = Self {
             set,
             mapped: Vec::new(),
+            takes_several: !set.is_exhaustive(),
         };
         for (label, condition) in map {
             let meaning = match names.meaning(condition) {
@@ -53,6 +56,13 @@ impl<'a> LabelNames<'a> {
             names.mapped.push((label.clone(), meaning));
         }
         Ok(names)
+    }
+
+    /// The same, where the conditions are of several sets: whether these can take several conditions of an image.
+    #[must_use]
+    pub(super) fn taking_several(mut self, takes_several: bool) -> Self {
+        self.takes_several = takes_several;
+        self
     }
 
     /// What a name means: an exact match, else one that ignores case.
@@ -99,11 +109,33 @@ impl<'a> LabelNames<'a> {
             });
         }
         let hint = if parts(label).count() > 1 && self.each(label).is_ok() {
-            "; `train`, `bench train` and `learn` read several conditions of an image with `--mode multi`".to_owned()
+            self.several_hint()
         } else {
             format!("; {}", map_hint(label))
         };
         Err(self.unknown(label) + &hint)
+    }
+
+    /// What to do about several conditions of an image where one applies.
+    fn several_hint(&self) -> String {
+        if self.takes_several {
+            "; `eval`, `calibrate`, `train`, `bench train` and `learn` read several conditions of an image with `--mode multi`"
+                .to_owned()
+        } else {
+            format!(
+                "; exactly one condition of `{}` applies to an image",
+                self.set.name
+            )
+        }
+    }
+
+    /// What is wrong where rows of one file name two conditions, and one applies.
+    pub(super) fn two_labels(&self, labels: [usize; 2]) -> String {
+        let [first, second] = labels.map(|at| clean(&self.set.conditions[at].name));
+        format!(
+            "it is `{second}` here and `{first}` in a row above{}",
+            self.several_hint()
+        )
     }
 
     /// The conditions that a label names: one, several between `;` or `|`, or none.

@@ -156,6 +156,90 @@ fn rows_that_contradict_each_other_are_refused_with_their_line() {
     }
 }
 
+/// Reads rows of path and label under a set, one condition of each file or any.
+fn read_rows_as(set: &PromptSet, rows: &str, mode: Mode) -> Result<Vec<LabelledEach>, Fault> {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("t.csv");
+    std::fs::write(&path, format!("path,label\n{rows}")).unwrap();
+    super::read_as(&path, &LabelNames::new(set, &[])?, mode)
+}
+
+#[test]
+fn rows_that_name_two_conditions_where_one_applies_are_refused_with_their_line() {
+    let rows = "a,ill\nb,well\na,ill\nb,ill\n";
+    let error = read_rows_as(&set(), rows, Mode::Single).unwrap_err();
+    let words = error.message;
+    assert!(
+        words.contains("t.csv:5: ")
+            && words.contains("b: it is `ill` here and `well` in a row above"),
+        "{words}"
+    );
+    assert!(words.contains("`--mode multi`"), "{words}");
+    // Twice the same is no contradiction.
+    assert_eq!(
+        read_rows_as(&set(), &rows[..19], Mode::Single)
+            .unwrap()
+            .len(),
+        3
+    );
+    let each = read_rows_as(&set(), rows, Mode::Multi).unwrap();
+    let labels: Vec<&[usize]> = each.iter().map(|own| &*own.labels).collect();
+    assert_eq!(labels, [&[0][..], &[0, 1]]);
+}
+
+#[test]
+fn several_conditions_are_not_offered_where_exactly_one_applies_in_any_mode() {
+    let kinds = PromptSet::parse(&format!("{SET}other = true\n"), "t.toml").unwrap();
+    for rows in ["a,ill|well\n", "a,ill\na,well\n"] {
+        let error = read_rows_as(&kinds, rows, Mode::Single)
+            .unwrap_err()
+            .message;
+        assert!(
+            error.contains("exactly one condition of `t` applies"),
+            "{error}"
+        );
+        assert!(!error.contains("--mode multi"), "{error}");
+    }
+}
+
+#[test]
+fn labels_of_any_of_several_sets_keep_the_order_of_their_rows() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("t.csv");
+    std::fs::write(&path, "path,label\nb,none\na,ill\nc,hernia\nb,\na,cold\n").unwrap();
+    let text = "name = \"u\"\n[[condition]]\nname = \"fine\"\nphrases = [\"a\"]\nnormal = true\n\
+                [[condition]]\nname = \"cold\"\nphrases = [\"b\"]\n[[condition]]\nname = \"ill\"\nphrases = [\"c\"]\n";
+    let sets = [set(), PromptSet::parse(text, "u.toml").unwrap()];
+    let map = [("hernia".to_owned(), "none".to_owned())];
+    let (mut files, names) = super::read_any_as(&path, (&sets, true), &map, Mode::Multi).unwrap();
+    assert_eq!(names, ["ill", "well", "fine", "cold"]);
+    let found = |files: &[LabelledEach]| {
+        let all = files.iter();
+        let all = all.map(|own| (own.path.file_name().unwrap().to_owned(), own.labels.clone()));
+        all.collect::<Vec<_>>()
+    };
+    let expected = |labels: [&[usize]; 3]| {
+        let both = ["b", "a", "c"].into_iter().zip(labels);
+        both.map(|(name, own)| (name.into(), own.to_vec()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found(&files), expected([&[], &[0, 3], &[]]));
+    // Only the set that is used says what is normal.
+    for file in &mut files {
+        file.take_labels_of(&names, &sets[1]).unwrap();
+    }
+    assert_eq!(found(&files), expected([&[0], &[1, 2], &[]]));
+    let (mut files, names) = super::read_any_as(&path, (&sets, true), &map, Mode::Multi).unwrap();
+    let error = files[1].take_labels_of(&names, &sets[0]).unwrap_err();
+    assert_eq!(error, "`cold` is not a condition of t");
+    let error = super::read_any_as(&path, (&sets, false), &[], Mode::Multi).unwrap_err();
+    assert!(
+        error.message.contains("t.csv:2: `none`"),
+        "{}",
+        error.message
+    );
+}
+
 #[test]
 fn labels_can_be_mapped_to_conditions() {
     let root = tempfile::tempdir().unwrap();

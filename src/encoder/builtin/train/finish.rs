@@ -8,9 +8,9 @@ use std::path::Path;
 use medivision_tui::encoder::builtin::{self, BuiltinFiles};
 use medivision_tui::encoder::{DualEncoder, Encoder, ModelOptions, checkpoint};
 use medivision_tui::prompts::{KINDS, PromptSet};
-use medivision_tui::scoring::calibration::{Calibration, fit};
+use medivision_tui::scoring::calibration::{Calibration, fit, fit_each};
 use medivision_tui::scoring::known::KnownImages;
-use medivision_tui::scoring::metrics::Case;
+use medivision_tui::scoring::metrics::{Case, MultiLabelCase};
 use medivision_tui::scoring::{Logits, Mode, Scorer, Verdict};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -206,8 +206,14 @@ fn calibrate(
             // Halves are fitted apart from each other, and must not differ in their labels.
             cases.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
             let normal: Vec<bool> = set.conditions.iter().map(|c| c.normal).collect();
-            let fitted = fit(&names, &normal, mode, &cases)
-                .map_err(|error| format!("{}, {mode:?}: {error}", set.name))?;
+            let fitted = match mode {
+                Mode::Single => fit(&names, &normal, &cases),
+                Mode::Multi => {
+                    let cases = cases.iter().cloned().map(MultiLabelCase::from);
+                    fit_each(&names, &normal, &cases.collect::<Vec<_>>())
+                }
+            };
+            let fitted = fitted.map_err(|error| format!("{}, {mode:?}: {error}", set.name))?;
             all.push(Calibration {
                 model: model.card().id.clone(),
                 model_digest: model.card().digest.clone(),

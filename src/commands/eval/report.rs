@@ -1,0 +1,304 @@
+//! What `eval` reports.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
+
+use super::super::mix::MixOptions;
+use super::super::progress::ProgressLine;
+use super::super::{Fault, exit, print};
+use super::ClassifiedLabels;
+use super::adjusted::AdjustedEvaluation;
+use super::cases::LabelledCases;
+use super::multi_label;
+use crate::cli;
+use crate::media::padded;
+use crate::scoring::Mode;
+use crate::scoring::metrics::{
+    ClassMetrics, Estimate, Evaluation, JudgedCondition, MultiLabelEvaluation, MultiLabelSummary,
+    PresenceMetrics,
+};
+use crate::scoring::mix::MixError;
+
+/// The report.
+#[derive(Debug, Serialize)]
+pub(super) struct EvalReport {
+    model: String,
+    model_digest: String,
+    prompts: String,
+    prompts_digest: String,
+    mode: Mode,
+    calibrated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learned: Option<usize>,
+    failed: usize,
+    rejected: usize,
+    interrupted: bool,
+    seed: u64,
+    draws: usize,
+    #[serde(flatten)]
+    pub(super) metrics: EvalMetrics,
+    /// The metrics of probabilities adjusted to the images' mix, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adjusted: Option<AdjustedEvaluation>,
+}
+
+/// The metrics. Those of labels are there if one condition applies to each image, or if each image has one label anyway.
+#[derive(Debug, Serialize)]
+pub(super) struct EvalMetrics {
+    pub(super) cases: usize,
+    accuracy: Option<Estimate>,
+    balanced_accuracy: Option<Estimate>,
+    pub(super) conditions: Vec<ConditionMetrics>,
+    confusion: Option<Vec<Vec<usize>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) multi_label: Option<MultiLabelMetrics>,
+}
+
+/// The metrics of one condition.
+#[derive(Debug, Serialize)]
+pub(super) struct ConditionMetrics {
+    #[serde(flatten)]
+    pub(super) label: ClassMetrics,
+    /// Where each condition is decided on by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) presence: Option<PresenceMetrics>,
+}
+
+/// The metrics of all conditions together where each is decided on by itself.
+#[derive(Debug, Serialize)]
+pub(super) struct MultiLabelMetrics {
+    /// Images that show several conditions.
+    pub(super) with_several: usize,
+    /// Images that show none.
+    pub(super) without_condition: usize,
+    #[serde(flatten)]
+    pub(super) summary: MultiLabelSummary,
+}
+
+impl EvalMetrics {
+    /// The metrics of cases as a mode has them; `None` without cases.
+    fn new(all: &LabelledCases, mode: Mode, arguments: &cli::EvalArgs) -> Option<Self> {
+        let (draws, seed) = (arguments.draws, arguments.seed);
+        let labels = ProgressLine::of_draws(draws, |progress| {
+            Evaluation::with_progress(&all.names, &all.of_one()?, draws, seed, progress)
+        });
+        match mode {
+            Mode::Single => labels.map(Self::of_labels),
+            Mode::Multi => {
+                let record = all.sample()?;
+                let conditions =
+                    JudgedCondition::of_verdict(&all.names, &all.normal, &record.verdict);
+                let presence = ProgressLine::of_draws(draws, |progress| {
+                    MultiLabelEvaluation::new(&conditions, &all.of_any(), (draws, seed), progress)
+                });
+                Some(Self::of_presence(all, labels, presence?))
+            }
+        }
+    }
+
+    fn of_labels(labels: Evaluation) -> Self {
+        let conditions = labels.conditions.into_iter();
+        let conditions = conditions.map(|label| ConditionMetrics {
+            label,
+            presence: None,
+        });
+        Self {
+            cases: labels.cases,
+            accuracy: Some(labels.accuracy),
+            balanced_accuracy: Some(labels.balanced_accuracy),
+            conditions: conditions.collect(),
+            confusion: Some(labels.confusion),
+            multi_label: None,
+        }
+    }
+
+    /// Of images of which some show several conditions or none.
+    fn without_labels(conditions: &[PresenceMetrics], cases: usize) -> Self {
+        let of_condition = |own: &PresenceMetrics| ConditionMetrics {
+            label: ClassMetrics {
+                condition: own.condition.clone(),
+                cases: own.positives,
+                recall: None,
+                precision: None,
+                auroc: own.auroc,
+            },
+            presence: None,
+        };
+        Self {
+            cases,
+            accuracy: None,
+            balanced_accuracy: None,
+            conditions: conditions.iter().map(of_condition).collect(),
+            confusion: None,
+            multi_label: None,
+        }
+    }
+
+    fn of_presence(
+        all: &LabelledCases,
+        labels: Option<Evaluation>,
+        presence: MultiLabelEvaluation,
+    ) -> Self {
+        let mut metrics = match labels {
+            Some(labels) => Self::of_labels(labels),
+            None => Self::without_labels(&presence.conditions, all.images.len()),
+        };
+        for (own, presence) in metrics.conditions.iter_mut().zip(presence.conditions) {
+            own.presence = Some(presence);
+        }
+        let count = |is_counted: fn(usize) -> bool| {
+            let images = all.images.iter();
+            images
+                .filter(|(file, _)| is_counted(file.labels.len()))
+                .count()
+        };
+        metrics.multi_label = Some(MultiLabelMetrics {
+            with_several: count(|labels| labels > 1),
+            without_condition: count(|labels| labels == 0),
+            summary: presence.summary,
+        });
+        metrics
+    }
+}
+
+/// Prints errors and the report; returns the exit code.
+pub(super) fn print(
+    arguments: &cli::EvalArgs,
+    mix: Option<&MixOptions>,
+    classified: &ClassifiedLabels,
+) -> Result<u8, Fault> {
+    let all = classified.cases();
+    if mix.is_some() && classified.mode == Mode::Multi {
+        return Err(Fault::usage(MixError::Multi.to_string()));
+    }
+    let adjusted = mix
+        .map(|mix| AdjustedEvaluation::new(mix, &all, arguments))
+        .transpose()?;
+    let metrics = EvalMetrics::new(&all, classified.mode, arguments);
+    let (Some(metrics), Some(record)) = (metrics, all.sample()) else {
+        return Err(all.none_classified());
+    };
+    let report = EvalReport {
+        model: record.model.clone(),
+        model_digest: record.model_digest.clone(),
+        prompts: record.prompts.clone(),
+        prompts_digest: record.prompts_digest.clone(),
+        mode: record.mode,
+        calibrated: record.calibrated,
+        learned: record.learned,
+        failed: all.failed,
+        rejected: all.rejected.len(),
+        interrupted: classified.interrupted,
+        seed: arguments.seed,
+        draws: arguments.draws,
+        metrics,
+        adjusted,
+    };
+    if arguments.json {
+        print::json(&report)?;
+    } else {
+        print::lines(&table(&report))?;
+    }
+    Ok(if all.failed > 0 {
+        exit::SOME_FAILED
+    } else {
+        exit::OK
+    })
+}
+
+/// `, learned from 23 reviews`; nothing where scores are zero-shot.
+fn learned_words(reviews: Option<usize>) -> String {
+    match reviews {
+        None => String::new(),
+        Some(1) => ", learned from 1 review".to_owned(),
+        Some(count) => format!(", learned from {count} reviews"),
+    }
+}
+
+fn percent(value: Option<f64>) -> String {
+    value.map_or("–".into(), |value| format!("{:.1} %", value * 100.0))
+}
+
+fn table(report: &EvalReport) -> String {
+    let metrics = &report.metrics;
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        out,
+        "model {}, prompts {}{}",
+        report.model,
+        report.prompts,
+        learned_words(report.learned)
+    );
+    let _ = writeln!(
+        out,
+        "{} classified, {} rejected, {} failed{}",
+        metrics.cases,
+        report.rejected,
+        report.failed,
+        if report.interrupted {
+            ", interrupted"
+        } else {
+            ""
+        }
+    );
+    for (name, estimate) in [
+        ("accuracy", &metrics.accuracy),
+        ("balanced accuracy", &metrics.balanced_accuracy),
+    ] {
+        if let Some(estimate) = estimate {
+            let share = estimate.text(|value| format!("{:.1} %", value * 100.0));
+            let _ = writeln!(out, "{name:<17}  {share}");
+        }
+    }
+    let names = metrics.conditions.iter();
+    let width = names.map(|own| own.label.condition.width()).max();
+    let width = width.unwrap_or(0).max("condition".len());
+    match &metrics.multi_label {
+        Some(all) => multi_label::table(&mut out, all, &metrics.conditions, width),
+        None => label_rows(&mut out, &metrics.conditions, width),
+    }
+    if let Some(adjusted) = &report.adjusted {
+        let _ = write!(out, "\n{}", adjusted.table());
+    }
+    if let Some(confusion) = &metrics.confusion {
+        let _ = writeln!(out, "\nrows: truth, columns: prediction, in the same order");
+        for (own, row) in metrics.conditions.iter().zip(confusion) {
+            out.push_str(&padded(&own.label.condition, width));
+            for count in row {
+                let _ = write!(out, "{count:7}");
+            }
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// How well each label is told from the others.
+fn label_rows(out: &mut String, conditions: &[ConditionMetrics], width: usize) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        out,
+        "\n{}  cases   recall  precision  AUROC",
+        padded("condition", width)
+    );
+    for ConditionMetrics { label, .. } in conditions {
+        let _ = writeln!(
+            out,
+            "{}  {:5}  {:>7}  {:>9}  {}",
+            padded(&label.condition, width),
+            label.cases,
+            percent(label.recall),
+            percent(label.precision),
+            area(label.auroc.as_ref()),
+        );
+    }
+}
+
+/// An area with its interval.
+pub(super) fn area(estimate: Option<&Estimate>) -> String {
+    let text = |estimate: &Estimate| estimate.text(|value| format!("{value:.3}"));
+    estimate.map_or("–".into(), text)
+}
