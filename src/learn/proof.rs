@@ -109,7 +109,7 @@ mod tests {
         let labels = turns(20);
         let truths = Truths::One(labels.clone());
         let images: Vec<usize> = (0..20).collect();
-        let guesses = chosen(&vec![0; 20]);
+        let guesses = chosen(&[0; 20]);
         let right = chosen(&labels);
         let proof = |patients: &[usize], after: &[Vec<f64>]| {
             truths.proof((&images, patients), [&guesses, after], &NAMES)

@@ -450,11 +450,11 @@ fn labelled_films(label: impl Fn(usize, &str) -> String) -> tempfile::TempDir {
     let (chests, others): (Vec<_>, Vec<_>) = films.iter().partition(is_chest);
     let mut table = String::from("path,label\n");
     for (at, film) in chests.iter().enumerate() {
-        table += &format!("{},{}\n", film.name, label(at, &film.label));
+        table += &[&film.name, ",", &label(at, &film.label), "\n"].concat();
     }
     let limbs = others.iter().filter(|own| !own.name.starts_with("HEAD"));
     for film in limbs.take(10) {
-        table += &format!("{},normal\n", film.name);
+        table += &[&film.name, ",normal\n"].concat();
     }
     fs::write(home.path().join("films/own.csv"), table).expect("written");
     fs::write(home.path().join("exchanged.toml"), EXCHANGED).expect("written");
@@ -493,9 +493,9 @@ fn the_built_in_model_is_fine_tuned_to_judge_real_images_of_one_kind_and_no_othe
         "--output",
         "tuned",
         "--epochs",
-        "4",
+        "14",
         "--patience",
-        "4",
+        "14",
         "--rate",
         "0.005",
         "--batch-size",

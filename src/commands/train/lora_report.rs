@@ -169,7 +169,7 @@ impl LoraReport {
         if let (Some(kind), Some(judged)) = (&self.kind, own.judged) {
             all.push(format!(
                 "judges findings of real images only of the kind {kind}, under {}: it is sure of the kind of {judged} of the {} images held out, \
-                 and tells of others their kind",
+                 and of others it tells the kind",
                 clean(&self.prompts),
                 self.split.held_out
             ));
