@@ -27,6 +27,7 @@ mod siglip;
 mod similarity;
 mod source;
 mod staging;
+mod taught;
 mod text;
 mod text_cache;
 mod tokenize;
@@ -44,6 +45,7 @@ pub use preprocess::{Fit, PreparedImage, Preprocess};
 pub use reference::{ReferenceRecord, ReferenceRecords};
 pub use similarity::similarities;
 pub use source::ModelSource;
+pub use taught::TaughtFindings;
 pub use tokenize::{Tokenized, Tokenizer};
 pub use torch::{
     Device, Precision, give_up_gpu, gpu_note, limit_threads, resolve_device, set_cpu_niceness,
@@ -177,7 +179,7 @@ pub struct ModelCard {
     pub logit_scale: f64,
     /// The bias added to a logit before its sigmoid; only models trained with a sigmoid (SigLIP) have one.
     pub logit_bias: Option<f64>,
-    /// What is known of the model if it is the built-in one, which judges findings of phantoms only.
+    /// What is known of the model if it is the built-in one, which judges findings of phantoms only, or was fine-tuned from it.
     pub builtin: Option<Arc<BuiltinFacts>>,
     /// The kinds of image that it is for, as far as the catalogue says so: conditions of the prompt set `kinds`.
     pub kinds: &'static [String],

@@ -23,7 +23,8 @@ pub enum TrainMethod {
     ///
     /// Ridge regression or discriminant analysis that starts at the prompts, chosen by images whose patients took no part. The result
     /// is kept and used as that of `learn`: with the same model and prompt set every command and view scores with it, until
-    /// `learn --undo`.
+    /// `learn --undo`. The built-in model is trained with phantoms or with real images of one kind, whose findings it then judges if
+    /// those of images held out are told better than by guessing.
     #[command(after_help = "Examples:
   medivision-tui train probe --labels truth.csv --prompts chest-xray
   medivision-tui train probe --labels chest --prompts chest-xray --dry-run --json
@@ -34,7 +35,8 @@ pub enum TrainMethod {
     ///
     /// The result is a folder with the merged model in the layout of its base, to be opened with --model here, or in transformers or
     /// open_clip, and with the adapter alone. Stopped by Ctrl-C or a kill, the same command goes on where it was. Images are never
-    /// mirrored or turned.
+    /// mirrored or turned. The built-in model is trained with phantoms or with real images of one kind; the result judges findings of
+    /// that kind, and is written only if those of images held out are told better than by guessing.
     #[command(after_help = "Examples:
   medivision-tui train lora --labels truth.csv --prompts chest-xray --output tuned
   medivision-tui classify scans --model tuned --prompts chest-xray

@@ -4,7 +4,7 @@ pub mod adjust;
 mod end_to_end;
 mod forward_timer;
 pub mod learn;
-mod phantoms;
+pub(super) mod phantoms;
 mod report;
 mod stages;
 pub mod strange;

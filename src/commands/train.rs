@@ -1,5 +1,6 @@
 //! `train`: a linear probe, or low-rank changes of the image tower, from labelled images.
 
+mod alike;
 mod conditions;
 mod curve;
 mod data;

@@ -8,8 +8,10 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use super::checkpoint::{LoadedCheckpoint, load_builtin};
+use super::taught::TaughtFindings;
 use super::weights::DeviceAndKind;
 use super::{DualEncoder, EncoderError, ModelOptions, torch};
+use crate::scoring::Mode;
 use crate::scoring::calibration::{Calibration, Calibrations};
 use crate::scoring::known::KnownImages;
 
@@ -69,9 +71,27 @@ pub struct BuiltinFacts {
     pub known: Arc<KnownImages>,
     /// What it finds in real images.
     pub findings: Vec<MeasuredFinding>,
+    /// What it was taught, if it was fine-tuned from the built-in model; `None` for that model itself.
+    pub taught: Option<TaughtFindings>,
 }
 
 impl BuiltinFacts {
+    /// The same of a model that was fine-tuned from this one: nothing was measured of what it finds by itself.
+    pub(super) fn fine_tuned(&self, taught: TaughtFindings) -> Self {
+        Self {
+            known: Arc::clone(&self.known),
+            findings: Vec::new(),
+            taught: Some(taught),
+        }
+    }
+
+    /// The kind of real images of which findings under a set are judged, as that is what the model was fine-tuned with.
+    pub fn taught_kind(&self, prompts_digest: &str, mode: Mode) -> Option<&str> {
+        let own = self.taught.as_ref()?;
+        let is_meant = own.prompts_digest == prompts_digest && own.mode == mode;
+        own.kind.as_deref().filter(|_| is_meant)
+    }
+
     /// Whether the conditions of a set may be judged on real images of this kind.
     pub fn has_earned(&self, kind: &str, set: &str) -> bool {
         let mut of_set = self
@@ -146,12 +166,13 @@ pub(super) fn load_files(
     let facts = BuiltinFacts {
         known: Arc::new(known_images(files.known)?),
         findings: findings(),
+        taught: None,
     };
     load_builtin(files, facts, target)
 }
 
 /// Reads the tensors `centres` (`[groups, d]`), `whitening` (`[d, d]`) and `limit` (the limit and the slope), all f32.
-fn known_images(file: &[u8]) -> Result<KnownImages, EncoderError> {
+pub(super) fn known_images(file: &[u8]) -> Result<KnownImages, EncoderError> {
     let fault = |reason: String| EncoderError::Unsupported(format!("known.safetensors: {reason}"));
     let tensors = SafeTensors::deserialize(file).map_err(|error| fault(error.to_string()))?;
     let values = |name: &str| {
@@ -216,6 +237,7 @@ mod tests {
         let facts = |findings| BuiltinFacts {
             known: Arc::new(known_images(FILES.known).unwrap()),
             findings,
+            taught: None,
         };
         let good = facts(vec![finding("fracture", 0.75)]);
         assert!(good.has_earned("limb radiograph", "bone-xray"));

@@ -19,8 +19,8 @@ use super::tokenize::{Clean, files};
 use super::towers::{ModelParts, Towers};
 use super::weights::{Backing, DeviceAndKind};
 use super::{
-    DualEncoder, EncoderError, ModelOptions, Preprocess, Tokenizer, Weights, catalog, torch,
-    vocabulary,
+    DualEncoder, EncoderError, ModelOptions, Preprocess, Tokenizer, Weights, catalog, taught,
+    torch, vocabulary,
 };
 use crate::config::BUILTIN;
 
@@ -50,10 +50,11 @@ pub(super) fn load(path: &Path, target: DeviceAndKind) -> Result<LoadedCheckpoin
         CheckpointLayout::OpenClip => reader.open_clip()?,
         CheckpointLayout::StateDict => reader.state_dict()?,
     };
+    let builtin = taught::read_facts(path, &mut reader.digest)?;
     Ok(LoadedCheckpoint {
         id: name(path),
         digest: format!("blake3:{}", reader.digest.finalize().to_hex()),
-        builtin: None,
+        builtin,
         blueprint,
         weights,
         tokenizer,
@@ -67,7 +68,7 @@ pub(super) struct LoadedCheckpoint {
     pub(super) id: String,
     /// `blake3:<hex>` of all that was read.
     pub(super) digest: String,
-    /// What is known of it if it is the built-in model.
+    /// What is known of it if it is the built-in model, or was fine-tuned from it.
     pub(super) builtin: Option<Arc<BuiltinFacts>>,
     pub(super) blueprint: Blueprint,
     pub(super) weights: Weights,

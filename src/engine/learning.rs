@@ -1,6 +1,5 @@
 //! From reviewed images to a proposal: what is learned under a prompt set, and which images that moves.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use crate::prompts::{KINDS, PromptSet, Prompts};
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Decision, Mode, Scorer, Verdict};
 
+use super::nature::ImageNature;
 use super::purpose::KindReader;
 use super::scoring::Scorers;
 /// An image to learn from.
@@ -229,23 +229,18 @@ impl LearningSubject<'_> {
         }
         let all: Vec<(&LearnImage, ImageNature)> = images
             .iter()
-            .map(|image| (image, self.nature(image)))
+            .map(|image| {
+                let nature = self.kinds.nature(&image.embedding, image.synthetic);
+                (image, nature)
+            })
             .collect();
-        let mut counts: BTreeMap<&ImageNature, usize> = BTreeMap::new();
-        for (image, nature) in &all {
-            // "None of them" may mean that it is of another kind.
-            let is_shown = image.labels.as_ref().is_some_and(|labels| {
+        // "None of them" may mean that it is of another kind.
+        let shown = all.iter().filter(|(image, _)| {
+            image.labels.as_ref().is_some_and(|labels| {
                 !labels.is_empty() && labels.iter().all(|label| self.has_condition(label))
-            });
-            if is_shown {
-                *counts.entry(nature).or_default() += 1;
-            }
-        }
-        let chosen = counts.into_iter().max_by_key(|(nature, count)| {
-            let is_clear = **nature != ImageNature::Unclear;
-            (*count, is_clear)
+            })
         });
-        let Some((nature, _)) = chosen else {
+        let Some(nature) = ImageNature::of_most(shown.map(|(_, nature)| nature)) else {
             return Err(LearnError::NoLabels.to_string());
         };
         let kind = match nature {
@@ -274,14 +269,6 @@ impl LearningSubject<'_> {
 
     fn has_condition(&self, label: &str) -> bool {
         self.set.conditions.iter().any(|own| own.name == label)
-    }
-
-    fn nature(&self, image: &LearnImage) -> ImageNature {
-        if image.synthetic {
-            return ImageNature::Phantom;
-        }
-        let kind = self.kinds.certain_kind(&image.embedding);
-        kind.map_or(ImageNature::Unclear, ImageNature::Kind)
     }
 
     /// The images whose label changes, the surest new label first.
@@ -316,16 +303,6 @@ impl LearningSubject<'_> {
             _ => Some(self.in_use.verdict(&image.embedding)),
         }
     }
-}
-
-/// What an image is to the built-in model.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum ImageNature {
-    Phantom,
-    /// A real image of a kind that is certain.
-    Kind(String),
-    /// Another real image.
-    Unclear,
 }
 
 /// Whether the built-in model may judge findings of real images by what it was taught.

@@ -1,8 +1,8 @@
 //! What a model is for: which prompt set an image is scored by, and whether it is scored at all.
 
-use crate::encoder::ModelCard;
+use crate::encoder::{ModelCard, TaughtFindings};
 use crate::prompts::{self, ImageTraits, KINDS, PromptSet, Prompts};
-use crate::scoring::{Decision, Scorer, Verdict};
+use crate::scoring::{Decision, Mode, Scorer, Verdict};
 
 /// What the built-in model does not do.
 const NO_FINDINGS: &str =
@@ -11,7 +11,31 @@ const NO_FINDINGS: &str =
 /// What does.
 const OTHER_MODEL: &str = "`medivision-tui models pull biomedclip` gets a model for findings, `learn` makes this one learn them from labels of yours";
 
+/// What the built-in model, or one that was fine-tuned from it, does not do.
+fn limits(taught: Option<&TaughtFindings>) -> String {
+    match taught {
+        None => NO_FINDINGS.to_owned(),
+        Some(TaughtFindings {
+            kind: Some(kind),
+            prompts,
+            mode,
+            ..
+        }) => {
+            let mode = match mode {
+                Mode::Single => "",
+                Mode::Multi => " with `--mode multi`",
+            };
+            format!(
+                "this model, fine-tuned from the built-in one, judges findings of real images only of the kind {kind}, and under \
+                 the prompts {prompts} that it was trained with{mode}"
+            )
+        }
+        Some(_) => "this model, fine-tuned from the built-in one with phantoms, judges no findings of real images".to_owned(),
+    }
+}
+
 /// Reads the kind of an image, where anything depends on it.
+#[derive(Clone)]
 pub(super) struct KindReader {
     scorer: Option<Scorer>,
     /// The condition for images of none of the kinds.
@@ -90,10 +114,12 @@ impl KindReader {
         if let Some(facts) = &card.builtin
             && !is_synthetic
         {
-            return real_image(prompts, traits, seen.as_ref(), |kind, set| {
+            let has_earned = |kind: &str, set: usize| {
                 taught[set].as_deref() == Some(kind)
                     || facts.has_earned(kind, &prompts.sets()[set].name)
-            });
+            };
+            let limits = limits(facts.taught.as_ref());
+            return real_image(prompts, traits, seen.as_ref(), (has_earned, &limits));
         }
         let by_attributes = traits.kind_by_attributes();
         let kind = match card.kinds {
@@ -138,12 +164,13 @@ impl KindReader {
     }
 }
 
-/// How the built-in model judges a real image: it says the kind; findings only where `has_earned(kind, index of the set)`.
+/// How the built-in model judges a real image: it says the kind; findings only where `has_earned(kind, index of the set)`. `limits`: what it
+/// does not do.
 fn real_image(
     prompts: &Prompts,
     traits: ImageTraits,
     seen: Option<&Verdict>,
-    has_earned: impl Fn(&str, usize) -> bool,
+    (has_earned, limits): (impl Fn(&str, usize) -> bool, &str),
 ) -> Reading {
     let certain = seen.filter(|kind| kind.decision == Decision::Confident);
     let earns = |set: usize| certain.is_some_and(|kind| has_earned(&kind.label, set));
@@ -169,7 +196,7 @@ fn real_image(
     };
     Reading {
         set,
-        reason: Some(format!("{NO_FINDINGS}{words}. {OTHER_MODEL}")),
+        reason: Some(format!("{limits}{words}. {OTHER_MODEL}")),
     }
 }
 

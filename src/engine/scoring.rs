@@ -27,7 +27,7 @@ pub struct Scorers {
     zero_shot: Vec<Scorer>,
     /// The number of reviews from which each has learned.
     learned: Vec<Option<usize>>,
-    /// The kind of real images whose findings reviews have taught under each.
+    /// The kind of real images whose findings reviews, or the fine-tuning of the model, have taught under each.
     taught: Vec<Option<String>>,
     /// For phantoms, those by the texts with their calibrations.
     for_phantoms: Vec<Scorer>,
@@ -105,10 +105,13 @@ impl Scorers {
         })?;
         let own = prompts.sets().iter().map(|set| {
             let own = learned.find(&card.digest, &set.digest, mode.for_set(set));
-            own.map_or((None, None), |own| {
+            let (reviews, kind) = own.map_or((None, None), |own| {
                 let reviews = own.changes_scores().then_some(own.reviews);
                 (reviews, own.kind.clone())
-            })
+            });
+            let facts = card.builtin.as_ref();
+            let tuned = facts.and_then(|facts| facts.taught_kind(&set.digest, mode.for_set(set)));
+            (reviews, kind.or_else(|| tuned.map(str::to_owned)))
         });
         let (learned, taught) = own.unzip();
         let mut warnings = Vec::new();
@@ -199,6 +202,11 @@ impl Scorers {
         scorer.direction(at).ok_or_else(|| {
             format!("`{condition}` is told by its distance to what the model knows, not by regions")
         })
+    }
+
+    /// What tells kinds of image apart.
+    pub(super) fn into_kinds(self) -> KindReader {
+        self.kinds
     }
 
     /// What the reviews of a request teach.

@@ -151,6 +151,7 @@ fn facts() -> BuiltinFacts {
             slope: 1.0,
         }),
         findings: Vec::new(),
+        taught: None,
     }
 }
 

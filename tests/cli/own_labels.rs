@@ -14,28 +14,14 @@ struct Drawn {
 static DRAWN: LazyLock<Drawn> = LazyLock::new(|| {
     let home = lasting("own-labels");
     demo(&home, 130, 11);
-    fs::create_dir(home.join("films")).expect("made");
-    let table = fs::read_to_string(home.join("d/truth.csv")).expect("labels");
-    let (mut known, mut left, mut at) = (vec!["path,label".to_owned()], Vec::new(), 0);
+    let (mut known, mut left) = (vec!["path,label".to_owned()], Vec::new());
     let mut phantom = String::new();
-    for row in table.lines().skip(1) {
-        let cells: Vec<&str> = row.split(',').collect();
-        let [file, label, _, part] = cells[..] else {
-            continue;
-        };
-        // Written anew, a phantom has lost its mark.
-        let Ok(picture) = image::open(home.join("d").join(file)) else {
-            continue;
-        };
-        let name = format!("{part}-{at}.png");
-        at += 1;
-        let to = home.join("films").join(&name);
-        picture.to_luma8().save(to).expect("written");
-        if part == "CHEST" {
-            file.clone_into(&mut phantom);
-            match at % 3 {
-                0 => left.push((name, label.to_owned())),
-                _ => known.push(format!("{name},{label}")),
+    for (at, film) in unmarked(&home).into_iter().enumerate() {
+        if film.name.starts_with("CHEST") {
+            phantom = film.phantom;
+            match (at + 1) % 3 {
+                0 => left.push((film.name, film.label)),
+                _ => known.push(format!("{},{}", film.name, film.label)),
             }
         }
     }
@@ -47,6 +33,40 @@ static DRAWN: LazyLock<Drawn> = LazyLock::new(|| {
         phantom,
     }
 });
+
+/// A film: a phantom that has lost its mark.
+pub(super) struct Film {
+    /// Its name in `films`, which begins with the part of the body.
+    pub(super) name: String,
+    pub(super) label: String,
+    /// The phantom in `d`.
+    phantom: String,
+}
+
+/// Writes the pictures among the phantoms in `d` anew to `films`, by which they lose their mark.
+pub(super) fn unmarked(home: &Path) -> Vec<Film> {
+    fs::create_dir(home.join("films")).expect("made");
+    let table = fs::read_to_string(home.join("d/truth.csv")).expect("labels");
+    let mut films = Vec::new();
+    for row in table.lines().skip(1) {
+        let cells: Vec<&str> = row.split(',').collect();
+        let [file, label, _, part] = cells[..] else {
+            continue;
+        };
+        let Ok(picture) = image::open(home.join("d").join(file)) else {
+            continue;
+        };
+        let name = format!("{part}-{}.png", films.len());
+        let to = home.join("films").join(&name);
+        picture.to_luma8().save(to).expect("written");
+        films.push(Film {
+            name,
+            label: label.to_owned(),
+            phantom: file.to_owned(),
+        });
+    }
+    films
+}
 
 /// A home with `films`.
 struct Films {

@@ -416,3 +416,227 @@ fn what_cannot_be_trained_says_why_and_writes_nothing() {
         stderr(&one)
     );
 }
+
+/// Prompts that take chests' conditions for each other.
+const EXCHANGED: &str = r#"
+name = "exchanged"
+title = "Exchanged"
+templates = ["{}"]
+
+[[condition]]
+name = "pneumonia"
+description = "Pneumonia."
+phrases = ["a tumor in the chest"]
+
+[[condition]]
+name = "tumor"
+description = "A tumor."
+phrases = ["a normal chest"]
+
+[[condition]]
+name = "normal"
+description = "Nothing."
+phrases = ["pneumonia in the chest"]
+normal = true
+"#;
+
+/// Images that are not marked as synthetic, with their labels: `films/own.csv` has the chests, and ten limbs that are said to be normal.
+/// By `label`, from the number and the label of a chest.
+fn labelled_films(label: impl Fn(usize, &str) -> String) -> tempfile::TempDir {
+    let home = tempfile::tempdir().expect("a home");
+    demo(home.path(), 260, 12);
+    let films = own_labels::unmarked(home.path());
+    let is_chest = |film: &&own_labels::Film| film.name.starts_with("CHEST");
+    let (chests, others): (Vec<_>, Vec<_>) = films.iter().partition(is_chest);
+    let mut table = String::from("path,label\n");
+    for (at, film) in chests.iter().enumerate() {
+        table += &[&film.name, ",", &label(at, &film.label), "\n"].concat();
+    }
+    let limbs = others.iter().filter(|own| !own.name.starts_with("HEAD"));
+    for film in limbs.take(10) {
+        table += &[&film.name, ",normal\n"].concat();
+    }
+    fs::write(home.path().join("films/own.csv"), table).expect("written");
+    fs::write(home.path().join("exchanged.toml"), EXCHANGED).expect("written");
+    home
+}
+
+/// The results of a folder by file name.
+fn judged(home: &Path, folder: &str, model: &str, prompts: &str) -> HashMap<String, Value> {
+    let all = ["classify", folder, "--model", model, "--prompts", prompts];
+    let output = run(home, &[&all[..], &["--format", "jsonl"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let of_name = |line: Value| {
+        let path = line["path"].as_str().expect("a path").to_owned();
+        (path.trim_start_matches("films/").to_owned(), line)
+    };
+    lines(&output).into_iter().map(of_name).collect()
+}
+
+fn is_judged(line: &Value) -> bool {
+    line["decision"] != "rejected"
+}
+
+#[test]
+fn the_built_in_model_is_fine_tuned_to_judge_real_images_of_one_kind_and_no_others() {
+    let home = labelled_films(|_, label| label.to_owned());
+    let home = home.path();
+    let before = judged(home, "films", "builtin", "chest-xray");
+    assert!(!before.values().any(is_judged));
+    let arguments = [
+        "train",
+        "lora",
+        "--labels",
+        "films/own.csv",
+        "--held-out",
+        "40",
+        "--output",
+        "tuned",
+        "--epochs",
+        "3",
+        "--patience",
+        "3",
+        "--rate",
+        "0.001",
+        "--batch-size",
+        "8",
+        "--model",
+        "builtin",
+        "--prompts",
+        "chest-xray",
+        "--json",
+    ];
+    let report = json(&run(home, &arguments));
+    assert_eq!(report["kind"], "chest radiograph", "{report}");
+    assert_eq!(report["other_kinds"], 10, "{report}");
+    assert!(report["model"].is_object(), "{report}");
+    let count = |of: &str| report["retained"][of].as_u64().expect("a count");
+    assert_eq!(count("others"), 10);
+    assert_eq!(count("others_judged"), 0);
+    let held_out = report["split"]["held_out"].as_u64().expect("a count");
+    assert!(count("judged") * 2 > held_out, "{report}");
+    let card = fs::read_to_string(home.join("tuned/README.md")).expect("a card");
+    assert!(card.contains("only of the kind chest radiograph"), "{card}");
+
+    // Chests are judged; the kind of all else is told, also by the adapter, and is the reason that they are not judged.
+    for model in ["tuned", "tuned/adapter"] {
+        let after = judged(home, "films", model, "chest-xray");
+        let chests = || {
+            let all = after.iter();
+            all.filter(|(name, _)| name.starts_with("CHEST"))
+        };
+        let of_chests = chests().filter(|(_, line)| is_judged(line)).count();
+        assert!(of_chests * 2 > chests().count(), "{model}: {of_chests}");
+        for (name, line) in &after {
+            if !name.starts_with("CHEST") {
+                let reason = line["reason"].as_str().unwrap_or_default();
+                assert!(!is_judged(line), "{model} {name}");
+                assert!(
+                    reason.contains("only of the kind chest radiograph"),
+                    "{line}"
+                );
+            }
+        }
+    }
+    // Prompts that it was not trained with are not answered for real images.
+    let other = judged(home, "films", "tuned", "exchanged.toml");
+    assert!(!other.values().any(is_judged));
+    // Phantoms are.
+    let phantoms = judged(home, "d", "tuned", "chest-xray");
+    assert!(phantoms.values().all(is_judged));
+    let names = ["taught.toml", "known.safetensors", "adapter/taught.toml"];
+    assert!(
+        names
+            .iter()
+            .all(|name| home.join("tuned").join(name).exists())
+    );
+}
+
+#[test]
+fn a_probe_teaches_the_built_in_model_findings_of_one_kind() {
+    let home = labelled_films(|_, label| label.to_owned());
+    let home = home.path();
+    let common = ["--model", "builtin", "--prompts", "exchanged.toml"];
+    let probe = ["train", "probe", "--labels", "films/own.csv", "--json"];
+    // Too few images held out prove nothing.
+    let few = json(&run(
+        home,
+        &[&probe[..], &common, &["--held-out", "5"]].concat(),
+    ));
+    assert_eq!(few["kept"], false, "{few}");
+    let reason = few["unproved"].as_str().expect("a reason");
+    assert!(reason.contains("ten images held out"), "{reason}");
+
+    let report = json(&run(
+        home,
+        &[&probe[..], &common, &["--held-out", "40"]].concat(),
+    ));
+    assert_eq!(
+        (&report["kind"], &report["other_kinds"], &report["kept"]),
+        (&"chest radiograph".into(), &10.into(), &true.into()),
+        "{report}"
+    );
+    let after = judged(home, "films", "builtin", "exchanged.toml");
+    for (name, line) in &after {
+        assert!(is_judged(line) || !name.starts_with("CHEST") || line["reason"].is_string());
+        assert!(name.starts_with("CHEST") || !is_judged(line), "{name}");
+    }
+    assert!(after.values().any(is_judged));
+    // A probe of the same kind takes its place, one of phantoms does not.
+    let again = run(
+        home,
+        &[&probe[..], &common, &["--held-out", "40", "--seed", "2"]].concat(),
+    );
+    assert_eq!(json(&again)["kept"], true);
+    let phantoms = [
+        "train",
+        "probe",
+        "--labels",
+        "d/truth.csv",
+        "--map",
+        "fracture=normal",
+    ];
+    let refused = run(home, &[&phantoms[..], &common].concat());
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(
+        stderr(&refused).contains("findings of the kind chest radiograph are in use"),
+        "{}",
+        stderr(&refused)
+    );
+}
+
+#[test]
+fn labels_that_say_nothing_let_the_built_in_model_judge_no_real_images() {
+    let turns = ["pneumonia", "normal"];
+    let home = labelled_films(|at, _| turns[at % 2].to_owned());
+    let home = home.path();
+    let common = [
+        "--labels",
+        "films/own.csv",
+        "--held-out",
+        "40",
+        "--model",
+        "builtin",
+        "--prompts",
+        "exchanged.toml",
+        "--json",
+    ];
+    let report = json(&run(home, &[&["train", "probe"], &common[..]].concat()));
+    assert_eq!(report["kept"], false, "{report}");
+    let reason = report["unproved"].as_str().expect("a reason");
+    assert!(
+        reason.contains("do not show that findings can be told better than by guessing"),
+        "{reason}"
+    );
+    let lora = [
+        "train", "lora", "--output", "o", "--epochs", "1", "--rate", "0.005",
+    ];
+    let report = json(&run(home, &[&lora[..], &common].concat()));
+    assert!(report["model"].is_null(), "{report}");
+    assert!(!home.join("o/open_clip_model.safetensors").exists());
+    assert!(
+        !judged(home, "films", "builtin", "exchanged.toml")
+            .values()
+            .any(is_judged)
+    );
+}

@@ -9,10 +9,10 @@ use crate::media::{Picture, Pixels};
 use crate::phantom::Phantom;
 
 /// Columns and rows of a phantom.
-pub(super) const SIDE: u32 = 256;
+pub(in crate::commands) const SIDE: u32 = 256;
 
 /// Draws and prepares phantoms on all cores; `draw` makes that of each index.
-pub(super) fn drawn(
+pub(in crate::commands) fn drawn(
     range: Range<usize>,
     preprocess: &Preprocess,
     draw: &(dyn Fn(usize) -> Phantom + Sync),

@@ -10,9 +10,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::super::progress::ProgressLine;
 use super::super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
 use super::super::{CommandSetup, Fault, exit, leave, on_signals, print, shown};
+use super::alike::AlikeImages;
 use super::labels::LabelledImage;
 use crate::encoder::{Encoder, ModelCard};
-use crate::engine::{self, Factory, FrameSelection, Lane, Settings};
+use crate::engine::{self, Factory, FrameSelection, Lane, NatureReader, Settings};
 use crate::jobs::{End, Ended};
 use crate::learn::{LearnedSets, Problem, exclusive_problem, presence_problem};
 use crate::library::Failure;
@@ -28,6 +29,10 @@ pub(super) struct EncodedImages {
     pub(super) failed: usize,
     /// Images that the model is not for.
     pub(super) rejected: usize,
+    /// The kind of the images, if they are real ones and the model is the built-in one.
+    pub(super) kind: Option<String>,
+    /// Images that are left out, as they are of other kinds.
+    pub(super) other_kinds: usize,
     pub(super) model: ScoredModel,
 }
 
@@ -38,6 +43,8 @@ pub(in crate::commands) struct ScoredModel {
     pub(in crate::commands) problem: Problem,
     /// How the conditions relate.
     pub(in crate::commands) mode: Mode,
+    /// Tells what images are to it, where that matters.
+    pub(in crate::commands) natures: Option<NatureReader>,
 }
 
 impl ScoredModel {
@@ -64,6 +71,20 @@ impl ScoredModel {
             card,
             problem,
             mode,
+            natures: None,
+        })
+    }
+
+    /// The same, where it matters which images the model is trained with. `fits`: the calibrations, and what was learned, that are in use.
+    pub(in crate::commands) fn to_train(
+        encoder: &mut dyn Encoder,
+        set: &PromptSet,
+        mode: Mode,
+        fits: (&Calibrations, &LearnedSets),
+    ) -> Result<Self, String> {
+        Ok(Self {
+            natures: NatureReader::new(encoder, set, mode, fits)?,
+            ..Self::new(encoder, set, mode)?
         })
     }
 }
@@ -72,7 +93,8 @@ impl ScoredModel {
 #[derive(Default)]
 struct EncodedFiles {
     count: usize,
-    embeddings: BTreeMap<usize, Arc<[f32]>>,
+    /// Also of those that were rejected; and whether the image is marked as synthetic.
+    embeddings: BTreeMap<usize, (Arc<[f32]>, bool)>,
     rejected: BTreeSet<usize>,
     failures: BTreeMap<usize, Failure>,
 }
@@ -87,11 +109,12 @@ impl BatchHandler<(usize, PathBuf), usize> for EncodedFiles {
             for index in ended.waiters {
                 for outcome in &outcomes {
                     match outcome {
-                        Ok(record) if record.verdict.decision == Decision::Rejected => {
-                            self.rejected.insert(index);
-                        }
                         Ok(record) => {
+                            if record.verdict.decision == Decision::Rejected {
+                                self.rejected.insert(index);
+                            }
                             let embedding = record.embedding.clone();
+                            let embedding = embedding.map(|own| (own, record.synthetic));
                             self.embeddings.extend(embedding.map(|own| (index, own)));
                         }
                         Err(failure) => {
@@ -101,7 +124,7 @@ impl BatchHandler<(usize, PathBuf), usize> for EncodedFiles {
                 }
             }
         }
-        let done = self.embeddings.len() + self.rejected.len() + self.failures.len();
+        let done = self.embeddings.len() + self.failures.len();
         progress.set(done as u64, Some(self.count as u64));
         Ok(())
     }
@@ -135,7 +158,8 @@ pub(super) fn encode(
         move || drop(sender.send(RunMessage::Stop))
     })?;
     let (opened, opening) = bounded(1);
-    let factory = also_scoring(setup.factory(None), (set, mode), opened);
+    let fits = (setup.calibrations(), setup.learned());
+    let factory = also_scoring(setup.factory(None), (set, mode, fits), opened);
     let progress = ProgressLine::new();
     let mut run = Run::start(factory, settings, messages, &progress);
     let paths = images.iter().map(|image| image.path.clone());
@@ -153,12 +177,16 @@ pub(super) fn encode(
     run.finish();
     let model = opening.try_recv();
     let model = model.map_err(|_| Fault::unusable("the model's texts are missing"))?;
-    Ok(files.joined(images, model.map_err(Fault::unusable)?))
+    files.joined(images, model.map_err(Fault::unusable)?)
 }
 
 impl EncodedFiles {
     /// Joins images and embeddings, and prints which failed.
-    fn joined(self, images: Vec<LabelledImage>, model: ScoredModel) -> EncodedImages {
+    fn joined(
+        self,
+        images: Vec<LabelledImage>,
+        model: ScoredModel,
+    ) -> Result<EncodedImages, Fault> {
         let mut failed = 0;
         for (index, failure) in &self.failures {
             // Files that are not images are no fault of a folder.
@@ -172,31 +200,52 @@ impl EncodedFiles {
             images: Vec::new(),
             embeddings: Vec::new(),
             failed,
-            rejected: self.rejected.len(),
+            rejected: 0,
+            kind: None,
+            other_kinds: 0,
             model,
         };
         let mut embeddings = self.embeddings;
+        let mut all = Vec::new();
         for (index, image) in images.into_iter().enumerate() {
-            if let Some(embedding) = embeddings.remove(&index) {
-                encoded.images.push(image);
-                encoded.embeddings.push(embedding);
+            if let Some((embedding, synthetic)) = embeddings.remove(&index) {
+                let is_rejected = self.rejected.contains(&index);
+                all.push((image, embedding, synthetic, is_rejected));
             }
         }
-        encoded
+        // The built-in model rejects real images until it is taught.
+        let keep: Vec<bool> = if let Some(reader) = &encoded.model.natures {
+            let natures = all.iter().map(|own| reader.nature(&own.1, own.2));
+            let shows = all.iter().map(|own| !own.0.labels.is_empty());
+            let (natures, shows): (Vec<_>, Vec<_>) = natures.zip(shows).unzip();
+            let alike = AlikeImages::among(&natures, &shows)?;
+            encoded.other_kinds = alike.others();
+            encoded.kind = alike.kind;
+            alike.keep
+        } else {
+            encoded.rejected = self.rejected.len();
+            all.iter().map(|own| !own.3).collect()
+        };
+        for ((image, embedding, ..), _) in all.into_iter().zip(keep).filter(|own| own.1) {
+            encoded.images.push(image);
+            encoded.embeddings.push(embedding);
+        }
+        Ok(encoded)
     }
 }
 
 /// A factory that also encodes the texts, on the thread that owns the model.
 fn also_scoring(
     mut open: Factory,
-    (set, mode): (&PromptSet, Mode),
+    (set, mode, fits): (&PromptSet, Mode, (Calibrations, LearnedSets)),
     opened: Sender<Result<ScoredModel, String>>,
 ) -> Factory {
     let set = set.clone();
     Box::new(move || {
         let mut encoder = open()?;
         // When a GPU was lost and the model is opened again, nobody waits for it any more.
-        let _ = opened.try_send(ScoredModel::new(encoder.as_mut(), &set, mode));
+        let fits = (&fits.0, &fits.1);
+        let _ = opened.try_send(ScoredModel::to_train(encoder.as_mut(), &set, mode, fits));
         Ok(encoder)
     })
 }

@@ -19,6 +19,8 @@ pub(super) struct PreparedImages {
     pub(super) images: Vec<LabelledImage>,
     /// Files that are images and could not be read.
     pub(super) failed: usize,
+    /// Which of them are marked as synthetic.
+    pub(super) synthetic: Vec<bool>,
     kept: Vec<Option<PreparedImage>>,
     preprocess: Preprocess,
 }
@@ -28,6 +30,14 @@ pub(in crate::commands) fn prepare(
     file: &Path,
     preprocess: &Preprocess,
 ) -> Result<PreparedImage, MediaError> {
+    prepare_marked(file, preprocess).map(|(image, _)| image)
+}
+
+/// The same, and whether the file is marked as synthetic.
+fn prepare_marked(
+    file: &Path,
+    preprocess: &Preprocess,
+) -> Result<(PreparedImage, bool), MediaError> {
     let source = media::open(file)?;
     source.content()?;
     let decoding = engine::Decoding {
@@ -37,7 +47,8 @@ pub(in crate::commands) fn prepare(
         cancelled: &|| false,
     };
     let shown = engine::decode_frame(&source, 0, &decoding)?;
-    engine::preprocess_frame(preprocess, &shown.picture, &source, Lane::Bulk)
+    let image = engine::preprocess_frame(preprocess, &shown.picture, &source, Lane::Bulk)?;
+    Ok((image, source.info().synthetic))
 }
 
 impl PreparedImages {
@@ -59,8 +70,11 @@ impl PreparedImages {
                 let Some(image) = images.get(index) else {
                     break;
                 };
-                let prepared = prepare(&image.path, &preprocess);
-                let prepared = prepared.map(|own| (index < limit).then_some(own));
+                let prepared = prepare_marked(&image.path, &preprocess);
+                let prepared = prepared.map(|(own, synthetic)| {
+                    let kept = (index < limit).then_some(own);
+                    (kept, synthetic)
+                });
                 let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                 done.push((index, prepared));
                 progress.set(done.len() as u64, Some(total));
@@ -79,13 +93,15 @@ impl PreparedImages {
         let mut all = Self {
             images: Vec::new(),
             failed: 0,
+            synthetic: Vec::new(),
             kept: Vec::new(),
             preprocess,
         };
         for (image, (_, prepared)) in images.into_iter().zip(done) {
             match prepared {
-                Ok(prepared) => {
+                Ok((prepared, synthetic)) => {
                     all.images.push(image);
+                    all.synthetic.push(synthetic);
                     all.kept.push(prepared);
                 }
                 // Files that are not images are no fault of a folder.
@@ -98,6 +114,26 @@ impl PreparedImages {
             }
         }
         Some(all)
+    }
+
+    /// Splits the images into those to keep and the others; files that could not be read stay with the former.
+    pub(super) fn partition(self, keep: &[bool]) -> (Self, Self) {
+        let part = |failed| Self {
+            images: Vec::new(),
+            failed,
+            synthetic: Vec::new(),
+            kept: Vec::new(),
+            preprocess: self.preprocess.clone(),
+        };
+        let (mut own, mut others) = (part(self.failed), part(0));
+        let all = self.images.into_iter().zip(self.synthetic).zip(self.kept);
+        for (((image, synthetic), kept), keep) in all.zip(keep) {
+            let side = if *keep { &mut own } else { &mut others };
+            side.images.push(image);
+            side.synthetic.push(synthetic);
+            side.kept.push(kept);
+        }
+        (own, others)
     }
 
     /// The number of images that are decoded anew for each use.

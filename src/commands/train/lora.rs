@@ -1,6 +1,7 @@
 //! `train lora`: low-rank changes of the image tower.
 
 mod judged;
+mod retained;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -9,25 +10,30 @@ use std::time::Instant;
 use super::super::progress::ProgressLine;
 use super::super::{CommandSetup, Fault, exit, print, shown};
 use super::TrainingStop;
+use super::alike::{AlikeImages, unproved_words};
 use super::curve::TrainingCurve;
 use super::data::ScoredModel;
 use super::folder::OutputFolder;
 use super::images::PreparedImages;
 use super::labels::{self, LabelledImage, PatientSources};
 use super::lora_report::{LoraReport, WrittenModel};
+use super::probe::patient_numbers;
 use super::report::SplitReport;
 use crate::cli::LoraArgs;
 use crate::encoder::finetune::{
     FineTuner, LoraSettings, SavedModel, TrainingData, TrainingEnd, TrainingEvent,
     TrainingImages as _, TrainingState, train,
 };
-use crate::encoder::{ModelOptions, ModelSource, Precision, PreparedImage};
+use crate::encoder::{ModelOptions, ModelSource, Precision, PreparedImage, TaughtFindings};
+use crate::engine::NatureReader;
 use crate::graphics::Limits;
 use crate::learn::linear::dot;
-use crate::learn::{LearnError, MIN_PRESENCE_IMAGES, PatientSplit, Truths};
+use crate::learn::{HeldOutProof, LearnError, MIN_PRESENCE_IMAGES, PatientSplit, Truths, Unproved};
 use crate::library::NOTICE;
 use crate::prompts::PromptSet;
 use crate::scoring::Mode;
+use retained::PhantomCheck;
+pub(super) use retained::RetainedSkills;
 
 /// The least cosine between an embedding of the model as it was trained, and as it is opened again.
 const MIN_COSINE: f64 = 0.99999;
@@ -44,10 +50,16 @@ pub(super) fn run(arguments: &LoraArgs, setup: &CommandSetup) -> Result<u8, Faul
     let progress = ProgressLine::new();
     progress.message("loading the model");
     let options = options(setup);
-    let model = {
+    let fits = (setup.calibrations(), setup.learned());
+    let (model, check) = {
         let mut encoder = setup.source.open(options).map_err(Fault::unusable)?;
+        let encoder = encoder.as_mut();
         let mode = arguments.images.mode;
-        ScoredModel::new(encoder.as_mut(), &set, mode).map_err(Fault::unusable)?
+        let model = ScoredModel::to_train(encoder, &set, mode, (&fits.0, &fits.1));
+        let model = model.map_err(Fault::unusable)?;
+        let needs_check = model.natures.is_some();
+        let check = needs_check.then(|| PhantomCheck::new(encoder));
+        (model, check.transpose()?)
     };
     let settings = settings(arguments);
     let tuner = FineTuner::open(&setup.source, setup.device, settings).map_err(Fault::unusable)?;
@@ -67,7 +79,7 @@ pub(super) fn run(arguments: &LoraArgs, setup: &CommandSetup) -> Result<u8, Faul
         ));
         return Ok(exit::INTERRUPTED);
     }
-    let report = tuning.finish(end, &folder, setup, begun)?;
+    let report = tuning.finish(end, &folder, (setup, check.as_ref()), begun)?;
     folder.finish(&report)?;
     if arguments.images.json {
         print::json(&report)?;
@@ -114,6 +126,9 @@ struct Tuning<'a> {
     set: PromptSet,
     model: ScoredModel,
     images: PreparedImages,
+    /// Labelled images that are left out, as they are of other kinds.
+    others: PreparedImages,
+    alike: AlikeImages,
     truths: Truths,
     patients: (Vec<String>, PatientSources),
     split: PatientSplit,
@@ -129,6 +144,26 @@ impl<'a> Tuning<'a> {
         images: PreparedImages,
         mut tuner: FineTuner,
     ) -> Result<Self, Fault> {
+        let all = images.images.len();
+        let encoded = model.natures.as_ref().map(|reader| {
+            let rows = tuner.encode_base(&images, all);
+            rows.map_err(Fault::unusable).map(|rows| (reader, rows))
+        });
+        let mut embeddings = None;
+        let mut alike = AlikeImages {
+            kind: None,
+            keep: vec![true; all],
+        };
+        if let Some((reader, mut rows)) = encoded.transpose()? {
+            let natures = rows.iter().zip(&images.synthetic);
+            let natures = natures.map(|(row, synthetic)| reader.nature(row, *synthetic));
+            let shows = images.images.iter().map(|own| !own.labels.is_empty());
+            alike = AlikeImages::among(&natures.collect::<Vec<_>>(), &shows.collect::<Vec<_>>())?;
+            let mut keep = alike.keep.iter();
+            rows.retain(|_| *keep.next().unwrap_or(&false));
+            embeddings = Some(rows);
+        }
+        let (images, others) = images.partition(&alike.keep);
         let truths = labels::truths(images.images.iter(), &set, model.mode);
         let patients = labels::patients(&images.images);
         let split = labels::split(&arguments.images, (&patients.0, patients.1), &truths)?;
@@ -145,18 +180,54 @@ impl<'a> Tuning<'a> {
         if !truths.can_judge(&split.train, &split.held_out) {
             return Err(Fault::usage(LearnError::FewImages(MIN_PRESENCE_IMAGES)));
         }
-        let embeddings = tuner.encode_base(&images, truths.len());
-        Ok(Self {
+        let embeddings = match embeddings {
+            Some(rows) => rows,
+            None => tuner
+                .encode_base(&images, truths.len())
+                .map_err(Fault::unusable)?,
+        };
+        let own = Self {
             arguments,
             set,
             model,
             images,
+            others,
+            alike,
             truths,
             patients,
             split,
-            embeddings: embeddings.map_err(Fault::unusable)?,
+            embeddings,
             tuner,
-        })
+        };
+        own.check_held_out()?;
+        Ok(own)
+    }
+
+    /// Says before minutes of training if the images held out are too few to show that findings of real images can be told.
+    fn check_held_out(&self) -> Result<(), Fault> {
+        let held_out = self.split.held_out.iter();
+        let logits = held_out.map(|at| self.model.problem.zero_shot(&self.embeddings[*at]));
+        let logits: Vec<Vec<f64>> = logits.collect();
+        let Some(proof) = self.proof([&logits, &logits]) else {
+            return Ok(());
+        };
+        match proof.unproved {
+            Some(Unproved::TooFew { .. } | Unproved::OneSided(_)) => {
+                let words = unproved_words(&proof, logits.len());
+                Err(Fault::unusable(words.unwrap_or_default()))
+            }
+            Some(Unproved::Guessed(_)) | None => Ok(()),
+        }
+    }
+
+    /// What the images held out show of the second logits; `None` unless the built-in model is trained with real images.
+    fn proof(&self, logits: [&[Vec<f64>]; 2]) -> Option<HeldOutProof> {
+        self.alike.kind.as_ref()?;
+        let patients = patient_numbers(&self.patients.0);
+        let images = (self.split.held_out.as_slice(), patients.as_slice());
+        let names = self.set.conditions.iter().map(|own| own.name.as_str());
+        let names: Vec<&str> = names.collect();
+        Some(self.truths.proof(images, logits, &names))
     }
 
     fn train(
@@ -219,16 +290,19 @@ impl<'a> Tuning<'a> {
         &self,
         end: TrainingEnd,
         folder: &OutputFolder,
-        setup: &CommandSetup,
+        (setup, check): (&CommandSetup, Option<&PhantomCheck>),
         begun: Instant,
     ) -> Result<LoraReport, Fault> {
-        let model = if end.best == 0 {
-            None
-        } else {
-            let saved = self.tuner.save(folder.path()).map_err(Fault::unusable)?;
-            Some(self.checked(&saved, setup)?)
-        };
         let judged = self.judged()?;
+        let (mut model, mut retained) = (None, None);
+        if end.best > 0 && judged.unproved.is_none() {
+            let saved = self.tuner.save(folder.path(), self.taught().as_ref());
+            let (written, reader) = self.checked(&saved.map_err(Fault::unusable)?, setup)?;
+            model = Some(written);
+            if let (Some(check), Some(base), Some(tuned)) = (check, &self.model.natures, &reader) {
+                retained = Some(self.retained(check, [base, tuned])?);
+            }
+        }
         let (matrices, numbers) = self.tuner.size();
         Ok(LoraReport {
             base: self.tuner.base_id().to_owned(),
@@ -253,14 +327,34 @@ impl<'a> Tuning<'a> {
             gain_over_probe: judged.gain_over_probe.map(|own| own.balanced_accuracy),
             auroc_gain_over_zero_shot: judged.gain_over_zero_shot.auroc,
             auroc_gain_over_probe: judged.gain_over_probe.and_then(|own| own.auroc),
+            kind: self.alike.kind.clone(),
+            other_kinds: self.alike.others(),
+            unproved: judged.unproved,
+            retained,
             model,
             seconds: begun.elapsed().as_secs_f64(),
             notice: NOTICE,
         })
     }
 
-    /// Opens what was written, and compares its embeddings with those of the model as it was trained.
-    fn checked(&self, saved: &SavedModel, setup: &CommandSetup) -> Result<WrittenModel, Fault> {
+    /// Of which images the model is to judge findings; `None` if it follows from no built-in model, and judges those of all.
+    fn taught(&self) -> Option<TaughtFindings> {
+        self.model.card.builtin.as_ref()?;
+        Some(TaughtFindings {
+            kind: self.alike.kind.clone(),
+            prompts: self.set.name.clone(),
+            prompts_digest: self.set.digest.clone(),
+            mode: self.model.mode,
+        })
+    }
+
+    /// Opens what was written, and compares its embeddings with those of the model as it was trained. Also returns what tells the model
+    /// kinds of image.
+    fn checked(
+        &self,
+        saved: &SavedModel,
+        setup: &CommandSetup,
+    ) -> Result<(WrittenModel, Option<NatureReader>), Fault> {
         let held_out = self.split.held_out.iter().take(CHECKED_IMAGES);
         let images: Result<Vec<PreparedImage>, _> =
             held_out.map(|at| self.images.image(*at)).collect();
@@ -268,6 +362,8 @@ impl<'a> Tuning<'a> {
         let trained = self.tuner.encode_best(&images).map_err(Fault::unusable)?;
         let mut least = 1.0_f64;
         let mut digest = String::new();
+        let mut reader = None;
+        let fits = (setup.calibrations(), setup.learned());
         for path in [&saved.adapter, &saved.merged] {
             let source = ModelSource::Path(path.clone());
             let mut opened = source.open(options(setup)).map_err(Fault::unusable)?;
@@ -280,14 +376,18 @@ impl<'a> Tuning<'a> {
                 return Err(different(path, own));
             }
             least = least.min(own);
+            let (set, mode) = (&self.set, self.model.mode);
+            let own = NatureReader::new(opened.as_mut(), set, mode, (&fits.0, &fits.1));
+            reader = own.map_err(Fault::unusable)?;
         }
-        Ok(WrittenModel {
+        let written = WrittenModel {
             path: shown(&saved.merged),
             digest,
             adapter: shown(&saved.adapter),
             layout: saved.layout,
             least_cosine: least,
-        })
+        };
+        Ok((written, reader))
     }
 }
 

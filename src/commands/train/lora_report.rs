@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::alike::left_out_words;
 use super::conditions::{TrainedCondition, TrainingKind};
+use super::lora::RetainedSkills;
 use super::report::{
     SplitReport, WORTHWHILE_GAIN, area_gain, figures_line, gain, heading, mode_option,
 };
@@ -13,6 +15,9 @@ use crate::learn::HeldOutFigures;
 use crate::media::clean;
 use crate::scoring::Mode;
 use crate::scoring::metrics::Estimate;
+
+/// Loss of balanced accuracy on phantoms from which they are forgotten.
+const FORGOTTEN: f64 = 0.01;
 
 /// What `train lora` prints, and writes beside the model.
 #[derive(Serialize)]
@@ -48,7 +53,18 @@ pub(super) struct LoraReport {
     pub(super) auroc_gain_over_zero_shot: Option<Estimate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) auroc_gain_over_probe: Option<Estimate>,
-    /// What was written; `None` if no epoch was better than the base.
+    /// The kind of the real images that the built-in model was trained with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kind: Option<String>,
+    /// Labelled images that were left out, as they are of other kinds.
+    pub(super) other_kinds: usize,
+    /// Why findings of that kind are not judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unproved: Option<String>,
+    /// What is left of what the built-in model does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retained: Option<RetainedSkills>,
+    /// What was written; `None` if no epoch was better than the base, or findings are not told better than by guessing.
     pub(super) model: Option<WrittenModel>,
     pub(super) seconds: f64,
     pub(super) notice: &'static str,
@@ -111,7 +127,10 @@ impl LoraReport {
             out,
             "the images held out also chose the epoch; judge the model on others{eval}"
         );
-        if let Some(words) = self.advice() {
+        if let Some(words) = left_out_words(self.kind.as_deref(), self.other_kinds) {
+            let _ = writeln!(out, "{words}");
+        }
+        for words in self.limits().into_iter().chain(self.advice()) {
             let _ = writeln!(out, "{words}");
         }
         let words = match &self.model {
@@ -123,14 +142,58 @@ impl LoraReport {
                 model.path,
                 mode_option(self.mode)
             ),
+            None if self.best_epoch > 0 => format!(
+                "nothing was written: {}",
+                self.unproved.as_deref().unwrap_or("no reason is known")
+            ),
             None => {
-                "nothing was written: no epoch was better than zero-shot on the images held out"
-                    .to_owned()
+                let words = "nothing was written: no epoch was better than zero-shot on the images held out";
+                // The base judges none of them, however well it could.
+                let way = self.kind.as_ref().map_or_else(String::new, |kind| {
+                    format!("; `train probe` or `learn` let the model judge images of the kind {kind} as it is")
+                });
+                format!("{words}{way}")
             }
         };
         out.push_str(&words);
         out.push('\n');
         out
+    }
+
+    /// Which images the model judges, and what is left of what the built-in model does; nothing of another base.
+    pub(super) fn limits(&self) -> Vec<String> {
+        let Some(own) = &self.retained else {
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        if let (Some(kind), Some(judged)) = (&self.kind, own.judged) {
+            all.push(format!(
+                "judges findings of real images only of the kind {kind}, under {}: it is sure of the kind of {judged} of the {} images held out, \
+                 and of others it tells the kind",
+                clean(&self.prompts),
+                self.split.held_out
+            ));
+        } else {
+            all.push("judges findings of phantoms, and of real images tells the kind".to_owned());
+        }
+        if own.others_judged > 0 {
+            all.push(format!(
+                "takes {} of {} images of other kinds for this kind",
+                own.others_judged, own.others
+            ));
+        }
+        all.push(format!(
+            "of {} phantoms the kind is told of {} (before: {}), and their conditions with a balanced accuracy of {:.1} % (before: {:.1} %)",
+            own.phantoms,
+            own.kinds_after,
+            own.kinds_before,
+            own.phantoms_after * 100.0,
+            own.phantoms_before * 100.0
+        ));
+        if own.phantoms_before - own.phantoms_after > FORGOTTEN {
+            all.push("do not use it for phantoms: it has forgotten them".to_owned());
+        }
+        all
     }
 
     /// What speaks against the fine-tuned model, if anything.
@@ -217,9 +280,16 @@ impl LoraReport {
                 .map_or_else(String::new, |own| format!("{} AUROC, ", area_gain(own))),
             gain(&self.gain_over_zero_shot)
         );
-        if let Some(words) = self.advice() {
-            let _ = writeln!(out, "\n{words}.");
+        for words in self.limits().into_iter().chain(self.advice()) {
+            let _ = writeln!(out, "\n{}.", capitalised(&words));
         }
         out
     }
+}
+
+/// The same with a capital letter.
+fn capitalised(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(|own| own.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
 }

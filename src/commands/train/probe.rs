@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::{CommandSetup, Fault, exit, print, shown};
+use super::alike::unproved_words;
 use super::conditions::TrainedCondition;
 use super::data::{self, EncodedImages, ScoredModel};
 use super::labels;
@@ -35,7 +36,10 @@ pub(super) fn run(arguments: &ProbeArgs, setup: &CommandSetup) -> Result<u8, Fau
     }
     let fitted = FittedProbe::new(arguments, &encoded, &set)?;
     let learned = fitted.learned(&encoded, &set);
-    let file = keep(arguments, folder, &learned)?;
+    let file = match fitted.unproved {
+        Some(_) => None,
+        None => keep(arguments, folder, &learned)?,
+    };
     let report = fitted.report(arguments, &encoded, &set, file);
     if arguments.images.json {
         print::json(&report)?;
@@ -56,6 +60,8 @@ struct FittedProbe {
     gain: TrainingGain,
     conditions: Vec<TrainedCondition>,
     without_condition: Option<usize>,
+    /// Why the built-in model may not judge more images like these by it.
+    unproved: Option<String>,
 }
 
 impl FittedProbe {
@@ -73,6 +79,13 @@ impl FittedProbe {
         let learned = (0..set.conditions.len()).map(|at| !probe.left_out.contains(&at));
         let learned: Vec<bool> = learned.collect();
         let gain = truths.gain(held_out, [&before, &after], Some(&learned));
+        let proof = encoded.kind.as_ref().map(|_| {
+            let groups = patient_numbers(&patients);
+            let images = (split.held_out.as_slice(), groups.as_slice());
+            let names = set.conditions.iter().map(|own| own.name.as_str());
+            truths.proof(images, [&before, &after], &names.collect::<Vec<_>>())
+        });
+        let unproved = proof.and_then(|own| unproved_words(&own, split.held_out.len()));
         let mut conditions = TrainedCondition::of_set(set, &truths, &split);
         TrainedCondition::add_probe(&mut conditions, &probe);
         for (scores, logits) in [("zero_shot", &before), ("probe", &after)] {
@@ -83,6 +96,7 @@ impl FittedProbe {
             gain,
             conditions,
             without_condition: truths.without_condition(),
+            unproved,
             split: SplitReport::new(&arguments.images, &split, sources),
             probe,
         })
@@ -112,7 +126,7 @@ impl FittedProbe {
             unlabelled: 0,
             held_out: self.probe.gain.clone(),
             conditions: conditions.collect(),
-            kind: None,
+            kind: encoded.kind.clone(),
         }
     }
 
@@ -135,6 +149,9 @@ impl FittedProbe {
             split: self.split,
             failed: encoded.failed,
             rejected: encoded.rejected,
+            kind: encoded.kind.clone(),
+            other_kinds: encoded.other_kinds,
+            unproved: self.unproved,
             method: self.probe.method,
             gate: self.probe.gate,
             candidates: self.probe.candidates,
@@ -197,6 +214,7 @@ fn keep(
     };
     let (all, _) = learned::load(&folder);
     let in_use = all.find(&own.model_digest, &own.prompts_digest, own.mode);
+    let in_use = in_use.filter(|in_use| in_use.kind != own.kind);
     if let Some(kind) = in_use.and_then(|own| own.kind.as_deref()) {
         return Err(Fault::unusable(format!(
             "findings of the kind {kind} are in use under {}, and the probe would replace them; `learn --undo` takes them back, or --export writes the probe to a file",

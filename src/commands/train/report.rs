@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::alike::left_out_words;
 use super::conditions::{TrainedCondition, TrainingKind};
 use super::labels::PatientSources;
 use crate::cli::TrainingImagesArgs;
@@ -76,6 +77,14 @@ pub(super) struct ProbeReport {
     pub(super) failed: usize,
     /// Images that the model rejects.
     pub(super) rejected: usize,
+    /// The kind of the images, if they are real ones and the model is the built-in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kind: Option<String>,
+    /// Images that were left out, as they are of other kinds.
+    pub(super) other_kinds: usize,
+    /// Why findings of that kind are not judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unproved: Option<String>,
     pub(super) method: Method,
     /// The share of what was learned; the rest is zero-shot. The mean over conditions where each is decided on by itself.
     pub(super) gate: f64,
@@ -126,19 +135,34 @@ impl ProbeReport {
                 self.rejected
             );
         }
-        let words = match &self.file {
-            Some(file) if self.exported => {
+        if let Some(words) = left_out_words(self.kind.as_deref(), self.other_kinds) {
+            let _ = writeln!(out, "{words}");
+        }
+        if let (Some(kind), None) = (&self.kind, &self.unproved) {
+            let by = if self.gate > 0.0 {
+                ""
+            } else {
+                ", by the texts alone, than which the probe is no better"
+            };
+            let _ = writeln!(
+                out,
+                "findings of real images are judged only of the kind {kind}{by}"
+            );
+        }
+        let words = match (&self.file, &self.unproved) {
+            (Some(file), _) if self.exported => {
                 format!("written to {file}; `learn --import` puts it into use")
             }
-            Some(file) => {
+            (Some(file), _) => {
                 let mode = mode_option(self.mode);
                 format!("in use, kept in {file}; `learn --undo{mode}` takes it back")
             }
-            None if self.gate <= 0.0 => {
+            (None, Some(reason)) => format!("not kept: {reason}"),
+            (None, None) if self.gate <= 0.0 && self.kind.is_none() => {
                 "not kept: the probe is no better than zero-shot on the images held out".to_owned()
             }
-            None if self.dry_run => "not kept (--dry-run)".to_owned(),
-            None => "not kept".to_owned(),
+            (None, None) if self.dry_run => "not kept (--dry-run)".to_owned(),
+            (None, None) => "not kept".to_owned(),
         };
         out.push_str(&words);
         out.push('\n');

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -15,7 +16,7 @@ use crate::config::BUILTIN;
 use crate::encoder::checkpoint::{self, LoadedCheckpoint};
 use crate::encoder::layout::{CONFIG, OPEN_CLIP_CONFIG, parse, read};
 use crate::encoder::weights::DeviceAndKind;
-use crate::encoder::{EncoderError, ModelSource, builtin};
+use crate::encoder::{EncoderError, ModelSource, builtin, taught};
 
 /// The files, as PEFT names them.
 const ADAPTER_CONFIG: &str = "adapter_config.json";
@@ -139,10 +140,13 @@ pub(in crate::encoder) fn load(
     for (name, tensor) in tensors {
         base.weights.replace(&name, tensor);
     }
+    let taught = taught::read_taught(path, &mut hasher)?;
+    let facts = base.builtin.as_ref().zip(taught);
+    let facts = facts.map(|(facts, taught)| facts.fine_tuned(taught));
     Ok(LoadedCheckpoint {
         id: name(path),
         digest: format!("blake3:{}", hasher.finalize().to_hex()),
-        builtin: None,
+        builtin: facts.map(Arc::new),
         ..base
     })
 }

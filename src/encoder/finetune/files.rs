@@ -13,7 +13,8 @@ use tch::Tensor;
 use super::adapter::AdapterConfig;
 use super::base::{FineTuner, Version};
 use super::pickle_writer;
-use crate::encoder::EncoderError;
+use crate::encoder::taught::TAUGHT;
+use crate::encoder::{EncoderError, TaughtFindings};
 use layout::SavedLayout;
 pub(super) use tensors::{TensorFile, write_checkpoint, write_tensors};
 
@@ -34,16 +35,29 @@ pub struct SavedModel {
 }
 
 impl FineTuner {
-    /// Writes the best weights to a folder: merged, with all that belongs to the base's layout, and the adapter alone.
+    /// Writes the best weights to a folder: merged, with all that belongs to the base's layout, and the adapter alone. `taught`: of which
+    /// images it judges findings, if the base is the built-in model or was fine-tuned from it.
     ///
     /// # Errors
     ///
     /// Fails if a file of the base cannot be read, or one of the folder cannot be written.
-    pub fn save(&self, folder: &Path) -> Result<SavedModel, EncoderError> {
+    pub fn save(
+        &self,
+        folder: &Path,
+        taught: Option<&TaughtFindings>,
+    ) -> Result<SavedModel, EncoderError> {
         let layout = SavedLayout::of(&self.origin)?;
         create(folder)?;
         for (name, content) in layout.settings()? {
             write(&folder.join(name), &content)?;
+        }
+        let adapter = adapter_folder(folder);
+        create(&adapter)?;
+        if let Some(taught) = taught {
+            let content = taught.to_toml()?;
+            for folder in [folder, &adapter] {
+                write(&folder.join(TAUGHT), content.as_bytes())?;
+            }
         }
         let merged = self.merged(Version::Best)?;
         let mut all: BTreeMap<String, Tensor> = BTreeMap::new();
@@ -61,8 +75,6 @@ impl FineTuner {
         } else {
             write_checkpoint(&file, &all)?;
         }
-        let adapter = adapter_folder(folder);
-        create(&adapter)?;
         self.save_adapter(&adapter)?;
         Ok(SavedModel {
             merged: folder.to_owned(),

@@ -2,8 +2,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::encoder::{Device, Encoder, ModelOptions, ModelSource, checkpoint};
+use crate::encoder::{Device, Encoder, ModelOptions, ModelSource, TaughtFindings, checkpoint};
 use crate::learn::{Problem, Truths};
+use crate::scoring::Mode;
 
 const OPTIONS: ModelOptions = ModelOptions {
     device: Device::Cpu,
@@ -139,7 +140,7 @@ fn round_trip(name: &str) {
     );
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("mine");
-    let saved = trial.tuner.save(&model).unwrap();
+    let saved = trial.tuner.save(&model, None).unwrap();
     let base = checkpoint::open(&fixture(name), OPTIONS).unwrap();
     let mut digests = vec![base.card().digest.clone()];
     for path in [&saved.merged, &saved.adapter] {
@@ -320,7 +321,7 @@ fn an_adapter_refuses_another_base() {
     let mut trial = Trial::new(&base, settings());
     trial.train(None, None);
     trial.tuner.keep_as_best().unwrap();
-    let saved = trial.tuner.save(&folder.path().join("mine")).unwrap();
+    let saved = trial.tuner.save(&folder.path().join("mine"), None).unwrap();
     assert!(checkpoint::open(&saved.adapter, OPTIONS).is_ok());
     let config = std::fs::read_to_string(base.join("config.json")).unwrap();
     std::fs::write(base.join("config.json"), config + "\n").unwrap();
@@ -332,4 +333,57 @@ fn an_adapter_refuses_another_base() {
         error.to_string().contains("open the merged model"),
         "{error}"
     );
+}
+
+#[test]
+fn a_model_from_the_built_in_one_says_what_it_was_taught_and_so_does_its_adapter() {
+    let of_kind = |kind: &str| TaughtFindings {
+        kind: Some(kind.to_owned()),
+        prompts: "bone-xray".to_owned(),
+        prompts_digest: "blake3:0".to_owned(),
+        mode: Mode::Single,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let train = |base: &ModelSource, name: &str, kind: &str| {
+        let mut tuner = FineTuner::open(base, Device::Cpu, settings()).unwrap();
+        tuner.keep_as_best().unwrap();
+        let model = folder.path().join(name);
+        tuner.save(&model, Some(&of_kind(kind))).unwrap()
+    };
+    let facts = |path: &Path| {
+        let opened = checkpoint::open(path, OPTIONS).unwrap();
+        (opened.card().builtin.clone(), opened.card().digest.clone())
+    };
+    let base = ModelSource::Builtin.open(OPTIONS).unwrap();
+    let base = base.card().builtin.clone().unwrap();
+    assert_eq!(base.taught, None);
+    let first = train(&ModelSource::Builtin, "first", "limb radiograph");
+    for path in [&first.merged, &first.adapter] {
+        let own = facts(path).0.unwrap();
+        assert_eq!(own.taught, Some(of_kind("limb radiograph")));
+        assert_eq!(own.known, base.known);
+        assert_eq!(
+            own.taught_kind("blake3:0", Mode::Single),
+            Some("limb radiograph")
+        );
+        assert_eq!(own.taught_kind("blake3:0", Mode::Multi), None);
+        assert_eq!(own.taught_kind("blake3:1", Mode::Single), None);
+    }
+    // Trained further, it was taught what it was taught last.
+    let source = ModelSource::Path(first.merged.clone());
+    let second = train(&source, "second", "chest radiograph");
+    for path in [&second.merged, &second.adapter] {
+        let own = facts(path).0.unwrap();
+        assert_eq!(own.taught, Some(of_kind("chest radiograph")));
+        assert_eq!(own.known, base.known);
+    }
+    // Edited, it is another model; without what it needs it does not open.
+    let before = facts(&first.merged).1;
+    let file = first.merged.join("taught.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("limb", "chest")).unwrap();
+    assert_ne!(facts(&first.merged).1, before);
+    std::fs::remove_file(first.merged.join("known.safetensors")).unwrap();
+    let error = checkpoint::open(&first.merged, OPTIONS).err().unwrap();
+    assert!(error.to_string().contains("known.safetensors"), "{error}");
 }

@@ -72,6 +72,7 @@ pub(in crate::engine) fn built_in(findings: Vec<MeasuredFinding>) -> ModelCard {
         builtin: Some(Arc::new(BuiltinFacts {
             known: Arc::new(known),
             findings,
+            taught: None,
         })),
         ..other_model(&[])
     }
@@ -268,6 +269,48 @@ fn the_built_in_model_judges_findings_of_the_kinds_that_reviews_have_taught() {
     assert!(read(&chest, &image(BRAIN)).1.is_some());
     assert!(read(&chest, &doubtful()).1.is_some());
     assert!(read(&named("general"), &image(CHEST)).1.is_some());
+}
+
+#[test]
+fn a_model_fine_tuned_from_the_built_in_one_says_what_it_was_taught() {
+    let tuned = |kind: Option<&str>| {
+        let mut card = built_in(Vec::new());
+        let facts = card.builtin.as_deref().unwrap();
+        let taught = TaughtFindings {
+            kind: kind.map(str::to_owned),
+            prompts: "bone-xray".to_owned(),
+            prompts_digest: "blake3:0".to_owned(),
+            mode: Mode::Multi,
+        };
+        card.builtin = Some(Arc::new(BuiltinFacts {
+            taught: Some(taught),
+            ..facts.clone()
+        }));
+        card
+    };
+    let bone = named("bone-xray");
+    let reason = |card: &ModelCard, taught: &[(&str, &str)], row: &[f32], is_synthetic: bool| {
+        read_taught(&bone, card, taught, (PLAIN, is_synthetic), row).1
+    };
+    let (own, taught) = (
+        tuned(Some("limb radiograph")),
+        [("bone-xray", "limb radiograph")],
+    );
+    assert_eq!(reason(&own, &taught, &image(LIMB), false), None);
+    let other = reason(&own, &taught, &image(BRAIN), false).unwrap();
+    for words in [
+        "only of the kind limb radiograph",
+        "bone-xray",
+        "`--mode multi`",
+        "this is of the kind: brain MRI",
+    ] {
+        assert!(other.contains(words), "{other}");
+    }
+    // What phantoms taught is of phantoms.
+    let own = tuned(None);
+    let real = reason(&own, &[], &image(LIMB), false).unwrap();
+    assert!(real.contains("with phantoms"), "{real}");
+    assert_eq!(reason(&own, &[], &image(LIMB), true), None);
 }
 
 #[test]

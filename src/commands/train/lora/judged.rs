@@ -1,5 +1,6 @@
 //! What a fine-tuned model is worth on the images held out, beside the texts alone and a probe.
 
+use super::super::alike::unproved_words;
 use super::super::conditions::TrainedCondition;
 use super::super::probe;
 use super::Tuning;
@@ -16,6 +17,8 @@ pub(super) struct JudgedModels {
     pub(super) gain_over_zero_shot: TrainingGain,
     pub(super) gain_over_probe: Option<TrainingGain>,
     pub(super) conditions: Vec<TrainedCondition>,
+    /// Why the built-in model may not judge more images like these by what it was trained with.
+    pub(super) unproved: Option<String>,
 }
 
 impl Tuning<'_> {
@@ -45,7 +48,9 @@ impl Tuning<'_> {
         let figures = |logits: &[Vec<f64>]| truths.figures(held_out, logits, trained);
         let gain =
             |a: &[Vec<f64>], b: &[Vec<f64>]| truths.gain((held_out, patients), [a, b], trained);
+        let proof = self.proof([&before, &tuned]);
         Ok(JudgedModels {
+            unproved: proof.and_then(|own| unproved_words(&own, held_out.len())),
             zero_shot: figures(&before),
             lora: figures(&tuned),
             gain_over_zero_shot: gain(&before, &tuned),

@@ -10,6 +10,7 @@ use crate::encoder::layout::{
     CheckpointLayout, MAX_SETTINGS_BYTES, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, TOKENIZERS, read,
     weights_file,
 };
+use crate::encoder::taught::KNOWN;
 use crate::encoder::{EncoderError, builtin, catalog};
 
 /// Ends of the names of files that hold weights, or what belongs to them.
@@ -107,6 +108,7 @@ impl SavedLayout {
                 Ok(vec![
                     (OPEN_CLIP_CONFIG.to_owned(), files.config.to_vec()),
                     ("tokenizer.json".to_owned(), files.tokenizer.to_vec()),
+                    (KNOWN.to_owned(), files.known.to_vec()),
                 ])
             }
             Self::StateDict(file) => {
@@ -134,7 +136,7 @@ fn is_setting(name: &str, path: &Path) -> bool {
     let is_about_base = name.to_lowercase().starts_with("readme") || name.starts_with('.');
     let is_small = fs::metadata(path).is_ok_and(|data| data.len() <= MAX_SETTINGS_BYTES);
     let is_weights = WEIGHT_ENDS.iter().any(|end| name.ends_with(end));
-    !is_about_base && !is_weights && is_small
+    !is_about_base && is_small && (!is_weights || name == KNOWN)
 }
 
 /// The contents of a folder's files that are wanted, by name.
