@@ -25,7 +25,6 @@ use crate::encoder::finetune::{
     TrainingImages as _, TrainingState, train,
 };
 use crate::encoder::{ModelOptions, ModelSource, Precision, PreparedImage, TaughtFindings};
-use crate::engine::NatureReader;
 use crate::graphics::Limits;
 use crate::learn::linear::dot;
 use crate::learn::{HeldOutProof, LearnError, MIN_PRESENCE_IMAGES, PatientSplit, Truths, Unproved};
@@ -58,7 +57,7 @@ pub(super) fn run(arguments: &LoraArgs, setup: &CommandSetup) -> Result<u8, Faul
         let model = ScoredModel::to_train(encoder, &set, mode, (&fits.0, &fits.1));
         let model = model.map_err(Fault::unusable)?;
         let needs_check = model.natures.is_some();
-        let check = needs_check.then(|| PhantomCheck::new(encoder));
+        let check = needs_check.then(|| PhantomCheck::new(encoder, (&set, mode)));
         (model, check.transpose()?)
     };
     let settings = settings(arguments);
@@ -294,15 +293,21 @@ impl<'a> Tuning<'a> {
         begun: Instant,
     ) -> Result<LoraReport, Fault> {
         let judged = self.judged()?;
-        let (mut model, mut retained) = (None, None);
-        if end.best > 0 && judged.unproved.is_none() {
-            let saved = self.tuner.save(folder.path(), self.taught().as_ref());
-            let (written, reader) = self.checked(&saved.map_err(Fault::unusable)?, setup)?;
-            model = Some(written);
-            if let (Some(check), Some(base), Some(tuned)) = (check, &self.model.natures, &reader) {
-                retained = Some(self.retained(check, [base, tuned])?);
+        let retained = match (check, &self.model.natures) {
+            (Some(check), Some(base)) if end.best > 0 && judged.unproved.is_none() => {
+                Some(self.retained(check, base)?)
             }
-        }
+            _ => None,
+        };
+        let lost = retained.as_ref();
+        let lost = lost.and_then(|own| own.lost_kind(self.split.held_out.len()));
+        let unproved = judged.unproved.or(lost);
+        let model = if end.best > 0 && unproved.is_none() {
+            let saved = self.tuner.save(folder.path(), self.taught().as_ref());
+            Some(self.checked(&saved.map_err(Fault::unusable)?, setup)?)
+        } else {
+            None
+        };
         let (matrices, numbers) = self.tuner.size();
         Ok(LoraReport {
             base: self.tuner.base_id().to_owned(),
@@ -329,7 +334,7 @@ impl<'a> Tuning<'a> {
             auroc_gain_over_probe: judged.gain_over_probe.and_then(|own| own.auroc),
             kind: self.alike.kind.clone(),
             other_kinds: self.alike.others(),
-            unproved: judged.unproved,
+            unproved,
             retained,
             model,
             seconds: begun.elapsed().as_secs_f64(),
@@ -348,13 +353,8 @@ impl<'a> Tuning<'a> {
         })
     }
 
-    /// Opens what was written, and compares its embeddings with those of the model as it was trained. Also returns what tells the model
-    /// kinds of image.
-    fn checked(
-        &self,
-        saved: &SavedModel,
-        setup: &CommandSetup,
-    ) -> Result<(WrittenModel, Option<NatureReader>), Fault> {
+    /// Opens what was written, and compares its embeddings with those of the model as it was trained.
+    fn checked(&self, saved: &SavedModel, setup: &CommandSetup) -> Result<WrittenModel, Fault> {
         let held_out = self.split.held_out.iter().take(CHECKED_IMAGES);
         let images: Result<Vec<PreparedImage>, _> =
             held_out.map(|at| self.images.image(*at)).collect();
@@ -362,8 +362,6 @@ impl<'a> Tuning<'a> {
         let trained = self.tuner.encode_best(&images).map_err(Fault::unusable)?;
         let mut least = 1.0_f64;
         let mut digest = String::new();
-        let mut reader = None;
-        let fits = (setup.calibrations(), setup.learned());
         for path in [&saved.adapter, &saved.merged] {
             let source = ModelSource::Path(path.clone());
             let mut opened = source.open(options(setup)).map_err(Fault::unusable)?;
@@ -376,18 +374,14 @@ impl<'a> Tuning<'a> {
                 return Err(different(path, own));
             }
             least = least.min(own);
-            let (set, mode) = (&self.set, self.model.mode);
-            let own = NatureReader::new(opened.as_mut(), set, mode, (&fits.0, &fits.1));
-            reader = own.map_err(Fault::unusable)?;
         }
-        let written = WrittenModel {
+        Ok(WrittenModel {
             path: shown(&saved.merged),
             digest,
             adapter: shown(&saved.adapter),
             layout: saved.layout,
             least_cosine: least,
-        };
-        Ok((written, reader))
+        })
     }
 }
 

@@ -162,7 +162,7 @@ impl LoraReport {
 
     /// Which images the model judges, and what is left of what the built-in model does; nothing of another base.
     pub(super) fn limits(&self) -> Vec<String> {
-        let Some(own) = &self.retained else {
+        let (Some(own), Some(_)) = (&self.retained, &self.model) else {
             return Vec::new();
         };
         let mut all = Vec::new();

@@ -11,10 +11,11 @@ use crate::commands::train::ScoredModel;
 use crate::encoder::finetune::TrainingImages;
 use crate::encoder::{Encoder, EncoderError, PreparedImage, Preprocess};
 use crate::engine::{ImageNature, NatureReader};
-use crate::learn::Truths;
+use crate::learn::{LearnedSets, Truths};
 use crate::phantom::{Anatomy, PhantomCondition, Plan, draw};
 use crate::prompts::{self, PromptSet};
 use crate::scoring::Mode;
+use crate::scoring::calibration::Calibrations;
 
 /// The seeds of the phantoms: none that the built-in model was trained on or examined with.
 const FIRST_SEED: u64 = 0x7EA2_0000_0000;
@@ -56,16 +57,34 @@ pub(in crate::commands::train) struct RetainedSkills {
     pub(in crate::commands::train) phantoms_after: f64,
 }
 
+impl RetainedSkills {
+    /// Why the model is of no use, if it is sure of the kind of less than half of so many images held out: it would judge few.
+    pub(super) fn lost_kind(&self, held_out: usize) -> Option<String> {
+        let judged = self.judged.filter(|judged| 2 * judged < held_out)?;
+        Some(format!(
+            "the fine-tuned model is sure of the kind of only {judged} of the {held_out} images held out, and would judge no others: train \
+             with a lower --rate or fewer --epochs, or use `train probe`, which leaves the images' embeddings as they are"
+        ))
+    }
+}
+
 /// Phantoms to look at, and what they are scored by.
 pub(super) struct PhantomCheck {
     images: Vec<PreparedImage>,
     truths: Truths,
     model: ScoredModel,
+    /// Tells the fine-tuned model kinds of image: its texts are those of the base, and no calibration is for its images.
+    reader: Option<NatureReader>,
 }
 
 impl PhantomCheck {
-    /// Draws the phantoms.
-    pub(super) fn new(encoder: &mut dyn Encoder) -> Result<Self, Fault> {
+    /// Draws the phantoms, for a training under a set in a mode.
+    pub(super) fn new(
+        encoder: &mut dyn Encoder,
+        (trained, mode): (&PromptSet, Mode),
+    ) -> Result<Self, Fault> {
+        let fits = (&Calibrations::default(), &LearnedSets::default());
+        let reader = NatureReader::new(encoder, trained, mode, fits).map_err(Fault::unusable)?;
         let set = general()?;
         let preprocess: Preprocess = encoder.preprocess();
         let label = |condition: PhantomCondition| {
@@ -89,6 +108,7 @@ impl PhantomCheck {
         Ok(Self {
             images,
             truths: Truths::One(labels),
+            reader,
             model: ScoredModel::new(encoder, &set, Mode::Single).map_err(Fault::unusable)?,
         })
     }
@@ -125,12 +145,13 @@ fn is_of_kind(row: &[f32], reader: &NatureReader, kind: &str) -> bool {
 }
 
 impl Tuning<'_> {
-    /// Looks at what the model still does. `readers`: that of the base, and that of the model.
+    /// Looks at what the model still does. `base` tells the base kinds.
     pub(super) fn retained(
         &self,
         check: &PhantomCheck,
-        [base, tuned]: [&NatureReader; 2],
+        base: &NatureReader,
     ) -> Result<RetainedSkills, Fault> {
+        let tuned = check.reader.as_ref().unwrap_or(base);
         let encode = |images: Result<Vec<PreparedImage>, EncoderError>| {
             let rows = images.and_then(|images| self.tuner.encode_best(&images));
             rows.map_err(Fault::unusable)
@@ -159,5 +180,28 @@ impl Tuning<'_> {
             phantoms_before: check.balanced_accuracy(&before),
             phantoms_after: check.balanced_accuracy(&after),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_no_longer_knows_the_kind_is_of_no_use() {
+        let skills = |judged| RetainedSkills {
+            judged,
+            others: 0,
+            others_judged: 0,
+            phantoms: 224,
+            kinds_before: 224,
+            kinds_after: 0,
+            phantoms_before: 1.0,
+            phantoms_after: 0.2,
+        };
+        assert_eq!(skills(Some(12)).lost_kind(24), None);
+        let lost = skills(Some(11)).lost_kind(24).unwrap();
+        assert!(lost.contains("only 11 of the 24 images"), "{lost}");
+        assert_eq!(skills(None).lost_kind(24), None, "taught by phantoms");
     }
 }
