@@ -43,14 +43,7 @@ pub(crate) fn decode(
         ));
     }
     let begin = out.len();
-    let mut decoder = JpegLsDecoder {
-        bytes,
-        at: 2,
-        frame: None,
-        presets: Presets::default(),
-        restart: 0,
-        transform: None,
-    };
+    let mut decoder = JpegLsDecoder::new(bytes);
     let mut missing_components = usize::MAX;
     while missing_components > 0 {
         let (marker, body) = decoder.segment().ok_or_else(ends_early)?;
@@ -78,6 +71,22 @@ pub(crate) fn decode(
     }
 }
 
+/// The largest difference between a sample before coding and after decoding (NEAR, C.2.3), by the header of the first
+/// scan; 0 for a lossless stream.
+pub(crate) fn max_error(bytes: &[u8]) -> u32 {
+    let mut decoder = JpegLsDecoder::new(bytes);
+    while let Some((marker, body)) = decoder.segment() {
+        if marker == 0xda {
+            let at = body.first().map_or(0, |count| 1 + 2 * usize::from(*count));
+            return match body.get(at..) {
+                Some(&[near, _, point, ..]) => u32::from(near) << (point % 16),
+                _ => 0,
+            };
+        }
+    }
+    0
+}
+
 fn ends_early() -> MediaError {
     truncated("JPEG-LS: the stream ends before its image does")
 }
@@ -103,6 +112,18 @@ struct JpegLsDecoder<'a> {
 }
 
 impl<'a> JpegLsDecoder<'a> {
+    /// A decoder of a stream, behind its first marker.
+    fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            at: 2,
+            frame: None,
+            presets: Presets::default(),
+            restart: 0,
+            transform: None,
+        }
+    }
+
     /// Reads the next marker segment.
     fn segment(&mut self) -> Option<(u8, &'a [u8])> {
         let rest = self.bytes.get(self.at..)?;

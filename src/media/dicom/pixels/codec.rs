@@ -10,12 +10,12 @@ use dicom_object::{FileDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use dicom_pixeldata::PixelDecoder;
 
 use crate::Warnings;
-use crate::codecs::jpeg;
 use crate::codecs::stream::{StreamCodec, StreamHeader};
+use crate::codecs::{jpeg, jpegls};
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::pixels::layout::{Photometric, PixelLayout};
 use crate::dicom::pixels::native::{self, read_numbers};
-use crate::dicom::pixels::samples::Cells;
+use crate::dicom::pixels::samples::{self, Cells};
 use crate::error::{MediaError, malformed, truncated, unsupported};
 
 /// A decoded frame and its layout, because the stream may know depth and colours better than the attributes do.
@@ -92,11 +92,15 @@ fn decode_stream(
         .decode_pixel_data_frame(0)
         .map_err(|error| cause(&error))?
         .into_data();
-    let cells = match allocated {
+    let mut cells = match allocated {
         0..=8 => Cells::U8(data),
         9..=16 => Cells::U16(read_numbers(&data, u16::from_le_bytes)),
         _ => Cells::U32(read_numbers(&data, u32::from_le_bytes)),
     };
+    if coding == StreamCodec::JpegLs {
+        let precision = header.map_or(0, |header| header.precision);
+        samples::saturate(&mut cells, &layout, precision, jpegls::max_error(bytes));
+    }
     if layout.samples == 3 {
         layout.photometric = Photometric::Rgb;
     }

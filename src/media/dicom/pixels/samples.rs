@@ -67,6 +67,54 @@ pub(crate) fn from_cells(cells: Cells, layout: &PixelLayout) -> Samples {
     }
 }
 
+/// Returns cells of near-lossless JPEG-LS to the range of Bits Stored, which a stream of more bits (`precision`) may
+/// leave by its largest `error`: white would lose its highest bit and become black. A frame with values further outside
+/// holds other bits above the value, such as an overlay, and stays as it is.
+pub(crate) fn saturate(cells: &mut Cells, layout: &PixelLayout, precision: u16, error: u32) {
+    let is_lowest = layout.high_bit + 1 == layout.stored;
+    if error == 0 || precision > 16 || layout.stored >= precision || !is_lowest {
+        return;
+    }
+    match cells {
+        Cells::U8(data) => saturate_all(data, layout, precision, error as i32, |v| v as u8),
+        Cells::U16(data) => saturate_all(data, layout, precision, error as i32, |v| v as u16),
+        Cells::U32(_) | Cells::F64(_) => {}
+    }
+}
+
+fn saturate_all<T: Copy + Into<u32>>(
+    data: &mut [T],
+    layout: &PixelLayout,
+    precision: u16,
+    error: i32,
+    cast: impl Fn(i32) -> T,
+) {
+    /// Bits of which no cell has the highest set.
+    const UNSIGNED: u32 = 32;
+    let range = 1_i32 << layout.stored;
+    let unsigned = (UNSIGNED, 0, range - 1);
+    // The bits above a negative value are ones or zeros.
+    let signed = (u32::from(precision), -range / 2, range / 2 - 1);
+    let readings: &[(u32, i32, i32)] = if layout.signed {
+        &[signed, unsigned]
+    } else {
+        &[unsigned]
+    };
+    let value = |cell: T, bits: u32| {
+        let cell: u32 = cell.into();
+        (cell << (32 - bits)) as i32 >> (32 - bits)
+    };
+    let fits = |&&(bits, low, high): &&(u32, i32, i32)| {
+        let within = low - error..=high + error;
+        data.iter().all(|cell| within.contains(&value(*cell, bits)))
+    };
+    if let Some(&(bits, low, high)) = readings.iter().find(fits) {
+        for cell in data {
+            *cell = cast(value(*cell, bits).clamp(low, high));
+        }
+    }
+}
+
 /// Position of the value in a cell.
 #[derive(Clone, Copy)]
 struct ValueBits {

@@ -1,0 +1,55 @@
+//! Compressed frames in objects, and what their attributes say.
+
+use super::*;
+
+const JPEG_LS: &str = "1.2.840.10008.1.2.4.81";
+
+/// Markers of a near-lossless JPEG-LS stream of 4 × 4 samples of 16 bits, up to its coded samples: they may be off by 3.
+const NEAR: &[u8] = &[
+    0xff, 0xd8, 0xff, 0xf7, 0x00, 0x0b, 0x10, 0x00, 0x04, 0x00, 0x04, 0x01, 0x01, 0x11, 0x00, 0xff,
+    0xf8, 0x00, 0x0d, 0x01, 0xff, 0xff, 0x00, 0x1b, 0x00, 0x52, 0x01, 0x29, 0x00, 0x40, 0xff, 0xda,
+    0x00, 0x08, 0x01, 0x01, 0x00, 0x03, 0x00, 0x00,
+];
+/// Samples of 12 bits as CharLS codes them behind [`NEAR`]: unsigned, signed, and signed with zeros above the sign.
+const UNSIGNED: &[u8] = &[
+    0x06, 0x46, 0x01, 0x05, 0x06, 0x00, 0x19, 0x20, 0xc9, 0x06, 0x45, 0x38, 0x0c, 0x94, 0x00, 0x19,
+    0x14, 0xe0, 0x01, 0x23, 0x00, 0x00, 0x00, 0x00, 0x00, 0x32, 0xff, 0xd9,
+];
+const SIGNED: &[u8] = &[
+    0x14, 0x78, 0x04, 0x04, 0x00, 0xc9, 0x80, 0x23, 0x86, 0x40, 0x65, 0x94, 0x82, 0x90, 0x19, 0x54,
+    0x8e, 0x53, 0x4a, 0x58, 0xa4, 0x14, 0x70, 0xff, 0xd9,
+];
+const SIGNED_WITHOUT_EXTENSION: &[u8] = &[
+    0x14, 0x78, 0x04, 0x04, 0x08, 0x11, 0x47, 0x00, 0x48, 0x29, 0x45, 0x20, 0xa4, 0x40, 0x8a, 0x39,
+    0x48, 0x80, 0x14, 0x60, 0xc6, 0xff, 0xd9,
+];
+
+/// Some writers code 12 bits as 16, and an error makes the largest value larger than 12 bits.
+#[test]
+fn an_error_of_near_lossless_jpeg_ls_does_not_turn_white_into_black() {
+    let values = |signed: bool, coded: &[u8]| {
+        let object = ObjectBuilder::grey(4, 4, "MONOCHROME2", (16, 12), signed);
+        let stream = [NEAR, coded].concat();
+        object.fragments(&[&stream]).values(JPEG_LS)
+    };
+    // Decoded as 4096 and 4097 in the last row.
+    assert_eq!(
+        values(false, UNSIGNED),
+        [
+            4095.0, 4095.0, 4088.0, 4094.0, 4095.0, 0.0, 4095.0, 0.0, 3003.0, 4095.0, 4094.0,
+            4095.0, 4095.0, 1.0, 1.0, 4095.0
+        ]
+    );
+    // Decoded as 2050.
+    assert_eq!(
+        values(true, SIGNED),
+        [
+            2044.0, 2044.0, 2044.0, 2044.0, -2046.0, -2.0, -2045.0, 1.0, -2.0, -2046.0, 2047.0,
+            2046.0, 2047.0, -2047.0, 6.0, 2047.0
+        ]
+    );
+    assert_eq!(
+        values(true, SIGNED_WITHOUT_EXTENSION)[4..9],
+        [-2045.0, -1.0, -2045.0, 1.0, -1.0]
+    );
+}
