@@ -109,6 +109,8 @@ struct JpegLsDecoder<'a> {
     /// Lines between restart markers; 0 for none.
     restart: usize,
     transform: Option<HpTransform>,
+    /// For each component, whether a scan has coded it.
+    coded: Vec<bool>,
 }
 
 impl<'a> JpegLsDecoder<'a> {
@@ -121,6 +123,7 @@ impl<'a> JpegLsDecoder<'a> {
             presets: Presets::default(),
             restart: 0,
             transform: None,
+            coded: Vec::new(),
         }
     }
 
@@ -165,6 +168,7 @@ impl<'a> JpegLsDecoder<'a> {
         if self.bytes.len().saturating_mul(8) < size.1 as usize {
             return Err(ends_early());
         }
+        self.coded = vec![false; count];
         self.frame = Some(JpegLsFrame {
             width: size.0 as usize,
             height: size.1 as usize,
@@ -232,6 +236,11 @@ impl<'a> JpegLsDecoder<'a> {
         let wrong = || malformed("JPEG-LS: impossible scan header");
         let frame = self.frame.as_ref().ok_or_else(wrong)?;
         let scan = self.scan_header(frame, body).ok_or_else(wrong)?;
+        for &component in &scan.components {
+            if std::mem::replace(&mut self.coded[component], true) {
+                return Err(malformed("JPEG-LS: a component is coded twice"));
+            }
+        }
         let (width, height) = (frame.width, frame.height);
         let (step, bytes) = (frame.ids.len(), shape.sample_bytes());
         let mut first = 0;
