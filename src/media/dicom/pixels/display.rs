@@ -23,7 +23,7 @@ use crate::dicom::pixels::samples::{Cells, from_cells};
 use crate::dicom::pixels::{color, groups, modality, voi};
 use crate::error::MediaError;
 use crate::grey::samples::Samples;
-use crate::grey::{Grey, GreyTransform, Modality};
+use crate::grey::{Grey, GreyTransform};
 use crate::{Frame, Picture, Pixels, Voi, Warnings};
 
 /// Makes a frame of grey values or colours. `layout` is what the attributes say, `shape` what the decoded cells are.
@@ -66,11 +66,12 @@ fn transform(
 ) -> GreyTransform {
     let rescale = modality::read(set, layout, frame, warnings);
     let real = layout.sample_type != SampleType::Integer;
-    let values = voi::ValueKind {
-        signed: layout.signed
-            || matches!(rescale.modality, Modality::Linear { intercept, .. } if intercept < 0.0),
-        real,
+    let range = if real {
+        (f64::NEG_INFINITY, f64::INFINITY)
+    } else {
+        rescale.modality.range(layout.stored_range())
     };
+    let values = voi::ValueKind { range, real };
     let own = if rescale.is_known {
         voi::read(set, frame, values, warnings)
     } else {

@@ -10,6 +10,7 @@ use crate::dicom::checked::{self, CheckedNumber};
 use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::notes::{PixelData, PixelElement};
 use crate::error::{ErrorKind, MediaError, malformed, unsupported};
+use crate::grey::stored_range;
 use crate::{Warnings, clean, code, limits};
 
 /// Photometric interpretation: what samples mean (PS3.3 C.7.6.3.1.2).
@@ -135,6 +136,11 @@ impl PixelLayout {
     /// Whether each sample takes 1, 2, 4 or 8 whole bytes; others follow each other without a gap.
     pub(crate) fn in_bytes(&self) -> bool {
         matches!(self.allocated, 8 | 16 | 32 | 64)
+    }
+
+    /// The range that stored integers can have.
+    pub(crate) fn stored_range(&self) -> (f64, f64) {
+        stored_range(self.stored, self.signed)
     }
 
     /// Number of pixels of a frame.

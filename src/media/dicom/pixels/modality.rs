@@ -54,7 +54,7 @@ pub(crate) fn read(
         tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
         |group| linear(group, warnings),
     )
-    .or_else(|| table_or_linear(set, layout.signed, warnings))
+    .or_else(|| table_or_linear(set, layout.stored_range(), warnings))
     .or_else(|| dose(set, warnings));
     match stated {
         Some(Stated::Unreadable) => {
@@ -78,10 +78,13 @@ pub(crate) fn read(
     }
 }
 
-/// Reads the modality LUT of a data set, else its slope and intercept. `signed` says whether stored values can be
-/// negative.
-pub(crate) fn stated(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Option<Modality> {
-    match table_or_linear(set, signed, warnings)? {
+/// Reads the modality LUT of a data set, else its slope and intercept. `stored` is the range of stored values.
+pub(crate) fn stated(
+    set: &DataSet,
+    stored: (f64, f64),
+    warnings: &mut Warnings,
+) -> Option<Modality> {
+    match table_or_linear(set, stored, warnings)? {
         Stated::Readable(modality) => Some(modality),
         Stated::Unreadable => None,
     }
@@ -114,12 +117,12 @@ fn is_back_to_beam(set: &DataSet, frame: u32) -> bool {
 }
 
 /// The modality LUT; if it is damaged or absent, slope and intercept.
-fn table_or_linear(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Option<Stated> {
+fn table_or_linear(set: &DataSet, stored: (f64, f64), warnings: &mut Warnings) -> Option<Stated> {
     let items = set.items(tags::MODALITY_LUT_SEQUENCE);
     let Some(item) = items.first() else {
         return linear(set, warnings);
     };
-    match lut::read(item, signed, "modality LUT", warnings) {
+    match lut::read(item, stored, "modality LUT", warnings) {
         Some(lut) => Some(Stated::Readable(Modality::Table(lut))),
         None => linear(set, warnings).or(Some(Stated::Unreadable)),
     }

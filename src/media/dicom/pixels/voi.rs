@@ -11,8 +11,8 @@ use dicom_dictionary_std::tags;
 /// The values that windows and LUTs apply to.
 #[derive(Clone, Copy)]
 pub(crate) struct ValueKind {
-    /// Whether modality values can be negative.
-    pub signed: bool,
+    /// The range that modality values can have.
+    pub range: (f64, f64),
     /// Whether stored values are real numbers.
     pub real: bool,
 }
@@ -41,7 +41,7 @@ fn all(
     values: ValueKind,
     warnings: &mut Warnings,
 ) -> Vec<FileVoi> {
-    let mut own = luts(set, values.signed, warnings);
+    let mut own = luts(set, values.range, warnings);
     own.extend(windows(set, source, values.real, warnings));
     own
 }
@@ -100,11 +100,11 @@ fn function(set: &DataSet, real: bool, warnings: &mut Warnings) -> VoiFunction {
     }
 }
 
-/// The usable items of the VOI LUT Sequence.
-pub(crate) fn luts(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Vec<FileVoi> {
+/// The usable items of the VOI LUT Sequence, which apply to modality values of a range.
+pub(crate) fn luts(set: &DataSet, values: (f64, f64), warnings: &mut Warnings) -> Vec<FileVoi> {
     let mut own = Vec::new();
     for item in set.items(tags::VOILUT_SEQUENCE) {
-        let Some(lut) = lut::read(item, signed, "VOI LUT", warnings) else {
+        let Some(lut) = lut::read(item, values, "VOI LUT", warnings) else {
             continue;
         };
         if let Some((declared, used)) = lut.corrected_bits() {

@@ -198,6 +198,42 @@ fn a_voi_lut_reaches_white_even_if_its_descriptor_gives_the_word_width() {
     assert!(damaged.words(&[0, 1, 2]).warns_of("VOI LUT is damaged"));
 }
 
+/// The first value of a table is written in 16 bits. Its sign follows from the values that the table is for.
+#[test]
+fn a_voi_lut_lies_where_the_values_are_after_the_modality_transform() {
+    let table = |vr: [u8; 2], first: u16| {
+        ObjectBuilder::default()
+            .shorts(tags::LUT_DESCRIPTOR, vr, &[3, first, 8])
+            .shorts(tags::LUT_DATA, *b"OW", &[0, 100, 255])
+    };
+    let shown = |signed: bool, slope: &str, intercept: &str, (vr, first): ([u8; 2], u16)| {
+        ObjectBuilder::grey16(1, 3, "MONOCHROME2", signed)
+            .ds(tags::RESCALE_INTERCEPT, intercept)
+            .ds(tags::RESCALE_SLOPE, slope)
+            .item(tags::VOILUT_SEQUENCE, &table(vr, first))
+    };
+    let minus_two = 0xfffe;
+    for vr in [*b"SS", *b"US"] {
+        let negative = shown(false, "-1", "0", (vr, minus_two)).words(&[0, 1, 2]);
+        assert_eq!(negative.shown(), [255, 100, 0]);
+        let below = shown(false, "1", "-1000", (vr, minus_two)).words(&[998, 999, 1000]);
+        assert_eq!(below.shown(), [0, 100, 255]);
+        let signed = shown(true, "1", "0", (vr, minus_two)).words(&[-2, -1, 0]);
+        assert_eq!(signed.shown(), [0, 100, 255]);
+    }
+    let raised = shown(true, "1", "40000", (*b"US", 40_000)).words(&[0, 1, 2]);
+    assert_eq!(raised.shown(), [0, 100, 255]);
+    // Signed values that a modality LUT makes unsigned.
+    let modality = ObjectBuilder::default()
+        .shorts(tags::LUT_DESCRIPTOR, *b"SS", &[3, minus_two, 16])
+        .shorts(tags::LUT_DATA, *b"OW", &[40_000, 40_001, 40_002]);
+    let looked_up = ObjectBuilder::grey16(1, 3, "MONOCHROME2", true)
+        .item(tags::MODALITY_LUT_SEQUENCE, &modality)
+        .item(tags::VOILUT_SEQUENCE, &table(*b"US", 40_000))
+        .words(&[-2, -1, 0]);
+    assert_eq!(looked_up.shown(), [0, 100, 255]);
+}
+
 /// PS3.3 C.8.7.1.1.2: the transform back to beam intensity is for measurements.
 #[test]
 fn angiography_is_windowed_before_its_modality_lut() {
