@@ -1,8 +1,10 @@
-//! Estimates the memory that decoding a frame takes from the attributes alone.
+//! Estimates the memory that decoding a frame takes, from the attributes and the header of its stream.
 
+use crate::codecs::jpeg2000;
+use crate::codecs::stream::StreamCodec;
 use crate::dicom::object::DicomObject;
 use crate::dicom::parsing::syntax::Codec;
-use crate::dicom::pixels::index::FrameIndex;
+use crate::dicom::pixels::index::{FrameIndex, MAX_HEADER};
 use crate::dicom::pixels::layout::{Photometric, PixelLayout, SampleType};
 use crate::error::MediaError;
 
@@ -11,8 +13,28 @@ impl DicomObject {
     pub(crate) fn cost(&self, frame: u32) -> Result<u64, MediaError> {
         let layout = self.layout();
         Ok(self.coded_bytes(frame)?
+            + self.tile_bytes(frame)?
             + decoded_bytes(layout, self.meta().syntax.codec)
             + rendered_bytes(layout))
+    }
+
+    /// Bytes for the tiles of a JPEG 2000 stream, of which a small one can claim many.
+    fn tile_bytes(&self, frame: u32) -> Result<u64, MediaError> {
+        let fragments = self.index()?.fragments(frame)?;
+        let Some(first) = fragments.first() else {
+            return Ok(0);
+        };
+        let head = first.start..first.end.min(first.start + MAX_HEADER);
+        let head = self.body().read(head)?;
+        let is_jpeg2000 = match StreamCodec::recognise(&head) {
+            Some(coding) => coding == StreamCodec::Jpeg2000,
+            None => self.meta().syntax.codec == Codec::Jpeg2000,
+        };
+        if !is_jpeg2000 {
+            return Ok(0);
+        }
+        let length = fragments.iter().map(|part| part.end - part.start).sum();
+        Ok(jpeg2000::tile_bytes(&head, length))
     }
 
     /// Bytes of a frame's fragments, or of its native pixels.

@@ -15,7 +15,7 @@ use crate::dicom::pixels::native::{self, read_numbers};
 use crate::error::{MediaError, malformed, truncated};
 
 /// Bytes at the beginning of a stream in which its header is searched.
-const MAX_HEADER: u64 = 1 << 16;
+pub(crate) const MAX_HEADER: u64 = 1 << 16;
 /// Bytes at the end of a fragment in which an end-of-image marker is searched; padding may follow it.
 const END_MARKER_WINDOW: u64 = 10;
 /// Smallest number of bytes by which the beginning of a stream can be recognised.
