@@ -108,7 +108,8 @@ fn is_inverted(set: &DataSet, monochrome1: bool, warnings: &mut Warnings) -> boo
 }
 
 /// The range of values that a segmentation can have, whatever occurs in a frame: 0–1 for a binary one, 0 to Maximum
-/// Fractional Value for a fractional one (C.8.20.2).
+/// Fractional Value for a fractional one, 0 to the largest Segment Number for a label map (C.8.20.2), whose background
+/// may be its padding.
 fn nominal_range(
     set: &DataSet,
     layout: &PixelLayout,
@@ -127,6 +128,12 @@ fn nominal_range(
                 warnings.add(format!("{name} is missing; {largest} is assumed."));
             }
             Some((0.0, largest))
+        }
+        "LABELMAP" => {
+            let segments = set.items(tags::SEGMENT_SEQUENCE).iter();
+            let numbers = segments.filter_map(|segment| segment.short(tags::SEGMENT_NUMBER));
+            let largest = numbers.max().filter(|number| *number > 0)?;
+            Some((0.0, f64::from(largest)))
         }
         _ => None,
     }

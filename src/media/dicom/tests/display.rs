@@ -315,6 +315,26 @@ fn segmentations_have_the_range_of_their_type() {
     assert_eq!(segments("LABELMAP", &[3, 3, 3]), [128; 3]);
 }
 
+/// Each label has its own shade, the same in all frames, and none is as dark as the background.
+#[test]
+fn a_label_map_is_shown_from_the_background_to_its_last_label() {
+    let label_map = |values: &[i16]| {
+        let segments = [2, 5, 3].map(|number| {
+            let segment = ObjectBuilder::default().short(tags::SEGMENT_NUMBER, number);
+            let length = (segment.bytes.len() as u32).to_le_bytes();
+            [&[0xfe, 0xff, 0x00, 0xe0], &length[..], &segment.bytes].concat()
+        });
+        ramp()
+            .shorts(tags::PIXEL_PADDING_VALUE, *b"US", &[0])
+            .cs(tags::SEGMENTATION_TYPE, "LABELMAP")
+            .element(tags::SEGMENT_SEQUENCE, *b"SQ", &segments.concat())
+            .words(values)
+    };
+    assert_eq!(label_map(&[0, 2, 3]).shown(), [0, 102, 153]);
+    assert_eq!(label_map(&[2, 3, 5]).shown(), [102, 153, 255]);
+    assert_eq!(label_map(&[0, 0, 0]).shown(), [0; 3]);
+}
+
 #[test]
 fn grey_stored_as_colour_is_shown_as_grey() {
     let frame = |object: &ObjectBuilder| {
