@@ -6,6 +6,7 @@ use crate::dicom::object::DicomObject;
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::pixels::index::{FrameIndex, MAX_HEADER};
 use crate::dicom::pixels::layout::{Photometric, PixelLayout, SampleType};
+use crate::dicom::pixels::native;
 use crate::error::MediaError;
 
 impl DicomObject {
@@ -40,7 +41,12 @@ impl DicomObject {
     /// Bytes of a frame's fragments, or of its native pixels.
     fn coded_bytes(&self, frame: u32) -> Result<u64, MediaError> {
         let (layout, index) = (self.layout(), self.index()?);
-        if let FrameIndex::Native(_) = index {
+        if let FrameIndex::Native(range) = index {
+            let total = range.end - range.start;
+            // What the file does not have costs nothing, and is not too large.
+            if frame >= native::whole_frames(layout, total) {
+                return Err(native::cut_off(layout, frame, total));
+            }
             return Ok((layout.cells() as u64 * u64::from(layout.allocated)).div_ceil(8));
         }
         let parts = index.fragments(frame)?.iter();

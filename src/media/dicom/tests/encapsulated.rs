@@ -24,6 +24,85 @@ const SIGNED_WITHOUT_EXTENSION: &[u8] = &[
     0x48, 0x80, 0x14, 0x60, 0xc6, 0xff, 0xd9,
 ];
 
+fn warnings(object: &ObjectBuilder, syntax: &str) -> (u32, Vec<String>) {
+    let source = ImageSource::from_bytes(object.file(syntax)).expect("a source");
+    let shown = source.load(&DecodeOptions::default()).expect("a picture");
+    (source.frames_present(), shown.warnings.to_vec())
+}
+
+#[test]
+fn frames_that_are_missing_or_surplus_are_reported() {
+    let frames = |count: &str| {
+        let object = ObjectBuilder::grey(4, 4, "MONOCHROME2", (16, 12), false);
+        object.text(tags::NUMBER_OF_FRAMES, *b"IS", count)
+    };
+    let stream = [NEAR, UNSIGNED].concat();
+    for (count, present, part) in [
+        ("1 ", 1, "more frames than Number of Frames (0028,0008)"),
+        ("2 ", 2, ""),
+        ("3 ", 2, "says 3, but the file has 2"),
+        ("1048576 ", 2, "says 1048576, but the file has 2"),
+    ] {
+        let coded = frames(count).fragments(&[&stream, &stream]);
+        let native = frames(count).words(&[7; 32]);
+        for (object, syntax) in [(coded, JPEG_LS), (native, "1.2.840.10008.1.2.1")] {
+            let (frames, warnings) = warnings(&object, syntax);
+            assert_eq!(frames, present, "{count}, {syntax}");
+            assert_eq!(
+                warnings.len(),
+                usize::from(!part.is_empty()),
+                "{warnings:?}"
+            );
+            let is_surplus = present < 2;
+            let expected = if is_surplus && syntax != JPEG_LS {
+                "longer than Rows, Columns and Number of Frames"
+            } else {
+                part
+            };
+            assert!(
+                warnings.iter().all(|w| w.contains(expected)),
+                "{warnings:?}"
+            );
+        }
+    }
+    let missing = frames("3 ").words(&[7; 32]).decode(&DecodeOptions {
+        frame: 2,
+        ..DecodeOptions::default()
+    });
+    assert_eq!(missing.expect_err("missing").kind, ErrorKind::Truncated);
+    // A single frame in several fragments.
+    let (head, tail) = stream.split_at(50);
+    let split = frames("1 ").fragments(&[head, tail]);
+    assert_eq!(warnings(&split, JPEG_LS), (1, Vec::new()));
+}
+
+#[test]
+fn native_pixels_of_another_depth_or_number_of_samples_are_refused() {
+    let decoded = |frames: &str, octets: usize| {
+        let object = ObjectBuilder::grey(3, 3, "MONOCHROME2", (8, 8), false);
+        let object = object.text(tags::NUMBER_OF_FRAMES, *b"IS", frames);
+        object
+            .octets(&vec![7; octets])
+            .decode(&DecodeOptions::default())
+    };
+    for (octets, attribute) in [(18, "Bits Allocated"), (28, "Samples per Pixel")] {
+        let error = decoded("1 ", octets).expect_err("noise");
+        assert_eq!(error.kind, ErrorKind::Malformed);
+        assert!(error.message.contains(attribute), "{}", error.message);
+        // There may be several frames.
+        assert!(decoded("0 ", octets).is_ok() && decoded("2 ", octets).is_ok());
+    }
+    assert!(decoded("1 ", 10).is_ok() && decoded("1 ", 40).is_ok());
+}
+
+/// A size that the file does not have is not a matter of memory.
+#[test]
+fn a_large_frame_without_its_pixels_is_truncated() {
+    let object = ObjectBuilder::grey16(16_384, 16_384, "MONOCHROME2", false);
+    let error = object.words(&[7; 1000]).error();
+    assert_eq!(error.kind, ErrorKind::Truncated, "{}", error.message);
+}
+
 /// Some writers code 12 bits as 16, and an error makes the largest value larger than 12 bits.
 #[test]
 fn an_error_of_near_lossless_jpeg_ls_does_not_turn_white_into_black() {
