@@ -56,6 +56,16 @@ pub(crate) fn read(
     )
     .or_else(|| table_or_linear(set, layout.stored_range(), warnings))
     .or_else(|| dose(set, warnings));
+    let overflows = |stated: &Stated| match stated {
+        Stated::Readable(modality) => !is_finite(modality, layout.stored_range()),
+        Stated::Unreadable => false,
+    };
+    let stated = if stated.as_ref().is_some_and(overflows) {
+        warnings.add("The scale of the values makes some of them too large for a number.");
+        Some(Stated::Unreadable)
+    } else {
+        stated
+    };
     match stated {
         Some(Stated::Unreadable) => {
             warnings.add(
@@ -85,9 +95,15 @@ pub(crate) fn stated(
     warnings: &mut Warnings,
 ) -> Option<Modality> {
     match table_or_linear(set, stored, warnings)? {
-        Stated::Readable(modality) => Some(modality),
+        Stated::Readable(modality) => Some(modality).filter(|modality| is_finite(modality, stored)),
         Stated::Unreadable => None,
     }
+}
+
+/// Whether the modality values of a range of stored values are finite.
+fn is_finite(modality: &Modality, stored: (f64, f64)) -> bool {
+    let (low, high) = modality.range(stored);
+    low.is_finite() && high.is_finite()
 }
 
 /// Whether the modality transform of an X-ray angiographic or fluoroscopic object converts logarithmic or otherwise

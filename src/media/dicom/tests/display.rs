@@ -114,6 +114,20 @@ fn values_of_unknown_scale_are_shown_over_their_full_range() {
 }
 
 #[test]
+fn a_scale_beyond_all_numbers_is_unknown() {
+    for (slope, intercept) in [("1e308", "0"), ("-1e305", "1e308"), ("1e304", "-1.79e308")] {
+        let object = ramp()
+            .ds(tags::RESCALE_INTERCEPT, intercept)
+            .ds(tags::RESCALE_SLOPE, slope)
+            .words(&[50, 60, 70]);
+        let (shown, window, warnings) = object.rendered_with_warnings();
+        assert_eq!(shown, [0, 128, 255], "{slope} {intercept}");
+        assert_eq!(range(window), (60.0, 20.0, WindowSource::Minmax));
+        assert!(warnings[0].contains("too large for a number"));
+    }
+}
+
+#[test]
 fn assumptions_about_the_rescale_slope_are_reported() {
     let scaled = |slope: &str, intercept: &str| {
         let object = ramp().ds(tags::RESCALE_SLOPE, slope);
