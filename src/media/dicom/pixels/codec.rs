@@ -58,6 +58,11 @@ pub(crate) fn decode(
         warnings.add("The pixels are compressed by another codec than the transfer syntax names.");
     }
     let decoded = decode_stream(coding, header, bytes, layout)?;
+    if samples::exceed(&decoded.cells, &decoded.layout, layout.stored) {
+        warnings.add(
+            "The stream has more bits than Bits Stored (0028,0101), and its values use them; all are shown.",
+        );
+    }
     let object_size = (layout.columns, layout.rows);
     match header.map(|header| header.size) {
         Some((columns, rows)) if (rows, columns) == object_size && columns != rows => {

@@ -67,6 +67,29 @@ pub(crate) fn from_cells(cells: Cells, layout: &PixelLayout) -> Samples {
     }
 }
 
+/// Whether cells of this layout have values for which `stored` bits are too few, signed or not.
+pub(crate) fn exceed(cells: &Cells, layout: &PixelLayout, stored: u16) -> bool {
+    if layout.stored <= stored {
+        return false;
+    }
+    let bits = ValueBits::new(layout);
+    let (low, high) = (-1_i64 << (stored - 1), (1_i64 << stored) - 1);
+    let exceeds = |cell: u32| {
+        let value = if layout.signed {
+            i64::from(bits.signed(cell))
+        } else {
+            i64::from(bits.unsigned(cell))
+        };
+        !(low..=high).contains(&value)
+    };
+    match cells {
+        Cells::U8(data) => data.iter().any(|&cell| exceeds(cell.into())),
+        Cells::U16(data) => data.iter().any(|&cell| exceeds(cell.into())),
+        Cells::U32(data) => data.iter().any(|&cell| exceeds(cell)),
+        Cells::F64(_) => false,
+    }
+}
+
 /// Returns cells of near-lossless JPEG-LS to the range of Bits Stored, which a stream of more bits (`precision`) may
 /// leave by its largest `error`: white would lose its highest bit and become black. A frame with values further outside
 /// holds other bits above the value, such as an overlay, and stays as it is.
@@ -148,6 +171,31 @@ impl ValueBits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dicom::pixels::layout::{Photometric, SampleType};
+
+    #[test]
+    fn values_that_need_more_bits_are_noticed() {
+        let layout = |signed| PixelLayout {
+            rows: 1,
+            columns: 1,
+            frames: 1,
+            frames_assumed: false,
+            samples: 1,
+            photometric: Photometric::Mono { inverted: false },
+            photometric_name: "MONOCHROME2".to_owned(),
+            allocated: 16,
+            stored: 16,
+            high_bit: 15,
+            signed,
+            planar: false,
+            sample_type: SampleType::Integer,
+        };
+        let exceed = |signed, cell| exceed(&Cells::U16(vec![0, cell]), &layout(signed), 12);
+        assert_eq!([4095, 4096].map(|cell| exceed(false, cell)), [false, true]);
+        // -1, -2048 and -2049; and -1 without an extended sign.
+        let signed = [0xffff, 0xf800, 0xf7ff, 0x0fff].map(|cell| exceed(true, cell));
+        assert_eq!(signed, [false, false, true, false]);
+    }
 
     #[test]
     fn values_are_extracted_from_their_cells() {

@@ -76,6 +76,11 @@ pub(crate) fn windows(
         let (Some(center), Some(width)) = (center, width) else {
             continue;
         };
+        // A range of 1 is common among real numbers, and would be a step by LINEAR.
+        let function = match function {
+            VoiFunction::Linear if real && width <= 1.0 => VoiFunction::LinearExact,
+            function => function,
+        };
         if width <= 0.0 {
             warnings.add("A Window Width (0028,1051) is not above 0; its window is ignored.");
         } else if width < 1.0 && function == VoiFunction::Linear {
@@ -89,13 +94,18 @@ pub(crate) fn windows(
 /// Reads VOI LUT Function (C.11.2.1.3).
 fn function(set: &DataSet, real: bool, warnings: &mut Warnings) -> VoiFunction {
     match set.first(tags::VOILUT_FUNCTION).as_deref() {
+        Some("LINEAR") => VoiFunction::Linear,
         Some("LINEAR_EXACT") => VoiFunction::LinearExact,
         Some("SIGMOID") => VoiFunction::Sigmoid,
         stated => {
-            if stated.is_some_and(|stated| stated != "LINEAR") {
-                warnings.add("VOI LUT Function (0028,1056) is not one of the standard; windows are applied as LINEAR.");
+            let assumed = VoiFunction::default_of(real);
+            if stated.is_some() {
+                let name = if real { "LINEAR_EXACT" } else { "LINEAR" };
+                warnings.add(format!(
+                    "VOI LUT Function (0028,1056) is not one of the standard; windows are applied as {name}."
+                ));
             }
-            VoiFunction::default_of(real)
+            assumed
         }
     }
 }

@@ -248,6 +248,29 @@ fn a_voi_lut_lies_where_the_values_are_after_the_modality_transform() {
     assert_eq!(looked_up.shown(), [0, 100, 255]);
 }
 
+/// PS3.3 C.11.2.1.3: LINEAR is what the file says, LINEAR_EXACT the default of real numbers.
+#[test]
+fn a_window_of_real_numbers_follows_the_function_that_the_file_names() {
+    let shown = |function: &str, center: &str, width: &str| {
+        let object = ObjectBuilder::grey(1, 3, "MONOCHROME2", (32, 32), false);
+        let bytes = [0.0_f32, 2.0, 4.0].map(f32::to_le_bytes).concat();
+        let object = object.ds(CENTER, center).ds(WIDTH, width);
+        let object = if function.is_empty() {
+            object
+        } else {
+            object.cs(tags::VOILUT_FUNCTION, function)
+        };
+        object
+            .element(tags::FLOAT_PIXEL_DATA, *b"OF", &bytes)
+            .shown()
+    };
+    assert_eq!(shown("LINEAR", "2.5", "5"), [0, 128, 255]);
+    assert_eq!(shown("", "2.5", "5"), [0, 102, 204]);
+    assert_eq!(shown("LINEAR_EXACT", "2.5", "5"), [0, 102, 204]);
+    // A width for which LINEAR is a step.
+    assert_eq!(shown("LINEAR", "2.25", "1"), [0, 64, 255]);
+}
+
 /// PS3.3 C.8.7.1.1.2: the transform back to beam intensity is for measurements.
 #[test]
 fn angiography_is_windowed_before_its_modality_lut() {
