@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use dicom_core::{Tag, VR};
+use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::tags;
 
 use crate::Warnings;
@@ -72,7 +72,7 @@ fn is_signed(item: &DataSet, values: (f64, f64)) -> Option<bool> {
     let by_signed = covered(true)?.total_cmp(&covered(false)?);
     Some(
         by_signed.then_with(|| {
-            let vr = item.get(tags::LUT_DESCRIPTOR).map(|element| element.vr());
+            let vr = item.get(tags::LUT_DESCRIPTOR).map(DataElement::vr);
             (vr == Some(VR::SS) || values.0 < 0.0).cmp(&false)
         }) == Ordering::Greater,
     )
