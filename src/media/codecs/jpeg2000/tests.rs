@@ -75,6 +75,10 @@ fn a_stream_that_lacks_tiles_is_truncated_also_if_it_has_its_end_marker() {
     };
     let error = decode(&stream, &shape, &mut Vec::new()).expect_err("65,024 tiles are missing");
     assert_eq!(error.kind, ErrorKind::Truncated);
+    // A length that reaches to the end, without an end marker: what is missing cannot be counted.
+    let open = [&claims, &tile_part_of(0, 1, 0, b"\xff\x93ab")[..]].concat();
+    let open = Codestream::find(&open).expect("a header");
+    assert_eq!(open.completeness(), Completeness::Cut);
     assert_eq!(tile_bytes(&claims, stream.len() as u64), 0);
     let megabytes = tile_bytes(&claims, 1 << 20) >> 20;
     assert!((700..900).contains(&megabytes), "{megabytes}");

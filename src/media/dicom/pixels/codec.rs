@@ -10,6 +10,7 @@ use dicom_object::{FileDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use dicom_pixeldata::PixelDecoder;
 
 use crate::Warnings;
+use crate::codecs::jpeg::headers::{JpegHeaders, Process};
 use crate::codecs::stream::{StreamCodec, StreamHeader};
 use crate::codecs::{jpeg, jpegls};
 use crate::dicom::parsing::syntax::Codec;
@@ -102,14 +103,28 @@ fn decode_stream(
         9..=16 => Cells::U16(read_numbers(&data, u16::from_le_bytes)),
         _ => Cells::U32(read_numbers(&data, u32::from_le_bytes)),
     };
-    if coding == StreamCodec::JpegLs {
-        let precision = header.map_or(0, |header| header.precision);
-        samples::saturate(&mut cells, &layout, precision, jpegls::max_error(bytes));
+    let precision = header.map_or(0, |header| header.precision);
+    if precision > layout.stored {
+        let error = max_error(coding, bytes, layout.stored);
+        samples::saturate(&mut cells, &layout, precision, error);
     }
     if layout.samples == 3 {
         layout.photometric = Photometric::Rgb;
     }
     Ok(DecodedCells { cells, layout })
+}
+
+/// By how much a lossy codec may have moved samples beyond the range of `stored` bits; 0 for a lossless one.
+fn max_error(coding: StreamCodec, bytes: &[u8], stored: u16) -> u32 {
+    match coding {
+        StreamCodec::JpegLs => jpegls::max_error(bytes),
+        // Not limited. A quarter of the range is more than an edge overshoots; values beyond are something else.
+        StreamCodec::Jpeg => match JpegHeaders::read(bytes) {
+            Ok(headers) if headers.process != Process::Lossless => (1 << stored.min(16)) / 4,
+            _ => 0,
+        },
+        StreamCodec::Jpeg2000 | StreamCodec::JpegXl | StreamCodec::Rle => 0,
+    }
 }
 
 /// Takes the bit depth from the stream if the attributes cannot be right about it: a JPEG 2000 or JPEG XL stream has a

@@ -90,8 +90,8 @@ pub(crate) fn exceed(cells: &Cells, layout: &PixelLayout, stored: u16) -> bool {
     }
 }
 
-/// Returns cells of near-lossless JPEG-LS to the range of Bits Stored, which a stream of more bits (`precision`) may
-/// leave by its largest `error`: white would lose its highest bit and become black. A frame with values further outside
+/// Returns cells of a lossy codec to the range of Bits Stored, which a stream of more bits (`precision`) may leave by
+/// its largest `error`: white would lose its highest bit and become black. A frame with values further outside
 /// holds other bits above the value, such as an overlay, and stays as it is.
 pub(crate) fn saturate(cells: &mut Cells, layout: &PixelLayout, precision: u16, error: u32) {
     let is_lowest = layout.high_bit + 1 == layout.stored;

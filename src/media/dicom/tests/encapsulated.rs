@@ -24,6 +24,66 @@ const SIGNED_WITHOUT_EXTENSION: &[u8] = &[
     0x48, 0x80, 0x14, 0x60, 0xc6, 0xff, 0xd9,
 ];
 
+/// A sequential JPEG of 8 × 8 samples of 12 bits. Its only block has a DC coefficient of 64, which a quantiser of 16
+/// scales to 1024: every sample is 2048 + 1024 / 8.
+fn jpeg_12() -> Vec<u8> {
+    let table = |class: u8, value: u8| {
+        let counts = [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        [&[0xff, 0xc4, 0, 0x14, class][..], &counts, &[value]].concat()
+    };
+    let frame = [0xff, 0xc1, 0, 0x0b, 12, 0, 8, 0, 8, 1, 1, 0x11, 0];
+    let scan = [0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0];
+    // The category 7 of the DC, its bits 1000000, and the end of the block.
+    let coded = [0b0010_0000, 0b0001_1111];
+    [
+        &[0xff, 0xd8, 0xff, 0xdb, 0, 0x43, 0][..],
+        &[16; 64],
+        &frame,
+        &table(0x00, 7),
+        &table(0x10, 0),
+        &scan,
+        &coded,
+        &[0xff, 0xd9],
+    ]
+    .concat()
+}
+
+#[test]
+fn an_error_of_lossy_jpeg_does_not_turn_white_into_black() {
+    let values = |stored: u16| {
+        let object = ObjectBuilder::grey(8, 8, "MONOCHROME2", (16, stored), false);
+        let values = object
+            .fragments(&[&jpeg_12()])
+            .values("1.2.840.10008.1.2.4.51");
+        (values.len(), values[0], values[63])
+    };
+    assert_eq!(values(12), (64, 2176.0, 2176.0));
+    assert_eq!(values(11), (64, 2047.0, 2047.0));
+    // Too much for an error: bits that do not belong to the value.
+    assert_eq!(values(10), (64, 128.0, 128.0));
+}
+
+/// A JPEG 2000 stream knows its depth, so that Bits Stored does not tell which of its bits belong to the image.
+#[test]
+fn values_beyond_bits_stored_are_reported() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/fixtures/media/grey_jpeg2000.dcm"
+    );
+    let whole = std::fs::read(path).expect("a fixture");
+    let at = whole.windows(6).position(|w| w == b"\x28\0\x01\x01US");
+    let at = at.expect("Bits Stored") + 8;
+    let warnings = |fewer: u8| {
+        let mut bytes = whole.clone();
+        (bytes[at], bytes[at + 10]) = (bytes[at] - fewer, bytes[at + 10] - fewer);
+        let source = ImageSource::from_bytes(bytes).expect("a source");
+        let shown = source.load(&DecodeOptions::default()).expect("a picture");
+        shown.warnings.to_vec()
+    };
+    assert_eq!(warnings(0), Vec::<String>::new());
+    assert!(warnings(5)[0].contains("more bits than Bits Stored (0028,0101)"));
+}
+
 fn warnings(object: &ObjectBuilder, syntax: &str) -> (u32, Vec<String>) {
     let source = ImageSource::from_bytes(object.file(syntax)).expect("a source");
     let shown = source.load(&DecodeOptions::default()).expect("a picture");
