@@ -1,7 +1,7 @@
 //! Estimates the memory that decoding a frame takes, from the attributes and the header of its stream.
 
 use crate::codecs::jpeg2000;
-use crate::codecs::stream::StreamCodec;
+use crate::codecs::stream::{MAX_SIGNATURE, StreamCodec};
 use crate::dicom::object::DicomObject;
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::pixels::index::{FrameIndex, MAX_HEADER};
@@ -25,15 +25,17 @@ impl DicomObject {
         let Some(first) = fragments.first() else {
             return Ok(0);
         };
-        let head = first.start..first.end.min(first.start + MAX_HEADER);
-        let head = self.body().read(head)?;
-        let is_jpeg2000 = match StreamCodec::recognise(&head) {
-            Some(coding) => coding == StreamCodec::Jpeg2000,
-            None => self.meta().syntax.codec == Codec::Jpeg2000,
+        let read = |length: u64| {
+            let range = first.start..first.end.min(first.start + length);
+            self.body().read(range)
         };
+        // Other streams are recognised by few bytes: tiles of a slide are many.
+        let is_jpeg2000 = self.meta().syntax.codec == Codec::Jpeg2000
+            || StreamCodec::recognise(&read(MAX_SIGNATURE as u64)?) == Some(StreamCodec::Jpeg2000);
         if !is_jpeg2000 {
             return Ok(0);
         }
+        let head = read(MAX_HEADER)?;
         let length = fragments.iter().map(|part| part.end - part.start).sum();
         Ok(jpeg2000::tile_bytes(&head, length))
     }
