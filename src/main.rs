@@ -10,6 +10,10 @@ use medivision_tui::cli::{self, Cli, Command};
 use medivision_tui::commands::browse::BrowseOptions;
 use medivision_tui::commands::{self, CommandSetup, Fault, exit, print};
 use medivision_tui::media::{LargePages, keep_freed_buffers};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 #[global_allocator]
 static ALLOCATOR: LargePages = LargePages;
@@ -76,12 +80,18 @@ fn on_panic(info: &PanicHookInfo) {
     }
 }
 
-/// Logs to stderr, which is redirected to the log file while the screen is up.
+/// Logs to stderr, which is redirected to the log file while the screen is up. The JPEG XL decoder's own lines are left out:
+/// what it finds wrong in a stream is an error of that file.
 fn start_logging(setup: &CommandSetup) {
-    let to = tracing_subscriber::fmt()
+    let targets = Targets::new()
+        .with_default(setup.log_level)
+        .with_target("jxl_", LevelFilter::OFF);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| print::ControlFilter::new(std::io::stderr()))
-        .with_max_level(setup.log_level);
-    to.with_ansi(false).init();
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(targets))
+        .init();
 }
 
 fn run(cli: &Cli) -> Result<u8, Fault> {

@@ -185,6 +185,17 @@ fn selected(frames: FrameSelection, count: u32) -> Range<u32> {
     }
 }
 
+/// The numbers of frames, without those that the file lacks but the first such one, whose error stands for all: a damaged
+/// number of frames would otherwise be a million errors. `present` is how many frames the file has.
+fn without_missing(frames: impl IntoIterator<Item = u32>, present: u32) -> Vec<u32> {
+    let mut missing = 0;
+    let keep = |frame: &u32| {
+        missing += u32::from(*frame >= present);
+        *frame < present || missing == 1
+    };
+    frames.into_iter().filter(keep).collect()
+}
+
 /// Prepares the selected frames and passes them on one by one: a file of many frames is read once, and only few of its frames
 /// are in memory at a time.
 fn prepare(shared: &EngineShared, job: Job, source: &ImageSource, content: Arc<ImageContent>) {
@@ -194,14 +205,16 @@ fn prepare(shared: &EngineShared, job: Job, source: &ImageSource, content: Arc<I
         return;
     };
     let preprocess = &preparation.preprocess;
+    let order = source.frame_order().clone();
+    let numbers = positions.map(|position| order.number(position));
+    let frames = without_missing(numbers, source.frames_present());
     let file = Arc::new(OpenedFile {
         content,
-        frames: positions.len(),
-        order: source.frame_order().clone(),
+        frames: frames.len(),
+        order,
         job,
     });
-    for position in positions {
-        let frame = file.order.number(position);
+    for frame in frames {
         let lane = shared.lane(&file.job);
         let input = if shared.is_wanted(&file.job) {
             let library = shared.settings.library.as_ref();
@@ -303,6 +316,14 @@ mod tests {
     use image::codecs::jpeg::JpegEncoder;
 
     use super::*;
+
+    #[test]
+    fn of_the_frames_that_a_file_lacks_one_is_reported() {
+        assert_eq!(without_missing([0, 2, 1], 3), [0, 2, 1]);
+        assert_eq!(without_missing([4, 0, 3, 1, 2], 2), [4, 0, 1]);
+        assert_eq!(without_missing(0..1 << 20, 1), [0, 1]);
+        assert_eq!(without_missing([0], 0), [0]);
+    }
 
     /// Writes a JPEG of noise, much larger than the model's input.
     fn large(folder: &Path, name: &str, (width, height): (u32, u32), color: ExtendedColorType) {

@@ -16,7 +16,7 @@ use crate::{Picture, PixelRect, Pixels, Window, WindowSource};
 use levels::Levels;
 use samples::Samples;
 use shades::write_shades;
-pub(crate) use transform::{GreyTransform, Modality};
+pub(crate) use transform::{GreyTransform, Modality, stored_range};
 use window::{Curve, FileVoi, VoiFunction};
 
 /// The range of values that is mapped to black–white.

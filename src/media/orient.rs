@@ -5,6 +5,10 @@ use crate::{Picture, Pixels};
 /// The EXIF tag Orientation.
 const ORIENTATION_TAG: u16 = 0x0112;
 
+/// Types of a value of two and of four bytes (TIFF 6.0, section 2).
+const SHORT: u16 = 3;
+const LONG: u16 = 4;
+
 /// Reads the orientation (1–8) from a TIFF block as EXIF holds it; 1 (upright) if it is absent or damaged, as viewers
 /// do.
 pub(super) fn orientation(tiff: &[u8]) -> u8 {
@@ -35,10 +39,15 @@ fn find_orientation(tiff: &[u8]) -> Option<u16> {
         usize::from(low) << 16 | usize::from(high)
     };
     let count = usize::from(u16_at(ifd)?);
-    (0..count)
+    let at = (0..count)
         .map(|i| ifd + 2 + 12 * i)
-        .find(|&at| u16_at(at) == Some(ORIENTATION_TAG))
-        .and_then(|at| u16_at(at + 8))
+        .find(|&at| u16_at(at) == Some(ORIENTATION_TAG))?;
+    match u16_at(at + 2)? {
+        // Some writers take four bytes, of which the lower two have the number.
+        LONG if big => u16_at(at + 10),
+        SHORT | LONG => u16_at(at + 8),
+        _ => None,
+    }
 }
 
 /// Turns a picture upright. Orientations as in EXIF 2.32, 4.6.4 A: where the stored first row and column belong.
@@ -116,6 +125,22 @@ mod tests {
                 "orientation {orientation}"
             );
         }
+    }
+
+    #[test]
+    fn an_orientation_has_two_or_four_bytes() {
+        let little = |kind: u8| {
+            let entry = [0x12, 1, kind, 0, 1, 0, 0, 0, 6, 0, 0, 0];
+            [&b"II*\0\x08\0\0\0\x01\0"[..], &entry].concat()
+        };
+        let big = |kind: u8, value: [u8; 4]| {
+            let entry = [1, 0x12, 0, kind, 0, 0, 0, 1];
+            [&b"MM\0*\0\0\0\x08\0\x01"[..], &entry, &value].concat()
+        };
+        assert_eq!([1, 3, 4].map(|kind| orientation(&little(kind))), [1, 6, 6]);
+        assert_eq!(orientation(&big(3, [0, 6, 0, 0])), 6);
+        assert_eq!(orientation(&big(4, [0, 0, 0, 6])), 6);
+        assert_eq!(orientation(&big(1, [6, 0, 0, 0])), 1);
     }
 
     #[test]

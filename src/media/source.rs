@@ -141,6 +141,17 @@ impl ImageSource {
         &self.info
     }
 
+    /// Number of frames that the file has: fewer than [`ImageInfo::frames`] if it is cut off or does not have as many
+    /// as it says. The first ones are present.
+    pub fn frames_present(&self) -> u32 {
+        match &self.decoder {
+            FileDecoder::Jpeg(..) | FileDecoder::Png(_) => self.info.frames,
+            FileDecoder::Dicom(object) => {
+                contain("DICOM", || Ok(object.frames_present())).unwrap_or_default()
+            }
+        }
+    }
+
     /// Series Instance UID (0020,000E), which groups files into series. Identifies the patient: not to be shown.
     pub fn series(&self) -> Option<String> {
         match &self.decoder {

@@ -191,7 +191,7 @@ fn a_file_none_of_whose_frames_can_be_decoded_fails_once() {
     let output = classify(home.path(), &["--frames", "all", "cut.dcm"]);
     let [line] = lines(&output).try_into().expect("one line");
     assert_eq!(line["error"]["kind"], "truncated");
-    // With one complete frame left, that one is classified, and the others fail.
+    // With one complete frame left, that one is classified, and one line stands for the two that are not there.
     fs::write(&path, &whole[..whole.len() - 500]).expect("written");
     let output = classify(home.path(), &["--frames", "all", "cut.dcm"]);
     let kinds: Vec<_> = lines(&output)
@@ -199,6 +199,6 @@ fn a_file_none_of_whose_frames_can_be_decoded_fails_once() {
         .map(|line| line["error"]["kind"].as_str().map(str::to_owned))
         .collect();
     let cut = Some("truncated".to_owned());
-    assert_eq!(kinds, [None, cut.clone(), cut, None]);
+    assert_eq!(kinds, [None, cut, None]);
     assert_eq!(output.status.code(), Some(1));
 }

@@ -96,7 +96,12 @@ pub(crate) fn probe(bytes: &[u8]) -> Result<(ImageInfo, Cost), MediaError> {
     } else {
         info
     };
-    Ok((info, Cost::of_file(&headers)))
+    // What the stream does not have costs nothing: it is refused before memory is taken, and is not too large.
+    let cost = match claims::check(&headers) {
+        Ok(()) => Cost::of_file(&headers),
+        Err(_) => Cost::refused(&headers),
+    };
+    Ok((info, cost))
 }
 
 /// Decodes the components of a JPEG stream without any colour conversion, for DICOM, whose attributes say what the

@@ -43,14 +43,7 @@ pub(crate) fn decode(
         ));
     }
     let begin = out.len();
-    let mut decoder = JpegLsDecoder {
-        bytes,
-        at: 2,
-        frame: None,
-        presets: Presets::default(),
-        restart: 0,
-        transform: None,
-    };
+    let mut decoder = JpegLsDecoder::new(bytes);
     let mut missing_components = usize::MAX;
     while missing_components > 0 {
         let (marker, body) = decoder.segment().ok_or_else(ends_early)?;
@@ -78,6 +71,22 @@ pub(crate) fn decode(
     }
 }
 
+/// The largest difference between a sample before coding and after decoding (NEAR, C.2.3), by the header of the first
+/// scan; 0 for a lossless stream.
+pub(crate) fn max_error(bytes: &[u8]) -> u32 {
+    let mut decoder = JpegLsDecoder::new(bytes);
+    while let Some((marker, body)) = decoder.segment() {
+        if marker == 0xda {
+            let at = body.first().map_or(0, |count| 1 + 2 * usize::from(*count));
+            return match body.get(at..) {
+                Some(&[near, _, point, ..]) => u32::from(near) << (point % 16),
+                _ => 0,
+            };
+        }
+    }
+    0
+}
+
 fn ends_early() -> MediaError {
     truncated("JPEG-LS: the stream ends before its image does")
 }
@@ -100,9 +109,24 @@ struct JpegLsDecoder<'a> {
     /// Lines between restart markers; 0 for none.
     restart: usize,
     transform: Option<HpTransform>,
+    /// For each component, whether a scan has coded it.
+    coded: Vec<bool>,
 }
 
 impl<'a> JpegLsDecoder<'a> {
+    /// A decoder of a stream, behind its first marker.
+    fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            at: 2,
+            frame: None,
+            presets: Presets::default(),
+            restart: 0,
+            transform: None,
+            coded: Vec::new(),
+        }
+    }
+
     /// Reads the next marker segment.
     fn segment(&mut self) -> Option<(u8, &'a [u8])> {
         let rest = self.bytes.get(self.at..)?;
@@ -144,6 +168,7 @@ impl<'a> JpegLsDecoder<'a> {
         if self.bytes.len().saturating_mul(8) < size.1 as usize {
             return Err(ends_early());
         }
+        self.coded = vec![false; count];
         self.frame = Some(JpegLsFrame {
             width: size.0 as usize,
             height: size.1 as usize,
@@ -211,6 +236,11 @@ impl<'a> JpegLsDecoder<'a> {
         let wrong = || malformed("JPEG-LS: impossible scan header");
         let frame = self.frame.as_ref().ok_or_else(wrong)?;
         let scan = self.scan_header(frame, body).ok_or_else(wrong)?;
+        for &component in &scan.components {
+            if std::mem::replace(&mut self.coded[component], true) {
+                return Err(malformed("JPEG-LS: a component is coded twice"));
+            }
+        }
         let (width, height) = (frame.width, frame.height);
         let (step, bytes) = (frame.ids.len(), shape.sample_bytes());
         let mut first = 0;

@@ -32,7 +32,7 @@ pub(crate) struct DicomObject {
     /// Repairs and assumptions made while opening it.
     warnings: Warnings,
     /// Where each frame is, found when the first one is requested.
-    index: OnceLock<Result<FrameIndex, MediaError>>,
+    index: OnceLock<Result<(FrameIndex, Warnings), MediaError>>,
 }
 
 impl DicomObject {
@@ -114,18 +114,31 @@ impl DicomObject {
 
     /// Where each frame is.
     pub(crate) fn index(&self) -> Result<&FrameIndex, MediaError> {
+        self.index_with_warnings().map(|(index, _)| index)
+    }
+
+    /// Where each frame is, and what is wrong with their number.
+    fn index_with_warnings(&self) -> Result<&(FrameIndex, Warnings), MediaError> {
         let index = self.index.get_or_init(|| {
             let extended = self.set().bytes(tags::EXTENDED_OFFSET_TABLE);
             let (body, codec) = (self.body(), self.meta().syntax.codec);
-            FrameIndex::build(
+            let mut warnings = Warnings::default();
+            let index = FrameIndex::build(
                 &self.pixels.data,
                 extended.as_deref(),
                 body,
                 &self.layout,
                 codec,
-            )
+                &mut warnings,
+            )?;
+            Ok((index, warnings))
         });
         index.as_ref().map_err(Clone::clone)
+    }
+
+    /// Number of frames that the file has, at most Number of Frames; 0 if they cannot be located.
+    pub(crate) fn frames_present(&self) -> u32 {
+        self.index().map_or(0, |index| index.frames(&self.layout))
     }
 
     /// The cells of a frame as stored, and the layout they have.
@@ -151,6 +164,7 @@ impl DicomObject {
         if frame >= layout.frames {
             return Err(limits::no_such_frame(frame, layout.frames));
         }
+        warnings.append(&self.index_with_warnings()?.1);
         let (cells, shape) = self.cells(frame, warnings)?;
         display::frame(self.set(), layout, &shape, cells, frame, warnings)
     }

@@ -3,6 +3,7 @@
 mod builder;
 mod damage;
 mod display;
+mod encapsulated;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;

@@ -69,13 +69,11 @@ impl Levels {
     ) -> Histogram {
         let (low, high) = self.range();
         let mut counts = vec![0; bins];
-        let scale = if high > low {
-            bins as f64 / (high - low)
-        } else {
-            0.0
-        };
+        // Halves, as the difference of large values may be too large for a number.
+        let half = high / 2.0 - low / 2.0;
+        let scale = if half > 0.0 { bins as f64 / half } else { 0.0 };
         let mut add = |value: f64, count: u64| {
-            let bin = ((value - low) * scale) as usize;
+            let bin = ((value / 2.0 - low / 2.0) * scale) as usize;
             if let Some(bin) = counts.get_mut(bin.min(bins.saturating_sub(1))) {
                 *bin += count;
             }
@@ -100,6 +98,7 @@ impl ValueCounts {
             let mut levels: Vec<(f64, u64)> = values
                 .filter(|(stored, count)| *count > 0 && wanted(*stored))
                 .map(|(stored, count)| (transform.modality(stored), count))
+                .filter(|(value, _)| value.is_finite())
                 .collect();
             levels.sort_by(|a, b| a.0.total_cmp(&b.0));
             return ValueCounts::Counted(levels);

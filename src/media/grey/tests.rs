@@ -153,6 +153,31 @@ fn windows_are_chosen_by_number_and_a_missing_one_falls_back_to_the_first() {
     );
 }
 
+/// The distance between the largest and the smallest number is not a number.
+#[test]
+fn values_at_both_ends_of_what_a_number_can_be_are_shown() {
+    let real = GreyTransform {
+        real: true,
+        ..transform(Vec::new())
+    };
+    let values = vec![f64::MIN, -1e307, 0.0, f64::MAX / 2.0, f64::MAX];
+    let grey = row(Samples::F64(values), real);
+    assert_eq!(shown(&grey, Voi::Full, false), [0, 120, 128, 191, 255]);
+    let window = grey.render(Voi::Full, false).1;
+    assert!(window.center.abs() < 1.0 && window.width.is_finite());
+    assert_eq!(grey.histogram(4).counts, [1, 1, 1, 2]);
+    // An integer whose modality value is no number does not count.
+    let steep = GreyTransform {
+        modality: Modality::Linear {
+            slope: 1e306,
+            intercept: 0.0,
+        },
+        ..transform(Vec::new())
+    };
+    let grey = row(Samples::U16(vec![0, 100, 30_000]), steep);
+    assert_eq!(grey.range(), (0.0, 1e306 * 100.0));
+}
+
 /// A LINEAR window of 0–1 would be a step; real numbers use LINEAR_EXACT (C.11.2.1.3.2).
 #[test]
 fn windows_of_real_numbers_are_exact() {

@@ -17,6 +17,36 @@ pub(crate) enum Modality {
     Table(Lut),
 }
 
+/// The range of stored values of `bits` bits.
+pub(crate) fn stored_range(bits: u16, signed: bool) -> (f64, f64) {
+    let count = f64::from(bits.min(32)).exp2();
+    if signed {
+        (-count / 2.0, count / 2.0 - 1.0)
+    } else {
+        (0.0, count - 1.0)
+    }
+}
+
+impl Modality {
+    fn at(&self, stored: f64) -> f64 {
+        match self {
+            Modality::Linear { slope, intercept } => stored * slope + intercept,
+            Modality::Table(lut) => lut.at(stored),
+        }
+    }
+
+    /// The range of modality values for a range of stored values.
+    pub(crate) fn range(&self, (low, high): (f64, f64)) -> (f64, f64) {
+        match self {
+            Modality::Table(lut) => (0.0, lut.largest()),
+            Modality::Linear { .. } => {
+                let (a, b) = (self.at(low), self.at(high));
+                (a.min(b), a.max(b))
+            }
+        }
+    }
+}
+
 /// The transform from a frame's stored values to 8 bits.
 #[derive(Clone, Debug)]
 pub(crate) struct GreyTransform {
@@ -38,27 +68,7 @@ pub(crate) struct GreyTransform {
 
 impl GreyTransform {
     pub(super) fn modality(&self, stored: f64) -> f64 {
-        match &self.modality {
-            Modality::Linear { slope, intercept } => stored * slope + intercept,
-            Modality::Table(lut) => lut.at(stored),
-        }
-    }
-
-    /// The range of modality values for stored values of `bits` bits.
-    pub(crate) fn range(&self, bits: u16, signed: bool) -> (f64, f64) {
-        let count = f64::from(bits.min(32)).exp2();
-        let (low, high) = if signed {
-            (-count / 2.0, count / 2.0 - 1.0)
-        } else {
-            (0.0, count - 1.0)
-        };
-        match &self.modality {
-            Modality::Table(lut) => (0.0, lut.largest()),
-            Modality::Linear { .. } => {
-                let (a, b) = (self.modality(low), self.modality(high));
-                (a.min(b), a.max(b))
-            }
-        }
+        self.modality.at(stored)
     }
 
     pub(super) fn is_padding(&self, stored: f64) -> bool {

@@ -33,8 +33,8 @@ pub(crate) enum Curve {
     Line {
         /// Value at which it is 0.5.
         center: f64,
-        /// Distance between its ends.
-        width: f64,
+        /// Half the distance between its ends, which itself may be too large for a number.
+        half: f64,
     },
     /// A logistic curve.
     Sigmoid {
@@ -55,9 +55,9 @@ impl Curve {
     /// Evaluates the curve by the formulas of PS3.3 C.11.2.1.2.1 to C.11.2.1.3.2, with 0–1 as the output range.
     pub(super) fn at(&self, x: f64) -> f64 {
         match self {
-            Curve::Line { center, width } if x <= center - width / 2.0 => 0.0,
-            Curve::Line { center, width } if x > center + width / 2.0 => 1.0,
-            Curve::Line { center, width } => (x - center) / width + 0.5,
+            Curve::Line { center, half } if x <= center - half => 0.0,
+            Curve::Line { center, half } if x > center + half => 1.0,
+            Curve::Line { center, half } => (x - center) / half / 2.0 + 0.5,
             Curve::Sigmoid { center, width } => 1.0 / (1.0 + (-4.0 * (x - center) / width).exp()),
             Curve::Table(lut) => lut.at(x) / lut.white(),
             Curve::Middle => 0.5,
@@ -100,9 +100,12 @@ impl FileVoi {
         let curve = match function {
             VoiFunction::Linear if width >= 1.0 => Curve::Line {
                 center: center - 0.5,
-                width: width - 1.0,
+                half: (width - 1.0) / 2.0,
             },
-            VoiFunction::Linear | VoiFunction::LinearExact => Curve::Line { center, width },
+            VoiFunction::Linear | VoiFunction::LinearExact => Curve::Line {
+                center,
+                half: width / 2.0,
+            },
             VoiFunction::Sigmoid => Curve::Sigmoid { center, width },
         };
         Some(Self {
@@ -132,11 +135,12 @@ impl FileVoi {
 
     /// Creates a window over the values from `low` to `high`, both included; mid-grey if they are equal.
     pub(crate) fn between(low: f64, high: f64, source: WindowSource) -> Self {
-        let (center, width) = (f64::midpoint(low, high), high - low);
+        let (center, half) = (f64::midpoint(low, high), high / 2.0 - low / 2.0);
+        let width = (high - low).min(f64::MAX);
         Self {
             name: None,
-            curve: if width > 0.0 {
-                Curve::Line { center, width }
+            curve: if half > 0.0 {
+                Curve::Line { center, half }
             } else {
                 Curve::Middle
             },

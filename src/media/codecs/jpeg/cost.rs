@@ -42,6 +42,15 @@ impl Cost {
         }
     }
 
+    /// The cost of a stream that is refused by its headers.
+    pub(crate) fn refused(headers: &JpegHeaders) -> Self {
+        Self {
+            full: 0,
+            scaled: 0,
+            process: headers.process,
+        }
+    }
+
     /// The cost of decoding to interleaved components.
     pub(crate) fn of_components(headers: &JpegHeaders) -> Self {
         let sample = if headers.precision > 8 { 2 } else { 1 };

@@ -162,8 +162,8 @@ impl<'a> JpegHeaders<'a> {
             (3, Some(0)) if !self.jfif => Colors::Rgb,
             (3, None) if !self.jfif && self.is_named_rgb() => Colors::Rgb,
             (3, _) => Colors::YCbCr,
-            (4, Some(2)) => Colors::Ycck,
-            (4, _) => Colors::Cmyk,
+            (4, Some(0) | None) => Colors::Cmyk,
+            (4, Some(_)) => Colors::Ycck,
             _ => Colors::Unknown,
         }
     }

@@ -235,3 +235,31 @@ fn a_large_image_is_the_same_from_two_threads() {
         );
     }
 }
+
+/// libjpeg takes four components with any Adobe transform but 0 for YCCK.
+#[test]
+fn four_components_are_luma_chroma_and_ink_if_adobe_names_a_transform() {
+    let bytes = std::fs::read(fixtures().join("cmyk.jpg")).expect("a fixture");
+    let adobe = bytes.windows(5).position(|w| w == b"Adobe");
+    let transform = adobe.expect("an Adobe segment") + 11;
+    let shown = |value: u8| {
+        let mut bytes = bytes.clone();
+        bytes[transform] = value;
+        decode(&bytes, &DecodeOptions::default()).expect("a picture")
+    };
+    assert!(shown(1) == shown(2) && shown(1) != shown(0));
+}
+
+/// The same error whatever the memory budget is.
+#[test]
+fn a_stream_too_short_for_its_size_is_truncated_not_too_large() {
+    let mut bytes = std::fs::read(fixtures().join("rgb_444_q75.jpg")).expect("a fixture");
+    let frame = bytes.windows(2).position(|w| w == b"\xff\xc0");
+    let frame = frame.expect("a frame header");
+    bytes[frame + 5..frame + 9].copy_from_slice(&[0x3f, 0xff, 0x3f, 0xff]);
+    let source = crate::ImageSource::from_bytes(bytes).expect("a source");
+    let error = source
+        .load(&DecodeOptions::default())
+        .expect_err("too short");
+    assert_eq!(error.kind, ErrorKind::Truncated);
+}

@@ -8,7 +8,7 @@ const START_MARKERS: &[u8] = b"\xff\x4f\xff\x51";
 /// The marker EOC.
 pub(super) const END_MARKER: &[u8] = b"\xff\xd9";
 /// Size of a tile-part header (A.4.2), in bytes.
-const TILE_PART_HEADER: usize = 12;
+pub(super) const TILE_PART_HEADER: usize = 12;
 
 /// A component (A.5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) struct Codestream<'a> {
     /// First and last row of the image on the reference grid, the last excluded.
     rows: (u32, u32),
     /// Number of tiles.
-    tiles: usize,
+    pub tiles: usize,
     /// The components.
     pub components: Vec<Jpeg2000Component>,
     /// Whether the components were transformed together (RCT or ICT).
@@ -119,11 +119,16 @@ impl<'a> Codestream<'a> {
         )
     }
 
-    /// Follows the tile-parts by their lengths (A.4.2).
+    /// Follows the tile-parts by their lengths (A.4.2). A tile without a tile-part is missing, also if the stream has
+    /// its end marker: a decoder would leave it black.
     pub(super) fn completeness(&self) -> Completeness {
         let mut at = self.body;
+        let available = self.bytes.len().saturating_sub(at);
+        if self.tiles.saturating_mul(TILE_PART_HEADER) > available {
+            return Completeness::Cut;
+        }
         // (Tile-parts seen, total) of each tile; a total of 0 means it is not known.
-        let mut parts: Vec<(u8, u8)> = vec![(0, 0); self.tiles.min(self.bytes.len())];
+        let mut parts: Vec<(u8, u8)> = vec![(0, 0); self.tiles];
         while let Some(part) = self.bytes.get(at..at + TILE_PART_HEADER)
             && part.starts_with(b"\xff\x90")
         {
@@ -137,7 +142,7 @@ impl<'a> Codestream<'a> {
             // A length of 0 reaches to the end of the codestream.
             if length == 0 {
                 return match self.bytes[at..].windows(2).rposition(|w| w == END_MARKER) {
-                    Some(end) => completeness_of(&parts, self.tiles, at + end),
+                    Some(end) => completeness_of(&parts, at + end),
                     None => Completeness::Unknown,
                 };
             }
@@ -152,18 +157,13 @@ impl<'a> Codestream<'a> {
             };
             at = end;
         }
-        match completeness_of(&parts, self.tiles, at) {
-            // Wrong lengths, or a tile that was never written: nothing was cut off.
-            Completeness::Cut if self.bytes[at..].starts_with(END_MARKER) => Completeness::Unknown,
-            completeness => completeness,
-        }
+        completeness_of(&parts, at)
     }
 }
 
 /// [`Completeness::Whole`] if each tile has as many tile-parts as it announces, at least one.
-fn completeness_of(parts: &[(u8, u8)], tiles: usize, end: usize) -> Completeness {
-    let all = parts.len() == tiles && parts.iter().all(|&(seen, of)| seen > 0 && seen >= of);
-    if all {
+fn completeness_of(parts: &[(u8, u8)], end: usize) -> Completeness {
+    if parts.iter().all(|&(seen, of)| seen > 0 && seen >= of) {
         Completeness::Whole(end)
     } else {
         Completeness::Cut

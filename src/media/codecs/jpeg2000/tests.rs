@@ -4,10 +4,19 @@ use crate::ErrorKind;
 
 /// A main header of one tile: start, size, and a coding style.
 fn main_header(width: u32, height: u32, components: &[[u8; 3]], transform: u8) -> Vec<u8> {
+    tiled_header((width, height), (width, height), components, transform)
+}
+
+fn tiled_header(
+    (width, height): (u32, u32),
+    tile: (u32, u32),
+    components: &[[u8; 3]],
+    transform: u8,
+) -> Vec<u8> {
     let mut stream = b"\xff\x4f\xff\x51".to_vec();
     stream.extend((38 + 3 * components.len() as u16).to_be_bytes());
     stream.extend([0, 0]);
-    for value in [width, height, 0, 0, width, height, 0, 0] {
+    for value in [width, height, 0, 0, tile.0, tile.1, 0, 0] {
         stream.extend(value.to_be_bytes());
     }
     stream.extend((components.len() as u16).to_be_bytes());
@@ -17,11 +26,62 @@ fn main_header(width: u32, height: u32, components: &[[u8; 3]], transform: u8) -
 }
 
 fn tile_part(length: u32, data: &[u8]) -> Vec<u8> {
-    let mut part = b"\xff\x90\x00\x0a\x00\x00".to_vec();
+    tile_part_of(0, 1, length, data)
+}
+
+/// A tile-part of a tile that says that it has `count` of them; 0 if it does not say.
+fn tile_part_of(tile: u16, count: u8, length: u32, data: &[u8]) -> Vec<u8> {
+    let mut part = b"\xff\x90\x00\x0a".to_vec();
+    part.extend(tile.to_be_bytes());
     part.extend(length.to_be_bytes());
-    part.extend([0, 1]);
+    part.extend([0, count]);
     part.extend(data);
     part
+}
+
+/// OpenJPEG leaves a missing tile black and takes memory for each that the header claims.
+#[test]
+fn a_stream_that_lacks_tiles_is_truncated_also_if_it_has_its_end_marker() {
+    let header = tiled_header((16, 8), (8, 8), &[[7, 1, 1]], 0);
+    let part = |tile, count| tile_part_of(tile, count, 16, b"\xff\x93ab");
+    let completeness = |parts: &[Vec<u8>]| {
+        let stream = [&header, &parts.concat()[..], END_MARKER].concat();
+        Codestream::find(&stream).expect("a header").completeness()
+    };
+    let end = header.len() + 32;
+    assert_eq!(
+        completeness(&[part(0, 1), part(1, 1)]),
+        Completeness::Whole(end)
+    );
+    assert_eq!(
+        completeness(&[part(1, 0), part(0, 0)]),
+        Completeness::Whole(end)
+    );
+    for missing in [
+        vec![part(0, 1)],
+        vec![part(1, 1)],
+        vec![part(0, 2), part(1, 1)],
+        Vec::new(),
+    ] {
+        assert_eq!(completeness(&missing), Completeness::Cut, "{missing:?}");
+    }
+    let claims = tiled_header((255, 255), (1, 1), &[[7, 1, 1]], 0);
+    let stream = [&claims, &part(0, 1)[..], END_MARKER].concat();
+    let shape = FrameShape {
+        columns: 255,
+        rows: 255,
+        samples: 1,
+        allocated: 8,
+    };
+    let error = decode(&stream, &shape, &mut Vec::new()).expect_err("65,024 tiles are missing");
+    assert_eq!(error.kind, ErrorKind::Truncated);
+    // A length that reaches to the end, without an end marker: what is missing cannot be counted.
+    let open = [&claims, &tile_part_of(0, 1, 0, b"\xff\x93ab")[..]].concat();
+    let open = Codestream::find(&open).expect("a header");
+    assert_eq!(open.completeness(), Completeness::Cut);
+    assert_eq!(tile_bytes(&claims, stream.len() as u64), 0);
+    let megabytes = tile_bytes(&claims, 1 << 20) >> 20;
+    assert!((700..900).contains(&megabytes), "{megabytes}");
 }
 
 #[test]

@@ -79,6 +79,29 @@ fn the_decoder_is_reset_at_a_restart_marker() {
     assert_eq!(error.kind, ErrorKind::Malformed);
 }
 
+/// Otherwise a scan in place of another would leave a component zero.
+#[test]
+fn a_component_that_is_coded_twice_is_refused() {
+    let scan = &EXAMPLE[15..EXAMPLE.len() - 2];
+    let stream = |second: u8| {
+        let header = [&EXAMPLE[..11], &[2, 1, 0x11, 0, 2, 0x11, 0][..]];
+        let mut other = scan.to_vec();
+        other[5] = second;
+        let mut stream = [&header.concat(), scan, &other, &[0xff, 0xd9]].concat();
+        stream[5] += 3;
+        stream
+    };
+    let shape = FrameShape {
+        samples: 2,
+        ..SHAPE
+    };
+    let mut decoded = Vec::new();
+    decode(&stream(2), &shape, &mut decoded).expect("both components");
+    assert_eq!(decoded[..6], [0, 0, 0, 0, 90, 90]);
+    let error = decode(&stream(1), &shape, &mut Vec::new()).expect_err("one component twice");
+    assert_eq!(error.kind, ErrorKind::Malformed);
+}
+
 #[test]
 fn a_point_transform_is_undone() {
     let mut stream = EXAMPLE.to_vec();

@@ -10,12 +10,13 @@ use dicom_object::{FileDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use dicom_pixeldata::PixelDecoder;
 
 use crate::Warnings;
-use crate::codecs::jpeg;
+use crate::codecs::jpeg::headers::{JpegHeaders, Process};
 use crate::codecs::stream::{StreamCodec, StreamHeader};
+use crate::codecs::{jpeg, jpegls};
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::pixels::layout::{Photometric, PixelLayout};
 use crate::dicom::pixels::native::{self, read_numbers};
-use crate::dicom::pixels::samples::Cells;
+use crate::dicom::pixels::samples::{self, Cells};
 use crate::error::{MediaError, malformed, truncated, unsupported};
 
 /// A decoded frame and its layout, because the stream may know depth and colours better than the attributes do.
@@ -58,6 +59,11 @@ pub(crate) fn decode(
         warnings.add("The pixels are compressed by another codec than the transfer syntax names.");
     }
     let decoded = decode_stream(coding, header, bytes, layout)?;
+    if samples::exceed(&decoded.cells, &decoded.layout, layout.stored) {
+        warnings.add(
+            "The stream has more bits than Bits Stored (0028,0101), and its values use them; all are shown.",
+        );
+    }
     let object_size = (layout.columns, layout.rows);
     match header.map(|header| header.size) {
         Some((columns, rows)) if (rows, columns) == object_size && columns != rows => {
@@ -92,15 +98,33 @@ fn decode_stream(
         .decode_pixel_data_frame(0)
         .map_err(|error| cause(&error))?
         .into_data();
-    let cells = match allocated {
+    let mut cells = match allocated {
         0..=8 => Cells::U8(data),
         9..=16 => Cells::U16(read_numbers(&data, u16::from_le_bytes)),
         _ => Cells::U32(read_numbers(&data, u32::from_le_bytes)),
     };
+    let precision = header.map_or(0, |header| header.precision);
+    if precision > layout.stored {
+        let error = max_error(coding, bytes, layout.stored);
+        samples::saturate(&mut cells, &layout, precision, error);
+    }
     if layout.samples == 3 {
         layout.photometric = Photometric::Rgb;
     }
     Ok(DecodedCells { cells, layout })
+}
+
+/// By how much a lossy codec may have moved samples beyond the range of `stored` bits; 0 for a lossless one.
+fn max_error(coding: StreamCodec, bytes: &[u8], stored: u16) -> u32 {
+    match coding {
+        StreamCodec::JpegLs => jpegls::max_error(bytes),
+        // Not limited. A quarter of the range is more than an edge overshoots; values beyond are something else.
+        StreamCodec::Jpeg => match JpegHeaders::read(bytes) {
+            Ok(headers) if headers.process != Process::Lossless => (1 << stored.min(16)) / 4,
+            _ => 0,
+        },
+        StreamCodec::Jpeg2000 | StreamCodec::JpegXl | StreamCodec::Rle => 0,
+    }
 }
 
 /// Takes the bit depth from the stream if the attributes cannot be right about it: a JPEG 2000 or JPEG XL stream has a

@@ -1,9 +1,12 @@
-//! Estimates the memory that decoding a frame takes from the attributes alone.
+//! Estimates the memory that decoding a frame takes, from the attributes and the header of its stream.
 
+use crate::codecs::jpeg2000;
+use crate::codecs::stream::{MAX_SIGNATURE, StreamCodec};
 use crate::dicom::object::DicomObject;
 use crate::dicom::parsing::syntax::Codec;
-use crate::dicom::pixels::index::FrameIndex;
+use crate::dicom::pixels::index::{FrameIndex, MAX_HEADER};
 use crate::dicom::pixels::layout::{Photometric, PixelLayout, SampleType};
+use crate::dicom::pixels::native;
 use crate::error::MediaError;
 
 impl DicomObject {
@@ -11,14 +14,41 @@ impl DicomObject {
     pub(crate) fn cost(&self, frame: u32) -> Result<u64, MediaError> {
         let layout = self.layout();
         Ok(self.coded_bytes(frame)?
+            + self.tile_bytes(frame)?
             + decoded_bytes(layout, self.meta().syntax.codec)
             + rendered_bytes(layout))
+    }
+
+    /// Bytes for the tiles of a JPEG 2000 stream, of which a small one can claim many.
+    fn tile_bytes(&self, frame: u32) -> Result<u64, MediaError> {
+        let fragments = self.index()?.fragments(frame)?;
+        let Some(first) = fragments.first() else {
+            return Ok(0);
+        };
+        let read = |length: u64| {
+            let range = first.start..first.end.min(first.start + length);
+            self.body().read(range)
+        };
+        // Other streams are recognised by few bytes: tiles of a slide are many.
+        let is_jpeg2000 = self.meta().syntax.codec == Codec::Jpeg2000
+            || StreamCodec::recognise(&read(MAX_SIGNATURE as u64)?) == Some(StreamCodec::Jpeg2000);
+        if !is_jpeg2000 {
+            return Ok(0);
+        }
+        let head = read(MAX_HEADER)?;
+        let length = fragments.iter().map(|part| part.end - part.start).sum();
+        Ok(jpeg2000::tile_bytes(&head, length))
     }
 
     /// Bytes of a frame's fragments, or of its native pixels.
     fn coded_bytes(&self, frame: u32) -> Result<u64, MediaError> {
         let (layout, index) = (self.layout(), self.index()?);
-        if let FrameIndex::Native(_) = index {
+        if let FrameIndex::Native(range) = index {
+            let total = range.end - range.start;
+            // What the file does not have costs nothing, and is not too large.
+            if frame >= native::whole_frames(layout, total) {
+                return Err(native::cut_off(layout, frame, total));
+            }
             return Ok((layout.cells() as u64 * u64::from(layout.allocated)).div_ceil(8));
         }
         let parts = index.fragments(frame)?.iter();

@@ -23,7 +23,7 @@ use crate::dicom::pixels::samples::{Cells, from_cells};
 use crate::dicom::pixels::{color, groups, modality, voi};
 use crate::error::MediaError;
 use crate::grey::samples::Samples;
-use crate::grey::{Grey, GreyTransform, Modality};
+use crate::grey::{Grey, GreyTransform};
 use crate::{Frame, Picture, Pixels, Voi, Warnings};
 
 /// Makes a frame of grey values or colours. `layout` is what the attributes say, `shape` what the decoded cells are.
@@ -66,11 +66,12 @@ fn transform(
 ) -> GreyTransform {
     let rescale = modality::read(set, layout, frame, warnings);
     let real = layout.sample_type != SampleType::Integer;
-    let values = voi::ValueKind {
-        signed: layout.signed
-            || matches!(rescale.modality, Modality::Linear { intercept, .. } if intercept < 0.0),
-        real,
+    let range = if real {
+        (f64::NEG_INFINITY, f64::INFINITY)
+    } else {
+        rescale.modality.range(layout.stored_range())
     };
+    let values = voi::ValueKind { range, real };
     let own = if rescale.is_known {
         voi::read(set, frame, values, warnings)
     } else {
@@ -107,7 +108,8 @@ fn is_inverted(set: &DataSet, monochrome1: bool, warnings: &mut Warnings) -> boo
 }
 
 /// The range of values that a segmentation can have, whatever occurs in a frame: 0–1 for a binary one, 0 to Maximum
-/// Fractional Value for a fractional one (C.8.20.2).
+/// Fractional Value for a fractional one, 0 to the largest Segment Number for a label map (C.8.20.2), whose background
+/// may be its padding.
 fn nominal_range(
     set: &DataSet,
     layout: &PixelLayout,
@@ -126,6 +128,12 @@ fn nominal_range(
                 warnings.add(format!("{name} is missing; {largest} is assumed."));
             }
             Some((0.0, largest))
+        }
+        "LABELMAP" => {
+            let segments = set.items(tags::SEGMENT_SEQUENCE).iter();
+            let numbers = segments.filter_map(|segment| segment.short(tags::SEGMENT_NUMBER));
+            let largest = numbers.max().filter(|number| *number > 0)?;
+            Some((0.0, f64::from(largest)))
         }
         _ => None,
     }

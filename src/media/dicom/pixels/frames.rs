@@ -57,7 +57,7 @@ impl FrameReader<'_> {
         let total = range.end - range.start;
         let big = self.big_endian;
         let span = FrameSpan::of_frame(self.layout, frame, total, big && self.words)
-            .ok_or_else(|| native::cut_off(frame, total))?;
+            .ok_or_else(|| native::cut_off(self.layout, frame, total))?;
         let range = range.start + span.range.start..range.start + span.range.end;
         let bytes = self.body.read(range)?;
         Ok(DecodedCells {

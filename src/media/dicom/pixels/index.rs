@@ -2,11 +2,15 @@
 //!
 //! An offset table is used if all its entries point at fragments. Without one, if there are as many fragments as
 //! frames, each fragment is a frame; otherwise fragments are grouped by where streams begin and end. A truncated file
-//! still has its first frames.
+//! still has its first frames. A file with fewer or more frames than it says is shown with a warning.
 
 use std::ops::Range;
 
+use dicom_dictionary_std::tags;
+
+use crate::Warnings;
 use crate::codecs::stream::{self, StreamHeader};
+use crate::dicom::attributes::named;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::notes::PixelData;
 use crate::dicom::parsing::syntax::Codec;
@@ -15,7 +19,7 @@ use crate::dicom::pixels::native::{self, read_numbers};
 use crate::error::{MediaError, malformed, truncated};
 
 /// Bytes at the beginning of a stream in which its header is searched.
-const MAX_HEADER: u64 = 1 << 16;
+pub(crate) const MAX_HEADER: u64 = 1 << 16;
 /// Bytes at the end of a fragment in which an end-of-image marker is searched; padding may follow it.
 const END_MARKER_WINDOW: u64 = 10;
 /// Smallest number of bytes by which the beginning of a stream can be recognised.
@@ -36,16 +40,40 @@ pub(crate) enum FrameIndex {
 }
 
 impl FrameIndex {
-    /// Locates the frames of an object. `extended` is its Extended Offset Table (7FE0,0001).
+    /// Locates the frames of an object. `extended` is its Extended Offset Table (7FE0,0001). Warns if there are fewer
+    /// or more than Number of Frames says.
     pub(crate) fn build(
         pixels: &PixelData,
         extended: Option<&[u8]>,
         body: &Body,
         layout: &PixelLayout,
         codec: Codec,
+        warnings: &mut Warnings,
+    ) -> Result<Self, MediaError> {
+        let index = Self::locate(pixels, extended, body, layout, codec, warnings)?;
+        let present = index.frames(layout);
+        if present > 0 && present < layout.frames {
+            warnings.add(format!(
+                "{} says {}, but the file has {present}; the others are missing.",
+                named(tags::NUMBER_OF_FRAMES),
+                layout.frames
+            ));
+        }
+        Ok(index)
+    }
+
+    fn locate(
+        pixels: &PixelData,
+        extended: Option<&[u8]>,
+        body: &Body,
+        layout: &PixelLayout,
+        codec: Codec,
+        warnings: &mut Warnings,
     ) -> Result<Self, MediaError> {
         let (table, parts) = match pixels {
-            PixelData::Native(range) => return native(range, body, layout, pixels, codec),
+            PixelData::Native(range) => {
+                return native(range, body, layout, pixels, codec, warnings);
+            }
             PixelData::Fragments(fragments) => fragments.split_first().ok_or_else(no_fragments)?,
         };
         if parts.is_empty() {
@@ -58,10 +86,28 @@ impl FrameIndex {
                 .map(u64::from)
                 .collect(),
         };
+        let frames = layout.frames as usize;
+        let mut starts = frame_starts(&offsets, parts, body, frames)?;
+        if starts.len() > frames {
+            warnings.add(format!(
+                "The file has more frames than {} says; those beyond are not shown.",
+                named(tags::NUMBER_OF_FRAMES)
+            ));
+            starts.truncate(frames);
+        }
         Ok(Self::Coded {
-            starts: frame_starts(&offsets, parts, body, layout.frames as usize)?,
+            starts,
             parts: parts.to_vec(),
         })
+    }
+
+    /// Number of frames that the file has, at most Number of Frames; fewer if it is cut off or does not have as many as
+    /// it says.
+    pub(crate) fn frames(&self, layout: &PixelLayout) -> u32 {
+        match self {
+            Self::Native(range) => native::whole_frames(layout, range.end - range.start),
+            Self::Coded { starts, .. } => starts.len() as u32,
+        }
     }
 
     /// The fragments of a frame. A frame behind the last one is an error.
@@ -91,6 +137,7 @@ fn native(
     layout: &PixelLayout,
     pixels: &PixelData,
     codec: Codec,
+    warnings: &mut Warnings,
 ) -> Result<FrameIndex, MediaError> {
     if native::is_native_length(pixels, layout) {
         return Ok(FrameIndex::Native(range.clone()));
@@ -105,6 +152,7 @@ fn native(
     }
     match codec {
         Codec::Native | Codec::Unsupported | Codec::Unknown => {
+            check_length(range.end - range.start, layout, warnings)?;
             Ok(FrameIndex::Native(range.clone()))
         }
         _ => Err(malformed(
@@ -113,27 +161,67 @@ fn native(
     }
 }
 
+/// Compares the length of native pixels with what the attributes say. A multiple that means deeper samples or more of
+/// them is an error, as the frame would be noise; other bytes behind the last frame are ignored with a warning.
+fn check_length(
+    length: u64,
+    layout: &PixelLayout,
+    warnings: &mut Warnings,
+) -> Result<(), MediaError> {
+    let expected = native::expected_bytes(layout, length);
+    let is_padded = |bytes: u64| (bytes..=bytes + 1).contains(&length);
+    // More frames than an unreadable number says would have such lengths, too, as would deeper samples.
+    let is_one_frame = layout.frames == 1 && !layout.frames_assumed;
+    let contradicted = if !is_one_frame || layout.allocated != 8 {
+        None
+    } else if is_padded(expected.saturating_mul(2)) {
+        Some(("twice", tags::BITS_ALLOCATED))
+    } else if layout.samples == 1 && is_padded(expected.saturating_mul(3)) {
+        Some(("three times", tags::SAMPLES_PER_PIXEL))
+    } else {
+        None
+    };
+    if let Some((multiple, attribute)) = contradicted {
+        return Err(malformed(format!(
+            "DICOM: the pixels have {multiple} the length that {} gives",
+            named(attribute)
+        )));
+    }
+    if length > expected + 1 {
+        warnings.add(
+            "The pixels are longer than Rows, Columns and Number of Frames say; the bytes beyond are ignored.",
+        );
+    }
+    Ok(())
+}
+
 fn no_fragments() -> MediaError {
     truncated("DICOM: the encapsulated pixels have no fragments")
 }
 
-/// Finds the first fragment of each frame.
+/// Finds the first fragment of each frame, also of frames beyond Number of Frames if they are recognised as such.
 fn frame_starts(
     offsets: &[u64],
     parts: &[Range<u64>],
     body: &Body,
     frames: usize,
 ) -> Result<Vec<usize>, MediaError> {
-    if frames == 1 {
+    if frames == 1 && parts.len() == 1 {
         return Ok(vec![0]);
+    }
+    if frames == 1 {
+        let markers = StreamMarkers::read(parts, body)?;
+        let begun = markers.begun();
+        let are_several = begun == markers.ended();
+        return Ok(if are_several { begun } else { vec![0] });
     }
     let by_table = by_offsets(offsets, parts);
     // If the table does not have one entry per frame, but there are as many fragments as frames, the fragments are
     // believed.
-    if let Some(starts) = &by_table
+    if let Some(starts) = by_table
         && (offsets.len() == frames || parts.len() != frames)
     {
-        return Ok(starts.iter().copied().take(frames).collect());
+        return Ok(starts);
     }
     if parts.len() == frames {
         return Ok((0..frames).collect());
@@ -145,7 +233,7 @@ fn frame_starts(
     // no end marker.
     let agreed = begun.len() > 1 && (begun == ended || ended.len() == 1);
     if whole(&begun) || (agreed && !whole(&ended)) {
-        return Ok(begun.into_iter().take(frames).collect());
+        return Ok(begun);
     }
     if whole(&ended) {
         return Ok(ended);

@@ -10,6 +10,7 @@ use crate::dicom::checked::{self, CheckedNumber};
 use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::notes::{PixelData, PixelElement};
 use crate::error::{ErrorKind, MediaError, malformed, unsupported};
+use crate::grey::stored_range;
 use crate::{Warnings, clean, code, limits};
 
 /// Photometric interpretation: what samples mean (PS3.3 C.7.6.3.1.2).
@@ -58,6 +59,8 @@ pub(crate) struct PixelLayout {
     pub columns: u32,
     /// Number of frames.
     pub frames: u32,
+    /// Whether Number of Frames is invalid, so that there may be more than one.
+    pub frames_assumed: bool,
     /// Samples per pixel.
     pub samples: u16,
     /// The photometric interpretation.
@@ -112,7 +115,7 @@ impl PixelLayout {
         };
         let stored = or_assumed(tags::BITS_STORED, 1..allocated + 1, allocated);
         let high_bit = or_assumed(tags::HIGH_BIT, stored - 1..allocated, stored - 1);
-        let frames = frames(set, warnings)?;
+        let (frames, frames_assumed) = frames(set, warnings)?;
         let per_sample = u64::from(rows) * u64::from(columns) * u64::from(frames);
         let by_length = samples_by_length(&pixels.data, per_sample * u64::from(allocated));
         let (photometric_name, photometric, samples) = colors(set, by_length, warnings)?;
@@ -120,6 +123,7 @@ impl PixelLayout {
             rows,
             columns,
             frames,
+            frames_assumed,
             samples,
             photometric,
             photometric_name,
@@ -135,6 +139,11 @@ impl PixelLayout {
     /// Whether each sample takes 1, 2, 4 or 8 whole bytes; others follow each other without a gap.
     pub(crate) fn in_bytes(&self) -> bool {
         matches!(self.allocated, 8 | 16 | 32 | 64)
+    }
+
+    /// The range that stored integers can have.
+    pub(crate) fn stored_range(&self) -> (f64, f64) {
+        stored_range(self.stored, self.signed)
     }
 
     /// Number of pixels of a frame.
@@ -164,8 +173,9 @@ fn sample_type(set: &DataSet, pixels: Tag) -> Result<(SampleType, u16), MediaErr
     }
 }
 
-/// Number of Frames (0028,0008); 1 if it is absent or invalid.
-fn frames(set: &DataSet, warnings: &mut Warnings) -> Result<u32, MediaError> {
+/// Number of Frames (0028,0008); 1 if it is absent or invalid, and whether it is invalid.
+fn frames(set: &DataSet, warnings: &mut Warnings) -> Result<(u32, bool), MediaError> {
+    let mut is_assumed = false;
     let frames = match checked::number(set, tags::NUMBER_OF_FRAMES, warnings) {
         CheckedNumber::Value(frames) if frames >= 1.0 => frames as u64,
         CheckedNumber::Missing => 1,
@@ -174,6 +184,7 @@ fn frames(set: &DataSet, warnings: &mut Warnings) -> Result<u32, MediaError> {
             warnings.add(format!(
                 "{name} is not a valid number of frames; 1 is assumed."
             ));
+            is_assumed = true;
             1
         }
     };
@@ -186,7 +197,7 @@ fn frames(set: &DataSet, warnings: &mut Warnings) -> Result<u32, MediaError> {
             ),
         ));
     }
-    Ok(frames as u32)
+    Ok((frames as u32, is_assumed))
 }
 
 /// Samples per pixel that the length of uncompressed pixels has room for, up to a padding byte; `None` if they are

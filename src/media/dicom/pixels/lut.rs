@@ -1,6 +1,8 @@
 //! Reads lookup tables from data sets: descriptor and entries (PS3.3 C.11.1.1, C.11.2.1.1 and C.7.6.3.1.5).
 
-use dicom_core::Tag;
+use std::cmp::Ordering;
+
+use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::tags;
 
 use crate::Warnings;
@@ -57,15 +59,35 @@ impl Descriptor {
     }
 }
 
-/// Reads the table of a sequence item. `name` is what warnings call it. `None`, with a warning, if it is empty or
-/// damaged.
+/// Whether the first value of a sequence item's table is signed. The table is placed where it covers more of the
+/// looked-up `values`, a range; only if that makes no difference, the value representation decides: some write US for
+/// SS, files without representations are read as US, and dicom-rs reads US as SS if stored values are signed.
+fn is_signed(item: &DataSet, values: (f64, f64)) -> Option<bool> {
+    let covered = |signed| {
+        let descriptor = Descriptor::read(item, tags::LUT_DESCRIPTOR, signed)?;
+        let first = f64::from(descriptor.first);
+        let last = first + (descriptor.count - 1) as f64;
+        Some((values.1.min(last) - values.0.max(first) + 1.0).max(0.0))
+    };
+    let by_signed = covered(true)?.total_cmp(&covered(false)?);
+    Some(
+        by_signed.then_with(|| {
+            let vr = item.get(tags::LUT_DESCRIPTOR).map(DataElement::vr);
+            (vr == Some(VR::SS) || values.0 < 0.0).cmp(&false)
+        }) == Ordering::Greater,
+    )
+}
+
+/// Reads the table of a sequence item, which is looked up with values of a range. `name` is what warnings call it.
+/// `None`, with a warning, if it is empty or damaged.
 pub(crate) fn read(
     item: &DataSet,
-    signed: bool,
+    values: (f64, f64),
     name: &str,
     warnings: &mut Warnings,
 ) -> Option<Lut> {
     let parts = || {
+        let signed = is_signed(item, values)?;
         let descriptor = Descriptor::read(item, tags::LUT_DESCRIPTOR, signed)?;
         let (entries, _) = descriptor.entries(&item.bytes(tags::LUT_DATA)?);
         Some((descriptor, entries))

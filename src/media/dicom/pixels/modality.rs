@@ -54,8 +54,18 @@ pub(crate) fn read(
         tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
         |group| linear(group, warnings),
     )
-    .or_else(|| table_or_linear(set, layout.signed, warnings))
+    .or_else(|| table_or_linear(set, layout.stored_range(), warnings))
     .or_else(|| dose(set, warnings));
+    let overflows = |stated: &Stated| match stated {
+        Stated::Readable(modality) => !is_finite(modality, layout.stored_range()),
+        Stated::Unreadable => false,
+    };
+    let stated = if stated.as_ref().is_some_and(overflows) {
+        warnings.add("The scale of the values makes some of them too large for a number.");
+        Some(Stated::Unreadable)
+    } else {
+        stated
+    };
     match stated {
         Some(Stated::Unreadable) => {
             warnings.add(
@@ -78,13 +88,22 @@ pub(crate) fn read(
     }
 }
 
-/// Reads the modality LUT of a data set, else its slope and intercept. `signed` says whether stored values can be
-/// negative.
-pub(crate) fn stated(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Option<Modality> {
-    match table_or_linear(set, signed, warnings)? {
-        Stated::Readable(modality) => Some(modality),
+/// Reads the modality LUT of a data set, else its slope and intercept. `stored` is the range of stored values.
+pub(crate) fn stated(
+    set: &DataSet,
+    stored: (f64, f64),
+    warnings: &mut Warnings,
+) -> Option<Modality> {
+    match table_or_linear(set, stored, warnings)? {
+        Stated::Readable(modality) => Some(modality).filter(|modality| is_finite(modality, stored)),
         Stated::Unreadable => None,
     }
+}
+
+/// Whether the modality values of a range of stored values are finite.
+fn is_finite(modality: &Modality, stored: (f64, f64)) -> bool {
+    let (low, high) = modality.range(stored);
+    low.is_finite() && high.is_finite()
 }
 
 /// Whether the modality transform of an X-ray angiographic or fluoroscopic object converts logarithmic or otherwise
@@ -114,12 +133,12 @@ fn is_back_to_beam(set: &DataSet, frame: u32) -> bool {
 }
 
 /// The modality LUT; if it is damaged or absent, slope and intercept.
-fn table_or_linear(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Option<Stated> {
+fn table_or_linear(set: &DataSet, stored: (f64, f64), warnings: &mut Warnings) -> Option<Stated> {
     let items = set.items(tags::MODALITY_LUT_SEQUENCE);
     let Some(item) = items.first() else {
         return linear(set, warnings);
     };
-    match lut::read(item, signed, "modality LUT", warnings) {
+    match lut::read(item, stored, "modality LUT", warnings) {
         Some(lut) => Some(Stated::Readable(Modality::Table(lut))),
         None => linear(set, warnings).or(Some(Stated::Unreadable)),
     }

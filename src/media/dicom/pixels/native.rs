@@ -32,16 +32,8 @@ impl FrameSpan {
         total: u64,
         big_words: bool,
     ) -> Option<Self> {
-        let has_half_chroma = matches!(
-            layout.photometric,
-            Photometric::YbrFull422 | Photometric::YbrPartial422
-        ) && !holds_full_chroma(total, layout);
-        let cells = if has_half_chroma {
-            half_chroma_size(layout)
-        } else {
-            layout.cells()
-        };
-        let bits = (cells as u64).checked_mul(u64::from(layout.allocated))?;
+        let has_half_chroma = has_half_chroma(layout, total);
+        let bits = frame_bits(layout, total);
         let first = bits.checked_mul(u64::from(frame))?;
         let (mut start, mut end) = (first / 8, first.checked_add(bits)?.div_ceil(8));
         let swap = big_words && layout.allocated <= 8;
@@ -70,6 +62,37 @@ impl FrameSpan {
         };
         Self::of_frame(&single, 0, total, false)
     }
+}
+
+/// Bits of each frame if all take `total` bytes.
+fn frame_bits(layout: &PixelLayout, total: u64) -> u64 {
+    let cells = if has_half_chroma(layout, total) {
+        half_chroma_size(layout)
+    } else {
+        layout.cells()
+    };
+    (cells as u64).saturating_mul(u64::from(layout.allocated))
+}
+
+/// Bytes of all frames if pixels of `total` bytes are whole.
+pub(crate) fn expected_bytes(layout: &PixelLayout, total: u64) -> u64 {
+    frame_bits(layout, total)
+        .saturating_mul(u64::from(layout.frames))
+        .div_ceil(8)
+}
+
+/// Number of whole frames in `total` bytes, at most Number of Frames.
+pub(crate) fn whole_frames(layout: &PixelLayout, total: u64) -> u32 {
+    let frames = total.saturating_mul(8) / frame_bits(layout, total).max(1);
+    u32::try_from(frames).map_or(layout.frames, |frames| frames.min(layout.frames))
+}
+
+fn has_half_chroma(layout: &PixelLayout, total: u64) -> bool {
+    let halves = matches!(
+        layout.photometric,
+        Photometric::YbrFull422 | Photometric::YbrPartial422
+    );
+    halves && !holds_full_chroma(total, layout)
 }
 
 /// Whether pixels have the length of all frames uncompressed, up to a padding byte.
@@ -110,10 +133,20 @@ pub(crate) fn decode(
     }
 }
 
-/// The error for a frame that is cut off.
-pub(crate) fn cut_off(frame: u32, available: u64) -> MediaError {
+/// The error for a frame that is cut off or missing.
+pub(crate) fn cut_off(layout: &PixelLayout, frame: u32, available: u64) -> MediaError {
+    let whole = whole_frames(layout, available);
+    let state = if frame > whole {
+        "is missing"
+    } else {
+        "is cut off"
+    };
+    let share = match layout.frames {
+        1 => String::new(),
+        frames => format!(", which are {whole} of {frames} frames"),
+    };
     truncated(format!(
-        "DICOM: frame {frame} is cut off: the file has {available} bytes of pixels"
+        "DICOM: frame {frame} {state}: the file has {available} bytes of pixels{share}"
     ))
 }
 

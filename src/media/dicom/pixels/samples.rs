@@ -67,6 +67,77 @@ pub(crate) fn from_cells(cells: Cells, layout: &PixelLayout) -> Samples {
     }
 }
 
+/// Whether cells of this layout have values for which `stored` bits are too few, signed or not.
+pub(crate) fn exceed(cells: &Cells, layout: &PixelLayout, stored: u16) -> bool {
+    if layout.stored <= stored {
+        return false;
+    }
+    let bits = ValueBits::new(layout);
+    let (low, high) = (-1_i64 << (stored - 1), (1_i64 << stored) - 1);
+    let exceeds = |cell: u32| {
+        let value = if layout.signed {
+            i64::from(bits.signed(cell))
+        } else {
+            i64::from(bits.unsigned(cell))
+        };
+        !(low..=high).contains(&value)
+    };
+    match cells {
+        Cells::U8(data) => data.iter().any(|&cell| exceeds(cell.into())),
+        Cells::U16(data) => data.iter().any(|&cell| exceeds(cell.into())),
+        Cells::U32(data) => data.iter().any(|&cell| exceeds(cell)),
+        Cells::F64(_) => false,
+    }
+}
+
+/// Returns cells of a lossy codec to the range of Bits Stored, which a stream of more bits (`precision`) may leave by
+/// its largest `error`: white would lose its highest bit and become black. A frame with values further outside
+/// holds other bits above the value, such as an overlay, and stays as it is.
+pub(crate) fn saturate(cells: &mut Cells, layout: &PixelLayout, precision: u16, error: u32) {
+    let is_lowest = layout.high_bit + 1 == layout.stored;
+    if error == 0 || precision > 16 || layout.stored >= precision || !is_lowest {
+        return;
+    }
+    match cells {
+        Cells::U8(data) => saturate_all(data, layout, precision, error as i32, |v| v as u8),
+        Cells::U16(data) => saturate_all(data, layout, precision, error as i32, |v| v as u16),
+        Cells::U32(_) | Cells::F64(_) => {}
+    }
+}
+
+fn saturate_all<T: Copy + Into<u32>>(
+    data: &mut [T],
+    layout: &PixelLayout,
+    precision: u16,
+    error: i32,
+    cast: impl Fn(i32) -> T,
+) {
+    /// Bits of which no cell has the highest set.
+    const UNSIGNED: u32 = 32;
+    let range = 1_i32 << layout.stored;
+    let unsigned = (UNSIGNED, 0, range - 1);
+    // The bits above a negative value are ones or zeros.
+    let signed = (u32::from(precision), -range / 2, range / 2 - 1);
+    let readings: &[(u32, i32, i32)] = if layout.signed {
+        &[signed, unsigned]
+    } else {
+        &[unsigned]
+    };
+    let value = |cell: T, bits: u32| {
+        let cell: u32 = cell.into();
+        (cell << (32 - bits)) as i32 >> (32 - bits)
+    };
+    let fits = |&&(bits, low, high): &&(u32, i32, i32)| {
+        let within = low - error..=high + error;
+        data.iter().all(|cell| within.contains(&value(*cell, bits)))
+    };
+    if let Some(&(bits, low, high)) = readings.iter().find(fits) {
+        for cell in data {
+            *cell = cast(value(*cell, bits).clamp(low, high));
+        }
+    }
+}
+
 /// Position of the value in a cell.
 #[derive(Clone, Copy)]
 struct ValueBits {
@@ -100,6 +171,31 @@ impl ValueBits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dicom::pixels::layout::{Photometric, SampleType};
+
+    #[test]
+    fn values_that_need_more_bits_are_noticed() {
+        let layout = |signed| PixelLayout {
+            rows: 1,
+            columns: 1,
+            frames: 1,
+            frames_assumed: false,
+            samples: 1,
+            photometric: Photometric::Mono { inverted: false },
+            photometric_name: "MONOCHROME2".to_owned(),
+            allocated: 16,
+            stored: 16,
+            high_bit: 15,
+            signed,
+            planar: false,
+            sample_type: SampleType::Integer,
+        };
+        let exceed = |signed, cell| exceed(&Cells::U16(vec![0, cell]), &layout(signed), 12);
+        assert_eq!([4095, 4096].map(|cell| exceed(false, cell)), [false, true]);
+        // -1, -2048 and -2049; and -1 without an extended sign.
+        let signed = [0xffff, 0xf800, 0xf7ff, 0x0fff].map(|cell| exceed(true, cell));
+        assert_eq!(signed, [false, false, true, false]);
+    }
 
     #[test]
     fn values_are_extracted_from_their_cells() {

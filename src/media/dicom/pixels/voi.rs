@@ -11,8 +11,8 @@ use dicom_dictionary_std::tags;
 /// The values that windows and LUTs apply to.
 #[derive(Clone, Copy)]
 pub(crate) struct ValueKind {
-    /// Whether modality values can be negative.
-    pub signed: bool,
+    /// The range that modality values can have.
+    pub range: (f64, f64),
     /// Whether stored values are real numbers.
     pub real: bool,
 }
@@ -41,7 +41,7 @@ fn all(
     values: ValueKind,
     warnings: &mut Warnings,
 ) -> Vec<FileVoi> {
-    let mut own = luts(set, values.signed, warnings);
+    let mut own = luts(set, values.range, warnings);
     own.extend(windows(set, source, values.real, warnings));
     own
 }
@@ -76,6 +76,11 @@ pub(crate) fn windows(
         let (Some(center), Some(width)) = (center, width) else {
             continue;
         };
+        // A range of 1 is common among real numbers, and would be a step by LINEAR.
+        let function = match function {
+            VoiFunction::Linear if real && width <= 1.0 => VoiFunction::LinearExact,
+            function => function,
+        };
         if width <= 0.0 {
             warnings.add("A Window Width (0028,1051) is not above 0; its window is ignored.");
         } else if width < 1.0 && function == VoiFunction::Linear {
@@ -89,22 +94,27 @@ pub(crate) fn windows(
 /// Reads VOI LUT Function (C.11.2.1.3).
 fn function(set: &DataSet, real: bool, warnings: &mut Warnings) -> VoiFunction {
     match set.first(tags::VOILUT_FUNCTION).as_deref() {
+        Some("LINEAR") => VoiFunction::Linear,
         Some("LINEAR_EXACT") => VoiFunction::LinearExact,
         Some("SIGMOID") => VoiFunction::Sigmoid,
         stated => {
-            if stated.is_some_and(|stated| stated != "LINEAR") {
-                warnings.add("VOI LUT Function (0028,1056) is not one of the standard; windows are applied as LINEAR.");
+            let assumed = VoiFunction::default_of(real);
+            if stated.is_some() {
+                let name = if real { "LINEAR_EXACT" } else { "LINEAR" };
+                warnings.add(format!(
+                    "VOI LUT Function (0028,1056) is not one of the standard; windows are applied as {name}."
+                ));
             }
-            VoiFunction::default_of(real)
+            assumed
         }
     }
 }
 
-/// The usable items of the VOI LUT Sequence.
-pub(crate) fn luts(set: &DataSet, signed: bool, warnings: &mut Warnings) -> Vec<FileVoi> {
+/// The usable items of the VOI LUT Sequence, which apply to modality values of a range.
+pub(crate) fn luts(set: &DataSet, values: (f64, f64), warnings: &mut Warnings) -> Vec<FileVoi> {
     let mut own = Vec::new();
     for item in set.items(tags::VOILUT_SEQUENCE) {
-        let Some(lut) = lut::read(item, signed, "VOI LUT", warnings) else {
+        let Some(lut) = lut::read(item, values, "VOI LUT", warnings) else {
             continue;
         };
         if let Some((declared, used)) = lut.corrected_bits() {

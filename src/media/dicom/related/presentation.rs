@@ -12,7 +12,7 @@ use crate::dicom::pixels::{lut, modality, palette, voi};
 use crate::error::MediaError;
 use crate::grey::lut::Lut;
 use crate::grey::window::{Curve, FileVoi};
-use crate::grey::{Grey, GreyTransform};
+use crate::grey::{Grey, GreyTransform, stored_range};
 use crate::related::{Arrangement, ColorMap, Layers, TargetFrame};
 use crate::{OverlayKind, OverlayPlane, Warnings, WindowSource};
 
@@ -147,7 +147,8 @@ fn transform(
     target: &TargetFrame,
     warnings: &mut Warnings,
 ) -> GreyTransform {
-    let modality = modality::stated(set, target.signed, warnings).unwrap_or(modality::IDENTITY);
+    let stored = stored_range(target.bits_stored, target.signed);
+    let modality = modality::stated(set, stored, warnings).unwrap_or(modality::IDENTITY);
     let transform = GreyTransform {
         unit: before.unit.clone().filter(|_| modality == before.modality),
         modality,
@@ -157,15 +158,14 @@ fn transform(
         inverted: set.first(tags::PRESENTATION_LUT_SHAPE).as_deref() == Some("INVERSE"),
         real: before.real,
     };
-    let range = transform.range(target.bits_stored, target.signed);
+    let range = transform.modality.range(stored);
     let items = set.items(tags::SOFTCOPY_VOILUT_SEQUENCE);
     let covers = |item: &&DataSet| {
         ImageReferences::read(item, tags::REFERENCED_IMAGE_SEQUENCE).include_or_empty(target)
     };
     let item = items.iter().find(covers);
-    let signed = range.0 < 0.0;
     let own = item.and_then(|item| {
-        let tables = voi::luts(item, signed, warnings);
+        let tables = voi::luts(item, range, warnings);
         let windows = voi::windows(item, WindowSource::File, before.real, warnings);
         tables.into_iter().chain(windows).next()
     });
@@ -185,8 +185,9 @@ fn transform(
 
 /// Reads the Presentation LUT (C.11.4), which is applied after the VOI LUT.
 fn presentation_lut(set: &DataSet, warnings: &mut Warnings) -> Option<Lut> {
+    const POSSIBLE_INPUT: (f64, f64) = (0.0, 65_535.0);
     let items = set.items(tags::PRESENTATION_LUT_SEQUENCE);
-    lut::read(items.first()?, false, "presentation LUT", warnings)
+    lut::read(items.first()?, POSSIBLE_INPUT, "presentation LUT", warnings)
 }
 
 /// The palette of a pseudo-colour state (C.7.9), spread over the whole output range of its grey-scale transformations.

@@ -4,7 +4,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::decode;
-use crate::{DecodeOptions, ImageInfo, MediaError, Picture, Pixels, Window};
+use crate::{DecodeOptions, Frame, ImageInfo, ImageSource, MediaError, Picture, Pixels, Window};
 
 /// Builds an object in Explicit VR Little Endian.
 #[derive(Clone, Default)]
@@ -45,15 +45,26 @@ impl ObjectBuilder {
 
     /// Starts an object with the Image Pixel module of 16-bit grey.
     pub(super) fn grey16(rows: u16, columns: u16, photometric: &str, signed: bool) -> Self {
+        Self::grey(rows, columns, photometric, (16, 16), signed)
+    }
+
+    /// Starts an object with the Image Pixel module of grey, by Bits Allocated and Bits Stored.
+    pub(super) fn grey(
+        rows: u16,
+        columns: u16,
+        photometric: &str,
+        (allocated, stored): (u16, u16),
+        signed: bool,
+    ) -> Self {
         Self::default()
             .text(tags::MODALITY, *b"CS", "CT")
             .short(tags::SAMPLES_PER_PIXEL, 1)
             .text(tags::PHOTOMETRIC_INTERPRETATION, *b"CS", photometric)
             .short(tags::ROWS, rows)
             .short(tags::COLUMNS, columns)
-            .short(tags::BITS_ALLOCATED, 16)
-            .short(tags::BITS_STORED, 16)
-            .short(tags::HIGH_BIT, 15)
+            .short(tags::BITS_ALLOCATED, allocated)
+            .short(tags::BITS_STORED, stored)
+            .short(tags::HIGH_BIT, stored - 1)
             .short(tags::PIXEL_REPRESENTATION, u16::from(signed))
     }
 
@@ -77,6 +88,35 @@ impl ObjectBuilder {
 
     pub(super) fn octets(self, values: &[u8]) -> Self {
         self.element(tags::PIXEL_DATA, *b"OB", values)
+    }
+
+    /// Adds encapsulated pixels without an offset table.
+    pub(super) fn fragments(mut self, fragments: &[&[u8]]) -> Self {
+        let item = |element: u16, length: u32| {
+            let tag = [0xfffe_u16.to_le_bytes(), element.to_le_bytes()].concat();
+            [tag, length.to_le_bytes().to_vec()].concat()
+        };
+        self.bytes.extend(b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff");
+        self.bytes.extend(item(0xe000, 0));
+        for fragment in fragments {
+            let size = fragment.len().next_multiple_of(2);
+            self.bytes.extend(item(0xe000, size as u32));
+            self.bytes.extend(*fragment);
+            self.bytes.extend(vec![0; size - fragment.len()]);
+        }
+        self.bytes.extend(item(0xe0dd, 0));
+        self
+    }
+
+    /// The stored values of the first frame, of a file in a transfer syntax.
+    pub(super) fn values(&self, syntax: &str) -> Vec<f64> {
+        let source = ImageSource::from_bytes(self.file(syntax)).expect("a source");
+        let frame = source.frame(0).expect("a frame");
+        let Frame::Grey(grey) = frame else {
+            panic!("grey");
+        };
+        let positions = (0..grey.height).flat_map(|y| (0..grey.width).map(move |x| (x, y)));
+        positions.filter_map(|(x, y)| grey.value(x, y)).collect()
     }
 
     /// The file, with preamble and file meta information.

@@ -114,6 +114,20 @@ fn values_of_unknown_scale_are_shown_over_their_full_range() {
 }
 
 #[test]
+fn a_scale_beyond_all_numbers_is_unknown() {
+    for (slope, intercept) in [("1e308", "0"), ("-1e305", "1e308"), ("1e304", "-1.79e308")] {
+        let object = ramp()
+            .ds(tags::RESCALE_INTERCEPT, intercept)
+            .ds(tags::RESCALE_SLOPE, slope)
+            .words(&[50, 60, 70]);
+        let (shown, window, warnings) = object.rendered_with_warnings();
+        assert_eq!(shown, [0, 128, 255], "{slope} {intercept}");
+        assert_eq!(range(window), (60.0, 20.0, WindowSource::Minmax));
+        assert!(warnings[0].contains("too large for a number"));
+    }
+}
+
+#[test]
 fn assumptions_about_the_rescale_slope_are_reported() {
     let scaled = |slope: &str, intercept: &str| {
         let object = ramp().ds(tags::RESCALE_SLOPE, slope);
@@ -198,6 +212,65 @@ fn a_voi_lut_reaches_white_even_if_its_descriptor_gives_the_word_width() {
     assert!(damaged.words(&[0, 1, 2]).warns_of("VOI LUT is damaged"));
 }
 
+/// The first value of a table is written in 16 bits. Its sign follows from the values that the table is for.
+#[test]
+fn a_voi_lut_lies_where_the_values_are_after_the_modality_transform() {
+    let table = |vr: [u8; 2], first: u16| {
+        ObjectBuilder::default()
+            .shorts(tags::LUT_DESCRIPTOR, vr, &[3, first, 8])
+            .shorts(tags::LUT_DATA, *b"OW", &[0, 100, 255])
+    };
+    let shown = |signed: bool, slope: &str, intercept: &str, (vr, first): ([u8; 2], u16)| {
+        ObjectBuilder::grey16(1, 3, "MONOCHROME2", signed)
+            .ds(tags::RESCALE_INTERCEPT, intercept)
+            .ds(tags::RESCALE_SLOPE, slope)
+            .item(tags::VOILUT_SEQUENCE, &table(vr, first))
+    };
+    let minus_two = 0xfffe;
+    for vr in [*b"SS", *b"US"] {
+        let negative = shown(false, "-1", "0", (vr, minus_two)).words(&[0, 1, 2]);
+        assert_eq!(negative.shown(), [255, 100, 0]);
+        let below = shown(false, "1", "-1000", (vr, minus_two)).words(&[998, 999, 1000]);
+        assert_eq!(below.shown(), [0, 100, 255]);
+        let signed = shown(true, "1", "0", (vr, minus_two)).words(&[-2, -1, 0]);
+        assert_eq!(signed.shown(), [0, 100, 255]);
+    }
+    let raised = shown(true, "1", "40000", (*b"US", 40_000)).words(&[0, 1, 2]);
+    assert_eq!(raised.shown(), [0, 100, 255]);
+    // Signed values that a modality LUT makes unsigned.
+    let modality = ObjectBuilder::default()
+        .shorts(tags::LUT_DESCRIPTOR, *b"SS", &[3, minus_two, 16])
+        .shorts(tags::LUT_DATA, *b"OW", &[40_000, 40_001, 40_002]);
+    let looked_up = ObjectBuilder::grey16(1, 3, "MONOCHROME2", true)
+        .item(tags::MODALITY_LUT_SEQUENCE, &modality)
+        .item(tags::VOILUT_SEQUENCE, &table(*b"US", 40_000))
+        .words(&[-2, -1, 0]);
+    assert_eq!(looked_up.shown(), [0, 100, 255]);
+}
+
+/// PS3.3 C.11.2.1.3: LINEAR is what the file says, LINEAR_EXACT the default of real numbers.
+#[test]
+fn a_window_of_real_numbers_follows_the_function_that_the_file_names() {
+    let shown = |function: &str, center: &str, width: &str| {
+        let object = ObjectBuilder::grey(1, 3, "MONOCHROME2", (32, 32), false);
+        let bytes = [0.0_f32, 2.0, 4.0].map(f32::to_le_bytes).concat();
+        let object = object.ds(CENTER, center).ds(WIDTH, width);
+        let object = if function.is_empty() {
+            object
+        } else {
+            object.cs(tags::VOILUT_FUNCTION, function)
+        };
+        object
+            .element(tags::FLOAT_PIXEL_DATA, *b"OF", &bytes)
+            .shown()
+    };
+    assert_eq!(shown("LINEAR", "2.5", "5"), [0, 128, 255]);
+    assert_eq!(shown("", "2.5", "5"), [0, 102, 204]);
+    assert_eq!(shown("LINEAR_EXACT", "2.5", "5"), [0, 102, 204]);
+    // A width for which LINEAR is a step.
+    assert_eq!(shown("LINEAR", "2.25", "1"), [0, 64, 255]);
+}
+
 /// PS3.3 C.8.7.1.1.2: the transform back to beam intensity is for measurements.
 #[test]
 fn angiography_is_windowed_before_its_modality_lut() {
@@ -277,6 +350,26 @@ fn segmentations_have_the_range_of_their_type() {
     assert_eq!(segments("BINARY", &[0, 0, 0]), [0; 3]);
     assert_eq!(segments("FRACTIONAL", &[0, 100, 100]), [0, 128, 128]);
     assert_eq!(segments("LABELMAP", &[3, 3, 3]), [128; 3]);
+}
+
+/// Each label has its own shade, the same in all frames, and none is as dark as the background.
+#[test]
+fn a_label_map_is_shown_from_the_background_to_its_last_label() {
+    let label_map = |values: &[i16]| {
+        let segments = [2, 5, 3].map(|number| {
+            let segment = ObjectBuilder::default().short(tags::SEGMENT_NUMBER, number);
+            let length = (segment.bytes.len() as u32).to_le_bytes();
+            [&[0xfe, 0xff, 0x00, 0xe0], &length[..], &segment.bytes].concat()
+        });
+        ramp()
+            .shorts(tags::PIXEL_PADDING_VALUE, *b"US", &[0])
+            .cs(tags::SEGMENTATION_TYPE, "LABELMAP")
+            .element(tags::SEGMENT_SEQUENCE, *b"SQ", &segments.concat())
+            .words(values)
+    };
+    assert_eq!(label_map(&[0, 2, 3]).shown(), [0, 102, 153]);
+    assert_eq!(label_map(&[2, 3, 5]).shown(), [102, 153, 255]);
+    assert_eq!(label_map(&[0, 0, 0]).shown(), [0; 3]);
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn a_table_is_used_if_it_points_at_fragments() {
 fn a_table_of_another_length_gives_the_frames_that_are_there() {
     let parts = [BOTH, BOTH, BOTH];
     assert_eq!(found(&[0, 16, 32], &parts, 5), Ok(vec![0, 1, 2]));
-    assert_eq!(found(&[0, 16, 32], &parts, 2), Ok(vec![0, 1]));
+    assert_eq!(found(&[0, 16, 32], &parts, 2), Ok(vec![0, 1, 2]));
     assert_eq!(found(&[0, 16, 32, 48, 64], &parts, 5), Ok(vec![0, 1, 2]));
     // As many fragments as frames, and a table that stops early: one fragment per frame.
     assert_eq!(found(&[0, 16], &parts, 3), Ok(vec![0, 1, 2]));
