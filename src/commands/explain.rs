@@ -237,9 +237,9 @@ fn mapped(
     };
     if let Some(wrong) = condition.filter(|condition| !names().any(|name| name == *condition)) {
         return Err(Fault::usage(format!(
-            "`{}` is not a condition of {}; it has {}",
-            clean(wrong),
+            "{} has no condition `{}`; it has {}",
             clean(&record.prompts),
+            clean(wrong),
             clean(&names().collect::<Vec<_>>().join(", "))
         )));
     }

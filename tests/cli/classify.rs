@@ -214,13 +214,13 @@ fn unusable_arguments_have_their_exit_code_and_message() {
         (
             &["explain", "in/a.png", "--condition", "flu"],
             2,
-            "`flu` is not a condition of",
+            "has no condition `flu`",
         ),
         (&["nowhere"], 2, "neither a command nor a file or folder"),
         (
             &["export", "--output", "nowhere/x.csv"],
-            3,
-            "there is no library yet",
+            2,
+            "nowhere: no such folder",
         ),
         (
             &["inspect", "in/a.png", "--render", "nowhere/x.png"],
