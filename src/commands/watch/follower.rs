@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, select};
 
 use super::follow_up::FollowUps;
+use super::moves::ReportedFile;
 use super::output::{WatchOutput, shown_columns};
 use super::reloading::Reloading;
 use super::reports::{Reports, WatchNumbers};
@@ -17,7 +18,7 @@ use crate::commands::{Fault, print};
 use crate::engine::Lane;
 use crate::jobs::{End, Ended, Reason};
 use crate::library::{Outcome, RequestProgress, StableSeries};
-use crate::watch::{self, FileStamp, ReadyKind, Watch, WatchEvent};
+use crate::watch::{self, ReadyKind, Watch, WatchEvent};
 
 /// How long the main loop waits when no file is due.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
@@ -33,8 +34,8 @@ pub(super) enum FollowEnd {
 
 /// A watched folder whose files are classified.
 pub(super) struct Follower<'a> {
-    /// A file's waiters are its stamps, the newest last.
-    pub(super) run: Run<'a, FileStamp>,
+    /// A file's waiters are the reports of the watch, the newest last.
+    pub(super) run: Run<'a, ReportedFile>,
     /// Signals have a channel of their own, so that they are heard while results are not accepted.
     pub(super) signals: Receiver<WatchSignal>,
     pub(super) reloading: Reloading<'a>,
@@ -126,6 +127,9 @@ impl Follower<'_> {
             self.run.jobs.next_tick(now),
             series.and_then(|series| series.next_due(now)),
             Some(self.reports.next_due(now)),
+            self.follow_ups
+                .next_due()
+                .map(|due| due.saturating_sub(now)),
         ];
         due.into_iter().flatten().min().unwrap_or(MAX_WAIT)
     }
@@ -134,7 +138,7 @@ impl Follower<'_> {
     fn follow_up(&mut self) -> Result<(), Fault> {
         let _blocked = self.reports.may_block();
         self.output.flush()?;
-        self.follow_ups.carry_out();
+        self.follow_ups.carry_out(self.begun.elapsed());
         Ok(())
     }
 
@@ -187,14 +191,26 @@ impl Follower<'_> {
 
     fn handle_watch_event(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Ready { path, kind, stamp } => {
+            WatchEvent::Ready {
+                path,
+                kind,
+                stamp,
+                is_closed,
+            } => {
                 let reason = match kind {
                     ReadyKind::Existing => Reason::Wanted,
                     ReadyKind::New | ReadyKind::Changed => Reason::Arrived,
                 };
-                self.run.jobs.request(&path, Lane::Bulk, reason, stamp);
+                let report = ReportedFile { stamp, is_closed };
+                self.run.jobs.request(&path, Lane::Bulk, reason, report);
             }
-            WatchEvent::Touched { path, stamp } => drop(self.run.jobs.touched(&path, stamp)),
+            WatchEvent::Touched { path, stamp } => {
+                let report = ReportedFile {
+                    stamp,
+                    is_closed: false,
+                };
+                self.run.jobs.touched(&path, report);
+            }
             // A file that was removed before it was read yields no line.
             WatchEvent::Removed(path) => drop(self.run.jobs.removed(&path)),
             WatchEvent::Renamed { from, to } => drop(self.run.jobs.renamed(&from, &to)),
@@ -227,7 +243,7 @@ impl Follower<'_> {
     }
 
     /// Writes the result of a file, unless its content already has a line.
-    fn end(&mut self, ended: Ended<FileStamp>) -> Result<(), Fault> {
+    fn end(&mut self, ended: Ended<ReportedFile>) -> Result<(), Fault> {
         let End::Answered(outcomes) = &ended.end else {
             return Ok(());
         };
@@ -237,8 +253,8 @@ impl Follower<'_> {
         // Files that failed may be incomplete; at the end, further attempts were given up. The next watch makes them.
         let is_final = self.watch.is_some() || outcomes.iter().all(Result::is_ok);
         let may_move = ended.is_there && is_final && !is_not_an_image(outcomes);
-        let stamp = ended.waiters.last().filter(|_| may_move).copied();
-        self.follow_ups.end_file(&ended.path, stamp, outcomes);
+        let reported = ended.waiters.last().filter(|_| may_move).copied();
+        self.follow_ups.end_file(&ended.path, reported, outcomes);
         Ok(())
     }
 
@@ -318,6 +334,7 @@ impl Follower<'_> {
         drop(blocked);
         let state = self.state();
         self.reports.finish(&state);
+        self.follow_ups.finish();
         if self.summary.is_notable() || io::stderr().is_terminal() {
             print::message(self.summary.parts().join(", "));
         }
