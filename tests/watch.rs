@@ -5,6 +5,8 @@
 mod command;
 #[path = "watch/follow_ups.rs"]
 mod follow_ups;
+#[path = "watch/outputs.rs"]
+mod outputs;
 #[path = "watch/restarts.rs"]
 mod restarts;
 #[path = "cli/schema.rs"]
