@@ -7,6 +7,8 @@ mod command;
 mod follow_ups;
 #[path = "watch/outputs.rs"]
 mod outputs;
+#[path = "watch/renames.rs"]
+mod renames;
 #[path = "watch/restarts.rs"]
 mod restarts;
 #[path = "cli/schema.rs"]

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, never, select};
 use super::follow_up::FollowUps;
 use super::moves::ReportedFile;
 use super::output::{WatchOutput, shown_columns};
-use super::reloading::Reloading;
+use super::reloading::{Reloading, ScoreChange};
 use super::reports::{Reports, WatchNumbers};
 use super::signals::WatchSignal;
 use crate::commands::run::{Run, RunMessage};
@@ -213,7 +213,7 @@ impl Follower<'_> {
             }
             // A file that was removed before it was read yields no line.
             WatchEvent::Removed(path) => drop(self.run.jobs.removed(&path)),
-            WatchEvent::Renamed { from, to } => drop(self.run.jobs.renamed(&from, &to)),
+            WatchEvent::Renamed { from, to } => self.handle_rename(&from, &to),
             WatchEvent::Started { polling } => {
                 let how = if polling { " by polling" } else { "" };
                 let folder = &self.folder;
@@ -225,6 +225,22 @@ impl Follower<'_> {
             WatchEvent::Problem(text) => print::message(format_args!("warning: {text}")),
             WatchEvent::Scanned => self.is_scanned = true,
             WatchEvent::Folder(_) => {}
+        }
+    }
+
+    /// Requests the results of renamed files again: each owes a line under its new name.
+    fn handle_rename(&mut self, from: &Path, to: &Path) {
+        drop(self.run.jobs.renamed(from, to));
+        for path in self.run.jobs.start_over_below(to) {
+            // Otherwise it is gone again, as the next event will say.
+            if let Some(stamp) = watch::stamp_of(&path) {
+                let report = ReportedFile {
+                    stamp,
+                    is_closed: false,
+                };
+                let jobs = &mut self.run.jobs;
+                jobs.request(&path, Lane::Bulk, Reason::Wanted, report);
+            }
         }
     }
 
@@ -248,7 +264,9 @@ impl Follower<'_> {
             return Ok(());
         };
         if !ended.is_repeated {
-            self.write_line(&ended.path, outcomes)?;
+            // Nobody waits for a result that other prompts have led to: commands have been run on the one before.
+            let runs_commands = !ended.waiters.is_empty();
+            self.write_line(&ended.path, outcomes, runs_commands)?;
         }
         // Files that failed may be incomplete; at the end, further attempts were given up. The next watch makes them.
         let is_final = self.watch.is_some() || outcomes.iter().all(Result::is_ok);
@@ -258,7 +276,13 @@ impl Follower<'_> {
         Ok(())
     }
 
-    fn write_line(&mut self, path: &Path, outcomes: &[Outcome]) -> Result<(), Fault> {
+    /// Writes the lines of a file. `runs_commands`: whether commands are run on them.
+    fn write_line(
+        &mut self,
+        path: &Path,
+        outcomes: &[Outcome],
+        runs_commands: bool,
+    ) -> Result<(), Fault> {
         if is_not_an_image(outcomes) {
             self.summary.skip();
             return Ok(());
@@ -272,7 +296,9 @@ impl Follower<'_> {
         for (at, outcome) in outcomes.iter().enumerate() {
             if self.output.write(path, outcome)? {
                 new_lines += 1;
-                self.follow_ups.add_line(outcome, at + 1 == outcomes.len());
+                if runs_commands {
+                    self.follow_ups.add_line(outcome, at + 1 == outcomes.len());
+                }
             }
         }
         if new_lines > 0 {
@@ -310,14 +336,18 @@ impl Follower<'_> {
     fn reload(&mut self) -> Result<(), Fault> {
         self.reports.reloading();
         let _blocked = self.reports.may_block();
-        if self.reloading.changes_scores() {
+        let change = self.reloading.read_again();
+        if change != ScoreChange::None {
             let Reloading { prompts, fits, .. } = &self.reloading;
             let (calibrations, learned) = fits;
             if let Some(series) = &mut self.series {
                 series.use_prompts(prompts);
                 series.use_calibrations(learned.calibrations(calibrations));
             }
-            self.run.use_prompts(prompts.clone(), fits.clone());
+            // A line is owed once for each set of prompts, however it is calibrated.
+            let starts_over = change == ScoreChange::Prompts;
+            self.run
+                .use_prompts(prompts.clone(), fits.clone(), starts_over);
         }
         self.follow_ups.use_rules(&self.reloading.setup.rules);
         let Reloading { prompts, fits, .. } = &self.reloading;
