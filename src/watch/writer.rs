@@ -129,23 +129,20 @@ mod tests {
         let path = dir.path().join("a.dcm");
         let mut file = std::fs::File::create(&path).unwrap();
         assert!(is_filled(&path), "an empty file has no end to wait for");
-        file.set_len(100_000).unwrap();
-        file.write_all(&[1; 50_000]).unwrap();
+        file.set_len(20_000).unwrap();
+        file.write_all(&[1; 10_000]).unwrap();
         assert!(!is_filled(&path));
-        file.write_all(&[1; 47_000]).unwrap();
+        file.write_all(&[1; 7000]).unwrap();
         assert!(is_filled(&path));
         assert!(is_filled(&dir.path().join("none")));
         // When a watch begins, where writers cannot be seen.
         let times = SettleTimes::default();
         let is_waited_for = |path: &Path, age| may_be_written(path, true, age, times);
-        file.set_len(200_000).unwrap();
-        assert!(is_waited_for(
-            &path,
-            times.unfilled - Duration::from_secs(1)
-        ));
+        file.set_len(40_000).unwrap();
+        assert!(is_waited_for(&path, times.unfilled.mul_f32(0.9)));
         assert!(!is_waited_for(&path, times.unfilled));
-        file.set_len(97_000).unwrap();
-        assert!(is_waited_for(&path, times.unsure - Duration::from_secs(1)));
+        file.set_len(17_000).unwrap();
+        assert!(is_waited_for(&path, times.unsure.mul_f32(0.9)));
         assert!(!is_waited_for(&path, times.unsure));
     }
 }
