@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use filesystem::is_remote;
-pub use settle::FileStamp;
+pub use settle::{FileStamp, WriterPresence};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
@@ -57,7 +57,7 @@ pub enum WatchEvent {
     },
     /// The first scan is done. Files that are still being written follow once they are complete.
     Scanned,
-    /// A file is complete. Sent once for each content.
+    /// A file is complete. Sent once for each content, and again if it may have changed although size and time did not.
     Ready {
         /// The file.
         path: PathBuf,
@@ -65,6 +65,8 @@ pub enum WatchEvent {
         kind: ReadyKind,
         /// Its stamp at that time.
         stamp: FileStamp,
+        /// Whether its writer was seen to close it, or the system knows of none.
+        is_closed: bool,
     },
     /// Permissions or times of a reported file changed, but not its content.
     Touched {
@@ -95,10 +97,16 @@ impl WatchEvent {
     /// Maps the paths in the event.
     fn renamed(self, name: &impl Fn(PathBuf) -> PathBuf) -> Self {
         match self {
-            Self::Ready { path, kind, stamp } => Self::Ready {
+            Self::Ready {
+                path,
+                kind,
+                stamp,
+                is_closed,
+            } => Self::Ready {
                 path: name(path),
                 kind,
                 stamp,
+                is_closed,
             },
             Self::Touched { path, stamp } => Self::Touched {
                 path: name(path),
@@ -114,6 +122,17 @@ impl WatchEvent {
             Self::Started { .. } | Self::Scanned | Self::Problem(_) => self,
         }
     }
+}
+
+/// Asks the system whether a process has a file open for writing.
+pub fn writer_of(path: &Path) -> WriterPresence {
+    writer::ignore_lease_breaks();
+    writer::writer_of(path, is_remote(path))
+}
+
+/// The stamp of a file as it is now; `None` if it is gone or not a file. Links are followed.
+pub fn stamp_of(path: &Path) -> Option<FileStamp> {
+    scan::stamp(path, filesystem::filesystem_of(path).inodes)
 }
 
 /// The sentence that tells the user about [`WatchEvent::Refused`].

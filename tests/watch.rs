@@ -5,6 +5,10 @@
 mod command;
 #[path = "watch/follow_ups.rs"]
 mod follow_ups;
+#[path = "watch/outputs.rs"]
+mod outputs;
+#[path = "watch/renames.rs"]
+mod renames;
 #[path = "watch/restarts.rs"]
 mod restarts;
 #[path = "cli/schema.rs"]

@@ -87,6 +87,8 @@ pub(super) struct Run<'a, W> {
     is_ready: bool,
     /// Whether warnings about the prompt sets are printed.
     warns_about_sets: bool,
+    /// Whether the files classified so far get another result when the engine has the prompts.
+    starts_over: bool,
 }
 
 impl<'a, W> Run<'a, W> {
@@ -107,6 +109,7 @@ impl<'a, W> Run<'a, W> {
             progress,
             is_ready: false,
             warns_about_sets: true,
+            starts_over: false,
         }
     }
 
@@ -147,8 +150,14 @@ impl<'a, W> Run<'a, W> {
         }
     }
 
-    /// Changes the prompts, the calibrations and what was learned; the files classified so far are scored again.
-    pub(super) fn use_prompts(&self, prompts: Prompts, (calibrations, learned): ScoreFits) {
+    /// Changes the prompts, the calibrations and what was learned. `starts_over`: the files classified so far are scored again.
+    pub(super) fn use_prompts(
+        &mut self,
+        prompts: Prompts,
+        (calibrations, learned): ScoreFits,
+        starts_over: bool,
+    ) {
+        self.starts_over |= starts_over;
         self.engine.use_calibrations(calibrations);
         self.engine.use_learned(learned);
         self.engine.use_prompts(prompts, self.mode, 0);
@@ -182,7 +191,9 @@ impl<'a, W> Run<'a, W> {
                 for warning in warnings {
                     print::message(format_args!("warning: {warning}"));
                 }
-                self.jobs.start_over();
+                if std::mem::take(&mut self.starts_over) {
+                    self.jobs.start_over();
+                }
             }
             Event::PromptsFailed { message, .. } => {
                 print::message(format_args!(

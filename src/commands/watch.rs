@@ -3,6 +3,7 @@
 mod follow_up;
 mod follower;
 mod hourly;
+mod line_file;
 mod metrics;
 mod moves;
 mod output;

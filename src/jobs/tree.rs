@@ -80,6 +80,23 @@ impl<W> Jobs<W> {
         self.files.insert(new, file);
     }
 
+    /// The results of a renamed file, or of all files in a renamed folder, are wanted under the new names. Returns the files to be
+    /// [requested](Self::request) again; those that are pending bring theirs, which are not repetitions.
+    pub fn start_over_below(&mut self, path: &Path) -> Vec<PathBuf> {
+        let mut finished = Vec::new();
+        for name in self.under(path) {
+            let Some(file) = self.files.get_mut(&name) else {
+                continue;
+            };
+            file.reported = None;
+            if file.phase.is_finished() {
+                self.files.remove(&name);
+                finished.push(name);
+            }
+        }
+        finished
+    }
+
     /// The file `path`, or the files below the folder `path`.
     fn under(&self, path: &Path) -> Vec<PathBuf> {
         paths::keys_below(&self.files, path).cloned().collect()

@@ -227,6 +227,7 @@ fn message(event: WatchEvent) -> Option<Msg> {
             path,
             kind: ReadyKind::New,
             stamp,
+            ..
         } => Msg::Appeared {
             entry: Entry {
                 path,
@@ -236,7 +237,9 @@ fn message(event: WatchEvent) -> Option<Msg> {
             picture: true,
         },
         // The existing files are all files of the tree, most of which may not be images.
-        WatchEvent::Ready { path, kind, stamp } => Msg::Modified {
+        WatchEvent::Ready {
+            path, kind, stamp, ..
+        } => Msg::Modified {
             picture: kind == ReadyKind::Changed || is_picture(&path),
             stamp: stamp_of_watch(stamp),
             path,

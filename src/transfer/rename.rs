@@ -9,6 +9,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
+use crate::watch::{WriterPresence, writer_of};
+
 /// Bytes copied between two questions whether to go on.
 const CHUNK_BYTES: u64 = 8 << 20;
 
@@ -41,6 +43,8 @@ impl Identity {
 pub struct Rename<'a> {
     from: &'a Path,
     identity: Identity,
+    /// When its state changed last: with any write, whatever its times claim.
+    status_changed: (i64, i64),
     /// The copy on another file system, once there is one.
     copy: Option<NamedTempFile>,
 }
@@ -51,6 +55,7 @@ impl<'a> Rename<'a> {
         Self {
             from,
             identity: Identity::new(found),
+            status_changed: (found.ctime(), found.ctime_nsec()),
             copy: None,
         }
     }
@@ -131,9 +136,16 @@ impl<'a> Rename<'a> {
         }
         copy.as_file().set_times(times)?;
         copy.as_file().sync_all()?;
-        let is_unchanged = self.identity.is_at(self.from);
         self.copy = Some(copy);
-        Ok(is_unchanged)
+        Ok(self.is_unchanged())
+    }
+
+    /// Whether the file is still there, and nobody has written to it.
+    fn is_unchanged(&self) -> bool {
+        fs::symlink_metadata(self.from).is_ok_and(|found| {
+            Identity::new(&found) == self.identity
+                && (found.ctime(), found.ctime_nsec()) == self.status_changed
+        })
     }
 
     /// Gives the copy its name; false if there is no copy.
@@ -148,14 +160,15 @@ impl<'a> Rename<'a> {
         Ok(true)
     }
 
-    /// Gives the copy its name, then removes the file.
+    /// Gives the copy its name, then removes the file, unless somebody writes to it or has: what is written to a file without a name
+    /// is lost.
     fn place_copy(&mut self, to: &Path) -> io::Result<bool> {
         if !self.name_copy(to)? {
             return Ok(false);
         }
         // The name must be on the disk before the other one is removed from it.
         sync_folder_of(to)?;
-        if !self.identity.is_at(self.from) {
+        if writer_of(self.from) == WriterPresence::Present || !self.is_unchanged() {
             fs::remove_file(to)?;
             return Ok(false);
         }
@@ -258,6 +271,29 @@ mod tests {
         drop(rename);
         assert_eq!(names(&dir), ["from"]);
         assert_eq!(fs::read_to_string(&from).unwrap(), "changed");
+    }
+
+    #[test]
+    fn a_copied_file_is_not_removed_while_somebody_writes_to_it_or_after() {
+        let (dir, from) = folder();
+        let to = dir.path().join("to");
+        let found = fs::metadata(&from).unwrap();
+        let mut rename = Rename::new(&from, &found);
+        assert!(rename.copy_beside(&to, &mut always).unwrap());
+        let writer = File::options().write(true).open(&from).unwrap();
+        assert!(!rename.to(&to, &mut always).unwrap());
+        drop(writer);
+        let mut rename = Rename::new(&from, &found);
+        assert!(rename.copy_beside(&to, &mut always).unwrap());
+        // The same size, and the same time.
+        fs::write(&from, "CONTENT").unwrap();
+        let file = File::options().write(true).open(&from).unwrap();
+        file.set_modified(found.modified().unwrap()).unwrap();
+        drop(file);
+        assert!(!rename.to(&to, &mut always).unwrap());
+        drop(rename);
+        assert_eq!(names(&dir), ["from"]);
+        assert_eq!(fs::read_to_string(&from).unwrap(), "CONTENT");
     }
 
     #[test]

@@ -63,6 +63,8 @@ fn list(folder: &Path, inodes: bool) -> std::io::Result<FolderListing> {
             listing.folders.push(path);
         } else if let Some(stamp) = stamp(&path, inodes) {
             listing.files.push((path, stamp));
+        } else if is_denied(&path) {
+            return Err(ErrorKind::PermissionDenied.into());
         }
     }
     // As bytes: paths are slower to compare, and differ in the name only.
@@ -76,12 +78,23 @@ fn list(folder: &Path, inodes: bool) -> std::io::Result<FolderListing> {
 /// The stamp of a file; `None` if it is gone or not a file. Links are followed.
 pub(super) fn stamp(path: &Path, inodes: bool) -> Option<FileStamp> {
     let data = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
+    let stamp = FileStamp::new(&data);
     Some(FileStamp {
-        size: data.len(),
-        modified: data.modified().ok(),
-        inode: if inodes { data.ino() } else { 0 },
-        status_changed: i128::from(data.ctime()) * 1_000_000_000 + i128::from(data.ctime_nsec()),
+        inode: if inodes { stamp.inode } else { 0 },
+        ..stamp
     })
+}
+
+/// Whether not even the metadata of a folder's item may be read: the folder may be listed, but not entered.
+fn is_denied(path: &Path) -> bool {
+    let found = std::fs::symlink_metadata(path);
+    found.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
+/// Device and inode number of a folder, links followed; `None` if it is not there.
+pub(super) fn folder_id(path: &Path) -> Option<(u64, u64)> {
+    let data = std::fs::metadata(path).ok()?;
+    Some((data.dev(), data.ino()))
 }
 
 /// Whether `path` is a folder, and not a link to one.

@@ -10,8 +10,8 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::events::{Interpretation, WatchMessage, interpret};
 use super::filesystem::{FileSystem, filesystem_of};
-use super::settle::{FileStamp, FsEvent, Settle, SettleTimes, WriterPresence};
-use super::writer::{ignore_lease_breaks, query_writer};
+use super::settle::{FileStamp, FsEvent, Settle, SettleTimes};
+use super::writer::{ignore_lease_breaks, is_filled, may_be_written, writer_of};
 use super::{EventSink, WatchEvent, WatchOptions, events, mounts, names, scan};
 
 /// Niceness of the thread, below the interface.
@@ -25,7 +25,10 @@ const MIN_RESCAN_INTERVAL: Duration = Duration::from_secs(1);
 /// A tree with kernel events is scanned at this interval, too, because the kernel does not report everything (a file system
 /// that came back, a share below a folder). Scanning takes at most a hundredth of the time.
 const SAFETY_SCAN_INTERVAL: Duration = Duration::from_secs(300);
-/// Files unchanged for this long when the watch begins need not settle, unless they are open for writing.
+/// How often it is checked that the watched folder is still the one at its path. The kernel does not report that a link on the way
+/// leads elsewhere, or that a folder above has been replaced.
+const ROOT_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// Files unchanged for this long when the watch begins need not settle, unless they are or may be open for writing.
 const MIN_SETTLED_AGE: Duration = Duration::from_secs(3);
 /// Files unchanged for this long when the watch begins need not settle even if they are open for writing.
 const MIN_ABANDONED_AGE: Duration = Duration::from_secs(3600);
@@ -61,6 +64,10 @@ pub(super) struct Service {
     last_scan_took: Duration,
     /// Whether the watched folder itself could not be read at the last scan.
     root_lost: bool,
+    /// Device and inode number of the watched folder.
+    root_id: Option<(u64, u64)>,
+    /// When these are compared next, while there are kernel events.
+    next_root_check: Duration,
 }
 
 impl Service {
@@ -88,6 +95,8 @@ impl Service {
             last_scan: Duration::ZERO,
             last_scan_took: Duration::ZERO,
             root_lost: false,
+            root_id: None,
+            next_root_check: ROOT_CHECK_INTERVAL,
         }
     }
 
@@ -127,7 +136,8 @@ impl Service {
         &self,
         messages: &Receiver<WatchMessage>,
     ) -> Result<WatchMessage, RecvTimeoutError> {
-        let next = [self.machine.next_due(), self.next_scan]
+        let root_check = self.watcher.as_ref().map(|_| self.next_root_check);
+        let next = [self.machine.next_due(), self.next_scan, root_check]
             .into_iter()
             .flatten()
             .min();
@@ -144,16 +154,21 @@ impl Service {
         if let Some(interval) = self.options.poll.or(remote) {
             self.start_polling(interval);
         } else {
-            let wake = self.wake.clone();
-            match notify::recommended_watcher(move |event| {
-                let _ = wake.send(WatchMessage::Event(event));
-            }) {
-                Ok(watcher) => self.watcher = Some(watcher),
-                Err(error) => self.fall_back_to_polling(&error),
-            }
+            self.start_watcher();
         }
         let polling = self.watcher.is_none();
         self.send(WatchEvent::Started { polling });
+    }
+
+    /// Asks for the kernel's events, instead of those of an earlier watcher.
+    fn start_watcher(&mut self) {
+        let wake = self.wake.clone();
+        match notify::recommended_watcher(move |event| {
+            let _ = wake.send(WatchMessage::Event(event));
+        }) {
+            Ok(watcher) => self.watcher = Some(watcher),
+            Err(error) => self.fall_back_to_polling(&error),
+        }
     }
 
     /// Changes to polling at this interval.
@@ -167,8 +182,11 @@ impl Service {
         self.machine.set_times(SettleTimes {
             settle,
             held: settle.max(times.held),
+            // Where writers cannot be seen, that would hold up every file.
+            unsure: settle,
             ..times
         });
+        self.machine.events_lost(self.start.elapsed());
     }
 
     /// Falls back to polling because the kernel's events are not available, and reports why.
@@ -202,7 +220,10 @@ impl Service {
         }
         match interpret(event) {
             Interpretation::Event(event) => self.apply_event(event),
-            Interpretation::EventsLost => self.scan_soon(),
+            Interpretation::EventsLost => {
+                self.machine.events_lost(self.start.elapsed());
+                self.scan_soon();
+            }
             Interpretation::WatchesExhausted => self.watches_exhausted(),
             Interpretation::Ignored => {}
         }
@@ -271,6 +292,12 @@ impl Service {
     /// Performs the scan and the checks that are due, and sends the resulting events.
     fn run_due(&mut self) {
         let now = self.start.elapsed();
+        if self.watcher.is_some() && self.next_root_check <= now {
+            self.next_root_check = now + ROOT_CHECK_INTERVAL;
+            if scan::folder_id(&self.roots.absolute) != self.root_id {
+                self.scan_soon();
+            }
+        }
         if self.next_scan.is_some_and(|due| due <= now) {
             self.next_scan = None;
             self.scan_root(false);
@@ -281,20 +308,11 @@ impl Service {
         self.machine
             .tick(now, &mut |path| scan::stamp(path, inodes));
         for path in self.machine.take_writer_queries() {
-            let writer = self.writer(&path);
-            self.machine.answer_writer_query(now, &path, writer);
+            let writer = writer_of(&path, self.filesystem.remote);
+            self.machine
+                .answer_writer_query(now, &path, writer, || is_filled(&path));
         }
         self.send_events();
-    }
-
-    /// Whether a process has the file open for writing.
-    fn writer(&self, path: &Path) -> WriterPresence {
-        // Writers on other machines cannot be seen.
-        if self.filesystem.remote {
-            WriterPresence::Unknown
-        } else {
-            query_writer(path)
-        }
     }
 
     /// Plans the next regular scan.
@@ -317,6 +335,7 @@ impl Service {
                         format!("{} is accessible again.", names::display(&self.roots.given));
                     self.send(WatchEvent::Problem(text));
                 }
+                self.note_root();
                 self.scan(&root, at_start);
             }
             Err(error) => {
@@ -338,6 +357,19 @@ impl Service {
         }
     }
 
+    /// Watches another folder that is at the path of the watched one by now.
+    fn note_root(&mut self) {
+        let id = scan::folder_id(&self.roots.absolute);
+        let before = std::mem::replace(&mut self.root_id, id);
+        if before.is_some() && before != id && self.watcher.is_some() {
+            self.machine.events_lost(self.start.elapsed());
+            self.start_watcher();
+            if self.watcher.is_none() {
+                self.send(WatchEvent::Started { polling: true });
+            }
+        }
+    }
+
     /// Scans `under`, watching each folder before it is read, and passes the result to the machine. `at_start`: files that look
     /// complete need not settle.
     fn scan(&mut self, under: &Path, at_start: bool) {
@@ -350,15 +382,14 @@ impl Service {
         });
         let Some(scan) = scan else { return };
         let wall = SystemTime::now();
-        let is_remote = self.filesystem.remote;
+        let (is_remote, times) = (self.filesystem.remote, self.machine.times());
         let is_old = |path: &Path, stamp: &FileStamp| {
             let age = stamp
                 .modified
                 .and_then(|modified| wall.duration_since(modified).ok());
-            // A writer that has paused may still have the file open.
-            let is_written = || !is_remote && query_writer(path) == WriterPresence::Present;
             age.is_some_and(|age| {
-                age >= MIN_ABANDONED_AGE || age >= MIN_SETTLED_AGE && !is_written()
+                age >= MIN_ABANDONED_AGE
+                    || age >= MIN_SETTLED_AGE && !may_be_written(path, is_remote, age, times)
             })
         };
         let now = self.start.elapsed();

@@ -5,14 +5,16 @@
 //!  (unknown) ───────► Unchanged ──────────────► Written ──────────────────────► Complete
 //!                         │  same twice            │  same twice, much later        │  checked
 //!                         └──► WriterQueried ◄─────┘                                │
-//!                                      │  nobody has it open for writing            │
-//!                                      └───────────────► Ready ◄────────────────────┘
+//!                               ▲  │   │  nobody has it open for writing            │
+//!               same for longer │  │   └───────────────► Ready ◄────────────────────┘
+//!                              Unsure ◄── nobody knows
 //! ```
 //!
 //! That a file does not change proves little, because its writer may pause. The machine therefore
-//! [asks](Settle::take_writer_queries) its caller whether a process has the file open for writing.
+//! [asks](Settle::take_writer_queries) its caller whether a process has the file open for writing. Where nobody knows, it waits for
+//! as long as what else is known suggests ([`SettleTimes::patience`]).
 //!
-//! A file is reported once for each content; contents are told apart by size and time of modification ([`FileStamp`]).
+//! A file is reported once for each content; contents are told apart by [`FileStamp`].
 
 mod input;
 mod phase;
@@ -83,6 +85,11 @@ impl Settle {
     /// Sets how long to wait in the future; checks already planned keep their time.
     pub fn set_times(&mut self, times: SettleTimes) {
         self.times = times;
+    }
+
+    /// How long it waits.
+    pub fn times(&self) -> SettleTimes {
+        self.times
     }
 
     /// Returns the events since the last call.
@@ -186,14 +193,41 @@ impl Settle {
         }
     }
 
+    /// Events may have been lost, among them that a writer closed its file.
+    pub fn events_lost(&mut self, now: Duration) {
+        let mut assumed = Vec::new();
+        for (path, file) in &mut self.files {
+            if file.phase == SettlePhase::Written {
+                (file.phase, file.since) = (SettlePhase::Unsure, now);
+            }
+            // That only times changed was true unless an event followed.
+            if file.phase == SettlePhase::Touched
+                || file.phase == SettlePhase::Resting && file.assumed
+            {
+                assumed.push(path.clone());
+            }
+        }
+        for path in assumed {
+            let next = (SettlePhase::Unchanged, self.times.settle);
+            self.schedule(now, &path, next);
+        }
+    }
+
     /// Returns the files that are complete unless a process has them open for writing. Each has to be
     /// [answered](Self::answer_writer_query) at once.
     pub fn take_writer_queries(&mut self) -> Vec<PathBuf> {
         std::mem::take(&mut self.writer_queries)
     }
 
-    /// Answers a query: the file is reported, or checked again later.
-    pub fn answer_writer_query(&mut self, now: Duration, path: &Path, writer: WriterPresence) {
+    /// Answers a query: the file is reported, or checked again later. `is_filled` tells whether the file ends in something other
+    /// than zeros.
+    pub fn answer_writer_query(
+        &mut self,
+        now: Duration,
+        path: &Path,
+        writer: WriterPresence,
+        is_filled: impl FnOnce() -> bool,
+    ) {
         let Some(file) = self.files.get(path) else {
             return;
         };
@@ -203,12 +237,18 @@ impl Settle {
         let is_written = match writer {
             WriterPresence::Present => true,
             WriterPresence::Absent => false,
-            WriterPresence::Unknown => seen && now < file.since + self.times.unsure,
+            WriterPresence::Unknown => now < file.since + self.times.patience(seen, is_filled),
         };
         if is_written {
-            self.schedule(now, path, (SettlePhase::Written, self.times.held));
+            let is_seen = seen || writer == WriterPresence::Present;
+            let phase = if is_seen {
+                SettlePhase::Written
+            } else {
+                SettlePhase::Unsure
+            };
+            self.schedule(now, path, (phase, self.times.held));
         } else {
-            self.report(path, stamp);
+            self.report(path, stamp, writer == WriterPresence::Absent);
         }
     }
 
@@ -254,7 +294,8 @@ impl Settle {
         let Some(mut file) = self.files.remove(from) else {
             return;
         };
-        if file.reported.is_some() {
+        let was_reported = file.reported.is_some();
+        if was_reported {
             let (from, to) = (from.to_owned(), to.clone());
             self.events.push(WatchEvent::Renamed { from, to });
         } else {
@@ -264,7 +305,11 @@ impl Settle {
         self.files.insert(to.clone(), file);
         // A writer that has it open keeps writing under the new name; otherwise a rename means that it is complete.
         let next = match phase {
-            Some(SettlePhase::Written) => (SettlePhase::Written, self.times.held),
+            Some(phase @ (SettlePhase::Written | SettlePhase::Unsure)) => (phase, self.times.held),
+            // A rename changes the times of the file, and not its content.
+            Some(SettlePhase::Resting | SettlePhase::Touched) if was_reported => {
+                (SettlePhase::Touched, self.times.grace)
+            }
             _ => (SettlePhase::Complete, self.times.grace),
         };
         self.schedule(now, &to, next);

@@ -1,11 +1,42 @@
 //! Asks the kernel whether a process has a file open for writing.
 
 use std::fs::OpenOptions;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
-use super::settle::WriterPresence;
+use super::settle::{SettleTimes, WriterPresence};
+
+/// Bytes at the end of a file that are looked at: a block of most file systems, which copiers write whole.
+const END_BYTES: u64 = 4096;
+
+/// Whether a process has a file open for writing. `is_remote`: whether it is on a file system where those of other machines, which
+/// nobody sees, may have it.
+pub(super) fn writer_of(path: &Path, is_remote: bool) -> WriterPresence {
+    if is_remote {
+        WriterPresence::Unknown
+    } else {
+        query_writer(path)
+    }
+}
+
+/// Whether a file that was unchanged for `age` when the watch began may have a writer that has paused.
+pub(super) fn may_be_written(
+    path: &Path,
+    is_remote: bool,
+    age: Duration,
+    times: SettleTimes,
+) -> bool {
+    match writer_of(path, is_remote) {
+        WriterPresence::Present => true,
+        WriterPresence::Absent => false,
+        WriterPresence::Unknown => {
+            age < times.unfilled && age < times.patience(false, || is_filled(path))
+        }
+    }
+}
 
 /// Requests a read lease (fcntl(2), `F_SETLEASE`), which the kernel refuses while the file is open for writing, and releases it
 /// at once. Only the file's owner and root may take leases, and only on local file systems.
@@ -13,7 +44,7 @@ use super::settle::WriterPresence;
 /// A program that opens the file in between waits for those few microseconds, and the kernel sends us SIGIO, which
 /// [`ignore_lease_breaks`] makes harmless.
 #[cfg(target_os = "linux")]
-pub(super) fn query_writer(path: &Path) -> WriterPresence {
+fn query_writer(path: &Path) -> WriterPresence {
     // Does not wait for the other end of a pipe, nor for another process's lease.
     let file = OpenOptions::new()
         .read(true)
@@ -36,8 +67,28 @@ pub(super) fn query_writer(path: &Path) -> WriterPresence {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn query_writer(_: &Path) -> WriterPresence {
+fn query_writer(_: &Path) -> WriterPresence {
     WriterPresence::Unknown
+}
+
+/// Whether a file ends in something other than zeros, or is empty. A file that got its full size before its content ends in zeros
+/// until the last of it is there.
+pub(super) fn is_filled(path: &Path) -> bool {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(END_BYTES)))?;
+        let mut end = Vec::new();
+        file.take(END_BYTES).read_to_end(&mut end)?;
+        Ok(end)
+    };
+    // One that cannot be read is not worth waiting for.
+    read().map_or(true, |end| {
+        end.is_empty() || end.iter().any(|byte| *byte != 0)
+    })
 }
 
 /// Ignores SIGIO, which a broken lease sends and which would end the process.
@@ -69,5 +120,29 @@ mod tests {
             query_writer(&dir.path().join("none")),
             WriterPresence::Unknown
         );
+    }
+
+    #[test]
+    fn a_file_that_got_its_size_first_is_filled_once_its_end_is_there() {
+        use std::io::Write;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.dcm");
+        let mut file = std::fs::File::create(&path).unwrap();
+        assert!(is_filled(&path), "an empty file has no end to wait for");
+        file.set_len(20_000).unwrap();
+        file.write_all(&[1; 10_000]).unwrap();
+        assert!(!is_filled(&path));
+        file.write_all(&[1; 7000]).unwrap();
+        assert!(is_filled(&path));
+        assert!(is_filled(&dir.path().join("none")));
+        // When a watch begins, where writers cannot be seen.
+        let times = SettleTimes::default();
+        let is_waited_for = |path: &Path, age| may_be_written(path, true, age, times);
+        file.set_len(40_000).unwrap();
+        assert!(is_waited_for(&path, times.unfilled.mul_f32(0.9)));
+        assert!(!is_waited_for(&path, times.unfilled));
+        file.set_len(17_000).unwrap();
+        assert!(is_waited_for(&path, times.unsure.mul_f32(0.9)));
+        assert!(!is_waited_for(&path, times.unsure));
     }
 }

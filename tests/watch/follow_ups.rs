@@ -307,3 +307,30 @@ fn a_target_in_the_watched_folder_and_a_command_without_a_program_are_usage_erro
         assert!(errors.contains(reason), "{errors}");
     }
 }
+
+#[test]
+fn prompts_that_are_read_again_run_no_command_on_images_that_had_it() {
+    const SET: &str = "name = \"own\"\n[[condition]]\nname = \"a\"\ndescription = \"A.\"\n\
+        phrases = [\"one\"]\n[[condition]]\nname = \"b\"\ndescription = \"B.\"\nphrases = [\"two\"]\n";
+    let home = home();
+    let set = home.path().join("own.toml");
+    fs::write(&set, SET).expect("written");
+    let exec = script(home.path(), "basename \"$1\" >> ran");
+    let exec = format!("'{}' {{path}}", exec.display());
+    let session = Session::at(home, &["--prompts", "own.toml", "--exec", &exec]);
+    fs::write(session.folder().join("a.png"), picture(1)).expect("written");
+    session.line();
+    fs::write(&set, SET.replace("\"two\"", "\"three\"")).expect("written");
+    session.signal(Signal::HUP);
+    assert_eq!(
+        session.line()["path"],
+        "in/a.png",
+        "other prompts, another line"
+    );
+    fs::write(session.folder().join("b.png"), picture(2)).expect("written");
+    session.line();
+    let (code, rest, errors, home) = session.end_and_keep(Signal::TERM);
+    assert_eq!((code, rest), (Some(0), vec![]), "{errors}");
+    let ran = fs::read_to_string(home.path().join("ran")).expect("it ran");
+    assert_eq!(ran, "a.png\nb.png\n");
+}

@@ -1,17 +1,18 @@
 //! What is done with a file once its lines are written: it is moved, and commands are run on its results.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
 use super::metrics::WatchMetrics;
-use super::moves::{MovableFile, MoveTarget, Moved};
+use super::moves::{MovableFile, MoveTarget, Moved, ReportedFile};
 use crate::commands::{Fault, exit, print, shown};
 use crate::exec::{CommandLine, CommandRunner, FinishedRun, RunFailure, RunLimits};
 use crate::library::{Outcome, Record};
 use crate::media;
 use crate::rules::{RuleAction, Rules};
-use crate::watch::FileStamp;
+use crate::watch::WriterPresence;
 
 /// Number of files from which their lines are flushed, and the files followed up, although more results are there.
 const MAX_PENDING: usize = 64;
@@ -39,6 +40,10 @@ pub(super) struct FollowUps {
     /// The commands for the current file.
     runs: Vec<PendingRun>,
     pending: Vec<PendingFile>,
+    /// Files that are not moved yet because of their writers, and when they are tried again.
+    postponed: Vec<(Duration, MovableFile)>,
+    /// Whether it was said that it is unknown which files are being written.
+    has_warned: bool,
     metrics: WatchMetrics,
 }
 
@@ -72,6 +77,8 @@ impl FollowUps {
             runner,
             runs: Vec::new(),
             pending: Vec::new(),
+            postponed: Vec::new(),
+            has_warned: false,
             metrics,
         })
     }
@@ -101,13 +108,18 @@ impl FollowUps {
         }));
     }
 
-    /// Notes that the current file is done. It is moved if its stamp is known, whether or not lines were written: a restarted
-    /// watch finds the lines of a file that it was killed before moving.
-    pub(super) fn end_file(&mut self, path: &Path, stamp: Option<FileStamp>, outcomes: &[Outcome]) {
+    /// Notes that the current file is done. It is moved if it is `reported`, whether or not lines were written: a restarted watch
+    /// finds the lines of a file that it was killed before moving.
+    pub(super) fn end_file(
+        &mut self,
+        path: &Path,
+        reported: Option<ReportedFile>,
+        outcomes: &[Outcome],
+    ) {
         let runs = std::mem::take(&mut self.runs);
-        let to_move = stamp
+        let to_move = reported
             .filter(|_| self.target.is_some())
-            .and_then(|stamp| MovableFile::new(path, stamp, outcomes));
+            .and_then(|reported| MovableFile::new(path, reported, outcomes));
         if !runs.is_empty() || to_move.is_some() {
             self.pending.push(PendingFile {
                 path: path.to_owned(),
@@ -122,10 +134,17 @@ impl FollowUps {
         self.pending.len() >= MAX_PENDING
     }
 
-    /// Moves the files whose lines are written, then runs the commands on their results. The lines must have been flushed.
-    pub(super) fn carry_out(&mut self) {
+    /// Moves the files whose lines are written, then runs the commands on their results; tries those again whose moves were put off
+    /// until `now`. The lines must have been flushed.
+    pub(super) fn carry_out(&mut self, now: Duration) {
+        let postponed = std::mem::take(&mut self.postponed).into_iter();
+        let (due, later): (Vec<_>, Vec<_>) = postponed.partition(|(due, _)| *due <= now);
+        self.postponed = later;
+        for (_, file) in due {
+            self.move_file(file, now);
+        }
         for file in std::mem::take(&mut self.pending) {
-            let moved = file.to_move.as_ref().and_then(|file| self.move_file(file));
+            let moved = file.to_move.and_then(|file| self.move_file(file, now));
             let path = moved.as_ref().unwrap_or(&file.path);
             for run in &file.runs {
                 self.run_command(path, run);
@@ -133,9 +152,14 @@ impl FollowUps {
         }
     }
 
-    /// Moves a file; returns its new path.
-    fn move_file(&self, file: &MovableFile) -> Option<PathBuf> {
-        match self.target.as_ref()?.move_file(file) {
+    /// When moves that were put off are tried again.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.postponed.iter().map(|(due, _)| *due).min()
+    }
+
+    /// Moves a file, or puts that off; returns its new path.
+    fn move_file(&mut self, file: MovableFile, now: Duration) -> Option<PathBuf> {
+        match self.target.as_ref()?.move_file(&file) {
             Ok(Moved::To(path)) => {
                 self.metrics.count_move("moved");
                 Some(path)
@@ -147,11 +171,41 @@ impl FollowUps {
                 None
             }
             Ok(Moved::Gone) => None,
+            Ok(Moved::Later(wait, writer)) => {
+                self.postpone(file, now + wait, writer);
+                None
+            }
             Err(error) => {
                 self.metrics.count_move("failed");
                 print::message(format_args!("warning: {error}"));
                 None
             }
+        }
+    }
+
+    /// Notes that a file is to be moved at `due`, instead of what was noted for it before.
+    fn postpone(&mut self, file: MovableFile, due: Duration, writer: WriterPresence) {
+        let path = shown(&file.path);
+        if writer == WriterPresence::Present {
+            tracing::info!("{path} is not moved yet: a process has it open for writing");
+        } else if !std::mem::replace(&mut self.has_warned, true) {
+            print::message(format_args!(
+                "warning: {path}: the system does not say whether this file is still being written; such files are moved once \
+                 they have not changed for 10 minutes"
+            ));
+        }
+        self.postponed.retain(|(_, other)| other.path != file.path);
+        self.postponed.push((due, file));
+    }
+
+    /// Gives up the moves that were put off.
+    pub(super) fn finish(&mut self) {
+        let count = std::mem::take(&mut self.postponed).len();
+        if count > 0 {
+            let files = if count == 1 { "file is" } else { "files are" };
+            print::message(format_args!(
+                "{count} {files} moved after the next start, as a process may have been writing until now"
+            ));
         }
     }
 

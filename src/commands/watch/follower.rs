@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, select};
 
 use super::follow_up::FollowUps;
+use super::moves::ReportedFile;
 use super::output::{WatchOutput, shown_columns};
-use super::reloading::Reloading;
+use super::reloading::{Reloading, ScoreChange};
 use super::reports::{Reports, WatchNumbers};
 use super::signals::WatchSignal;
 use crate::commands::run::{Run, RunMessage};
@@ -17,7 +18,7 @@ use crate::commands::{Fault, print};
 use crate::engine::Lane;
 use crate::jobs::{End, Ended, Reason};
 use crate::library::{Outcome, RequestProgress, StableSeries};
-use crate::watch::{self, FileStamp, ReadyKind, Watch, WatchEvent};
+use crate::watch::{self, ReadyKind, Watch, WatchEvent};
 
 /// How long the main loop waits when no file is due.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
@@ -33,8 +34,8 @@ pub(super) enum FollowEnd {
 
 /// A watched folder whose files are classified.
 pub(super) struct Follower<'a> {
-    /// A file's waiters are its stamps, the newest last.
-    pub(super) run: Run<'a, FileStamp>,
+    /// A file's waiters are the reports of the watch, the newest last.
+    pub(super) run: Run<'a, ReportedFile>,
     /// Signals have a channel of their own, so that they are heard while results are not accepted.
     pub(super) signals: Receiver<WatchSignal>,
     pub(super) reloading: Reloading<'a>,
@@ -126,6 +127,9 @@ impl Follower<'_> {
             self.run.jobs.next_tick(now),
             series.and_then(|series| series.next_due(now)),
             Some(self.reports.next_due(now)),
+            self.follow_ups
+                .next_due()
+                .map(|due| due.saturating_sub(now)),
         ];
         due.into_iter().flatten().min().unwrap_or(MAX_WAIT)
     }
@@ -134,7 +138,7 @@ impl Follower<'_> {
     fn follow_up(&mut self) -> Result<(), Fault> {
         let _blocked = self.reports.may_block();
         self.output.flush()?;
-        self.follow_ups.carry_out();
+        self.follow_ups.carry_out(self.begun.elapsed());
         Ok(())
     }
 
@@ -187,17 +191,29 @@ impl Follower<'_> {
 
     fn handle_watch_event(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Ready { path, kind, stamp } => {
+            WatchEvent::Ready {
+                path,
+                kind,
+                stamp,
+                is_closed,
+            } => {
                 let reason = match kind {
                     ReadyKind::Existing => Reason::Wanted,
                     ReadyKind::New | ReadyKind::Changed => Reason::Arrived,
                 };
-                self.run.jobs.request(&path, Lane::Bulk, reason, stamp);
+                let report = ReportedFile { stamp, is_closed };
+                self.run.jobs.request(&path, Lane::Bulk, reason, report);
             }
-            WatchEvent::Touched { path, stamp } => drop(self.run.jobs.touched(&path, stamp)),
+            WatchEvent::Touched { path, stamp } => {
+                let report = ReportedFile {
+                    stamp,
+                    is_closed: false,
+                };
+                self.run.jobs.touched(&path, report);
+            }
             // A file that was removed before it was read yields no line.
             WatchEvent::Removed(path) => drop(self.run.jobs.removed(&path)),
-            WatchEvent::Renamed { from, to } => drop(self.run.jobs.renamed(&from, &to)),
+            WatchEvent::Renamed { from, to } => self.handle_rename(&from, &to),
             WatchEvent::Started { polling } => {
                 let how = if polling { " by polling" } else { "" };
                 let folder = &self.folder;
@@ -209,6 +225,22 @@ impl Follower<'_> {
             WatchEvent::Problem(text) => print::message(format_args!("warning: {text}")),
             WatchEvent::Scanned => self.is_scanned = true,
             WatchEvent::Folder(_) => {}
+        }
+    }
+
+    /// Requests the results of renamed files again: each owes a line under its new name.
+    fn handle_rename(&mut self, from: &Path, to: &Path) {
+        drop(self.run.jobs.renamed(from, to));
+        for path in self.run.jobs.start_over_below(to) {
+            // Otherwise it is gone again, as the next event will say.
+            if let Some(stamp) = watch::stamp_of(&path) {
+                let report = ReportedFile {
+                    stamp,
+                    is_closed: false,
+                };
+                let jobs = &mut self.run.jobs;
+                jobs.request(&path, Lane::Bulk, Reason::Wanted, report);
+            }
         }
     }
 
@@ -227,22 +259,30 @@ impl Follower<'_> {
     }
 
     /// Writes the result of a file, unless its content already has a line.
-    fn end(&mut self, ended: Ended<FileStamp>) -> Result<(), Fault> {
+    fn end(&mut self, ended: Ended<ReportedFile>) -> Result<(), Fault> {
         let End::Answered(outcomes) = &ended.end else {
             return Ok(());
         };
         if !ended.is_repeated {
-            self.write_line(&ended.path, outcomes)?;
+            // Nobody waits for a result that other prompts have led to: commands have been run on the one before.
+            let runs_commands = !ended.waiters.is_empty();
+            self.write_line(&ended.path, outcomes, runs_commands)?;
         }
         // Files that failed may be incomplete; at the end, further attempts were given up. The next watch makes them.
         let is_final = self.watch.is_some() || outcomes.iter().all(Result::is_ok);
         let may_move = ended.is_there && is_final && !is_not_an_image(outcomes);
-        let stamp = ended.waiters.last().filter(|_| may_move).copied();
-        self.follow_ups.end_file(&ended.path, stamp, outcomes);
+        let reported = ended.waiters.last().filter(|_| may_move).copied();
+        self.follow_ups.end_file(&ended.path, reported, outcomes);
         Ok(())
     }
 
-    fn write_line(&mut self, path: &Path, outcomes: &[Outcome]) -> Result<(), Fault> {
+    /// Writes the lines of a file. `runs_commands`: whether commands are run on them.
+    fn write_line(
+        &mut self,
+        path: &Path,
+        outcomes: &[Outcome],
+        runs_commands: bool,
+    ) -> Result<(), Fault> {
         if is_not_an_image(outcomes) {
             self.summary.skip();
             return Ok(());
@@ -256,7 +296,9 @@ impl Follower<'_> {
         for (at, outcome) in outcomes.iter().enumerate() {
             if self.output.write(path, outcome)? {
                 new_lines += 1;
-                self.follow_ups.add_line(outcome, at + 1 == outcomes.len());
+                if runs_commands {
+                    self.follow_ups.add_line(outcome, at + 1 == outcomes.len());
+                }
             }
         }
         if new_lines > 0 {
@@ -294,14 +336,18 @@ impl Follower<'_> {
     fn reload(&mut self) -> Result<(), Fault> {
         self.reports.reloading();
         let _blocked = self.reports.may_block();
-        if self.reloading.changes_scores() {
+        let change = self.reloading.read_again();
+        if change != ScoreChange::None {
             let Reloading { prompts, fits, .. } = &self.reloading;
             let (calibrations, learned) = fits;
             if let Some(series) = &mut self.series {
                 series.use_prompts(prompts);
                 series.use_calibrations(learned.calibrations(calibrations));
             }
-            self.run.use_prompts(prompts.clone(), fits.clone());
+            // A line is owed once for each set of prompts, however it is calibrated.
+            let starts_over = change == ScoreChange::Prompts;
+            self.run
+                .use_prompts(prompts.clone(), fits.clone(), starts_over);
         }
         self.follow_ups.use_rules(&self.reloading.setup.rules);
         let Reloading { prompts, fits, .. } = &self.reloading;
@@ -318,6 +364,7 @@ impl Follower<'_> {
         drop(blocked);
         let state = self.state();
         self.reports.finish(&state);
+        self.follow_ups.finish();
         if self.summary.is_notable() || io::stderr().is_terminal() {
             print::message(self.summary.parts().join(", "));
         }

@@ -1,5 +1,5 @@
-//! `--move-to`: moves a file after its lines are written. Nothing is ever overwritten, and a file whose content is not the one
-//! that was classified stays where it is.
+//! `--move-to`: moves a file after its lines are written. Nothing is ever overwritten, a file whose content is not the one that was
+//! classified stays where it is, and one that somebody writes to, or may write to, is not moved until that is over.
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
@@ -7,16 +7,23 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::library::Outcome;
 use crate::scoring::Decision;
 use crate::transfer::{Rename, with_free_name};
-use crate::watch::FileStamp;
+use crate::watch::{self, FileStamp, WriterPresence};
 
 /// What stands for a result's label in the template.
 const LABEL: &str = "{label}";
 /// Maximum number of bytes of a label in a file name, of which most file systems allow 255.
 const MAX_LABEL_BYTES: usize = 200;
+
+/// How long a file must not have changed before it is moved, if it is unknown whether a process has it open for writing: longer
+/// than transfers usually stall.
+const MIN_QUIET_TIME: Duration = Duration::from_secs(600);
+/// When a file is tried again that a process has open for writing. Longer than a command may run on it.
+const WRITER_WAIT: Duration = Duration::from_secs(60);
 
 /// Device and inode number of a folder, which are the same however it is reached.
 type FolderId = (u64, u64);
@@ -28,6 +35,17 @@ pub(super) struct MoveTarget {
     template: PathBuf,
     /// The watched folder, as in the names of its files.
     watched: PathBuf,
+    /// Asks the system whether a process has a file open for writing.
+    writer_of: fn(&Path) -> WriterPresence,
+}
+
+/// A file that the watch has reported.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReportedFile {
+    /// Its stamp before it was read.
+    pub stamp: FileStamp,
+    /// Whether its writer was seen to close it.
+    pub is_closed: bool,
 }
 
 /// The file of a result, to be moved.
@@ -35,8 +53,8 @@ pub(super) struct MoveTarget {
 pub(super) struct MovableFile {
     /// The file.
     pub path: PathBuf,
-    /// Its stamp before it was read.
-    pub stamp: FileStamp,
+    /// The file as the watch reported it.
+    pub reported: ReportedFile,
     /// The result's label, or what stands for it.
     pub label: String,
     /// `blake3:<hex>` of the content that was classified; `None` if it failed.
@@ -52,11 +70,13 @@ pub(super) enum Moved {
     Stays,
     /// It is gone.
     Gone,
+    /// It stays for now, and is to be tried again after this time. It is open for writing, or that is unknown.
+    Later(Duration, WriterPresence),
 }
 
 impl MovableFile {
     /// The file of these outcomes; `None` if it is not to be moved.
-    pub(super) fn new(path: &Path, stamp: FileStamp, outcomes: &[Outcome]) -> Option<Self> {
+    pub(super) fn new(path: &Path, reported: ReportedFile, outcomes: &[Outcome]) -> Option<Self> {
         // Of several frames, the last outcome is their aggregate and counts for the file.
         let record = outcomes.last()?.as_ref().ok();
         let has_failed = outcomes.iter().any(Result::is_err);
@@ -69,7 +89,7 @@ impl MovableFile {
         };
         Some(Self {
             path: path.to_owned(),
-            stamp,
+            reported,
             label: label.to_owned(),
             content: record.map(|record| record.content.clone()),
         })
@@ -77,14 +97,14 @@ impl MovableFile {
 
     /// Whether the file found is the one that was classified.
     fn is_unchanged(&self, found: &Metadata) -> io::Result<bool> {
-        let stamp = &self.stamp;
+        let stamp = &self.reported.stamp;
         if !found.is_file() || found.len() != stamp.size {
             return Ok(false);
         }
-        if found.ino() == stamp.inode && found.modified().ok() == stamp.modified {
+        if FileStamp::new(found) == *stamp {
             return Ok(true);
         }
-        // Another time or inode is not yet another content.
+        // Other times or another inode are not yet another content.
         let Some(content) = &self.content else {
             return Ok(false);
         };
@@ -103,6 +123,7 @@ impl MoveTarget {
         let target = Self {
             template: std::path::absolute(template).map_err(|error| error.to_string())?,
             watched: watched.to_owned(),
+            writer_of: watch::writer_of,
         };
         if target.is_watched(&target.root()) {
             let reason = "lies in the watched folder, whose files would be classified again";
@@ -146,8 +167,19 @@ impl MoveTarget {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Moved::Gone),
             Err(error) => return Err(error),
         };
+        let writer = (self.writer_of)(&file.path);
+        let wait = match writer {
+            WriterPresence::Present => WRITER_WAIT,
+            WriterPresence::Unknown if !file.reported.is_closed => {
+                MIN_QUIET_TIME.saturating_sub(quiet_time(&found))
+            }
+            WriterPresence::Unknown | WriterPresence::Absent => Duration::ZERO,
+        };
         if !file.is_unchanged(&found)? {
             return Ok(Moved::Stays);
+        }
+        if !wait.is_zero() {
+            return Ok(Moved::Later(wait, writer));
         }
         fs::create_dir_all(folder)?;
         if self.is_watched(folder) {
@@ -199,6 +231,15 @@ fn resolved(path: &Path) -> PathBuf {
         resolved = fs::canonicalize(&resolved).unwrap_or(resolved);
     }
     resolved
+}
+
+/// How long ago a file changed last, by the time that no program can set; zero if the clocks disagree.
+fn quiet_time(found: &Metadata) -> Duration {
+    let [seconds, nanoseconds] =
+        [found.ctime(), found.ctime_nsec()].map(|part| u64::try_from(part).unwrap_or_default());
+    let changed = Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds);
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    now.saturating_sub(changed)
 }
 
 fn id(found: &Metadata) -> FolderId {

@@ -1,10 +1,11 @@
 //! Where `watch` writes its lines: stdout, or a file that may be rotated while it runs.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::line_file::LineFile;
 use crate::cli;
 use crate::commands::print::{self, closed_pipe};
 use crate::commands::run::ScoreFits;
@@ -21,8 +22,11 @@ pub(super) struct WatchOutput {
     file: Option<OutputFile>,
     format: ResultFormat,
     library: Option<Arc<Library>>,
+    prompts: Prompts,
     /// Which columns a new CSV has that not all have.
     shows: ShownColumns,
+    /// Whether lines are buffered.
+    is_buffering: bool,
 }
 
 /// Columns of a CSV that not all have.
@@ -45,6 +49,7 @@ pub(super) fn shown_columns(mode: Mode, fits: &ScoreFits, prompts: &Prompts) -> 
 struct OutputFile {
     path: PathBuf,
     id: OutputId,
+    file: LineFile,
 }
 
 impl WatchOutput {
@@ -76,7 +81,9 @@ impl WatchOutput {
             file: None,
             format,
             library,
+            prompts: prompts.clone(),
             shows,
+            is_buffering: false,
         })
     }
 
@@ -84,44 +91,79 @@ impl WatchOutput {
     /// ended. Writes to stdout go on as before.
     pub(super) fn reopen(&mut self, prompts: &Prompts, shows: ShownColumns) -> Result<(), Fault> {
         self.flush()?;
-        self.shows = shows;
-        let Some(OutputFile { path, id }) = &self.file else {
+        (self.prompts, self.shows) = (prompts.clone(), shows);
+        let Some(OutputFile { path, .. }) = &self.file else {
             return Ok(());
         };
         let name = shown(path);
-        let kept = (self.library.clone(), self.shows);
-        match open_file(path, self.format, prompts, kept) {
-            Ok(mut new) => {
-                let keys: Vec<_> = self.writer.written().keys().collect();
-                if let (Some(library), Some(file)) = (&self.library, &new.file)
-                    && file.id != *id
-                {
-                    library.output_goes_on(file.id.clone(), keys.clone());
-                }
-                new.writer.written_mut().extend(keys);
-                *self = new;
-            }
-            Err(error) => print::message(format_args!(
+        if let Err(error) = self.open_again() {
+            print::message(format_args!(
                 "warning: {name} cannot be opened again: {error}; results go on to the file opened before"
-            )),
+            ));
         }
         Ok(())
     }
 
+    /// Opens the file again by its name.
+    fn open_again(&mut self) -> io::Result<()> {
+        let Some(OutputFile { path, id, file }) = &self.file else {
+            return Ok(());
+        };
+        let kept = (self.library.clone(), self.shows);
+        // It may be the same file.
+        file.unlock();
+        let mut new = match open_file(path, self.format, &self.prompts, kept) {
+            Ok(new) => new,
+            Err(error) => {
+                file.lock()?;
+                return Err(error);
+            }
+        };
+        let keys: Vec<_> = self.writer.written().keys().collect();
+        if let (Some(library), Some(file)) = (&self.library, &new.file)
+            && file.id != *id
+        {
+            library.output_goes_on(file.id.clone(), keys.clone());
+        }
+        new.writer.written_mut().extend(keys);
+        *self = new;
+        Ok(())
+    }
+
+    /// Goes on in a new file if the one that was opened is not at its name any more: lines in a file without a name would be lost.
+    fn follow_name(&mut self) -> Result<(), Fault> {
+        let Some(OutputFile { path, file, .. }) = &self.file else {
+            return Ok(());
+        };
+        if self.is_buffering || file.is_at(path) {
+            return Ok(());
+        }
+        let name = shown(path);
+        print::message(format_args!(
+            "warning: {name} was removed, renamed or replaced; results go on in a new file of this name"
+        ));
+        self.open_again().map_err(|error| Fault::output(&error))
+    }
+
     /// Writes a line; false if it was written before.
     pub(super) fn write(&mut self, path: &Path, outcome: &Outcome) -> Result<bool, Fault> {
+        self.follow_name()?;
+        self.is_buffering = true;
         let written = self.writer.write(path, outcome);
         written.or_else(|error| closed_pipe(error).map(|()| false))
     }
 
     /// Writes the line of a series or study; false if it was written before.
     pub(super) fn write_aggregate(&mut self, record: &AggregateRecord) -> Result<bool, Fault> {
+        self.follow_name()?;
+        self.is_buffering = true;
         let written = self.writer.write_aggregate(record);
         written.or_else(|error| closed_pipe(error).map(|()| false))
     }
 
     /// Writes what is buffered.
     pub(super) fn flush(&mut self) -> Result<(), Fault> {
+        self.is_buffering = false;
         self.writer.flush().or_else(closed_pipe)
     }
 
@@ -131,28 +173,29 @@ impl WatchOutput {
     }
 }
 
-/// Opens the end of a file. With a library, also finds the lines that it holds.
+/// Opens the end of a file, and mends it. With a library, also finds the lines that it holds.
 fn open_file(
     path: &Path,
     format: ResultFormat,
     prompts: &Prompts,
     (library, shows): (Option<Arc<Library>>, ShownColumns),
 ) -> io::Result<WatchOutput> {
-    let mut options = OpenOptions::new();
-    let mut file = options.create(true).read(true).append(true).open(path)?;
-    let metadata = file.metadata()?;
-    let id = OutputId::file(path, &metadata);
+    let mut file = LineFile::open(path)?;
+    let id = OutputId::file(path, &file.metadata()?);
     let mut written = WrittenLines::default();
-    if let Some(library) = library.as_ref().filter(|_| metadata.is_file()) {
-        written = WrittenLines::recover(&mut file, format)?;
-        written.extend(library.lines(&id));
+    if file.is_regular() {
+        let lines = WrittenLines::recover(file.file_mut(), format)?;
+        if let Some(library) = &library {
+            written = lines;
+            written.extend(library.lines(&id));
+        }
     }
     let header = match format {
-        ResultFormat::Csv if metadata.is_file() => csv_header(&mut file)?,
+        ResultFormat::Csv if file.is_regular() => csv_header(file.file_mut())?,
         _ => None,
     };
     let has_lines = file.metadata()?.len() > 0;
-    let out: Box<dyn Write> = Box::new(file);
+    let out: Box<dyn Write> = Box::new(file.writer()?);
     let mut writer = ResultWriter::new(BufWriter::new(out), format, prompts)
         .showing_learned(shows.learned)
         .showing_present(shows.present)
@@ -169,10 +212,13 @@ fn open_file(
         file: Some(OutputFile {
             path: path.to_owned(),
             id,
+            file,
         }),
         format,
         library,
+        prompts: prompts.clone(),
         shows,
+        is_buffering: false,
     })
 }
 

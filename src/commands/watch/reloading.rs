@@ -16,9 +16,20 @@ pub(super) struct Reloading<'a> {
     pub(super) fits: ScoreFits,
 }
 
+/// Why the scores of images may differ after a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ScoreChange {
+    /// They do not.
+    None,
+    /// The calibrations, or what was learned.
+    Fits,
+    /// The prompts, and perhaps these as well.
+    Prompts,
+}
+
 impl Reloading<'_> {
-    /// Reads everything again; whether the scores of images may differ now. What cannot be read stays as it is.
-    pub(super) fn changes_scores(&mut self) -> bool {
+    /// Reads everything again; returns what this means for scores. What cannot be read stays as it is.
+    pub(super) fn read_again(&mut self) -> ScoreChange {
         let prompts_changed = self.read_settings();
         let fits = (self.setup.calibrations(), self.setup.learned());
         let [calibrated, learned] = [fits.0 != self.fits.0, fits.1 != self.fits.1];
@@ -32,7 +43,11 @@ impl Reloading<'_> {
             self.fits = fits;
             print::message(words);
         }
-        prompts_changed || words.is_some()
+        match (prompts_changed, words) {
+            (true, _) => ScoreChange::Prompts,
+            (false, Some(_)) => ScoreChange::Fits,
+            (false, None) => ScoreChange::None,
+        }
     }
 
     /// Reads settings and prompts again; whether the prompts are others.

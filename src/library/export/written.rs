@@ -152,7 +152,7 @@ impl WrittenLines {
     }
 
     /// Reads the lines of a file, and mends its end: a line that a killed process left unfinished is removed, as its file will
-    /// yield it again. A table cannot be read back, and has no lines in this sense.
+    /// yield it again. A table cannot be read back, and has no lines in this sense; its last line is ended.
     pub fn recover(file: &mut File, format: ResultFormat) -> io::Result<Self> {
         let mut lines = Self {
             keys: HashSet::new(),
@@ -162,7 +162,12 @@ impl WrittenLines {
         match format {
             ResultFormat::Jsonl => lines.recover_json(file)?,
             ResultFormat::Csv => lines.recover_csv(file)?,
-            ResultFormat::Table => lines.format = None,
+            ResultFormat::Table => {
+                lines.format = None;
+                if last_byte(file)?.is_some_and(|last| last != b'\n') {
+                    file.write_all(b"\n")?;
+                }
+            }
         }
         Ok(lines)
     }

@@ -1,10 +1,13 @@
 //! The input of the settle machine: events, scans, stamps of files, and how long to wait.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-/// A file's metadata, by which its content is told apart. Equality compares size and time of modification only.
-#[derive(Clone, Copy, Debug)]
+/// A file's metadata, by which its content is told apart. Any write changes at least the time of the last change of status, which
+/// no program can set; so do other things, such as a rename.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStamp {
     /// Size in bytes.
     pub size: u64,
@@ -16,23 +19,36 @@ pub struct FileStamp {
     pub status_changed: i128,
 }
 
-impl PartialEq for FileStamp {
-    fn eq(&self, other: &Self) -> bool {
-        (self.size, self.modified) == (other.size, other.modified)
-    }
-}
-
-impl Eq for FileStamp {}
-
 impl FileStamp {
+    /// The stamp of a file with this metadata, where inode numbers identify files.
+    pub fn new(found: &Metadata) -> Self {
+        Self {
+            size: found.len(),
+            modified: found.modified().ok(),
+            inode: found.ino(),
+            status_changed: i128::from(found.ctime()) * 1_000_000_000
+                + i128::from(found.ctime_nsec()),
+        }
+    }
+
     /// Whether `now` may be the same content with other times.
     pub(super) fn may_be_touched(&self, now: &Self) -> bool {
         (self.size, self.inode) == (now.size, now.inode)
     }
 
+    /// Whether size and time of modification are the same, which hold still while nobody writes.
+    pub(super) fn is_unwritten(&self, now: &Self) -> bool {
+        (self.size, self.modified) == (now.size, now.modified)
+    }
+
     /// Whether `other` is the same file under another name, as far as metadata can tell.
     pub(super) fn is_same_file(&self, other: &Self) -> bool {
-        self.inode != 0 && self.inode == other.inode && self == other
+        self.identifies_file() && self.inode == other.inode && self.is_unwritten(other)
+    }
+
+    /// Whether inode and time of change mean anything on this file system.
+    pub(super) fn identifies_file(&self) -> bool {
+        self.inode != 0
     }
 }
 
@@ -119,8 +135,26 @@ pub struct SettleTimes {
     pub settle: Duration,
     /// Like `settle`, while a writer was seen that has not closed the file, and for files that are still empty.
     pub held: Duration,
-    /// Like `held`, where it is unknown whether the writer that was seen still has the file open.
+    /// Like `held`, where it is unknown whether a process has the file open, and no writer was seen.
     pub unsure: Duration,
+    /// Like `unsure`, for a file that ends in zeros, like one that got its full size before its content.
+    pub unfilled: Duration,
+    /// Like `unsure`, where a writer was seen: its close will be seen, too, unless it is lost.
+    pub unclosed: Duration,
+}
+
+impl SettleTimes {
+    /// How long a file has to be unchanged, if it is unknown whether a process has it open for writing. `seen`: whether a writer was
+    /// seen that has not closed it.
+    pub fn patience(&self, seen: bool, is_filled: impl FnOnce() -> bool) -> Duration {
+        if seen {
+            self.unclosed
+        } else if is_filled() {
+            self.unsure
+        } else {
+            self.unfilled
+        }
+    }
 }
 
 impl Default for SettleTimes {
@@ -130,6 +164,9 @@ impl Default for SettleTimes {
             settle: Duration::from_millis(500),
             held: Duration::from_secs(3),
             unsure: Duration::from_secs(60),
+            // Longer than transfers usually stall. Complete images may end in zeros, too: a black border, without compression.
+            unfilled: Duration::from_secs(600),
+            unclosed: Duration::from_secs(3600),
         }
     }
 }

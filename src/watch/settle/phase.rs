@@ -14,6 +14,8 @@ pub(super) enum SettlePhase {
     Unchanged,
     /// The writer that was seen to close the file.
     Written,
+    /// The file to stay unchanged for longer, because it is unknown whether there is a writer.
+    Unsure,
     /// The file to get content.
     Empty,
     /// The answer to whether a process has it open for writing.
@@ -123,7 +125,8 @@ impl Settle {
             self.remove(path);
             return;
         };
-        let unchanged = file.last.replace(stamp) == Some(stamp);
+        let last = file.last.replace(stamp);
+        let unchanged = last.is_some_and(|last| last.is_unwritten(&stamp));
         if !unchanged {
             file.since = now;
         }
@@ -134,10 +137,13 @@ impl Settle {
             SettlePhase::Unchanged | SettlePhase::Empty if !unchanged => {
                 self.schedule(now, path, (SettlePhase::Unchanged, self.times.settle));
             }
-            SettlePhase::Written if !unchanged => {
-                self.schedule(now, path, (SettlePhase::Written, self.times.held));
+            phase @ (SettlePhase::Written | SettlePhase::Unsure) if !unchanged => {
+                self.schedule(now, path, (phase, self.times.held));
             }
-            SettlePhase::Unchanged | SettlePhase::Empty | SettlePhase::Written => {
+            SettlePhase::Unchanged
+            | SettlePhase::Empty
+            | SettlePhase::Written
+            | SettlePhase::Unsure => {
                 let seen = file.phase == SettlePhase::Written;
                 file.phase = SettlePhase::WriterQueried { seen };
                 self.writer_queries.push(path.to_owned());
@@ -156,13 +162,13 @@ impl Settle {
                 self.schedule(now, path, (SettlePhase::Unchanged, self.times.settle));
             }
             SettlePhase::Complete | SettlePhase::Resting | SettlePhase::WriterQueried { .. } => {
-                self.report(path, stamp);
+                self.report(path, stamp, true);
             }
         }
     }
 
-    /// Reports a complete file, unless this content was reported before.
-    pub(super) fn report(&mut self, path: &Path, stamp: FileStamp) {
+    /// Reports a complete file, unless this content was reported before. `is_closed`: whether it is known that nobody writes to it.
+    pub(super) fn report(&mut self, path: &Path, stamp: FileStamp, is_closed: bool) {
         self.rest(path);
         let Some(file) = self.files.get_mut(path) else {
             return;
@@ -180,6 +186,11 @@ impl Settle {
             file.kind
         };
         let path = path.to_owned();
-        self.events.push(WatchEvent::Ready { path, kind, stamp });
+        self.events.push(WatchEvent::Ready {
+            path,
+            kind,
+            stamp,
+            is_closed,
+        });
     }
 }

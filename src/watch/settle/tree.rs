@@ -5,7 +5,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{FileStamp, ReadyKind, Settle, SettlePhase, StampFn, TreeScan, WatchEvent, is_ignored};
+use super::{
+    FileStamp, ReadyKind, Settle, SettlePhase, SettlingFile, StampFn, TreeScan, WatchEvent,
+    is_ignored,
+};
 use crate::paths;
 
 impl Settle {
@@ -44,7 +47,13 @@ impl Settle {
                 reported.is_some_and(|reported| reported.is_same_file(&stamp))
             };
             if let Some(index) = missing.iter().position(known) {
-                self.rename_file(now, &missing.swap_remove(index), path);
+                self.rename_file(now, &missing.swap_remove(index), path.clone());
+                // It may have been written to as well: a scan does not tell.
+                let is_touched = |file: &SettlingFile| file.phase == SettlePhase::Touched;
+                if self.files.get(&path).is_some_and(is_touched) {
+                    let next = (SettlePhase::Unchanged, self.times.settle);
+                    self.schedule(now, &path, next);
+                }
                 continue;
             }
             let kind = if at_start {
@@ -59,7 +68,7 @@ impl Settle {
                 (SettlePhase::Unchanged, self.times.settle),
             );
             if at_start && is_old(&path, &stamp) {
-                self.report(&path, stamp);
+                self.report(&path, stamp, false);
             } else if let Some(file) = self.files.get_mut(&path) {
                 file.last = Some(stamp);
             }
@@ -125,18 +134,21 @@ impl Settle {
             return true;
         }
         match &mut file.reported {
-            Some(reported) if *reported == stamp => {
-                let before = std::mem::replace(reported, stamp);
-                if before.status_changed != stamp.status_changed {
-                    let path = path.to_owned();
-                    self.events.push(WatchEvent::Touched { path, stamp });
+            Some(reported) if *reported == stamp => return true,
+            Some(reported) if reported.is_unwritten(&stamp) && reported.may_be_touched(&stamp) => {
+                let path = path.to_owned();
+                self.events.push(WatchEvent::Touched { path, stamp });
+                // Perhaps the content has changed as well, and then its time was set back. Where the time of change means
+                // nothing, it has not.
+                if !stamp.identifies_file() {
+                    *reported = stamp;
+                    return true;
                 }
             }
-            _ => {
-                file.last = Some(stamp);
-                self.schedule(now, path, (SettlePhase::Unchanged, self.times.settle));
-            }
+            _ => {}
         }
+        (file.last, file.since) = (Some(stamp), now);
+        self.schedule(now, path, (SettlePhase::Unchanged, self.times.settle));
         true
     }
 

@@ -33,11 +33,9 @@ impl TestFolders {
         fs::write(&path, content).unwrap();
         let found = fs::metadata(&path).unwrap();
         MovableFile {
-            stamp: FileStamp {
-                size: found.len(),
-                modified: found.modified().ok(),
-                inode: found.ino(),
-                status_changed: 0,
+            reported: ReportedFile {
+                stamp: FileStamp::new(&found),
+                is_closed: true,
             },
             path,
             label: label.to_owned(),
@@ -185,6 +183,44 @@ fn a_file_that_is_not_the_classified_one_stays() {
 }
 
 #[test]
+fn a_file_that_may_have_a_writer_is_moved_once_it_has_none_or_is_quiet() {
+    let folders = TestFolders::new();
+    let mut target = folders.target("done/{label}").unwrap();
+    let mut file = folders.classified("in/a.png", "half", "x");
+    let writer = fs::File::options().write(true).open(&file.path).unwrap();
+    let later = target.move_file(&file).unwrap();
+    assert_eq!(later, Moved::Later(WRITER_WAIT, WriterPresence::Present));
+    drop(writer);
+    // The writer is on another machine, or its files belong to another user.
+    target.writer_of = |_| WriterPresence::Unknown;
+    file.reported.is_closed = false;
+    let Moved::Later(wait, WriterPresence::Unknown) = target.move_file(&file).unwrap() else {
+        panic!("it is not moved yet");
+    };
+    assert!(wait <= MIN_QUIET_TIME && wait + Duration::from_secs(60) > MIN_QUIET_TIME);
+    assert_eq!(folders.read("in/a.png"), "half");
+    file.reported.is_closed = true;
+    assert!(matches!(target.move_file(&file).unwrap(), Moved::To(_)));
+}
+
+#[test]
+fn other_content_of_the_same_size_and_time_stays() {
+    let folders = TestFolders::new();
+    let target = folders.target("done/{label}").unwrap();
+    let mut file = folders.classified("in/a.png", "before", "x");
+    let modified = file.reported.stamp.modified.unwrap();
+    fs::write(&file.path, "after!").unwrap();
+    let written = fs::File::options().write(true).open(&file.path).unwrap();
+    written.set_modified(modified).unwrap();
+    drop(written);
+    assert_eq!(target.move_file(&file).unwrap(), Moved::Stays);
+    // Of a file that failed, no content is known.
+    file.content = None;
+    assert_eq!(target.move_file(&file).unwrap(), Moved::Stays);
+    assert_eq!(folders.read("in/a.png"), "after!");
+}
+
+#[test]
 fn a_move_that_fails_names_both_and_the_file_stays() {
     let folders = TestFolders::new();
     let target = folders.target("done/{label}").unwrap();
@@ -200,9 +236,9 @@ fn a_move_that_fails_names_both_and_the_file_stays() {
 
 #[test]
 fn the_folder_is_that_of_the_aggregate_and_of_a_failure() {
-    let stamp = TestFolders::new().classified("in/a", "a", "").stamp;
+    let reported = TestFolders::new().classified("in/a", "a", "").reported;
     let label = |outcomes: &[Outcome]| {
-        MovableFile::new(Path::new("a"), stamp, outcomes)
+        MovableFile::new(Path::new("a"), reported, outcomes)
             .unwrap()
             .label
     };

@@ -50,10 +50,30 @@ impl FakeTree {
             size,
             modified,
             inode,
-            status_changed: 0,
+            status_changed: i128::from(version),
         };
         self.files.insert(path.into(), FakeFile { stamp, version });
         self.events.push(FsEvent::Written(path.into()));
+    }
+
+    /// Writes other content of the same size, and sets the time of modification back; `None` if it is not there or open.
+    pub(super) fn rewrite(&mut self, path: &Path) -> Option<()> {
+        self.next_time();
+        let file = self
+            .files
+            .get_mut(path)
+            .filter(|_| !self.open.contains(path))?;
+        file.version = self.clock;
+        file.stamp.status_changed = i128::from(self.clock);
+        for event in [
+            FsEvent::Opened,
+            FsEvent::Written,
+            FsEvent::Closed,
+            FsEvent::Touched,
+        ] {
+            self.events.push(event(path.into()));
+        }
+        Some(())
     }
 
     pub(super) fn close(&mut self, path: &Path) {
@@ -66,6 +86,7 @@ impl FakeTree {
         let modified = Some(self.next_time());
         if let Some(file) = self.files.get_mut(path) {
             file.stamp.modified = modified;
+            file.stamp.status_changed = i128::from(self.clock);
             self.events.push(FsEvent::Touched(path.into()));
         }
     }
@@ -81,9 +102,11 @@ impl FakeTree {
         if from == to {
             return;
         }
-        let Some(content) = self.files.remove(from) else {
+        let Some(mut content) = self.files.remove(from) else {
             return;
         };
+        self.next_time();
+        content.stamp.status_changed = i128::from(self.clock);
         self.moves += 1;
         let tracker = Some(self.moves);
         self.open.remove(to);
@@ -102,7 +125,7 @@ impl FakeTree {
         });
     }
 
-    fn stamp_of(&self, path: &Path) -> Option<FileStamp> {
+    pub(super) fn stamp_of(&self, path: &Path) -> Option<FileStamp> {
         self.files.get(path).map(|file| file.stamp)
     }
 
@@ -124,7 +147,7 @@ impl FakeTree {
 pub(super) fn tick(machine: &mut Settle, now: Duration, stamp_of: &mut StampFn) {
     machine.tick(now, stamp_of);
     for path in machine.take_writer_queries() {
-        machine.answer_writer_query(now, &path, WriterPresence::Absent);
+        machine.answer_writer_query(now, &path, WriterPresence::Absent, || true);
     }
 }
 
@@ -135,6 +158,8 @@ pub(super) struct Harness {
     pub(super) now: Duration,
     /// Whether the kernel does not tell who has a file open.
     pub(super) is_blind: bool,
+    /// Whether files end in something other than zeros.
+    pub(super) is_filled: bool,
     /// Each file as it was when it was reported.
     pub(super) reported: HashMap<PathBuf, FakeFile>,
     pub(super) events: Vec<WatchEvent>,
@@ -147,6 +172,7 @@ impl Harness {
             machine: Settle::new("/in".into(), SettleTimes::default()),
             now: Duration::ZERO,
             is_blind: false,
+            is_filled: true,
             reported: HashMap::new(),
             events: Vec::new(),
         }
@@ -174,7 +200,9 @@ impl Harness {
                     (_, true) => WriterPresence::Present,
                     (_, false) => WriterPresence::Absent,
                 };
-                self.machine.answer_writer_query(self.now, &path, writer);
+                let is_filled = self.is_filled;
+                self.machine
+                    .answer_writer_query(self.now, &path, writer, || is_filled);
             }
             self.check_events();
         }
@@ -258,10 +286,11 @@ pub(super) fn ready(name: &str, kind: ReadyKind) -> WatchEvent {
         path: Path::new("/in").join(name),
         kind,
         stamp: ANY_STAMP,
+        is_closed: true,
     }
 }
 
-/// The machine's events with [`ANY_STAMP`].
+/// The machine's events with [`ANY_STAMP`], as if all files were known to be closed.
 pub(super) fn take_events(machine: &mut Settle) -> Vec<WatchEvent> {
     let events = machine.take_events().into_iter();
     let plain = events.map(|event| match event {
@@ -269,6 +298,7 @@ pub(super) fn take_events(machine: &mut Settle) -> Vec<WatchEvent> {
             path,
             kind,
             stamp: ANY_STAMP,
+            is_closed: true,
         },
         other => other,
     });
