@@ -155,14 +155,9 @@ pub(super) fn tally(tally: &Tally, width: usize) -> Vec<Detail> {
     lines.extend(wrapped(&urgent.join(", "), width, Detail::Text));
     let mut labels: Vec<_> = tally.labels.iter().collect();
     labels.sort_by(|a, b| b.1.total().cmp(&a.1.total()).then(a.0.cmp(b.0)));
-    let levels = [
-        UrgencyLevel::VeryUrgent,
-        UrgencyLevel::Urgent,
-        UrgencyLevel::Normal,
-    ];
     lines.extend(labels.into_iter().map(|(label, counts)| Detail::Label {
         name: text::safe_str(label),
-        shares: levels.map(|level| counts.count(level) as f64 / tally.pictures as f64),
+        shares: UrgencyLevel::ALL.map(|level| counts.count(level) as f64 / tally.pictures as f64),
         count: counts.total(),
         level: counts.median(),
     }));
