@@ -206,6 +206,26 @@ fn the_leader_shows_its_keys_and_a_wrong_key_does_nothing() {
 }
 
 #[test]
+fn a_key_with_ctrl_or_alt_means_the_same_after_the_leader_as_without_it() {
+    use crossterm::event::{KeyEvent, KeyModifiers};
+    let modified = |letter, modifier| Msg::Key(KeyEvent::new(KeyCode::Char(letter), modifier));
+    for (letter, modifier) in [
+        ('c', KeyModifiers::CONTROL),
+        ('u', KeyModifiers::CONTROL),
+        ('l', KeyModifiers::CONTROL),
+        ('n', KeyModifiers::ALT),
+        ('1', KeyModifiers::ALT),
+    ] {
+        let mut with_leader = begin(five(), false);
+        let mut without = begin(five(), false);
+        with_leader.press(",");
+        let own = with_leader.send(modified(letter, modifier));
+        assert_eq!(own, without.send(modified(letter, modifier)), "{letter}");
+        assert_eq!(with_leader.screen(100, 24), without.screen(100, 24));
+    }
+}
+
+#[test]
 fn where_several_conditions_may_apply_digits_choose_and_the_leader_decides() {
     let mut records = five();
     records.truncate(2);

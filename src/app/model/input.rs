@@ -340,7 +340,7 @@ impl Model {
 }
 
 /// Whether a key was pressed together with Ctrl or Alt.
-fn has_modifier(key: KeyEvent) -> bool {
+pub(super) fn has_modifier(key: KeyEvent) -> bool {
     key.modifiers
         .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
 }

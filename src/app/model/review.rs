@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::Model;
+use super::input::has_modifier;
 use crate::app::agreement::AgreementView;
 use crate::app::effect::Effect;
 use crate::app::entry::EntryKind;
@@ -44,6 +45,11 @@ impl Model {
 
     /// Handles the key after the leader.
     pub(super) fn press_after_leader(&mut self, key: KeyEvent) -> Vec<Effect> {
+        // No key behind the leader has a modifier: Ctrl-C quits here, too.
+        if has_modifier(key) {
+            self.leader.end();
+            return self.press(key);
+        }
         if let KeyCode::Char(digit @ '1'..='9') = key.code {
             return self.choose_condition(digit as usize - '1' as usize);
         }
