@@ -90,10 +90,15 @@ fn frame_input(model: &Model, looks: Looks) -> Vec<Span<'static>> {
     let Some((typed, counted, count)) = model.frame_input() else {
         return Vec::new();
     };
-    vec![
+    let mut spans = vec![
         Span::styled(format!("{counted} (1–{count}): "), looks.accent()),
         Span::styled(format!("{typed}▏"), Looks::text()),
-    ]
+    ];
+    if model.viewer().has_refused_key() {
+        let words = format!("  a number from 1 to {count}");
+        spans.push(Span::styled(words, looks.doubt()));
+    }
+    spans
 }
 
 /// A part and its priority: on a narrow line, the parts with the highest numbers are left out first.

@@ -8,7 +8,7 @@ use medivision_tui::library::{
 };
 use medivision_tui::scoring::{Decision, Mode};
 
-use crate::scene::{Program, file, key, path, record};
+use crate::scene::{Program, alt, ctrl, file, key, path, record};
 
 const IDENTITY: FileIdentity = FileIdentity {
     size: 1,
@@ -207,20 +207,13 @@ fn the_leader_shows_its_keys_and_a_wrong_key_does_nothing() {
 
 #[test]
 fn a_key_with_ctrl_or_alt_means_the_same_after_the_leader_as_without_it() {
-    use crossterm::event::{KeyEvent, KeyModifiers};
-    let modified = |letter, modifier| Msg::Key(KeyEvent::new(KeyCode::Char(letter), modifier));
-    for (letter, modifier) in [
-        ('c', KeyModifiers::CONTROL),
-        ('u', KeyModifiers::CONTROL),
-        ('l', KeyModifiers::CONTROL),
-        ('n', KeyModifiers::ALT),
-        ('1', KeyModifiers::ALT),
-    ] {
+    let keys = || [ctrl('c'), ctrl('u'), ctrl('l'), alt('n'), alt('1')];
+    for (own, other) in keys().into_iter().zip(keys()) {
+        let pressed = format!("{own:?}");
         let mut with_leader = begin(five(), false);
         let mut without = begin(five(), false);
         with_leader.press(",");
-        let own = with_leader.send(modified(letter, modifier));
-        assert_eq!(own, without.send(modified(letter, modifier)), "{letter}");
+        assert_eq!(with_leader.send(own), without.send(other), "{pressed}");
         assert_eq!(with_leader.screen(100, 24), without.screen(100, 24));
     }
 }
