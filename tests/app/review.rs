@@ -219,6 +219,37 @@ fn a_key_with_ctrl_or_alt_means_the_same_after_the_leader_as_without_it() {
 }
 
 #[test]
+fn digits_have_names_where_no_result_panel_shows_them() {
+    let screen = |keys: &str, cols, rows, labels: Mode| {
+        let mut records = five();
+        records.iter_mut().for_each(|record| record.mode = labels);
+        let mut program = begin(records, false);
+        program.send(Msg::Resized { cols, rows });
+        program.press(keys);
+        program.screen(cols, rows)
+    };
+    let named = "1 normal  2 pneumonia  3 tumor  4 fracture";
+    for (keys, cols, rows) in [("vg,", 100, 24), ("Z,", 100, 24), (",", 60, 15)] {
+        let screen = screen(keys, cols, rows, Mode::Single);
+        let line = screen.lines().last().unwrap_or_default();
+        assert!(line.contains(named), "{keys}:\n{screen}");
+    }
+    // Where the status line is too short, there are rows above it.
+    let narrow = screen(",", 40, 15, Mode::Single);
+    let lines: Vec<_> = narrow.lines().rev().take(3).map(str::trim).collect();
+    assert_eq!(lines[2], "1 normal · 2 pneumonia · 3 tumor", "{narrow}");
+    assert_eq!(lines[1], "4 fracture", "{narrow}");
+    assert!(lines[0].starts_with("review:"), "{narrow}");
+    let chosen = screen("Z,2", 100, 24, Mode::Multi);
+    assert!(
+        chosen.contains("1 normal  2✓ pneumonia  3 tumor"),
+        "{chosen}"
+    );
+    let panels = screen(",", 100, 24, Mode::Single);
+    assert!(panels.contains("1–4 conditions"), "{panels}");
+}
+
+#[test]
 fn where_several_conditions_may_apply_digits_choose_and_the_leader_decides() {
     let mut records = five();
     records.truncate(2);
