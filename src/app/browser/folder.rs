@@ -517,6 +517,13 @@ impl Folder {
         self.rows.len()
     }
 
+    /// The number of rows that the filter chooses from: without hidden files, unless those are shown.
+    pub fn unfiltered_count(&self) -> usize {
+        let shows_hidden = self.options.hidden;
+        let rows = self.rows.iter();
+        rows.filter(|row| shows_hidden || !row.hidden()).count()
+    }
+
     /// The rows shown, in order, from position `first`.
     pub fn rows_from(&self, first: usize) -> impl DoubleEndedIterator<Item = &Row> {
         let arranged = self.arranged.as_deref().unwrap_or_default();

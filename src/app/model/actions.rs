@@ -58,6 +58,10 @@ impl Model {
                 let said = self.browser.mark_range();
                 return self.carry_out([said]);
             }
+            Action::UnmarkAll => {
+                let said = self.browser.clear_marks();
+                return self.carry_out([said]);
+            }
             Action::NextNew | Action::PreviousNew => {
                 let forward = action == Action::NextNew;
                 let said = self.browser.go_to_unvisited(forward, &self.results);

@@ -72,12 +72,20 @@ fn a_file_removed_while_the_listing_comes_in_does_not_come_back() {
 fn hidden_files_are_hidden_until_asked_for() {
     let mut folder = folder(&["a", ".b"]);
     assert_eq!((names(&folder), folder.count()), (vec!["a"], 2));
+    assert_eq!(
+        folder.unfiltered_count(),
+        1,
+        "the filter hides what `.` shows"
+    );
     let all = ListOptions {
         hidden: true,
         ..ListOptions::default()
     };
     folder.set_options(all, &Results::default());
-    assert_eq!(names(&folder), [".b", "a"]);
+    assert_eq!(
+        (names(&folder), folder.unfiltered_count()),
+        (vec![".b", "a"], 2)
+    );
     assert_eq!(folder.current().map(|row| row.shown.as_str()), Some("a"));
 }
 
