@@ -595,7 +595,12 @@ mod tests {
     #[test]
     fn a_user_without_a_login_in_the_environment_has_a_name() {
         let users = "root:x:0:0:root:/root:/bin/sh\n# none\nana:x:1000:1000::/home/ana:/bin/sh\n:x:7:7::/:\n";
-        for (uid, name) in [(0, Some("root")), (1000, Some("ana")), (7, None), (12, None)] {
+        for (uid, name) in [
+            (0, Some("root")),
+            (1000, Some("ana")),
+            (7, None),
+            (12, None),
+        ] {
             assert_eq!(user_name(users, uid).as_deref(), name, "{uid}");
         }
     }
