@@ -134,6 +134,10 @@ fn palette(model: &Model, typed: &line::Line, looks: Looks, frame: &mut Frame) {
     let area = popup::open("Commands", rows, first + page < offers.len(), looks, frame);
     let hint = candidates(typed, CANDIDATES).unwrap_or_default();
     input(typed, ": ", &hint, looks, row(area, 0), frame);
+    if offers.is_empty() {
+        let words = Line::styled("No command has such a name.", looks.dim());
+        frame.render_widget(words, row(area, 1));
+    }
     for (i, offer) in offers.iter().enumerate().skip(first).take(page) {
         let at = row(area, (i - first) as u16 + 1);
         let line = offered(offer, i == typed.chosen(), usize::from(at.width), looks);

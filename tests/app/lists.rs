@@ -136,7 +136,11 @@ fn the_palette_finds_an_action_by_its_words_and_does_it() {
     program.press(":quit");
     assert!(program.send(key(KeyCode::Enter)).contains(&Effect::Quit));
     program.press(":zzzz");
-    assert_eq!(program.send(key(KeyCode::Enter)), []);
+    for _ in 0..2 {
+        let screen = program.screen(100, 30);
+        assert!(screen.contains("No command has such a name."), "{screen}");
+        assert_eq!(program.send(key(KeyCode::Enter)), [], "it stays open");
+    }
 }
 
 /// The files handed over, or let go ahead, by the key that classifies marked files.

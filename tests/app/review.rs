@@ -521,6 +521,14 @@ fn disagreements_are_listed_with_the_most_confident_results_first() {
     assert_eq!(cursor(&program), "c");
     program.press("j");
     assert_eq!(cursor(&program), "c", "those are all");
+    // Without any, there is nothing to go to.
+    let mut program = begin(five(), false);
+    let before = program.screen(100, 24);
+    let first = before.lines().next();
+    program.press(",e");
+    let after = program.screen(100, 24);
+    assert_eq!(after.lines().next(), first, "no worklist is opened");
+    assert!(status(&program).contains("no review differs"));
 }
 
 #[test]

@@ -474,10 +474,16 @@ impl Model {
             self.say(Severity::Info, "blind, there is nothing to compare with");
             return Vec::new();
         }
+        let differs = self
+            .results
+            .judged_below(&self.env.root)
+            .any(|(_, judged)| judged.agrees() == Some(false));
+        if !differs {
+            self.say(Severity::Info, "no review differs from its result");
+            return Vec::new();
+        }
         let effects = self.show_in_worklist("disagrees", Key::Probability);
-        let found = self.folder().len();
-        let words = match found {
-            0 => "no review differs from its result".to_owned(),
+        let words = match self.folder().len() {
             1 => "one review differs from its result".to_owned(),
             n => format!("{n} reviews differ from their results, the most confident results first"),
         };
