@@ -118,6 +118,9 @@ impl Folder {
             return;
         }
         self.gone.remove(&entry.path);
+        if matches!(self.listing, Listing::Failed(_)) && entry.path.parent() == Some(&self.dir) {
+            self.listing = Listing::Complete;
+        }
         let row = Arc::new(self.new_row(entry, results));
         self.keep_cursor(|folder| {
             folder.take_out(&row.path);
