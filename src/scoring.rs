@@ -155,8 +155,9 @@ pub struct Verdict {
     /// All conditions, the highest probability first.
     pub scores: Vec<Score>,
     /// How likely it is that the image is abnormal: in `single` mode 1 less that of the normal conditions, in `multi` mode the
-    /// highest among the abnormal conditions, on the scale of [`Score::beside_threshold`]. Sorts files; not part of a result.
-    pub urgency: f64,
+    /// highest among the abnormal conditions, on the scale of [`Score::beside_threshold`]. `None` if the prompt set does not tell
+    /// normal from abnormal. Sorts files; not part of a result.
+    pub urgency: Option<f64>,
     /// The conditions of which one is the true one with a probability of [`calibration::COVERAGE`], the most probable first; empty
     /// unless calibrated. Not part of a result.
     pub answers: Vec<String>,

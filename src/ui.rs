@@ -62,7 +62,9 @@ pub fn view(model: &Model, frame: &mut Frame, painter: &dyn Painter) {
         None => draw_panels(model, &panels, looks, frame, painter),
     }
     if let Some(area) = panels.status {
-        status::draw(model, looks, rect(area, frame), frame);
+        let area = rect(area, frame);
+        status::draw(model, looks, area, frame);
+        status::draw_digits(model, looks, area, frame);
     }
     if let Some(popup) = model.popups().current() {
         popup::draw(model, popup, looks, frame);

@@ -218,10 +218,11 @@ impl Browser {
             .filter(|row| row.kind == EntryKind::File)
             .map(|row| row.path.clone())
             .collect();
-        let text = format!("{} files marked", files.len());
+        let before = self.marked.len();
         self.marked.extend(files);
         self.mark_anchor = self.folder.current().map(|row| row.path.clone());
-        Request::info(text)
+        let all = self.marked.len();
+        Request::info(format!("{} more marked, {all} in all", all - before))
     }
 
     /// Removes the mark of a file.
@@ -229,9 +230,28 @@ impl Browser {
         self.marked.remove(path);
     }
 
-    /// Removes all marks.
-    pub(super) fn clear_marks(&mut self) {
+    /// Removes all marks; says how many there were.
+    pub(super) fn clear_marks(&mut self) -> Request {
+        let words = match self.marked.len() {
+            0 => "nothing is marked".to_owned(),
+            1 => "1 mark removed".to_owned(),
+            count => format!("{count} marks removed"),
+        };
         self.marked.clear();
+        self.mark_anchor = None;
+        Request::info(words)
+    }
+
+    /// The number of marked files, in whichever folder.
+    pub(crate) fn marked_count(&self) -> usize {
+        self.marked.len()
+    }
+
+    /// The number of marked files that are not in the list on screen: the filter hides them, or they lie elsewhere.
+    pub(crate) fn marked_out_of_sight(&self) -> usize {
+        let here = self.folder.rows();
+        let here = here.filter(|row| self.marked.contains(&row.path)).count();
+        self.marked.len() - here
     }
 
     /// The marked files with their contents, as far as those are known.

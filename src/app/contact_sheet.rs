@@ -33,7 +33,7 @@ pub(crate) struct ContactSheet {
     chosen: (u64, Duration),
 }
 
-/// An image to choose, with its urgency; `None` without a result.
+/// An image to choose, with its urgency; `None` if nothing says it.
 struct Candidate<'a> {
     path: &'a Path,
     urgency: Option<f64>,
@@ -181,7 +181,7 @@ fn candidates<'a>(row: &Row, context: FileContext<'a>) -> Vec<Candidate<'a>> {
             path,
             urgency: state
                 .and_then(accepted)
-                .map(|record| record.verdict.urgency),
+                .and_then(|record| record.verdict.urgency),
         })
     };
     if row.represents == RowKind::Entry {
@@ -197,7 +197,7 @@ fn candidates<'a>(row: &Row, context: FileContext<'a>) -> Vec<Candidate<'a>> {
         .collect()
 }
 
-/// The `room` most urgent images, the most urgent first; without any result as many, evenly spread over the paths.
+/// The `room` most urgent images, the most urgent first; without any urgency as many, evenly spread over the paths.
 fn choose(mut images: Vec<Candidate<'_>>, room: usize) -> Vec<&Path> {
     let is_ranked = images.iter().any(|image| image.urgency.is_some());
     if is_ranked {

@@ -184,6 +184,8 @@ pub enum Effect {
     Export {
         /// The file, as typed.
         file: String,
+        /// Where a relative path begins.
+        base: PathBuf,
         /// The files and their results, in this order.
         results: Vec<(PathBuf, Arc<[Record]>)>,
     },

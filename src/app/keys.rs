@@ -35,6 +35,7 @@ pub enum Action {
     ClassifyAll,
     Mark,
     MarkRange,
+    UnmarkAll,
     Why,
     Adjust,
     Watch,

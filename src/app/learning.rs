@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::keys::Action;
 use super::results::reviews::ImageReviews;
 use super::results::{Results, could_be_taught};
+use crate::config::BUILTIN;
 use crate::engine::learning::{LearnImage, Proposal, UnusedImages, study};
 use crate::library::Record;
-use crate::prompts::PromptSet;
+use crate::prompts::{KINDS, PromptSet};
 use crate::scoring::{Decision, Mode};
 
 /// What is learned for: a model and a prompt set in a mode.
@@ -63,6 +64,8 @@ pub(crate) struct LearningView {
     pub is_first: bool,
     /// The number of reviews behind the scores in use; `None` if they are zero-shot.
     pub in_use: Option<usize>,
+    /// Whether anything learned is in use, and can be undone.
+    pub is_in_use: bool,
     /// The answer, once it is there: what is proposed, or why nothing is.
     pub answer: Option<Result<Box<Proposal>, String>>,
     /// Reviewed images that were not sent with the request.
@@ -165,6 +168,11 @@ pub(super) fn in_use(
         .peekable();
     let is_judged = own.peek().is_some();
     (own.find_map(|record| record.learned), is_judged)
+}
+
+/// Whether the model judges findings of such images only where reviews taught it.
+pub(super) fn judges_only_if_taught(record: &Record, subject: &LearnSubject) -> bool {
+    record.model == BUILTIN && !record.synthetic && subject.prompts != KINDS
 }
 
 /// The labels that all others give; an error if they differ.

@@ -356,10 +356,11 @@ impl Line {
                     );
                 }
                 let offers = self.palette(keymap);
-                let chosen = offers.get(self.chosen);
-                let outcome =
-                    chosen.map_or(LineOutcome::None, |offer| LineOutcome::Act(offer.action));
-                (false, outcome)
+                match offers.get(self.chosen) {
+                    Some(offer) => (false, LineOutcome::Act(offer.action)),
+                    // What was typed can be mended.
+                    None => (true, LineOutcome::None),
+                }
             }
         }
     }

@@ -48,8 +48,8 @@ pub enum Detail {
     Label {
         /// The label.
         name: String,
-        /// The shares of all images: very urgent, urgent, others.
-        shares: [f64; 3],
+        /// The shares of all images by level, the highest first.
+        shares: [f64; UrgencyLevel::ALL.len()],
         /// The number.
         count: usize,
         /// The level of the image in the middle.

@@ -464,7 +464,7 @@ impl Results {
         for dir in path.ancestors().skip(1) {
             if let Some(tally) = self.tallies.get_mut(dir) {
                 tally.subtract(state, known.is_reviewed());
-                if tally.pictures == 0 {
+                if tally.is_empty() {
                     self.tallies.remove(dir);
                 }
             }

@@ -47,11 +47,12 @@ impl Key {
         !matches!(self, Self::Name | Self::Time | Self::Size)
     }
 
-    /// The number that lists show of a result: the one that they are sorted by, else the probability.
-    pub(crate) fn figure(self, verdict: &Verdict) -> f64 {
+    /// The number that lists show of a result: the one that they are sorted by, else the probability; `None` if the result says
+    /// nothing of it.
+    pub(crate) fn figure(self, verdict: &Verdict) -> Option<f64> {
         match self {
             Self::Urgency => verdict.urgency,
-            _ => verdict.probability,
+            _ => Some(verdict.probability),
         }
     }
 }
@@ -66,13 +67,16 @@ pub struct Sort {
     pub reversed: bool,
 }
 
-/// Whether a file has a rank, and why it has none. Those without come last in either direction, the rejected together.
+/// Whether a file has a rank, and why it has none. Those without come last in either direction, each kind
+/// together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
     #[default]
     Ranked,
     /// Without a time or a result.
     Missing,
+    /// With a result that says nothing of what is sorted by.
+    Unjudged,
     Rejected,
 }
 
@@ -112,9 +116,14 @@ impl Rank {
     fn of_record(by: Key, record: &Record) -> Self {
         let verdict = &record.verdict;
         let number = match by {
-            Key::Urgency => -verdict.urgency,
-            Key::Uncertainty => lead(&verdict.scores),
-            _ => -verdict.probability,
+            Key::Uncertainty => Some(lead(&verdict.scores)),
+            _ => by.figure(verdict).map(|figure| -figure),
+        };
+        let Some(number) = number else {
+            return Self {
+                standing: Standing::Unjudged,
+                ..Self::default()
+            };
         };
         Self {
             standing: Standing::Ranked,

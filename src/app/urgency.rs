@@ -8,6 +8,8 @@ const VERY_URGENT: f64 = 0.9;
 /// The level of an urgency; a higher one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UrgencyLevel {
+    /// Nothing tells normal from abnormal: of an image only its kind is known, say.
+    Unjudged,
     /// More likely normal than not.
     Normal,
     /// More likely abnormal than not.
@@ -17,21 +19,23 @@ pub enum UrgencyLevel {
 }
 
 impl UrgencyLevel {
-    /// The level of an urgency between 0 and 1.
-    pub fn of(urgency: f64) -> Self {
-        if urgency >= VERY_URGENT {
-            Self::VeryUrgent
-        } else if urgency >= URGENT {
-            Self::Urgent
-        } else {
-            Self::Normal
+    /// All levels, the highest first.
+    pub const ALL: [Self; 4] = [Self::VeryUrgent, Self::Urgent, Self::Normal, Self::Unjudged];
+
+    /// The level of an urgency between 0 and 1, if there is one.
+    pub fn of(urgency: Option<f64>) -> Self {
+        match urgency {
+            None => Self::Unjudged,
+            Some(urgency) if urgency >= VERY_URGENT => Self::VeryUrgent,
+            Some(urgency) if urgency >= URGENT => Self::Urgent,
+            Some(_) => Self::Normal,
         }
     }
 }
 
 /// Images counted by level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LevelCounts([usize; 3]);
+pub struct LevelCounts([usize; 4]);
 
 impl LevelCounts {
     /// All images.
@@ -47,14 +51,13 @@ impl LevelCounts {
     /// The level of the image in the middle, if all are put in the order of their levels.
     pub fn median(self) -> UrgencyLevel {
         let half = self.total() / 2;
-        let high = self.count(UrgencyLevel::VeryUrgent);
-        if high > half {
-            UrgencyLevel::VeryUrgent
-        } else if high + self.count(UrgencyLevel::Urgent) > half {
-            UrgencyLevel::Urgent
-        } else {
-            UrgencyLevel::Normal
-        }
+        let mut so_far = 0;
+        let mut levels = UrgencyLevel::ALL.into_iter();
+        let middle = levels.find(|level| {
+            so_far += self.count(*level);
+            so_far > half
+        });
+        middle.unwrap_or(UrgencyLevel::Unjudged)
     }
 
     /// Adds other images.

@@ -345,6 +345,12 @@ impl Viewer {
         Some((input.text(), counted, count))
     }
 
+    /// Whether the last key typed into the number of a frame was none for it.
+    pub(crate) fn has_refused_key(&self) -> bool {
+        let input = self.frame_input.as_ref();
+        input.is_some_and(FrameNumberInput::has_refused)
+    }
+
     /// Whether the number of a frame is being typed.
     pub(crate) fn is_typing_frame(&self) -> bool {
         self.frame_input.is_some()

@@ -227,16 +227,22 @@ fn only_of(setup: &CommandSetup) -> Option<&str> {
 }
 
 /// The format of a table: as named, else by the extension of the file.
-fn table_format(arguments: &ExportArgs) -> TableFormat {
-    match arguments.format {
+fn table_format(arguments: &ExportArgs) -> Result<TableFormat, Fault> {
+    Ok(match arguments.format {
         Some(ExportFormat::Csv) => TableFormat::Csv,
         Some(ExportFormat::Parquet) => TableFormat::Parquet,
         Some(ExportFormat::Jsonl | ExportFormat::Sr) => TableFormat::Jsonl,
         None => {
             let output = arguments.output.as_deref();
-            output.map(TableFormat::of_file).unwrap_or_default()
+            let named = output.map_or(Some(TableFormat::Jsonl), TableFormat::of_file);
+            named.ok_or_else(|| {
+                let file = output.map(shown).unwrap_or_default();
+                Fault::usage(format!(
+                    "{file}: the extension names no format; use .jsonl, .csv or .parquet, or --format"
+                ))
+            })?
         }
-    }
+    })
 }
 
 /// Exports results; returns the exit code.
@@ -279,7 +285,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
         Some(ExportFormat::Sr) => {
             return run_reports(arguments, &library, &selection, &filter, setup);
         }
-        _ => table_format(arguments),
+        _ => table_format(arguments)?,
     };
     if arguments.per.is_some() {
         return Err(Fault::usage("--per is for --format sr"));

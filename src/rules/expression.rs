@@ -73,8 +73,8 @@ impl Expression {
         }
     }
 
-    /// Whether the condition holds for a result. A rejected result has no label, probability or urgency: no comparison with
-    /// them holds.
+    /// Whether the condition holds for a result. A rejected result has no label, probability or urgency, and a result without a
+    /// normal condition no urgency: no comparison with them holds.
     pub fn holds(&self, verdict: &Verdict) -> bool {
         self.0.holds(verdict)
     }
@@ -90,9 +90,9 @@ impl Node {
             Self::Number(name, operator, number) => {
                 let value = match name {
                     NumberName::Urgency => verdict.urgency,
-                    NumberName::Probability => verdict.probability,
+                    NumberName::Probability => Some(verdict.probability),
                 };
-                !is_rejected && operator.holds(value, *number)
+                !is_rejected && value.is_some_and(|value| operator.holds(value, *number))
             }
             Self::Text(TextName::Label, equal, text) => {
                 !is_rejected && is_alike(&verdict.label, text) == *equal

@@ -15,7 +15,7 @@ fn verdict(urgency: f64) -> Verdict {
         decision: Decision::Confident,
         reason: None,
         scores: Vec::new(),
-        urgency,
+        urgency: Some(urgency),
         answers: Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::folder_states::FolderStateWriter;
 use super::prompt_editor::PromptEdit;
-use super::transfers::{self, TransferRequest};
+use super::transfers::{self, TransferRequest, expanded};
 use super::{Services, choices, drafts, exports, folders, learning, objects, places};
 use crate::app::mix::MixRequest;
 use crate::app::{Effect, Msg};
@@ -113,7 +113,11 @@ impl Services {
                     reviews.request(request, before);
                 }
             }
-            Effect::Export { file, results } => self.export(file, results),
+            Effect::Export {
+                file,
+                base,
+                results,
+            } => self.export(expanded(&file, &base), results),
             Effect::Adjust(request) => self.adjust(request),
             Effect::Learn(_)
             | Effect::KeepLearned(_)
@@ -251,7 +255,7 @@ impl Services {
         self.transfer = transfers::run(request, is_ending, held, Arc::clone(&self.send));
     }
 
-    fn export(&self, file: String, results: Vec<(PathBuf, Arc<[Record]>)>) {
+    fn export(&self, file: PathBuf, results: Vec<(PathBuf, Arc<[Record]>)>) {
         let library = self.settings.library.clone();
         let stopped = Arc::clone(&self.is_ending);
         let held = self.at_work.0.clone();

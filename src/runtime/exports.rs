@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use super::folders::{MsgSender, spawn};
-use super::transfers::expanded;
 use crate::app::{Msg, Severity};
 use crate::library::export::{ResultColumns, TableFormat, TableWriter};
 use crate::library::{AuditEvent, Library, OutputLog, Record};
@@ -22,7 +21,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Writes results to a new file, until `stopped`; `held` is dropped at the end. Reports progress, and how it ended.
 pub(super) fn export(
-    file: String,
+    file: PathBuf,
     results: Vec<(PathBuf, Arc<[Record]>)>,
     library: Option<Arc<Library>>,
     (stopped, held): (Arc<AtomicBool>, Sender<()>),
@@ -31,8 +30,6 @@ pub(super) fn export(
     let answer = Arc::clone(&send);
     spawn("export", &answer, move || {
         let _held = held;
-        // A relative path begins where the program was started.
-        let file = expanded(&file, &std::env::current_dir().unwrap_or_default());
         let report = |severity, text| {
             let _ = send(Msg::Report { severity, text });
         };
@@ -91,7 +88,8 @@ fn write(
     };
     let all = results.iter().map(|(_, records)| records.len()).sum();
     let out = BufWriter::new(beside.as_file());
-    let mut writer = TableWriter::new(out, TableFormat::of_file(file), columns, log)?;
+    let format = TableFormat::of_file(file).unwrap_or_default();
+    let mut writer = TableWriter::new(out, format, columns, log)?;
     let mut done = 0;
     for (path, records) in results {
         for record in records.iter() {
@@ -175,7 +173,7 @@ mod tests {
         for bytes in [0, 1, 1_000_000] {
             let (held, ended) = crossbeam_channel::bounded::<()>(0);
             let stopped = Arc::<AtomicBool>::default();
-            let file = folder.path().join("out.jsonl").display().to_string();
+            let file = folder.path().join("out.jsonl");
             let stop = (Arc::clone(&stopped), held);
             export(file, results.clone(), None, stop, Arc::new(|_| true));
             let written = || {

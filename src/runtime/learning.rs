@@ -22,14 +22,12 @@ pub(super) fn change(library: &Path, effect: Effect, send: MsgSender) {
 
 /// What is in use, as a sentence goes on.
 fn words(learned: &Learned) -> String {
-    let scores = if learned.changes_scores() {
-        format!("scores are learned from {} reviews", learned.reviews)
-    } else {
-        "the texts alone score".to_owned()
-    };
-    match &learned.kind {
-        None => scores,
-        Some(kind) => format!("findings of the kind {kind} are judged, and {scores}"),
+    let scores = format!("scores are learned from {} reviews", learned.reviews);
+    match (&learned.kind, learned.changes_scores()) {
+        (None, true) => scores,
+        (None, false) => "the texts alone score".to_owned(),
+        (Some(kind), true) => format!("findings of the kind {kind} are judged, and {scores}"),
+        (Some(kind), false) => format!("findings of the kind {kind} are judged by the texts alone"),
     }
 }
 

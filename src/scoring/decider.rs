@@ -161,23 +161,21 @@ impl Decider {
     }
 
     /// See [`Verdict::urgency`].
-    fn urgency(&self, probabilities: &[f64]) -> f64 {
-        let of = |normal: bool| {
+    fn urgency(&self, probabilities: &[f64]) -> Option<f64> {
+        let with_normal = |normal: bool| {
             let both = self.conditions.iter().zip(probabilities);
             both.filter(move |(condition, _)| condition.normal == normal)
-                .map(|(_, probability)| *probability)
         };
         match self.mode {
-            // An exhaustive set without a normal condition says nothing of health.
-            Mode::Single if self.other().is_some() && !self.conditions.iter().any(|c| c.normal) => {
-                0.0
+            // The conditions share all of the probability: without a normal one among them they say nothing of health.
+            Mode::Single => {
+                let normal = with_normal(true).map(|(_, probability)| *probability);
+                normal.reduce(|a, b| a + b).map(|sum| 1.0 - sum)
             }
-            Mode::Single => 1.0 - of(true).sum::<f64>(),
             Mode::Multi => {
-                let both = self.conditions.iter().zip(probabilities);
-                let abnormal = both.filter(|(condition, _)| !condition.normal);
+                let abnormal = with_normal(false);
                 let all = abnormal.map(|(condition, p)| beside_threshold(*p, condition.threshold));
-                all.fold(0.0, f64::max)
+                all.reduce(f64::max)
             }
         }
     }

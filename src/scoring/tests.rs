@@ -144,7 +144,28 @@ fn labelled_images_move_the_operating_point_of_a_condition() {
         score.unwrap().beside_threshold()
     };
     assert!(beside("haze") < 0.5 && beside("mass") > 0.9);
-    assert!((verdict.urgency - beside("mass")).abs() < 1e-12);
+    assert!((verdict.urgency.unwrap() - beside("mass")).abs() < 1e-12);
+}
+
+#[test]
+fn without_a_condition_for_the_healthy_nothing_is_urgent_and_nothing_normal() {
+    let logits = Logits {
+        scale: 2.0,
+        bias: None,
+    };
+    let urgency = |set: &str, mode: Mode| {
+        let set = PromptSet::parse(set, "t.toml").unwrap();
+        let scorer = Scorer::new(&set, mode, logits, encode).unwrap();
+        scorer.verdict(&at(0.0)).urgency
+    };
+    let without_normal = SET.replace("normal = true", "");
+    assert_eq!(urgency(&without_normal, Mode::Single), None);
+    assert!(urgency(SET, Mode::Single).is_some_and(|urgency| urgency > 0.5));
+    // Each condition alone is present or absent: that needs no normal one.
+    assert!(urgency(&without_normal, Mode::Multi).is_some_and(|urgency| urgency > 0.9));
+    let only_normal = &SET[SET.rfind("[[condition]]").unwrap()..];
+    let only_normal = format!("name = \"t\"\n{only_normal}");
+    assert_eq!(urgency(&only_normal, Mode::Multi), None);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn caption(model: &Model, file: &FoundFile, columns: usize, looks: Looks) -> Lin
     };
     let urgency = record.verdict.urgency;
     let (style, mark) = looks.urgency(UrgencyLevel::of(urgency));
-    let figure = format!("{}{mark}", whole_percent(urgency));
+    let figure = urgency.map_or_else(|| "–".to_owned(), whole_percent) + mark;
     let beside = room.saturating_sub(width(&figure) + 1);
     let label = if beside < MIN_LABEL {
         String::new()

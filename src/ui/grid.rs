@@ -92,8 +92,8 @@ fn about(model: &Model, file: &Row) -> String {
         }
         (EntryKind::Folder, RowKind::Entry) => match model.results().tally(&file.path) {
             Some(tally) if tally.pictures == 1 => "1 image".to_owned(),
-            Some(tally) => format!("{} images", tally.pictures),
-            None => "folder".to_owned(),
+            Some(tally) if tally.pictures > 1 => format!("{} images", tally.pictures),
+            _ => "folder".to_owned(),
         },
         (EntryKind::Folder, _) => match model.studies().members(file, model.folder()).len() {
             1 => "1 file".to_owned(),

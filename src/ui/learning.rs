@@ -12,7 +12,8 @@ use crate::app::learning::LearningView;
 use crate::app::result_panel::whole_percent;
 use crate::app::text::{cut_end, pad, safe_str, wrap};
 use crate::engine::learning::{ImageScore, MovedImage, Proposal, UnusedImages};
-use crate::learn::Method;
+use crate::learn::{Learned, Method};
+use crate::scoring::metrics::Estimate;
 
 /// Columns of a result before or after.
 const SIDE: usize = 22;
@@ -69,12 +70,15 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
             all.push((words, looks.doubt()));
         }
         Some(Ok(proposal)) => {
-            let words = worth(proposal).into_iter();
+            let style = if proposal.learned.changes_scores() {
+                Looks::strong()
+            } else {
+                looks.doubt()
+            };
+            all.push((verdict(&proposal.learned), style));
+            let words = worth(proposal, view.is_first).into_iter();
             all.extend(words.map(|words| (words, Looks::text())));
-            if !proposal.learned.changes_results() {
-                let words = "No better than zero-shot on images that took no part: there is nothing to accept.";
-                all.push((words.to_owned(), looks.doubt()));
-            } else if proposal.was_calibrated {
+            if proposal.learned.changes_results() && proposal.was_calibrated {
                 let words = "Scores are calibrated now. Learned ones are not, until `calibrate` is run again.";
                 all.push((words.to_owned(), looks.doubt()));
             }
@@ -90,11 +94,17 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
         let words = format!("Left out: {count} reviewed images {why}.");
         (words, looks.dim())
     }));
-    let keys = match &view.answer {
-        Some(Ok(own)) if own.learned.changes_results() => "a accepts · u undoes what is in use",
-        _ => "u undoes what is in use",
-    };
-    all.push((keys.to_owned(), looks.accent()));
+    let accepts = view
+        .proposal()
+        .is_some_and(|own| own.learned.changes_results());
+    let keys = [
+        accepts.then_some("a accepts"),
+        view.is_in_use.then_some("u undoes what is in use"),
+    ];
+    let keys: Vec<&str> = keys.into_iter().flatten().collect();
+    if !keys.is_empty() {
+        all.push((keys.join(" · "), looks.accent()));
+    }
     let lines = all.into_iter().flat_map(|(words, style)| {
         let lines = wrap(&words, columns).into_iter();
         lines.map(move |line| Line::styled(line, style))
@@ -102,11 +112,46 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
     lines.collect()
 }
 
-fn worth(proposal: &Proposal) -> Vec<String> {
+/// What comes of the proposal, in a sentence.
+fn verdict(learned: &Learned) -> String {
+    let kind = learned.kind.as_deref().map(safe_str);
+    match (learned.changes_scores(), kind) {
+        (true, None) => "The reviews make scores better: `a` puts them to use.".to_owned(),
+        (true, Some(kind)) => format!(
+            "The reviews make scores better than the texts alone: `a` has findings of this kind judged ({kind})."
+        ),
+        (false, None) => "The reviews add nothing to the texts: no better than zero-shot on images that took no part, so there is nothing to accept.".to_owned(),
+        (false, Some(kind)) => format!(
+            "The reviews add nothing to the texts; `a` lets the texts alone judge findings of this kind ({kind})."
+        ),
+    }
+}
+
+/// `less by 0.30 (0.20 to 0.41)`, or `worse by` so much.
+fn change_of_loss(gain: Estimate) -> String {
+    let show = |value: f64| format!("{value:.2}");
+    if gain.value >= 0.0 {
+        return format!("less by {}", gain.text(show));
+    }
+    let loss = Estimate {
+        value: -gain.value,
+        low: gain.high.map(|high| -high),
+        high: gain.low.map(|low| -low),
+    };
+    format!("worse by {}", loss.text(show))
+}
+
+/// What it is worth. `is_first`: the images had labels of another set before, of their kind only.
+fn worth(proposal: &Proposal, is_first: bool) -> Vec<String> {
     let learned = &proposal.learned;
     let how = match learned.method {
         Method::Transport => format!("and {} images without one", learned.unlabelled),
         Method::Ridge | Method::Gda => "alone".to_owned(),
+    };
+    let tried = if learned.changes_scores() {
+        "Learned from"
+    } else {
+        "Tried with"
     };
     let own = &learned.held_out;
     let share = |value: f64| format!("{:.0} %", value * 100.0);
@@ -120,7 +165,7 @@ fn worth(proposal: &Proposal) -> Vec<String> {
         )
     });
     let first = vec![
-        format!("Learned from {} reviews {how}.", learned.reviews),
+        format!("{tried} {} reviews {how}.", learned.reviews),
         format!(
             "Reviewed images, each without its own review: accuracy {} → {}, {} points.",
             share(own.accuracy_before),
@@ -128,16 +173,21 @@ fn worth(proposal: &Proposal) -> Vec<String> {
             own.accuracy_gain.text(points)
         ),
         format!(
-            "Log-loss {:.2} → {:.2}, less by {}.",
+            "Log-loss {:.2} → {:.2}, {}.",
             own.log_loss_before,
             own.log_loss_after,
-            own.log_loss_gain.text(|value| format!("{value:.2}"))
+            change_of_loss(own.log_loss_gain)
         ),
     ];
     let moved = format!(
-        "{} of {} images get another label.",
+        "{} of {} images get {}.",
         proposal.moved.len(),
-        proposal.images
+        proposal.images,
+        if is_first {
+            "a finding for their label"
+        } else {
+            "another label"
+        }
     );
     let kind = learned.kind.as_deref();
     let kind = kind.map(|kind| format!("Findings are judged of this kind: {}.", safe_str(kind)));

@@ -334,13 +334,11 @@ impl ListFigure {
             };
         }
         if model.folder().similarity_order().is_some() {
-            return Self {
-                share: 0.0,
-                conditions: Vec::new(),
-                text: "–".to_owned(),
-            };
+            return Self::unknown();
         }
-        let share = model.folder().options().sort.by.figure(&record.verdict);
+        let Some(share) = model.folder().options().sort.by.figure(&record.verdict) else {
+            return Self::unknown();
+        };
         Self {
             share,
             conditions: match record.mode {
@@ -348,6 +346,15 @@ impl ListFigure {
                 Mode::Multi => model.scores_in_order(record),
             },
             text: whole_percent(share),
+        }
+    }
+
+    /// Where nothing is known of what the list is sorted by.
+    fn unknown() -> Self {
+        Self {
+            share: 0.0,
+            conditions: Vec::new(),
+            text: "–".to_owned(),
         }
     }
 }

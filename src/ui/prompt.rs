@@ -32,7 +32,11 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
     let Some(line) = model.line() else { return };
     match line.purpose() {
         Purpose::Filter => {
-            let shown = format!("{} of {}  ", model.folder().len(), model.folder().count());
+            let shown = format!(
+                "{} of {}  ",
+                model.folder().len(),
+                model.folder().unfiltered_count()
+            );
             let hint = candidates(line, CANDIDATES).map_or(shown.clone(), |all| shown + &all);
             in_status(model, line, (" filter: ", &hint), looks, frame);
         }
@@ -58,7 +62,11 @@ pub(super) fn draw(model: &Model, looks: Looks, frame: &mut Frame) {
             };
             let count = model.files_to_transfer().len();
             let files = if count == 1 { "file" } else { "files" };
-            let before = format!(" {verb} {count} {files} to: ");
+            let unseen = match model.browser().marked_out_of_sight() {
+                0 => String::new(),
+                unseen => format!(" ({unseen} not in this list)"),
+            };
+            let before = format!(" {verb} {count} {files}{unseen} to: ");
             let hint = candidates(line, CANDIDATES).unwrap_or("Tab completes  ".to_owned());
             in_status(model, line, (&before, &hint), looks, frame);
         }
@@ -126,6 +134,10 @@ fn palette(model: &Model, typed: &line::Line, looks: Looks, frame: &mut Frame) {
     let area = popup::open("Commands", rows, first + page < offers.len(), looks, frame);
     let hint = candidates(typed, CANDIDATES).unwrap_or_default();
     input(typed, ": ", &hint, looks, row(area, 0), frame);
+    if offers.is_empty() {
+        let words = Line::styled("No command has such a name.", looks.dim());
+        frame.render_widget(words, row(area, 1));
+    }
     for (i, offer) in offers.iter().enumerate().skip(first).take(page) {
         let at = row(area, (i - first) as u16 + 1);
         let line = offered(offer, i == typed.chosen(), usize::from(at.width), looks);

@@ -72,23 +72,19 @@ pub(super) fn name_width(details: &[Detail], columns: usize) -> usize {
 }
 
 /// A bar in parts, in the styles of the levels of urgency, the highest first. The parts end at whole cells.
-fn parts(bar: &str, shares: [f64; 3], looks: Looks) -> [Span<'static>; 3] {
+fn parts(bar: &str, shares: [f64; 4], looks: Looks) -> [Span<'static>; 4] {
     let cells: Vec<char> = bar.chars().collect();
     let mut sum = 0.0;
     let ends = shares.map(|share| {
         sum += share;
         (sum * cells.len() as f64).round() as usize
     });
-    let bounds = [0, ends[0], ends[1], cells.len()];
-    let levels = [
-        UrgencyLevel::VeryUrgent,
-        UrgencyLevel::Urgent,
-        UrgencyLevel::Normal,
-    ];
-    [0, 1, 2].map(|part| {
+    // The rest of the bar is empty.
+    let bounds = [0, ends[0], ends[1], ends[2], cells.len()];
+    [0, 1, 2, 3].map(|part| {
         let end = bounds[part + 1].min(cells.len());
         let text: String = cells[bounds[part].min(end)..end].iter().collect();
-        Span::styled(text, looks.urgency(levels[part]).0)
+        Span::styled(text, looks.urgency(UrgencyLevel::ALL[part]).0)
     })
 }
 

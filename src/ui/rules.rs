@@ -129,14 +129,19 @@ fn separator(area: Area, titled: bool, looks: Looks, frame: &mut Frame) {
 /// Longest part shown of a query by which the list is ranked, in columns.
 const MAX_QUERY: usize = 20;
 
-/// The place, the order and with it the number shown, the filter and how many rows it hides. Where there is no room for all, the
+/// The place, the order and with it the number shown, how many files are marked, the filter and how many rows it hides. Where there is no room for all, the
 /// filter is left out first, and the number of hidden rows last.
 fn list_title(model: &Model, columns: usize) -> (String, String) {
     let folder = model.folder();
     let look = folder.options();
     let is_filtered = !look.filter.is_empty();
     let filter = is_filtered.then(|| format!("“{}”", safe_str(look.filter.text())));
-    let hidden = is_filtered.then(|| format!("{} hidden", folder.count() - folder.len()));
+    let hidden = is_filtered.then(|| {
+        let hidden = folder.unfiltered_count().saturating_sub(folder.len());
+        format!("{hidden} hidden")
+    });
+    let marked = model.browser().marked_count();
+    let marked = (marked > 0).then(|| format!("{marked} marked"));
     let found = folder.similarity_order();
     let is_sorted = look.sort != Sort::default() && !model.studies().fixes_order(folder);
     let arrow = if look.sort.reversed { "↑" } else { "↓" };
@@ -147,10 +152,11 @@ fn list_title(model: &Model, columns: usize) -> (String, String) {
     let place = format!("{}/{}", folder.cursor() + 1, folder.len());
     let place = (!folder.is_empty()).then_some(place);
     let variants = [
-        vec![&filter, &hidden, &order, &place],
-        vec![&hidden, &order, &place],
-        vec![&hidden, &order],
-        vec![&hidden, &place],
+        vec![&filter, &hidden, &marked, &order, &place],
+        vec![&hidden, &marked, &order, &place],
+        vec![&hidden, &marked, &order],
+        vec![&hidden, &marked, &place],
+        vec![&hidden, &marked],
         vec![&hidden],
     ];
     let room = columns.saturating_sub(4);

@@ -3,7 +3,8 @@
 use crossterm::event::KeyCode;
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
+use ratatui::text::{Line, Span, Text};
+use ratatui::widgets::Clear;
 
 use super::theme::Looks;
 use crate::app::keys::Action;
@@ -12,7 +13,7 @@ use crate::app::prompt_sets::Rescoring;
 use crate::app::results::{FileState, FileStatus};
 use crate::app::review_keys;
 use crate::app::status::{EngineState, WatchState};
-use crate::app::text::{cut_end, width};
+use crate::app::text::{cut_end, width, wrap_items};
 use crate::app::viewer::measure::Pointer;
 use crate::app::{InputMode, Model, Severity, VolumeProgress};
 
@@ -22,6 +23,8 @@ const SPINNER: [&str; 8] = ["⣾", "⣽", "⣻", "⢿", "⡿", "⣟", "⣯", "�
 const TURN_MS: u128 = 120;
 /// Shown first while patient values are shown.
 const PATIENT: &str = "patient values shown";
+/// Stands before the keys of a review.
+const REVIEW: &str = "review:";
 /// Separates parts.
 const BETWEEN: &str = " │ ";
 /// Keys of the ruler.
@@ -63,7 +66,7 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
                 looks.wrong(),
             )]
         }
-        _ if model.mode() == InputMode::Review => vec![Span::styled("review:", looks.accent())],
+        _ if model.mode() == InputMode::Review => vec![Span::styled(REVIEW, looks.accent())],
         Some(report) => vec![Span::styled(cut_end(&report.text, room), Looks::text())],
         None => match model.prompt_sets().fault() {
             Some(fault) => vec![Span::styled(
@@ -85,15 +88,42 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     frame.render_widget(Line::from(spans), area);
 }
 
+/// Draws the names of the conditions with their digits above the status line, where neither that nor the result panel has room for
+/// them.
+pub(super) fn draw_digits(model: &Model, looks: Looks, status: Rect, frame: &mut Frame) {
+    let columns = usize::from(status.width).saturating_sub(2);
+    let named = model.digit_names();
+    if model.mode() != InputMode::Review
+        || width(&named.join("  ")) + width(REVIEW) + APART <= columns
+    {
+        return;
+    }
+    let lines = wrap_items(named.into_iter(), columns);
+    let rows = lines.len() as u16;
+    let area = Rect {
+        y: status.y.saturating_sub(rows),
+        height: rows.min(status.y),
+        ..status
+    };
+    frame.render_widget(Clear, area);
+    let lines = lines.into_iter().map(|line| Line::raw(format!(" {line}")));
+    frame.render_widget(Text::from_iter(lines).style(looks.accent()), area);
+}
+
 /// The number of a frame or image as it is typed.
 fn frame_input(model: &Model, looks: Looks) -> Vec<Span<'static>> {
     let Some((typed, counted, count)) = model.frame_input() else {
         return Vec::new();
     };
-    vec![
+    let mut spans = vec![
         Span::styled(format!("{counted} (1–{count}): "), looks.accent()),
         Span::styled(format!("{typed}▏"), Looks::text()),
-    ]
+    ];
+    if model.viewer().has_refused_key() {
+        let words = format!("  a number from 1 to {count}");
+        spans.push(Span::styled(words, looks.doubt()));
+    }
+    spans
 }
 
 /// A part and its priority: on a narrow line, the parts with the highest numbers are left out first.
@@ -267,9 +297,13 @@ fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {
 
 /// The keys after the review leader, as many as fit.
 fn leader_hints(model: &Model, room: usize) -> String {
-    let conditions = model.review_conditions().len();
-    let digits = match conditions {
+    let named = model.digit_names();
+    let joined = named.join("  ");
+    let digits = match model.review_conditions().len() {
         0 => None,
+        _ if !named.is_empty() && width(&joined) <= room => Some(joined),
+        // They have rows of their own.
+        _ if !named.is_empty() => None,
         1 => Some("1 condition".to_owned()),
         n => Some(format!("1–{n} conditions")),
     };

@@ -149,6 +149,7 @@ impl Looks {
             UrgencyLevel::VeryUrgent => (self.doubt().add_modifier(Modifier::BOLD), "▲"),
             UrgencyLevel::Urgent => (self.coloured(BLUE), "△"),
             UrgencyLevel::Normal => (self.dim(), " "),
+            UrgencyLevel::Unjudged => (Self::text(), " "),
         }
     }
 

@@ -10,7 +10,7 @@ use medivision_tui::media::{ErrorKind, FileContent};
 use medivision_tui::rules::Rules;
 use medivision_tui::scoring::Decision;
 
-use crate::scene::{Program, failure, file, key, path, record, stamp, started};
+use crate::scene::{Program, failure, file, folder, key, path, record, stamp, started};
 
 fn program() -> Program {
     let mut program = Program::new(100, 24);
@@ -153,4 +153,22 @@ fn classifying_all_tells_what_is_queued_from_what_is_done() {
             .screen(100, 24)
             .contains("everything here has been classified")
     );
+}
+
+#[test]
+fn files_that_are_no_images_are_not_counted_as_images() {
+    let mut program = Program::new(140, 40);
+    program.list(vec![folder("ct")]);
+    program.ready(false);
+    let names = ["ct/1.dcm", "ct/2.dcm", "ct/state.dcm"];
+    program.scan(&names);
+    program.answer("ct/1.dcm", record("tumor", 0.9, Decision::Confident));
+    program.answer("ct/2.dcm", failure(ErrorKind::Truncated, "the file ends"));
+    program.answer("ct/state.dcm", no_image());
+    program.rest();
+    let screen = program.screen(140, 40);
+    for words in ["2 images, 1 other object", "1 confident, 1 failed"] {
+        assert!(screen.contains(words), "{words}:\n{screen}");
+    }
+    assert!(!screen.contains("3 images"), "{screen}");
 }

@@ -9,7 +9,7 @@ use crate::scene::{Program, failure, file, key, path, record};
 
 fn exported(effects: Vec<Effect>) -> Option<(String, Vec<std::path::PathBuf>)> {
     effects.into_iter().find_map(|effect| match effect {
-        Effect::Export { file, results } => {
+        Effect::Export { file, results, .. } => {
             Some((file, results.into_iter().map(|(path, _)| path).collect()))
         }
         _ => None,
@@ -40,8 +40,22 @@ fn the_palette_writes_what_the_filter_shows_in_the_order_of_the_list() {
     let screen = program.screen(100, 24);
     assert!(screen.contains("export to:"), "{screen}");
     program.press("b.jsonl");
-    let (name, _) = exported(program.send(key(KeyCode::Enter))).expect("a file");
+    let effects = program.send(key(KeyCode::Enter));
+    let in_folder = effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Export { base, .. } if *base == path("")));
+    assert!(in_folder, "as copies and moves do: {effects:?}");
+    let (name, _) = exported(effects).expect("a file");
     assert_eq!(name, "b.jsonl");
+
+    // Case does not matter; a format that is not known is refused before anything is written.
+    program.press(":export B.CSV");
+    assert!(exported(program.send(key(KeyCode::Enter))).is_some());
+    program.press(":export b.txt");
+    assert_eq!(exported(program.send(key(KeyCode::Enter))), None);
+    let screen = program.screen(100, 24);
+    let words = "b.txt: no known format; name it .jsonl, .csv or .parquet";
+    assert!(screen.contains(words), "{screen}");
 }
 
 #[test]

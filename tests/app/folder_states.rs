@@ -151,7 +151,7 @@ fn order_filter_and_hidden_files_are_as_they_were() {
     for (state, shown, title) in [
         (FolderState::default(), "a.png b.png c.png", "1/3"),
         (by(Key::Name, true), "c.png b.png a.png", "↑ name  1/3"),
-        (filtered("!b"), "a.png c.png", "“!b”  2 hidden  1/2"),
+        (filtered("!b"), "a.png c.png", "“!b”  1 hidden  1/2"),
         (hidden, ".d.png a.png b.png c.png", "1/4"),
     ] {
         let mut program = started(state);

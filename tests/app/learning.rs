@@ -142,9 +142,13 @@ fn proposal(gate: f64) -> Proposal {
 
 /// The view with an answer.
 fn shown(gate: f64) -> Program {
+    shows(proposal(gate))
+}
+
+fn shows(proposal: Proposal) -> Program {
     let mut program = begin(None, false);
     let request = asked(program.press(",l")).expect("a request");
-    let outcome = Ok(Box::new(proposal(gate)));
+    let outcome = Ok(Box::new(proposal));
     let generation = request.generation;
     program.send(Msg::Engine(Event::Learned {
         generation,
@@ -249,7 +253,13 @@ fn one_key_accepts_and_scores_follow() {
 #[test]
 fn what_gains_nothing_cannot_be_accepted_and_a_failure_says_why() {
     let mut program = shown(0.0);
-    assert!(program.screen(80, 24).contains("No better than zero-shot"));
+    let screen = program.screen(80, 24);
+    for words in ["The reviews add nothing to the texts", "nothing to accept"] {
+        assert!(screen.contains(words), "{words}:\n{screen}");
+    }
+    for words in ["Learned from", "a accepts", "u undoes"] {
+        assert!(!screen.contains(words), "{words}:\n{screen}");
+    }
     assert_eq!(program.press("a"), Vec::new());
     let mut program = begin(None, false);
     let generation = asked(program.press(",l")).expect("a request").generation;
@@ -273,6 +283,37 @@ fn what_gains_nothing_cannot_be_accepted_and_a_failure_says_why() {
 }
 
 #[test]
+fn where_labels_add_nothing_the_texts_may_judge_and_a_loss_is_no_negative_gain() {
+    let mut proposal = proposal(0.0);
+    proposal.learned.kind = Some("chest radiograph".to_owned());
+    let own = &mut proposal.learned.held_out;
+    (own.log_loss_before, own.log_loss_after) = (0.58, 0.6);
+    own.log_loss_gain = Estimate {
+        value: -0.02,
+        low: Some(-0.05),
+        high: Some(0.01),
+    };
+    let mut program = shows(proposal);
+    let screen = program.screen(120, 24);
+    for words in [
+        "The reviews add nothing to the texts; `a` lets the texts alone judge findings of this kind (chest",
+        "Tried with 2 reviews",
+        "Log-loss 0.58 → 0.60, worse by 0.02 (-0.01 to 0.05).",
+        "a accepts",
+    ] {
+        assert!(screen.contains(words), "{words}:\n{screen}");
+    }
+    let figures = screen.find("Log-loss").expect("figures");
+    let verdict = screen.find("The reviews add nothing").expect("a verdict");
+    assert!(verdict < figures, "the verdict comes first");
+    let kept = program.press("a");
+    assert!(
+        kept.iter()
+            .any(|effect| matches!(effect, Effect::KeepLearned(_)))
+    );
+}
+
+#[test]
 fn one_key_undoes_and_results_say_from_what_they_were_learned() {
     let mut program = begin(Some(12), false);
     program.send(Msg::Resized {
@@ -283,7 +324,11 @@ fn one_key_undoes_and_results_say_from_what_they_were_learned() {
     assert!(screen.contains("from 12 reviews"), "{screen}");
     assert!(screen.contains("tumor*"), "in the list: {screen}");
     program.press(",l");
-    assert!(program.screen(200, 50).contains("learned from 12 reviews"));
+    let screen = program.screen(200, 50);
+    assert!(
+        screen.contains("learned from 12 reviews") && screen.contains("u undoes what is in use"),
+        "{screen}"
+    );
     let effects = program.press("u");
     let undone = effects.iter().any(
         |effect| matches!(effect, Effect::UndoLearned(subject) if subject.prompts == "general"),

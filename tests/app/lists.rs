@@ -136,7 +136,11 @@ fn the_palette_finds_an_action_by_its_words_and_does_it() {
     program.press(":quit");
     assert!(program.send(key(KeyCode::Enter)).contains(&Effect::Quit));
     program.press(":zzzz");
-    assert_eq!(program.send(key(KeyCode::Enter)), []);
+    for _ in 0..2 {
+        let screen = program.screen(100, 30);
+        assert!(screen.contains("No command has such a name."), "{screen}");
+        assert_eq!(program.send(key(KeyCode::Enter)), [], "it stays open");
+    }
 }
 
 /// The files handed over, or let go ahead, by the key that classifies marked files.
@@ -180,6 +184,54 @@ fn marks_are_classified_whichever_folder_is_on_screen() {
     let marked = ["a.png", "more/x.png"].map(crate::scene::path);
     assert_eq!(asked(&mut program), marked);
     assert!(asked(&mut program).is_empty(), "the marks are gone");
+}
+
+#[test]
+fn marks_are_counted_all_together_and_removed_all_at_once() {
+    let mut program = five();
+    let says = |program: &Program, words: &str| {
+        let screen = program.screen(100, 30);
+        assert!(screen.contains(words), "{words}:\n{screen}");
+    };
+    program.press("gj *");
+    says(&program, "1 more marked, 2 in all");
+    program.press("gjjj G*");
+    says(&program, "2 more marked, 5 in all");
+    says(&program, "5 marked ");
+    // A filter hides some of what is to be copied: the prompt says so.
+    program.press("/a.png");
+    program.send(key(KeyCode::Enter));
+    program.press(";c");
+    says(&program, "copy 5 files (4 not in this list) to:");
+    program.send(key(KeyCode::Esc));
+    program.send(key(KeyCode::Esc));
+    // The filter is cleared first, then the marks.
+    says(&program, "5 marked ");
+    program.send(key(KeyCode::Esc));
+    says(&program, "5 marks removed");
+    assert!(asked(&mut program).is_empty());
+    program.press("gj :unmark all");
+    program.send(key(KeyCode::Enter));
+    says(&program, "1 mark removed");
+}
+
+#[test]
+fn dotfiles_that_were_not_listed_are_not_hidden_by_a_filter() {
+    let mut program = Program::new(100, 24);
+    program.list(vec![file(".x.png"), file("a.png"), file("b.png")]);
+    program.press("/a");
+    let screen = program.screen(100, 24);
+    assert!(
+        screen.contains("1 of 2") && screen.contains("1 hidden"),
+        "{screen}"
+    );
+    program.send(key(KeyCode::Esc));
+    program.press("./a");
+    let screen = program.screen(100, 24);
+    assert!(
+        screen.contains("1 of 3") && screen.contains("2 hidden"),
+        "{screen}"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use medivision_tui::library::{
 };
 use medivision_tui::scoring::{Decision, Mode};
 
-use crate::scene::{Program, file, key, path, record};
+use crate::scene::{Program, alt, ctrl, file, key, path, record};
 
 const IDENTITY: FileIdentity = FileIdentity {
     size: 1,
@@ -203,6 +203,50 @@ fn the_leader_shows_its_keys_and_a_wrong_key_does_nothing() {
     );
     program.press(",?");
     assert!(program.screen(100, 40).contains("next unreviewed"));
+}
+
+#[test]
+fn a_key_with_ctrl_or_alt_means_the_same_after_the_leader_as_without_it() {
+    let keys = || [ctrl('c'), ctrl('u'), ctrl('l'), alt('n'), alt('1')];
+    for (own, other) in keys().into_iter().zip(keys()) {
+        let pressed = format!("{own:?}");
+        let mut with_leader = begin(five(), false);
+        let mut without = begin(five(), false);
+        with_leader.press(",");
+        assert_eq!(with_leader.send(own), without.send(other), "{pressed}");
+        assert_eq!(with_leader.screen(100, 24), without.screen(100, 24));
+    }
+}
+
+#[test]
+fn digits_have_names_where_no_result_panel_shows_them() {
+    let screen = |keys: &str, cols, rows, labels: Mode| {
+        let mut records = five();
+        records.iter_mut().for_each(|record| record.mode = labels);
+        let mut program = begin(records, false);
+        program.send(Msg::Resized { cols, rows });
+        program.press(keys);
+        program.screen(cols, rows)
+    };
+    let named = "1 normal  2 pneumonia  3 tumor  4 fracture";
+    for (keys, cols, rows) in [("vg,", 100, 24), ("Z,", 100, 24), (",", 60, 15)] {
+        let screen = screen(keys, cols, rows, Mode::Single);
+        let line = screen.lines().last().unwrap_or_default();
+        assert!(line.contains(named), "{keys}:\n{screen}");
+    }
+    // Where the status line is too short, there are rows above it.
+    let narrow = screen(",", 40, 15, Mode::Single);
+    let lines: Vec<_> = narrow.lines().rev().take(3).map(str::trim).collect();
+    assert_eq!(lines[2], "1 normal · 2 pneumonia · 3 tumor", "{narrow}");
+    assert_eq!(lines[1], "4 fracture", "{narrow}");
+    assert!(lines[0].starts_with("review:"), "{narrow}");
+    let chosen = screen("Z,2", 100, 24, Mode::Multi);
+    assert!(
+        chosen.contains("1 normal  2✓ pneumonia  3 tumor"),
+        "{chosen}"
+    );
+    let panels = screen(",", 100, 24, Mode::Single);
+    assert!(panels.contains("1–4 conditions"), "{panels}");
 }
 
 #[test]
@@ -477,6 +521,14 @@ fn disagreements_are_listed_with_the_most_confident_results_first() {
     assert_eq!(cursor(&program), "c");
     program.press("j");
     assert_eq!(cursor(&program), "c", "those are all");
+    // Without any, there is nothing to go to.
+    let mut program = begin(five(), false);
+    let before = program.screen(100, 24);
+    let first = before.lines().next();
+    program.press(",e");
+    let after = program.screen(100, 24);
+    assert_eq!(after.lines().next(), first, "no worklist is opened");
+    assert!(status(&program).contains("no review differs"));
 }
 
 #[test]

@@ -557,11 +557,11 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
             probability,
             decision,
             reason,
-            urgency: if label == "normal" {
+            urgency: Some(if label == "normal" {
                 1.0 - probability
             } else {
                 probability
-            },
+            }),
             scores,
             answers: Vec::new(),
         },

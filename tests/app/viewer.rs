@@ -7,7 +7,7 @@ use medivision_tui::app::{Effect, Graphics, ImageView, Msg, PreviewKey, Quality}
 use medivision_tui::media::{Caption, DicomHeader, FrameOrder, Geometry, PixelRect, Spacing, Voi};
 use medivision_tui::view::turn::Turn;
 
-use crate::scene::{Film, Program, alt, file, folder, key, path, previewed_as, shift};
+use crate::scene::{Film, Program, alt, ctrl, file, folder, key, path, previewed_as, shift};
 use crate::screens::at_all_sizes;
 
 /// A CT under a cursor at rest, and a radiograph below it.
@@ -176,6 +176,29 @@ fn frames_are_paged_and_jumped_to() {
     program.send(key(KeyCode::Esc));
     assert_eq!(program.wanted().map(|key| key.frame), Some(8));
     assert!(!program.screen(120, 40).contains("frame (1"));
+}
+
+#[test]
+fn only_digits_are_typed_into_the_number_of_a_frame_and_no_letter_is_a_command() {
+    let mut program = ct();
+    program.press("#1");
+    for letter in ['q', 'x', 'i', 'Z', '?', ',', ':'] {
+        let effects = program.send(key(KeyCode::Char(letter)));
+        assert_eq!(effects, [], "{letter}");
+        let screen = program.screen(120, 40);
+        let line = screen.lines().last().unwrap_or_default();
+        assert!(
+            line.contains("frame (1–60): 1▏  a number from 1 to 60"),
+            "{letter}: {line}"
+        );
+    }
+    assert_eq!(program.send(alt('H')), [], "nor is one with Alt");
+    program.press("2");
+    assert!(!program.screen(120, 40).contains("a number from"));
+    program.send(key(KeyCode::Enter));
+    assert_eq!(program.wanted().map(|key| key.frame), Some(11));
+    program.press("#1");
+    assert!(program.send(ctrl('c')).contains(&Effect::Quit));
 }
 
 #[test]

@@ -93,6 +93,38 @@ fn all_images_below_the_root_are_ranked_by_urgency_which_is_the_number_shown() {
 }
 
 #[test]
+fn images_of_which_only_the_kind_is_told_have_no_urgency_and_come_after_all_that_may_get_one() {
+    let mut program = five();
+    let mut kind = record("chest x-ray", 0.99, Decision::Confident);
+    if let Ok(record) = &mut kind {
+        record.verdict.urgency = None;
+    }
+    program.answer("hand/three.dcm", kind);
+    program.press("W");
+    assert_eq!(
+        paths(&program),
+        "ct/old/two.dcm ct/one.dcm a.png b.png hand/three.dcm"
+    );
+    let line = |program: &Program| {
+        let screen = program.screen(100, 24);
+        let line = screen
+            .lines()
+            .skip(1)
+            .find(|line| line.contains("three.dcm"));
+        line.map_or_else(String::new, |line| line.chars().take(51).collect())
+    };
+    assert!(line(&program).contains("–"), "{}", line(&program));
+    assert!(!line(&program).contains('%'), "{}", line(&program));
+    program.press("S");
+    assert!(
+        paths(&program).ends_with(" hand/three.dcm"),
+        "the other way round, too"
+    );
+    program.press("sp");
+    assert!(line(&program).contains("99%"), "{}", line(&program));
+}
+
+#[test]
 fn results_move_rows_while_the_cursor_stays_on_its_file() {
     let mut program = five();
     program.press("Wj");

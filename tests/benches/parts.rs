@@ -219,7 +219,7 @@ fn recalled(root: &Path, n: usize) -> RecalledFile {
             probability: share.max(1.0 - share),
             decision: Decision::Confident,
             reason: None,
-            urgency: share,
+            urgency: Some(share),
             answers: Vec::new(),
             scores: vec![score("normal", 1.0 - share), score("pneumonia", share)],
         },

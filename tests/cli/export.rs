@@ -163,6 +163,13 @@ fn a_file_is_replaced_when_the_export_is_complete() {
     export(home.path(), &["--output", "all.csv"]);
     let text = fs::read_to_string(home.path().join("all.csv")).expect("written");
     assert_eq!(text.lines().count(), 3);
+    let unknown = run(home.path(), &["export", "--output", "all.txt"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", stderr(&unknown));
+    assert!(
+        stderr(&unknown).contains("use .jsonl, .csv or .parquet, or --format"),
+        "{}",
+        stderr(&unknown)
+    );
     let lost = run(home.path(), &["export", "--output", "no/such/folder.csv"]);
     assert_eq!(lost.status.code(), Some(2), "{}", stderr(&lost));
     let hidden = fs::read_dir(home.path()).expect("read").filter(|entry| {

@@ -118,6 +118,9 @@ impl Folder {
             return;
         }
         self.gone.remove(&entry.path);
+        if matches!(self.listing, Listing::Failed(_)) && entry.path.parent() == Some(&self.dir) {
+            self.listing = Listing::Complete;
+        }
         let row = Arc::new(self.new_row(entry, results));
         self.keep_cursor(|folder| {
             folder.take_out(&row.path);
@@ -515,6 +518,13 @@ impl Folder {
     /// The number of all rows, shown or not.
     pub fn count(&self) -> usize {
         self.rows.len()
+    }
+
+    /// The number of rows that the filter chooses from: without hidden files, unless those are shown.
+    pub fn unfiltered_count(&self) -> usize {
+        let shows_hidden = self.options.hidden;
+        let rows = self.rows.iter();
+        rows.filter(|row| shows_hidden || !row.hidden()).count()
     }
 
     /// The rows shown, in order, from position `first`.

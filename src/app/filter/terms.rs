@@ -307,7 +307,8 @@ impl ResultTerm {
         matches!(self.criterion, Criterion::Number(NumberTerm::Urgency, ..))
     }
 
-    /// Whether the term holds. A rejected result has no label, probability or urgency: only negated terms about these hold.
+    /// Whether the term holds. A rejected result has no label, probability or urgency, and a result without a normal condition no
+    /// urgency: only negated terms about these hold.
     pub(super) fn holds(&self, judged: Judged) -> bool {
         self.criterion.holds(judged) != self.negated
     }
@@ -366,10 +367,10 @@ impl Criterion {
             }
             Self::Number(term, bound, number) => {
                 let value = match term {
-                    NumberTerm::Probability => record.verdict.probability,
+                    NumberTerm::Probability => Some(record.verdict.probability),
                     NumberTerm::Urgency => record.verdict.urgency,
                 };
-                has_claim(record) && bound.holds(value, *number)
+                has_claim(record) && value.is_some_and(|value| bound.holds(value, *number))
             }
         }
     }

@@ -95,6 +95,7 @@ pub(in crate::app) const HELP: [(&str, &[(Action, &str)]); 8] = [
             (Action::ClassifyAll, "all, recursively"),
             (Action::Mark, "mark or unmark"),
             (Action::MarkRange, "mark up to here"),
+            (Action::UnmarkAll, "unmark all"),
             (Action::ClassifyMarked, "marked files"),
             (Action::Why, "failure, or phrases"),
             (Action::Adjust, "adjust to the mix"),

@@ -20,6 +20,7 @@ use crate::app::screen::Overlay;
 use crate::app::sort::{Key, Sort};
 use crate::app::studies::StudyBrowser;
 use crate::app::text;
+use crate::library::export::TableFormat;
 use crate::view::panels::Panel;
 
 /// Images of a stack that a page key moves by.
@@ -56,6 +57,10 @@ impl Model {
             Action::Mark => self.browser.toggle_mark(),
             Action::MarkRange => {
                 let said = self.browser.mark_range();
+                return self.carry_out([said]);
+            }
+            Action::UnmarkAll => {
+                let said = self.browser.clear_marks();
                 return self.carry_out([said]);
             }
             Action::NextNew | Action::PreviousNew => {
@@ -456,6 +461,12 @@ impl Model {
         if file.is_empty() {
             return Vec::new();
         }
+        if TableFormat::of_file(Path::new(file)).is_none() {
+            let file = text::safe_str(file);
+            let words = format!("{file}: no known format; name it .jsonl, .csv or .parquet");
+            self.say(Severity::Error, &words);
+            return Vec::new();
+        }
         let rows = self.folder().rows();
         let results = rows.filter_map(|row| match self.results.get(&row.path)? {
             FileState::Done(records) => Some((row.path.clone(), Arc::clone(records))),
@@ -467,7 +478,10 @@ impl Model {
             self.say(Severity::Info, "there are no results here");
             return Vec::new();
         }
-        let file = file.to_owned();
-        vec![Effect::Export { file, results }]
+        vec![Effect::Export {
+            file: file.to_owned(),
+            base: self.transfer_base(),
+            results,
+        }]
     }
 }

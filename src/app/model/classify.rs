@@ -50,7 +50,7 @@ impl Model {
         }
         let files = self.browser.marked_files(&self.results);
         if !self.engine.has_failed() {
-            self.browser.clear_marks();
+            let _ = self.browser.clear_marks();
         }
         self.classify(files);
     }

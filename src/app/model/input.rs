@@ -301,7 +301,7 @@ impl Model {
     // ── what means the same everywhere ────────────────────────────────────────────────────────────────────────
 
     /// Closes or clears the first of these that there is: popup, tags, pointer, film, full screen, search, filter, overlay, grid,
-    /// focus, worklist, message, marks.
+    /// focus, marks, worklist, message.
     fn back(&mut self) -> Vec<Effect> {
         if self.popups.close(&self.env)
             || self.tags.back(&self.env)
@@ -315,10 +315,13 @@ impl Model {
         } else if !self.folder().options().filter.is_empty() {
             self.browser.filter("", &self.results);
         } else if self.screen.back() || self.screen.focus_list() {
+        } else if self.browser.marked_count() > 0 {
+            let said = self.browser.clear_marks();
+            return self.carry_out([said]);
         } else if self.folder().is_worklist() {
             return self.leave_worklist();
-        } else if self.message.take().is_none() {
-            self.browser.clear_marks();
+        } else {
+            self.message = None;
         }
         Vec::new()
     }
@@ -340,7 +343,7 @@ impl Model {
 }
 
 /// Whether a key was pressed together with Ctrl or Alt.
-fn has_modifier(key: KeyEvent) -> bool {
+pub(super) fn has_modifier(key: KeyEvent) -> bool {
     key.modifiers
         .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
 }

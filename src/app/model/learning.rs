@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use super::Model;
 use crate::app::effect::Effect;
 use crate::app::keys::Action;
-use crate::app::learning::{LearnSubject, LearningView, images, in_use};
+use crate::app::learning::{LearnSubject, LearningView, images, in_use, judges_only_if_taught};
 use crate::app::msg::Severity;
 use crate::app::results::could_be_taught;
 use crate::app::screen::Overlay;
@@ -35,6 +35,7 @@ impl Model {
         let is_untaught = findings.is_some() || could_be_taught(record);
         let (in_use, is_judged) = in_use(&self.results, &self.env.root, &subject, record.synthetic);
         let is_first = is_untaught && !is_judged;
+        let is_in_use = in_use.is_some() || (is_judged && judges_only_if_taught(record, &subject));
         let generation = self.env.next_generation();
         let (images, unused) = images(&self.results, &self.env.root, &subject);
         let request = LearnRequest {
@@ -50,6 +51,7 @@ impl Model {
                 subject,
                 is_first,
                 in_use,
+                is_in_use,
                 answer: None,
                 unused,
                 is_changing: false,

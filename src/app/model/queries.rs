@@ -215,6 +215,22 @@ impl Model {
         subject.map_or_else(Vec::new, |record| self.conditions(record))
     }
 
+    /// The conditions with their digits, as in `2✓ pneumonia`, while the review leader waits for one and no result panel shows them.
+    pub(crate) fn digit_names(&self) -> Vec<String> {
+        let is_in_panel =
+            matches!(self.view(), InputMode::Panels(_)) && self.panels().result.is_some();
+        if !self.leader.awaits || is_in_panel {
+            return Vec::new();
+        }
+        let named = self.review_conditions().into_iter().enumerate();
+        let named = named.map(|(at, name)| {
+            let is_chosen = self.leader.chosen.contains(&name);
+            let mark = if is_chosen { "✓" } else { "" };
+            format!("{}{mark} {}", at + 1, text::safe_str(&name))
+        });
+        named.collect()
+    }
+
     /// The first line of the result panel on screen.
     pub(crate) fn result_scroll(&self) -> usize {
         self.result_scroll

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::Model;
+use super::input::has_modifier;
 use crate::app::agreement::AgreementView;
 use crate::app::effect::Effect;
 use crate::app::entry::EntryKind;
@@ -44,6 +45,11 @@ impl Model {
 
     /// Handles the key after the leader.
     pub(super) fn press_after_leader(&mut self, key: KeyEvent) -> Vec<Effect> {
+        // No key behind the leader has a modifier: Ctrl-C quits here, too.
+        if has_modifier(key) {
+            self.leader.end();
+            return self.press(key);
+        }
         if let KeyCode::Char(digit @ '1'..='9') = key.code {
             return self.choose_condition(digit as usize - '1' as usize);
         }
@@ -468,10 +474,16 @@ impl Model {
             self.say(Severity::Info, "blind, there is nothing to compare with");
             return Vec::new();
         }
+        let differs = self
+            .results
+            .judged_below(&self.env.root)
+            .any(|(_, judged)| judged.agrees() == Some(false));
+        if !differs {
+            self.say(Severity::Info, "no review differs from its result");
+            return Vec::new();
+        }
         let effects = self.show_in_worklist("disagrees", Key::Probability);
-        let found = self.folder().len();
-        let words = match found {
-            0 => "no review differs from its result".to_owned(),
+        let words = match self.folder().len() {
             1 => "one review differs from its result".to_owned(),
             n => format!("{n} reviews differ from their results, the most confident results first"),
         };

@@ -59,7 +59,7 @@ impl ResultPanel<'_> {
             }
         }
         let missing = members.iter().filter(|member| !member.present).count();
-        let mut lines = if sum.pictures == 0 {
+        let mut lines = if sum.pictures + sum.others() == 0 {
             vec![headline(None, "not classified", "")]
         } else {
             tally(&sum, width)
@@ -99,6 +99,7 @@ impl ResultPanel<'_> {
             ("queued", sum.queued),
             ("rejected", sum.rejected),
             ("failed", sum.failed),
+            ("no images", sum.others),
             ("missing", missing),
         ];
         let facts = facts.into_iter().filter(|(_, count)| *count > 0);
@@ -121,12 +122,16 @@ fn counted(count: usize, what: &str) -> String {
 
 /// The number of images, by status and by label.
 pub(super) fn tally(tally: &Tally, width: usize) -> Vec<Detail> {
-    let pictures = if tally.pictures == 1 {
-        "1 image".to_owned()
-    } else {
-        format!("{} images", tally.pictures)
+    let images = match tally.pictures {
+        0 => "no images".to_owned(),
+        count => counted(count, "image"),
     };
-    let mut lines = vec![Detail::Headline(None, pictures, String::new())];
+    let others = match tally.others() {
+        0 => String::new(),
+        count => format!(", {}", counted(count, "other object")),
+    };
+    let headline = format!("{images}{others}");
+    let mut lines = vec![Detail::Headline(None, headline, String::new())];
     let named = [
         (FileStatus::Confident, "confident"),
         (FileStatus::Uncertain, "uncertain"),
@@ -155,14 +160,9 @@ pub(super) fn tally(tally: &Tally, width: usize) -> Vec<Detail> {
     lines.extend(wrapped(&urgent.join(", "), width, Detail::Text));
     let mut labels: Vec<_> = tally.labels.iter().collect();
     labels.sort_by(|a, b| b.1.total().cmp(&a.1.total()).then(a.0.cmp(b.0)));
-    let levels = [
-        UrgencyLevel::VeryUrgent,
-        UrgencyLevel::Urgent,
-        UrgencyLevel::Normal,
-    ];
     lines.extend(labels.into_iter().map(|(label, counts)| Detail::Label {
         name: text::safe_str(label),
-        shares: levels.map(|level| counts.count(level) as f64 / tally.pictures as f64),
+        shares: UrgencyLevel::ALL.map(|level| counts.count(level) as f64 / tally.pictures as f64),
         count: counts.total(),
         level: counts.median(),
     }));

@@ -12,7 +12,7 @@ use crate::scoring::Decision;
 /// The images below a folder, counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// All images.
+    /// All images, those that failed included, but not files that are none.
     pub pictures: usize,
     /// By status.
     pub statuses: BTreeMap<FileStatus, usize>,
@@ -30,6 +30,16 @@ impl Tally {
         self.statuses.get(&status).copied().unwrap_or(0)
     }
 
+    /// Files that proved to be no images, such as presentation states.
+    pub fn others(&self) -> usize {
+        self.count(FileStatus::NotAnImage)
+    }
+
+    /// Whether nothing is counted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.statuses.is_empty()
+    }
+
     /// The images that are not rejected, by the level of their urgency.
     pub fn levels(&self) -> LevelCounts {
         let mut sum = LevelCounts::default();
@@ -38,7 +48,7 @@ impl Tally {
     }
 
     pub(in crate::app) fn add(&mut self, state: &FileState, is_reviewed: bool) {
-        self.pictures += 1;
+        self.pictures += usize::from(state.status() != FileStatus::NotAnImage);
         self.reviewed += usize::from(is_reviewed);
         self.unjudged += usize::from(is_unjudged(state));
         *self.statuses.entry(state.status()).or_default() += 1;
@@ -51,7 +61,8 @@ impl Tally {
     }
 
     pub(super) fn subtract(&mut self, state: &FileState, was_reviewed: bool) {
-        self.pictures = self.pictures.saturating_sub(1);
+        let image = usize::from(state.status() != FileStatus::NotAnImage);
+        self.pictures = self.pictures.saturating_sub(image);
         self.reviewed = self.reviewed.saturating_sub(usize::from(was_reviewed));
         self.unjudged = self
             .unjudged

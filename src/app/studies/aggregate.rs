@@ -14,8 +14,10 @@ pub struct Aggregate {
     pub queued: usize,
     /// Rejected files.
     pub rejected: usize,
-    /// Files without a result: damaged, or not an image.
+    /// Images without a result, because they are damaged, say.
     pub failed: usize,
+    /// Files that are no images, such as presentation states.
+    pub others: usize,
     /// Mean probability of each condition over `counted` files, the highest first.
     pub means: Vec<(String, f64)>,
 }
@@ -39,7 +41,7 @@ impl Aggregate {
 
     /// Files that have been answered.
     pub fn answered(&self) -> usize {
-        self.counted + self.rejected + self.failed
+        self.counted + self.rejected + self.failed + self.others
     }
 
     /// The leading condition and its mean probability.
@@ -53,7 +55,8 @@ impl Aggregate {
         match state.status() {
             FileStatus::Queued => self.queued += 1,
             FileStatus::Blind => {}
-            FileStatus::Failed | FileStatus::NotAnImage => self.failed += 1,
+            FileStatus::Failed => self.failed += 1,
+            FileStatus::NotAnImage => self.others += 1,
             FileStatus::Rejected => self.rejected += 1,
             FileStatus::Confident | FileStatus::Uncertain => {
                 let Some(record) = state.record() else { return };

@@ -67,18 +67,26 @@ pub fn slower(rate: f64) -> f64 {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FrameNumberInput {
     digits: String,
+    refused: bool,
 }
 
 impl FrameNumberInput {
-    /// Adds a digit; other characters are ignored.
+    /// Adds a digit; other characters are refused.
     pub fn push(&mut self, c: char) {
-        if c.is_ascii_digit() && self.digits.len() < MAX_DIGITS {
+        self.refused = !c.is_ascii_digit();
+        if !self.refused && self.digits.len() < MAX_DIGITS {
             self.digits.push(c);
         }
     }
 
+    /// Whether the last key was refused.
+    pub fn has_refused(&self) -> bool {
+        self.refused
+    }
+
     /// Removes the last digit; false if there was none.
     pub fn pop(&mut self) -> bool {
+        self.refused = false;
         self.digits.pop().is_some()
     }
 

@@ -1,6 +1,6 @@
 //! Keys and clicks that the viewer handles before any other component: for the number of a frame, and for the pointer.
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{ViewedImage, Viewer, ViewerContext};
 use crate::app::keys::Keymap;
@@ -28,7 +28,10 @@ impl Viewer {
         let (counted, count) = self.frame_range(series);
         let input = self.frame_input.as_mut()?;
         match key.code {
-            KeyCode::Char(c) if c.is_ascii_digit() => input.push(c),
+            _ if key.modifiers.contains(KeyModifiers::CONTROL) => {
+                self.frame_input = None;
+                return None;
+            }
             KeyCode::Backspace if input.pop() => {}
             KeyCode::Enter => {
                 let number = input.frame(count);
@@ -46,10 +49,9 @@ impl Viewer {
                 }
             }
             KeyCode::Esc | KeyCode::Backspace => self.frame_input = None,
-            _ => {
-                self.frame_input = None;
-                return None;
-            }
+            // Nothing that is typed into a line is a command.
+            KeyCode::Char(c) => input.push(c),
+            _ => {}
         }
         Some(Vec::new())
     }

@@ -35,7 +35,7 @@ pub(super) fn run(
             kind.name()
         )));
     }
-    let format = table_format(arguments);
+    let format = table_format(arguments)?;
     let output = arguments.output.as_deref();
     let exported = write_table(output, format, kind.name(), |out| {
         let rows = match kind {

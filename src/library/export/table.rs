@@ -1,6 +1,5 @@
 //! Results as a table, in one of three formats.
 
-use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -20,13 +19,18 @@ pub enum TableFormat {
 }
 
 impl TableFormat {
-    /// The format that a file's extension names, else JSONL.
-    pub fn of_file(file: &Path) -> Self {
-        match file.extension().and_then(OsStr::to_str) {
-            Some("csv") => Self::Csv,
-            Some("parquet") => Self::Parquet,
-            _ => Self::Jsonl,
-        }
+    /// The format that a file's extension names, in upper or lower case; JSONL if it has none, `None` if it names no format.
+    pub fn of_file(file: &Path) -> Option<Self> {
+        let Some(extension) = file.extension() else {
+            return Some(Self::Jsonl);
+        };
+        let extension = extension.to_str()?.to_ascii_lowercase();
+        Some(match extension.as_str() {
+            "jsonl" | "ndjson" | "json" => Self::Jsonl,
+            "csv" => Self::Csv,
+            "parquet" => Self::Parquet,
+            _ => return None,
+        })
     }
 }
 
@@ -71,6 +75,27 @@ impl<W: Write + Send> TableWriter<W> {
         match self.0 {
             Format::Lines(mut writer) => writer.finish(),
             Format::Parquet(writer) => writer.finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_the_format_that_its_extension_names_and_no_other() {
+        for (file, format) in [
+            ("a.csv", Some(TableFormat::Csv)),
+            ("A.CSV", Some(TableFormat::Csv)),
+            ("a.b.Parquet", Some(TableFormat::Parquet)),
+            ("a.JSONL", Some(TableFormat::Jsonl)),
+            ("results", Some(TableFormat::Jsonl)),
+            ("/dev/stdout", Some(TableFormat::Jsonl)),
+            ("a.txt", None),
+            ("a.csv.gz", None),
+        ] {
+            assert_eq!(TableFormat::of_file(Path::new(file)), format, "{file}");
         }
     }
 }

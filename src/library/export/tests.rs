@@ -24,7 +24,7 @@ pub(crate) fn record(decision: Decision) -> Record {
             decision,
             reason: None,
             scores: vec![score("pneumonia", 0.75), score("normal", 0.25)],
-            urgency: 0.75,
+            urgency: Some(0.75),
             answers: Vec::new(),
         },
         content: "blake3:00".into(),

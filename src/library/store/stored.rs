@@ -146,7 +146,7 @@ impl Library {
     }
 
     /// Passes the selected results to `take`, by path (bytewise; if wanted, by study first), then by frame, with the aggregate of several frames last, then by the
-    /// time of their computation. Their paths are absolute; they have no embedding, and no urgency (NaN). Ends early when `take` returns
+    /// time of their computation. Their paths are absolute; they have no embedding, and no urgency. Ends early when `take` returns
     /// false. Others can write meanwhile.
     ///
     /// # Errors
@@ -222,7 +222,7 @@ fn stored_result(row: &Row) -> rusqlite::Result<StoredResult> {
             decision: verdict.decision,
             reason: verdict.reason,
             scores: verdict.scores,
-            urgency: f64::NAN,
+            urgency: None,
             answers: Vec::new(),
         },
         content: row.get(4)?,

@@ -10,7 +10,7 @@ fn verdict(label: &str, probability: f64, urgency: f64, decision: Decision) -> V
         decision,
         reason: None,
         scores: Vec::new(),
-        urgency,
+        urgency: Some(urgency),
         answers: Vec::new(),
     }
 }
@@ -42,6 +42,19 @@ fn comparisons_are_joined_as_in_words() {
     ] {
         assert_eq!(holds(text, &result), expected, "{text}");
     }
+}
+
+#[test]
+fn no_comparison_holds_with_an_urgency_that_a_result_does_not_have() {
+    let mut result = verdict("chest x-ray", 0.99, 0.0, Decision::Confident);
+    result.urgency = None;
+    for text in ["urgency < 0.1", "urgency >= 0", "urgency != 0.5"] {
+        assert!(!holds(text, &result), "{text}");
+    }
+    assert!(holds(
+        "decision == 'confident' and probability > 0.9",
+        &result
+    ));
 }
 
 #[test]
@@ -162,7 +175,7 @@ type Predicate = fn(&Verdict) -> bool;
 /// Comparisons, and whether they hold for a result, found independently of the parser.
 const CASES: [(&str, Predicate); 4] = [
     ("urgency > 0.5", |v| {
-        v.decision != Decision::Rejected && v.urgency > 0.5
+        v.decision != Decision::Rejected && v.urgency.is_some_and(|urgency| urgency > 0.5)
     }),
     ("probability <= 0.25", |v| {
         v.decision != Decision::Rejected && v.probability <= 0.25

@@ -69,15 +69,35 @@ fn a_file_removed_while_the_listing_comes_in_does_not_come_back() {
 }
 
 #[test]
+fn a_folder_that_was_gone_is_read_again_once_a_file_is_in_it() {
+    let mut folder = folder(&["a"]);
+    folder.remove(Path::new("/d/a"));
+    folder.fail("It has been removed.".to_owned());
+    folder.insert(file("b"), &Results::default());
+    assert_eq!(
+        (names(&folder), folder.listing()),
+        (vec!["b"], &Listing::Complete)
+    );
+}
+
+#[test]
 fn hidden_files_are_hidden_until_asked_for() {
     let mut folder = folder(&["a", ".b"]);
     assert_eq!((names(&folder), folder.count()), (vec!["a"], 2));
+    assert_eq!(
+        folder.unfiltered_count(),
+        1,
+        "the filter hides what `.` shows"
+    );
     let all = ListOptions {
         hidden: true,
         ..ListOptions::default()
     };
     folder.set_options(all, &Results::default());
-    assert_eq!(names(&folder), [".b", "a"]);
+    assert_eq!(
+        (names(&folder), folder.unfiltered_count()),
+        (vec![".b", "a"], 2)
+    );
     assert_eq!(folder.current().map(|row| row.shown.as_str()), Some("a"));
 }
 

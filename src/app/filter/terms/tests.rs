@@ -10,12 +10,17 @@ use crate::media::{ErrorKind, FileContent};
 
 static UTC: TimeZone = TimeZone::UTC;
 
-fn state(label: &str, probability: f64, urgency: f64, decision: Decision) -> FileState {
+fn state(
+    label: &str,
+    probability: f64,
+    urgency: impl Into<Option<f64>>,
+    decision: Decision,
+) -> FileState {
     let mut record = record(decision);
     record.modality = Some("CR".to_owned());
     let verdict = &mut record.verdict;
     label.clone_into(&mut verdict.label);
-    (verdict.probability, verdict.urgency) = (probability, urgency);
+    (verdict.probability, verdict.urgency) = (probability, urgency.into());
     FileState::Done([record].into())
 }
 
@@ -148,6 +153,27 @@ fn terms_choose_files_by_their_results() {
         ("label:\"pneumonia\" chest", "p"),
     ] {
         assert_eq!(passing(filter), expected, "{filter}");
+    }
+}
+
+#[test]
+fn a_result_that_says_nothing_of_health_has_no_urgency_to_compare() {
+    let state = state("wrist x-ray", 0.9, None, Decision::Confident);
+    for (filter, expected) in [
+        ("urgency<0.2", false),
+        ("urgency>=0", false),
+        ("!urgency>0.4", true),
+        ("label:wrist p>0.8", true),
+    ] {
+        let judged = Judged {
+            state: &state,
+            reviews: None,
+            modified: None,
+            zone: &UTC,
+        };
+        let terms = ParsedFilter::parse(filter).on_results;
+        let passes = terms.iter().all(|term| term.holds(judged));
+        assert_eq!(passes, expected, "{filter}");
     }
 }
 

@@ -216,7 +216,7 @@ fn verdict(label: &str, scores: [(&str, f64, Option<f64>); 3]) -> Verdict {
         decision: Decision::Confident,
         reason: None,
         scores: scores.to_vec(),
-        urgency: 0.0,
+        urgency: None,
         answers: Vec::new(),
     }
 }
