@@ -107,7 +107,7 @@ pub(super) fn draw_digits(model: &Model, looks: Looks, status: Rect, frame: &mut
     };
     frame.render_widget(Clear, area);
     let lines = lines.into_iter().map(|line| Line::raw(format!(" {line}")));
-    frame.render_widget(Text::from_iter(lines).style(looks.accent()), area);
+    frame.render_widget(lines.collect::<Text>().style(looks.accent()), area);
 }
 
 /// The number of a frame or image as it is typed.

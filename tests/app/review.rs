@@ -222,7 +222,9 @@ fn a_key_with_ctrl_or_alt_means_the_same_after_the_leader_as_without_it() {
 fn digits_have_names_where_no_result_panel_shows_them() {
     let screen = |keys: &str, cols, rows, labels: Mode| {
         let mut records = five();
-        records.iter_mut().for_each(|record| record.mode = labels);
+        for record in &mut records {
+            record.mode = labels;
+        }
         let mut program = begin(records, false);
         program.send(Msg::Resized { cols, rows });
         program.press(keys);
