@@ -752,6 +752,71 @@ fn a_clip_model_with_another_familys_text_tower_or_its_own_code_is_refused_by_na
     }
 }
 
+/// Changes a key of a JSON file of a checkpoint; `path` are the keys that lead to it.
+fn set_key(folder: &Path, file: &str, path: &[&str], value: serde_json::Value) {
+    let file = folder.join(file);
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let mut at = &mut config;
+    for key in path {
+        at = &mut at[*key];
+    }
+    *at = value;
+    fs::write(&file, config.to_string()).unwrap();
+}
+
+/// The lowest cosine of the texts' embeddings with the golden ones.
+fn lowest_of_texts(folder: &Path) -> f64 {
+    let golden = golden(folder);
+    let found = open(folder).encode_texts(&texts(&golden)).unwrap();
+    lowest(
+        found
+            .iter()
+            .zip(&golden.texts)
+            .map(|(f, e)| cosine(f, &e.embedding)),
+    )
+}
+
+#[test]
+fn a_bert_has_the_heads_that_its_configuration_states() {
+    let folder = copied_without("biomedclip", &[]);
+    let heads = |count: i64| {
+        let value = serde_json::json!({"num_attention_heads": count});
+        let path = ["model_cfg", "text_cfg", "hf_model_config"];
+        set_key(folder.path(), "open_clip_config.json", &path, value);
+        lowest_of_texts(folder.path())
+    };
+    assert!(heads(2) >= 0.9999);
+    assert!(heads(4) < 0.999);
+    // The same from the text tower's own configuration.
+    set_key(
+        folder.path(),
+        "open_clip_config.json",
+        &["model_cfg", "text_cfg", "hf_model_config"],
+        serde_json::Value::Null,
+    );
+    let own = r#"{"model_type": "bert", "num_attention_heads": 4}"#;
+    fs::write(folder.path().join("config.json"), own).unwrap();
+    assert!(lowest_of_texts(folder.path()) < 0.999);
+}
+
+#[test]
+fn a_text_tower_that_only_looks_like_bert_is_refused() {
+    let folder = copied_without("biomedclip", &[]);
+    let path = ["model_cfg", "text_cfg", "hf_model_name"];
+    let file = "open_clip_config.json";
+    set_key(folder.path(), file, &path, "xlm-roberta-base".into());
+    let error = refusal(&folder).to_string();
+    assert!(
+        error.contains("xlm-roberta-base") && error.contains(file),
+        "{error}"
+    );
+    let folder = copied_without("biomedclip", &["tokenizer.json"]);
+    let foreign = fixtures().join("open-clip/tokenizer.json");
+    fs::copy(foreign, folder.path().join("tokenizer.json")).unwrap();
+    let error = refusal(&folder).to_string();
+    assert!(error.contains("WordPiece"), "{error}");
+}
+
 /// 16-bit precision must not change embeddings noticeably; its exact effect is measured elsewhere.
 #[test]
 fn sixteen_bit_precision_gives_nearly_the_same_embeddings() {

@@ -163,7 +163,10 @@ impl CheckpointReader<'_> {
     }
 
     fn open_clip(&mut self) -> Result<LoadedParts, EncoderError> {
-        let config: OpenClipConfig = self.parsed(OPEN_CLIP_CONFIG)?;
+        let mut config: OpenClipConfig = self.parsed(OPEN_CLIP_CONFIG)?;
+        if config.has_bert() && self.path.join(CONFIG).is_file() {
+            config.describe_bert(self.parsed(CONFIG)?);
+        }
         let fault = |reason| EncoderError::File {
             path: self.path.join(OPEN_CLIP_CONFIG),
             reason,
@@ -173,7 +176,11 @@ impl CheckpointReader<'_> {
         let context = config.context_length();
         let tokenizer = if config.has_own_tokenizer() {
             let json = self.tokenizer_json(self.path)?;
-            Tokenizer::from_json(&json, context)?.cleaning(Clean::Whitespace)
+            let tokenizer = Tokenizer::from_json(&json, context)?;
+            if config.has_bert() {
+                tokenizer.require_word_pieces()?;
+            }
+            tokenizer.cleaning(Clean::Whitespace)
         } else {
             let tokenizer = self.clip_tokenizer(context, config.vocabulary())?;
             tokenizer.cleaning(Clean::Lower)

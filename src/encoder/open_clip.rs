@@ -1,6 +1,8 @@
 //! Models in open_clip's layout: `open_clip_config.json` names the kinds of towers, the weights give their dimensions.
 //! OpenAI's own state dictionaries have the same tensor names and no configuration.
 
+mod bert;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -13,8 +15,11 @@ use super::transformer::TransformerConfig;
 use super::vision::{VisionTensorNames, VisionTower};
 use super::{EncoderError, Weights};
 
+pub(super) use bert::NeighbourConfig;
+use bert::{BertArithmetic, BertConfig};
+
 /// Width of an attention head unless the configuration says otherwise: OpenAI's rule, and that of every ViT up to L and of
-/// every BERT.
+/// most BERTs.
 const HEAD_WIDTH: i64 = 64;
 
 /// `open_clip_config.json`
@@ -24,6 +29,9 @@ pub struct OpenClipConfig {
     /// Parsed by [`super::Preprocess::from_open_clip`].
     #[serde(default)]
     pub(super) preprocess_cfg: Value,
+    /// The `config.json` beside this file, if it describes a text tower.
+    #[serde(skip)]
+    bert: BertConfig,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -63,6 +71,7 @@ struct OpenClipTextConfig {
     hf_proj_type: Option<String>,
     #[serde(alias = "pooler_type", default = "default_pooler")]
     hf_pooler_type: Option<String>,
+    hf_model_config: Option<Value>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -86,7 +95,7 @@ fn default_pooler() -> Option<String> {
 }
 
 /// Settings that can be ignored: the weights show them anyway, or they matter in training only.
-const IGNORED_SETTINGS: [&str; 18] = [
+const IGNORED_SETTINGS: [&str; 17] = [
     "layers",
     "width",
     "patch_size",
@@ -99,7 +108,6 @@ const IGNORED_SETTINGS: [&str; 18] = [
     "timm_drop",
     "timm_drop_path",
     "hf_model_pretrained",
-    "hf_model_config",
     "pad_id",
     "eos_id",
     "tokenizer_kwargs",
@@ -160,8 +168,14 @@ impl OpenClipConfig {
         self.model_cfg.text_cfg.hf_tokenizer_name.is_some() || self.has_bert()
     }
 
-    fn has_bert(&self) -> bool {
+    /// Whether the text tower is one of Hugging Face's, of which only BERT is supported.
+    pub(super) fn has_bert(&self) -> bool {
         self.model_cfg.text_cfg.hf_model_name.is_some()
+    }
+
+    /// Adds what the `config.json` beside this one says of the text tower.
+    pub(super) fn describe_bert(&mut self, beside: NeighbourConfig) {
+        self.bert = beside.text_tower();
     }
 
     /// Builds the model. A tensor that is missing or left over is an error.
@@ -190,7 +204,7 @@ impl OpenClipConfig {
             )?,
         };
         let text = if self.has_bert() {
-            text_cfg.bert(w)?
+            text_cfg.bert(w, &self.bert)?
         } else {
             text(w, text_cfg.heads, activation)?
         };
@@ -399,8 +413,8 @@ fn is_plain_vit(name: &str) -> bool {
 }
 
 impl OpenClipTextConfig {
-    /// Hugging Face's `BertModel` below `text.transformer.`, without its pooler: exact GELU, norms with ε = 10⁻¹².
-    fn bert(&self, w: &mut Weights) -> Result<TextTower, EncoderError> {
+    /// Hugging Face's `BertModel` below `text.transformer.`, without its pooler.
+    fn bert(&self, w: &mut Weights, beside: &BertConfig) -> Result<TextTower, EncoderError> {
         let at = |part: &str| format!("text.transformer.{part}");
         let words = at("embeddings.word_embeddings.weight");
         let first = at("encoder.layer.0.attention.self.query.weight");
@@ -415,21 +429,21 @@ impl OpenClipTextConfig {
         };
         let (vocabulary, width) = matrix_shape(w, &words)?;
         let (context, _) = matrix_shape(w, &at("embeddings.position_embeddings.weight"))?;
+        let segments = at("embeddings.token_type_embeddings.weight");
+        let (types, _) = matrix_shape(w, &segments)?;
+        let BertArithmetic {
+            heads,
+            activation,
+            eps,
+        } = self.bert_arithmetic(beside, width, types)?;
         let block_names = &BlockNames::BERT;
         let stack = at("encoder");
-        let config = TransformerConfig::inferred(
-            w,
-            &stack,
-            block_names,
-            width / HEAD_WIDTH,
-            Activation::Gelu,
-            1e-12,
-        )?;
+        let config = TransformerConfig::inferred(w, &stack, block_names, heads, activation, eps)?;
         let head = self.head(w, width)?;
         let tensor_names = TextTensorNames {
             token_embedding: &words,
             position_embedding: &at("embeddings.position_embeddings.weight"),
-            segment_embedding: Some(&at("embeddings.token_type_embeddings.weight")),
+            segment_embedding: Some(&segments),
             pre_norm: Some(&at("embeddings.LayerNorm")),
             blocks: &stack,
             post_norm: None,
@@ -444,6 +458,26 @@ impl OpenClipTextConfig {
             pooling,
             head,
         )
+    }
+
+    /// What `hf_model_config`, else the configuration beside it, else BERT's custom says of the arithmetic.
+    fn bert_arithmetic(
+        &self,
+        beside: &BertConfig,
+        width: i64,
+        types: i64,
+    ) -> Result<BertArithmetic, EncoderError> {
+        let unsupported =
+            |reason| EncoderError::Unsupported(format!("open_clip_config.json: {reason}"));
+        let own = match &self.hf_model_config {
+            Some(own) if own.is_object() => serde_json::from_value(own.clone())
+                .map_err(|error| unsupported(format!("hf_model_config: {error}")))?,
+            _ => BertConfig::default(),
+        };
+        let name = self.hf_model_name.as_deref().unwrap_or_default();
+        own.or(beside.clone())
+            .arithmetic(name, width, types)
+            .map_err(unsupported)
     }
 
     fn head(&self, w: &mut Weights, width: i64) -> Result<ProjectionHead, EncoderError> {

@@ -78,6 +78,16 @@ impl Tokenizer {
         Self { clean, ..self }
     }
 
+    /// Fails unless the vocabulary is of WordPiece, as every BERT's is; other text towers number their positions differently.
+    pub(super) fn require_word_pieces(&self) -> Result<(), EncoderError> {
+        match self.inner.get_model() {
+            tokenizers::ModelWrapper::WordPiece(_) => Ok(()),
+            _ => Err(EncoderError::Unsupported(
+                "a text tower with another tokenizer than BERT's WordPiece is not supported".into(),
+            )),
+        }
+    }
+
     /// The id of a token.
     pub(super) fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
