@@ -180,22 +180,28 @@ fn token_ids_equal_the_references() {
     }
 }
 
-#[test]
-fn the_built_in_vocabulary_gives_clips_token_ids() {
-    #[derive(Deserialize)]
-    struct Entry {
-        text: String,
-        ids: Vec<u32>,
-    }
+#[derive(Deserialize)]
+struct TokenizedText {
+    text: String,
+    ids: Vec<u32>,
+}
+
+/// The texts and token ids of a fixture.
+fn tokenized(file: &str) -> Vec<TokenizedText> {
     #[derive(Deserialize)]
     struct File {
-        texts: Vec<Entry>,
+        texts: Vec<TokenizedText>,
     }
-    let file = fs::read(fixtures().join("clip_tokens.json")).unwrap();
+    let file = fs::read(fixtures().join(file)).unwrap();
     let file: File = serde_json::from_slice(&file).unwrap();
-    let tokenizer = Tokenizer::clip(77).unwrap();
     assert!(file.texts.len() > 10);
-    for entry in file.texts {
+    file.texts
+}
+
+#[test]
+fn the_built_in_vocabulary_gives_clips_token_ids() {
+    let tokenizer = Tokenizer::clip(77).unwrap();
+    for entry in tokenized("clip_tokens.json") {
         let found = tokenizer.encode(&entry.text).unwrap().ids;
         assert_eq!(found, entry.ids, "{:?}", entry.text);
     }
@@ -667,6 +673,92 @@ fn a_sentencepiece_model_alone_gives_the_references_token_ids() {
         error.contains("tokenizer.json") && error.contains("spiece.model"),
         "{error}"
     );
+}
+
+#[test]
+fn texts_are_cleaned_as_an_open_clip_model_says() {
+    let folder = copied_without("open-clip", &[]);
+    let path = ["model_cfg", "text_cfg", "tokenizer_kwargs"];
+    let settings = serde_json::json!({"clean": "canonicalize"});
+    set_key(folder.path(), "open_clip_config.json", &path, settings);
+    let encoder = open(folder.path());
+    for entry in tokenized("canonicalized_tokens.json") {
+        let found = encoder.tokenize(&entry.text).unwrap().ids;
+        assert_eq!(found, entry.ids, "{:?}", entry.text);
+    }
+    let settings = serde_json::json!({"reduction_mask": "random"});
+    set_key(folder.path(), "open_clip_config.json", &path, settings);
+    let error = refusal(&folder).to_string();
+    assert!(error.contains("reduction_mask"), "{error}");
+}
+
+/// As XrayCLIP's repository has it.
+#[test]
+fn tokens_and_merges_alone_give_the_references_token_ids() {
+    let folder = copied_without("clip-early", &["tokenizer.json"]);
+    let json = fs::read(fixtures().join("clip-early/tokenizer.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let model = &json["model"];
+    let pair = |pair: &serde_json::Value| match pair.as_array() {
+        Some(both) => format!(
+            "{} {}\n",
+            both[0].as_str().unwrap(),
+            both[1].as_str().unwrap()
+        ),
+        None => format!("{}\n", pair.as_str().unwrap()),
+    };
+    let merges: String = model["merges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(pair)
+        .collect();
+    fs::write(folder.path().join("vocab.json"), model["vocab"].to_string()).unwrap();
+    let merges = format!("#version: 0.2\n{merges}");
+    fs::write(folder.path().join("merges.txt"), merges).unwrap();
+    assert_tokens(&open(folder.path()), &golden(folder.path()));
+    fs::remove_file(folder.path().join("merges.txt")).unwrap();
+    let error = refusal(&folder).to_string();
+    assert!(error.contains("merges.txt"), "{error}");
+}
+
+/// XrayCLIP has 256 positions, of which its tokenizer fills 77.
+#[test]
+fn the_tokenizer_may_read_less_of_a_text_than_the_model_could() {
+    let folder = copied_without("clip-early", &[]);
+    set_key(
+        folder.path(),
+        "tokenizer_config.json",
+        &["model_max_length"],
+        9.into(),
+    );
+    let encoder = open(folder.path());
+    let mut cut = 0;
+    for text in golden(folder.path()).texts {
+        let mut expected = text.ids.clone();
+        if let (true, Some(&end)) = (expected.len() > 9, text.ids.last()) {
+            expected.truncate(8);
+            expected.push(end);
+            cut += 1;
+            assert!(encoder.cut_off(&text.text).is_some(), "{:?}", text.text);
+        }
+        assert_eq!(encoder.tokenize(&text.text).unwrap().ids, expected);
+    }
+    assert!(cut > 3);
+}
+
+#[test]
+fn nested_preprocessing_counts_more_than_the_older_file() {
+    let folder = copied_without("clip-early", &[]);
+    let path = folder.path().join("processor_config.json");
+    let older = open(folder.path()).preprocess().normalisation();
+    fs::write(&path, r#"{"processor_class": "CLIPProcessor"}"#).unwrap();
+    assert_eq!(open(folder.path()).preprocess().normalisation(), older);
+    let nested =
+        r#"{"image_processor": {"size": 32, "crop_size": 32, "image_mean": [0.1, 0.2, 0.3]}}"#;
+    fs::write(&path, nested).unwrap();
+    let (mean, _) = open(folder.path()).preprocess().normalisation();
+    assert_eq!(mean.map(|m| (m * 10.0).round() as i32), [1, 2, 3]);
 }
 
 #[test]

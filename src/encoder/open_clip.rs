@@ -10,6 +10,7 @@ use super::block_names::BlockNames;
 use super::layers::{Activation, Linear};
 use super::resnet::{REDUCTION, ResidualTower};
 use super::text::{Pooling, ProjectionHead, TextTensorNames, TextTower};
+use super::tokenize::Clean;
 use super::towers::{ImageTower, Towers};
 use super::transformer::TransformerConfig;
 use super::vision::{VisionTensorNames, VisionTower};
@@ -72,6 +73,8 @@ struct OpenClipTextConfig {
     #[serde(alias = "pooler_type", default = "default_pooler")]
     hf_pooler_type: Option<String>,
     hf_model_config: Option<Value>,
+    #[serde(default)]
+    tokenizer_kwargs: Option<Map<String, Value>>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -95,7 +98,7 @@ fn default_pooler() -> Option<String> {
 }
 
 /// Settings that can be ignored: the weights show them anyway, or they matter in training only.
-const IGNORED_SETTINGS: [&str; 17] = [
+const IGNORED_SETTINGS: [&str; 15] = [
     "layers",
     "width",
     "patch_size",
@@ -110,8 +113,6 @@ const IGNORED_SETTINGS: [&str; 17] = [
     "hf_model_pretrained",
     "pad_id",
     "eos_id",
-    "tokenizer_kwargs",
-    "tokenizer_mode",
     "cache_dir",
 ];
 
@@ -126,7 +127,8 @@ const SUPPORTED_SETTINGS: [(&str, &str); 4] = [
 /// Refuses settings that are neither ignored nor supported: switched on, they would silently change the results.
 fn check_settings(rest: &Map<String, Value>) -> Result<(), EncoderError> {
     let unknown = rest.iter().find(|(key, value)| {
-        let is_off = matches!(value, Value::Null | Value::Bool(false));
+        let is_off = matches!(value, Value::Null | Value::Bool(false))
+            || value.as_object().is_some_and(Map::is_empty);
         let is_supported = SUPPORTED_SETTINGS
             .iter()
             .any(|(k, v)| k == key && value == v);
@@ -176,6 +178,29 @@ impl OpenClipConfig {
     /// Adds what the `config.json` beside this one says of the text tower.
     pub(super) fn describe_bert(&mut self, beside: NeighbourConfig) {
         self.bert = beside.text_tower();
+    }
+
+    /// How the settings of the tokenizer say that texts are cleaned, if they do; an error names one that is not supported.
+    pub(super) fn cleaning(&self) -> Result<Option<Clean>, String> {
+        let settings = self.model_cfg.text_cfg.tokenizer_kwargs.iter().flatten();
+        let mut cleaning = None;
+        for (key, value) in settings {
+            cleaning = match (key.as_str(), value.as_str()) {
+                ("clean", Some("lower")) => Some(Clean::Lower),
+                // CLIP's own vocabulary is used for lower-case texts only.
+                ("clean", Some("whitespace")) if self.has_own_tokenizer() => {
+                    Some(Clean::Whitespace)
+                }
+                ("clean", Some("canonicalize")) => Some(Clean::Canonicalized),
+                _ if matches!(value, Value::Null | Value::Bool(false)) => continue,
+                _ => {
+                    return Err(format!(
+                        "tokenizer_kwargs: `{key}` = {value} is not supported"
+                    ));
+                }
+            };
+        }
+        Ok(cleaning)
     }
 
     /// Builds the model. A tensor that is missing or left over is an error.
@@ -530,7 +555,7 @@ mod tests {
     #[test]
     fn a_setting_that_changes_the_arithmetic_is_refused_by_name() {
         let read = |json: &str| serde_json::from_str::<OpenClipVisionConfig>(json).unwrap();
-        let usual = r#"{"image_size": 224, "layers": 12, "pool_type": "tok", "no_ln_pre": false, "ls_init_value": null}"#;
+        let usual = r#"{"image_size": 224, "layers": 12, "pool_type": "tok", "no_ln_pre": false, "ls_init_value": null, "act_kwargs": {}}"#;
         assert!(check_settings(&read(usual).rest).is_ok());
         let error = check_settings(&read(r#"{"no_ln_pre": true}"#).rest)
             .unwrap_err()
@@ -551,6 +576,43 @@ mod tests {
         let older = read(r#"{"proj": "linear", "pooler_type": "cls_last_hidden_state_pooler"}"#);
         assert_eq!(older.hf_proj_type.as_deref(), Some("linear"));
         assert_eq!(read(r#"{"hf_proj_type": null}"#).hf_proj_type, None);
+    }
+
+    #[test]
+    fn settings_of_the_tokenizer_are_followed_or_refused() {
+        let read = |json: &str| {
+            let whole =
+                format!(r#"{{"model_cfg": {{"text_cfg": {{"tokenizer_kwargs": {json}}}}}}}"#);
+            let config: OpenClipConfig = serde_json::from_str(&whole).unwrap();
+            config.cleaning()
+        };
+        for (json, expected) in [
+            ("null", None),
+            ("{}", None),
+            (r#"{"strip_sep_token": false}"#, None),
+            (r#"{"clean": "lower"}"#, Some(Clean::Lower)),
+            (r#"{"clean": "whitespace"}"#, Some(Clean::Whitespace)),
+            (
+                r#"{"language": null, "clean": "canonicalize"}"#,
+                Some(Clean::Canonicalized),
+            ),
+        ] {
+            assert_eq!(read(json), Ok(expected), "{json}");
+        }
+        for json in [
+            r#"{"strip_sep_token": true}"#,
+            r#"{"clean": "x"}"#,
+            r#"{"reduction_mask": "random"}"#,
+        ] {
+            let reason = read(json).unwrap_err();
+            assert!(reason.contains("tokenizer_kwargs"), "{reason}");
+        }
+        let own = r#"{"model_cfg": {"text_cfg": {"tokenizer_kwargs": {"clean": "whitespace"}}}}"#;
+        let own: OpenClipConfig = serde_json::from_str(own).unwrap();
+        assert!(own.cleaning().is_err());
+        let mode: OpenClipTextConfig =
+            serde_json::from_str(r#"{"tokenizer_mode": "clips"}"#).unwrap();
+        assert!(check_settings(&mode.rest).is_err());
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(super) enum Clean {
     Whitespace,
     /// open_clip's rule for CLIP's own vocabulary; see [`clean::lower`].
     Lower,
+    /// open_clip's rule for SigLIP; see [`clean::canonicalized`].
+    Canonicalized,
     /// SigLIP's rule; see [`clean::canonical`].
     Canonical,
     /// SigLIP 2's rule: lower case, nothing else.
@@ -104,6 +106,7 @@ impl Tokenizer {
             Clean::No => text.into(),
             Clean::Whitespace => clean::whitespace(text).into(),
             Clean::Lower => clean::lower(text).into(),
+            Clean::Canonicalized => clean::canonicalized(text).into(),
             Clean::Canonical => clean::canonical(text).into(),
             Clean::LowerCase => text.to_lowercase().into(),
         }
