@@ -14,6 +14,7 @@ mod cuda;
 mod eclip;
 pub mod finetune;
 pub mod hub;
+mod inventory;
 mod layers;
 mod layout;
 mod occlusion;

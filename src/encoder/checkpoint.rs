@@ -514,7 +514,8 @@ pub(super) fn described_tokenizer(
     Ok(snapshot.ok_or_else(missing)?.folder)
 }
 
-fn has_tokenizer(folder: &Path) -> bool {
+/// Whether a folder has a file with a tokenizer.
+pub(super) fn has_tokenizer(folder: &Path) -> bool {
     TOKENIZERS.iter().any(|name| folder.join(name).is_file())
 }
 

@@ -146,7 +146,7 @@ pub(super) struct NeededFiles<'a> {
 }
 
 /// All files except the weights.
-const SETTINGS: [&str; 11] = [
+pub(super) const SETTINGS: [&str; 11] = [
     CONFIG,
     OPEN_CLIP_CONFIG,
     "tokenizer.json",

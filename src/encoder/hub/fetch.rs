@@ -10,8 +10,8 @@ use super::client::{HubClient, RemoteFile, RequestError};
 use super::hash::{self, Hasher};
 use super::retry::{self, MAX_IDLE_ATTEMPTS, ProgressCallback, retry};
 use super::{HubCache, HubError, MAIN, Snapshot};
-use crate::encoder::catalog;
 use crate::encoder::layout::{MAX_SETTINGS_BYTES, NeededFiles};
+use crate::encoder::{catalog, checkpoint};
 
 /// Bytes that are read, and reported, at a time.
 const CHUNK_BYTES: usize = 1 << 18;
@@ -83,8 +83,14 @@ fn pull_part(
         return Err(HubError::NoRevision { id, revision });
     }
     if options.offline {
-        let found = options.cache.find(id, Some(revision));
-        return found.ok_or_else(|| HubError::Offline(id.to_owned()));
+        let found = options.cache.find(id, options.revision);
+        let is_whole = |snapshot: &Snapshot| match part {
+            RepositoryPart::Model => snapshot.is_complete(),
+            RepositoryPart::Tokenizer => checkpoint::has_tokenizer(&snapshot.folder),
+        };
+        return found
+            .filter(is_whole)
+            .ok_or_else(|| HubError::Offline(id.to_owned()));
     }
     let client = HubClient::new(options.cache, id, revision)?;
     let info = retry(report, || client.info())?;
