@@ -43,7 +43,7 @@ pub use builtin::BuiltinFacts;
 pub use layout::CheckpointLayout;
 pub use occlusion::{Masker, occlusion_map, scores_along};
 pub use preprocess::{Fit, PreparedImage, Preprocess};
-pub use reference::{ReferenceRecord, ReferenceRecords};
+pub use reference::{NOTICE, ReferenceRecord, ReferenceRecords};
 pub use similarity::similarities;
 pub use source::ModelSource;
 pub use taught::TaughtFindings;

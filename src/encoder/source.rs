@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::hub::{self, HubCache};
+use super::layout::CheckpointLayout;
+use super::reference::NOTICE;
 use super::{Encoder, EncoderError, ModelOptions, ReferenceRecords, builtin, catalog, checkpoint};
 use crate::config::{BUILTIN, DEMO};
 
@@ -57,7 +59,7 @@ impl ModelSource {
         }
     }
 
-    /// Reads the model. The first time that a model from the hub is used, a line in the log says what was not proved about it.
+    /// Reads the model. The first time that a model from the hub is used, a message says what was not proved about it.
     pub fn open(&self, options: ModelOptions) -> Result<Box<dyn Encoder>, EncoderError> {
         match self {
             Self::Builtin => Ok(Box::new(builtin::open(options)?)),
@@ -67,8 +69,11 @@ impl ModelSource {
                 let is_published = hub::is_id(&encoder.card().id);
                 let records = records.filter(|_| is_published);
                 let records = records.map(|folder| ReferenceRecords::at(&folder));
-                if let Some(notice) = records.and_then(|records| records.notice(encoder.card())) {
-                    tracing::warn!("{notice}");
+                let comparable = CheckpointLayout::of(path)
+                    .is_ok_and(|layout| layout != CheckpointLayout::StateDict);
+                let notice = records.and_then(|records| records.notice(encoder.card(), comparable));
+                if let Some(notice) = notice {
+                    tracing::warn!(target: NOTICE, "{notice}");
                 }
                 Ok(Box::new(encoder))
             }
