@@ -4,16 +4,19 @@ mod reference;
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{CommandSetup, Fault, exit, print, shown};
+use super::{CommandSetup, Fault, exit, on_signals, print, shown};
 use crate::cli::ModelsAction;
 use crate::config::BUILTIN;
 use crate::encoder::catalog::{self, CatalogEntry};
-use crate::encoder::hub::{self, HubCache, PullOptions, PullProgress, Snapshot};
+use crate::encoder::hub::{self, HubCache, HubError, PullOptions, PullProgress, Snapshot};
 use crate::encoder::{
     CheckpointLayout, Encoder, ModelSource, ReferenceRecord, ReferenceRecords, builtin, checkpoint,
 };
@@ -162,7 +165,18 @@ fn list_cached(cached: &CachedModel) -> Result<(), Fault> {
 /// Imports models that were brought by hand, and prints their folders.
 fn import(from: &Path, id: Option<&str>) -> Result<u8, Fault> {
     let id = id.map(catalog::id_of);
-    let snapshots = hub::import(&cache()?, from, id).map_err(Fault::unusable)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    on_signals(&[SIGINT, SIGTERM], {
+        let stop = Arc::clone(&stop);
+        move || stop.store(true, Ordering::Relaxed)
+    })?;
+    let snapshots = match hub::import(&cache()?, from, id, &stop) {
+        Err(HubError::Interrupted) => {
+            print::message("interrupted; what was not finished has been removed");
+            return Ok(exit::INTERRUPTED);
+        }
+        imported => imported.map_err(Fault::unusable)?,
+    };
     for snapshot in &snapshots {
         print::line(shown(&snapshot.folder))?;
         let id = &snapshot.id;

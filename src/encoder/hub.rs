@@ -105,6 +105,18 @@ pub enum HubError {
         /// The hash that the hub names.
         expected: String,
     },
+    /// A file to import does not match the hash that its own name is.
+    #[error(
+        "{file} is damaged: its checksum is {found}, but was {expected}; copy it here again, or pull it again where it came from"
+    )]
+    Altered {
+        /// The file.
+        file: String,
+        /// The hash of the file's bytes.
+        found: String,
+        /// The hash that is its name in the cache.
+        expected: String,
+    },
     /// The hub cannot be reached.
     #[error(
         "{url} cannot be reached: {reason}; check the network and the proxy (HTTPS_PROXY), or use a mirror (HF_ENDPOINT)"

@@ -216,6 +216,14 @@ impl<'a> NeededFiles<'a> {
     }
 }
 
+/// Whether a file has a name as the files of models have, weights included.
+pub(super) fn is_model_file(name: &str) -> bool {
+    let extension = Path::new(name).extension().and_then(|e| e.to_str());
+    SETTINGS.contains(&name)
+        || is_index(name)
+        || matches!(extension, Some("safetensors" | "bin" | "pt" | "pth"))
+}
+
 /// Whether a file is the index of sharded weights.
 pub(super) fn is_index(name: &str) -> bool {
     name.ends_with(".index.json")
