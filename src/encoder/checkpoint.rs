@@ -133,7 +133,7 @@ impl CheckpointReader<'_> {
     fn clip(&mut self) -> Result<LoadedParts, EncoderError> {
         let config: ClipConfig = self.parsed(CONFIG)?;
         // XrayCLIP has 256 positions, of which its tokenizer fills 77.
-        let length = self.tokenizer_settings()?.limit(config.context_length());
+        let length = self.limited(config.context_length())?;
         let tokenizer = self.transformers_tokenizer(length, config.vocabulary())?;
         let preprocess = self.preprocessing()?;
         let weights = self.weights()?;
@@ -357,6 +357,22 @@ impl CheckpointReader<'_> {
         Err(fault(folder.join("tokenizer.json"))(reason.into()))
     }
 
+    /// The tokens of the longest text for a tower with so many positions. The file that says so is hashed only where it matters, so
+    /// that the digests of other models stay as they were.
+    fn limited(&mut self, positions: usize) -> Result<usize, EncoderError> {
+        let path = self.path.join(TOKENIZER_CONFIG);
+        if !path.is_file() {
+            return Ok(positions);
+        }
+        let json = read(&path)?;
+        let settings: TokenizerSettings = parse(&json, &path)?;
+        let length = settings.limit(positions);
+        if length != positions {
+            self.digest.update(&json);
+        }
+        Ok(length)
+    }
+
     /// The keys of `tokenizer_config.json` that matter, if there is one.
     fn tokenizer_settings(&mut self) -> Result<TokenizerSettings, EncoderError> {
         if self.path.join(TOKENIZER_CONFIG).is_file() {
@@ -368,13 +384,12 @@ impl CheckpointReader<'_> {
     /// The preprocessing that `processor_config.json` nests, as transformers prefers it; else that of `preprocessor_config.json`.
     fn preprocessing(&mut self) -> Result<Preprocess, EncoderError> {
         let newer = self.path.join(PROCESSOR_CONFIG);
-        let nested = if newer.is_file() {
-            Preprocess::nested_in(&self.file(PROCESSOR_CONFIG)?, &newer)?
-        } else {
-            None
-        };
-        if let Some(nested) = nested {
-            return Ok(nested);
+        if newer.is_file() {
+            let json = read(&newer)?;
+            if let Some(nested) = Preprocess::nested_in(&json, &newer)? {
+                self.digest.update(&json);
+                return Ok(nested);
+            }
         }
         let path = self.path.join(PREPROCESSOR_CONFIG);
         if path.is_file() {
