@@ -581,8 +581,8 @@ mod tests {
     #[test]
     fn settings_of_the_tokenizer_are_followed_or_refused() {
         let read = |json: &str| {
-            let whole =
-                format!(r#"{{"model_cfg": {{"text_cfg": {{"tokenizer_kwargs": {json}}}}}}}"#);
+            let text = format!(r#"{{"hf_tokenizer_name": "x", "tokenizer_kwargs": {json}}}"#);
+            let whole = format!(r#"{{"model_cfg": {{"text_cfg": {text}}}}}"#);
             let config: OpenClipConfig = serde_json::from_str(&whole).unwrap();
             config.cleaning()
         };
