@@ -229,8 +229,8 @@ impl Importer<'_> {
     fn import(&self, model: &FoundModel) -> Result<Snapshot, HubError> {
         let layout = |mut reason: String| {
             if let Some(name) = self.tree.link_out_of(&model.folder) {
-                reason += &format!(
-                    "; {name} is a link that leads out of what is imported: import the whole cache, or pack it with `tar -h`, which \
+                reason = format!(
+                    "{reason}; {name} is a link that leads out of what is imported: import the whole cache, or pack it with `tar -h`, which \
                      follows links"
                 );
             }
