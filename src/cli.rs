@@ -72,8 +72,8 @@ pub struct Cli {
     next_help_heading = "Global options (also set by environment variables: MEDIVISION_MODEL, …)"
 )]
 pub struct GlobalArgs {
-    /// Model: a name or id (see `models list`), a folder or a .pt file; `builtin` needs no download [default: biomedclip
-    /// if pulled, else builtin]
+    /// Model: a name or id (see `models list`), perhaps with @REVISION, a folder or a .pt file; `builtin` needs no download
+    /// [default: biomedclip if pulled, else builtin]
     #[arg(
         long,
         global = true,
@@ -636,9 +636,9 @@ pub enum ModelsAction {
         #[arg(long, value_name = "ID")]
         id: Option<String>,
     },
-    /// Verify the checksums of the files in the cache
+    /// Verify the checksums of the files in the cache, and that none is missing
     Verify {
-        /// Names or ids; with --reference also folders [default: all models in the cache]
+        /// Names or ids, perhaps with @REVISION; with --reference also folders [default: all models in the cache]
         #[arg(value_name = "ID")]
         ids: Vec<String>,
         /// Compare embeddings with those of the model's reference implementation, which needs Python with torch, pillow, and

@@ -9,10 +9,13 @@ use clap::FromArgMatches;
 use medivision_tui::cli::{self, Cli, Command};
 use medivision_tui::commands::browse::BrowseOptions;
 use medivision_tui::commands::{self, CommandSetup, Fault, exit, print};
+use medivision_tui::encoder::NOTICE;
 use medivision_tui::media::{LargePages, keep_freed_buffers};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, format};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 #[global_allocator]
@@ -80,6 +83,28 @@ fn on_panic(info: &PanicHookInfo) {
     }
 }
 
+/// Formats a log record as usual, and one that is for the user as its message alone.
+struct LineFormat(format::Format);
+
+impl<S, N> FormatEvent<S, N> for LineFormat
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: format::Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        if event.metadata().target() == NOTICE {
+            context.format_fields(writer.by_ref(), event)?;
+            return writeln!(writer);
+        }
+        self.0.format_event(context, writer, event)
+    }
+}
+
 /// Logs to stderr, which is redirected to the log file while the screen is up. The JPEG XL decoder's own lines are left out:
 /// what it finds wrong in a stream is an error of that file.
 fn start_logging(setup: &CommandSetup) {
@@ -88,7 +113,8 @@ fn start_logging(setup: &CommandSetup) {
         .with_target("jxl_", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| print::ControlFilter::new(std::io::stderr()))
-        .with_ansi(false);
+        .with_ansi(false)
+        .event_format(LineFormat(format::format()));
     tracing_subscriber::registry()
         .with(lines.with_filter(targets))
         .init();

@@ -180,22 +180,28 @@ fn token_ids_equal_the_references() {
     }
 }
 
-#[test]
-fn the_built_in_vocabulary_gives_clips_token_ids() {
-    #[derive(Deserialize)]
-    struct Entry {
-        text: String,
-        ids: Vec<u32>,
-    }
+#[derive(Deserialize)]
+struct TokenizedText {
+    text: String,
+    ids: Vec<u32>,
+}
+
+/// The texts and token ids of a fixture.
+fn tokenized(file: &str) -> Vec<TokenizedText> {
     #[derive(Deserialize)]
     struct File {
-        texts: Vec<Entry>,
+        texts: Vec<TokenizedText>,
     }
-    let file = fs::read(fixtures().join("clip_tokens.json")).unwrap();
+    let file = fs::read(fixtures().join(file)).unwrap();
     let file: File = serde_json::from_slice(&file).unwrap();
-    let tokenizer = Tokenizer::clip(77).unwrap();
     assert!(file.texts.len() > 10);
-    for entry in file.texts {
+    file.texts
+}
+
+#[test]
+fn the_built_in_vocabulary_gives_clips_token_ids() {
+    let tokenizer = Tokenizer::clip(77).unwrap();
+    for entry in tokenized("clip_tokens.json") {
         let found = tokenizer.encode(&entry.text).unwrap().ids;
         assert_eq!(found, entry.ids, "{:?}", entry.text);
     }
@@ -670,6 +676,92 @@ fn a_sentencepiece_model_alone_gives_the_references_token_ids() {
 }
 
 #[test]
+fn texts_are_cleaned_as_an_open_clip_model_says() {
+    let folder = copied_without("open-clip", &[]);
+    let path = ["model_cfg", "text_cfg", "tokenizer_kwargs"];
+    let settings = serde_json::json!({"clean": "canonicalize"});
+    set_key(folder.path(), "open_clip_config.json", &path, settings);
+    let encoder = open(folder.path());
+    for entry in tokenized("canonicalized_tokens.json") {
+        let found = encoder.tokenize(&entry.text).unwrap().ids;
+        assert_eq!(found, entry.ids, "{:?}", entry.text);
+    }
+    let settings = serde_json::json!({"reduction_mask": "random"});
+    set_key(folder.path(), "open_clip_config.json", &path, settings);
+    let error = refusal(&folder).to_string();
+    assert!(error.contains("reduction_mask"), "{error}");
+}
+
+/// As XrayCLIP's repository has it.
+#[test]
+fn tokens_and_merges_alone_give_the_references_token_ids() {
+    let folder = copied_without("clip-early", &["tokenizer.json"]);
+    let json = fs::read(fixtures().join("clip-early/tokenizer.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let model = &json["model"];
+    let pair = |pair: &serde_json::Value| match pair.as_array() {
+        Some(both) => format!(
+            "{} {}\n",
+            both[0].as_str().unwrap(),
+            both[1].as_str().unwrap()
+        ),
+        None => format!("{}\n", pair.as_str().unwrap()),
+    };
+    let merges: String = model["merges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(pair)
+        .collect();
+    fs::write(folder.path().join("vocab.json"), model["vocab"].to_string()).unwrap();
+    let merges = format!("#version: 0.2\n{merges}");
+    fs::write(folder.path().join("merges.txt"), merges).unwrap();
+    assert_tokens(&open(folder.path()), &golden(folder.path()));
+    fs::remove_file(folder.path().join("merges.txt")).unwrap();
+    let error = refusal(&folder).to_string();
+    assert!(error.contains("merges.txt"), "{error}");
+}
+
+/// XrayCLIP has 256 positions, of which its tokenizer fills 77.
+#[test]
+fn the_tokenizer_may_read_less_of_a_text_than_the_model_could() {
+    let folder = copied_without("clip-early", &[]);
+    set_key(
+        folder.path(),
+        "tokenizer_config.json",
+        &["model_max_length"],
+        9.into(),
+    );
+    let encoder = open(folder.path());
+    let mut cut = 0;
+    for text in golden(folder.path()).texts {
+        let mut expected = text.ids.clone();
+        if let (true, Some(&end)) = (expected.len() > 9, text.ids.last()) {
+            expected.truncate(8);
+            expected.push(end);
+            cut += 1;
+            assert!(encoder.cut_off(&text.text).is_some(), "{:?}", text.text);
+        }
+        assert_eq!(encoder.tokenize(&text.text).unwrap().ids, expected);
+    }
+    assert!(cut > 3);
+}
+
+#[test]
+fn nested_preprocessing_counts_more_than_the_older_file() {
+    let folder = copied_without("clip-early", &[]);
+    let path = folder.path().join("processor_config.json");
+    let older = open(folder.path()).preprocess().normalisation();
+    fs::write(&path, r#"{"processor_class": "CLIPProcessor"}"#).unwrap();
+    assert_eq!(open(folder.path()).preprocess().normalisation(), older);
+    let nested =
+        r#"{"image_processor": {"size": 32, "crop_size": 32, "image_mean": [0.1, 0.2, 0.3]}}"#;
+    fs::write(&path, nested).unwrap();
+    let (mean, _) = open(folder.path()).preprocess().normalisation();
+    assert_eq!(mean.map(|m| (m * 10.0).round() as i32), [1, 2, 3]);
+}
+
+#[test]
 fn a_folder_with_one_file_of_weights_is_read_as_that_file() {
     let golden = golden(&fixtures().join("openai"));
     let mut encoder = checkpoint::open(&fixtures().join("openai"), EXACT).unwrap();
@@ -750,6 +842,71 @@ fn a_clip_model_with_another_familys_text_tower_or_its_own_code_is_refused_by_na
             "{error}"
         );
     }
+}
+
+/// Changes a key of a JSON file of a checkpoint; `path` are the keys that lead to it.
+fn set_key(folder: &Path, file: &str, path: &[&str], value: serde_json::Value) {
+    let file = folder.join(file);
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let mut at = &mut config;
+    for key in path {
+        at = &mut at[*key];
+    }
+    *at = value;
+    fs::write(&file, config.to_string()).unwrap();
+}
+
+/// The lowest cosine of the texts' embeddings with the golden ones.
+fn lowest_of_texts(folder: &Path) -> f64 {
+    let golden = golden(folder);
+    let found = open(folder).encode_texts(&texts(&golden)).unwrap();
+    lowest(
+        found
+            .iter()
+            .zip(&golden.texts)
+            .map(|(f, e)| cosine(f, &e.embedding)),
+    )
+}
+
+#[test]
+fn a_bert_has_the_heads_that_its_configuration_states() {
+    let folder = copied_without("biomedclip", &[]);
+    let heads = |count: i64| {
+        let value = serde_json::json!({"num_attention_heads": count});
+        let path = ["model_cfg", "text_cfg", "hf_model_config"];
+        set_key(folder.path(), "open_clip_config.json", &path, value);
+        lowest_of_texts(folder.path())
+    };
+    assert!(heads(2) >= 0.9999);
+    assert!(heads(4) < 0.999);
+    // The same from the text tower's own configuration.
+    set_key(
+        folder.path(),
+        "open_clip_config.json",
+        &["model_cfg", "text_cfg", "hf_model_config"],
+        serde_json::Value::Null,
+    );
+    let own = r#"{"model_type": "bert", "num_attention_heads": 4}"#;
+    fs::write(folder.path().join("config.json"), own).unwrap();
+    assert!(lowest_of_texts(folder.path()) < 0.999);
+}
+
+#[test]
+fn a_text_tower_that_only_looks_like_bert_is_refused() {
+    let folder = copied_without("biomedclip", &[]);
+    let path = ["model_cfg", "text_cfg", "hf_model_name"];
+    let file = "open_clip_config.json";
+    set_key(folder.path(), file, &path, "xlm-roberta-base".into());
+    let error = refusal(&folder).to_string();
+    assert!(
+        error.contains("xlm-roberta-base") && error.contains(file),
+        "{error}"
+    );
+    let folder = copied_without("biomedclip", &["tokenizer.json"]);
+    let foreign = fixtures().join("open-clip/tokenizer.json");
+    fs::copy(foreign, folder.path().join("tokenizer.json")).unwrap();
+    let error = refusal(&folder).to_string();
+    assert!(error.contains("WordPiece"), "{error}");
 }
 
 /// 16-bit precision must not change embeddings noticeably; its exact effect is measured elsewhere.

@@ -4,16 +4,19 @@ mod reference;
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{CommandSetup, Fault, exit, print, shown};
+use super::{CommandSetup, Fault, exit, on_signals, print, shown};
 use crate::cli::ModelsAction;
 use crate::config::BUILTIN;
 use crate::encoder::catalog::{self, CatalogEntry};
-use crate::encoder::hub::{self, HubCache, PullOptions, PullProgress, Snapshot};
+use crate::encoder::hub::{self, HubCache, HubError, PullOptions, PullProgress, Snapshot};
 use crate::encoder::{
     CheckpointLayout, Encoder, ModelSource, ReferenceRecord, ReferenceRecords, builtin, checkpoint,
 };
@@ -46,8 +49,10 @@ struct ListedModel<'a> {
     id: &'a str,
     /// The entry in the catalogue.
     catalogue: Option<&'a CatalogEntry>,
-    /// What the cache has of it.
+    /// What the cache has of it: the commit that its id alone means.
     cache: Option<CachedModel>,
+    /// Other commits of it in the cache.
+    other_commits: Vec<CachedModel>,
 }
 
 #[derive(Serialize)]
@@ -56,6 +61,8 @@ struct CachedModel {
     folder: String,
     /// Size of all files.
     bytes: u64,
+    /// Names of files without which it cannot be opened; none if it is complete.
+    missing: Vec<String>,
     /// The comparison with the reference on this machine, if there was a successful one.
     reference: Option<ReferenceRecord>,
 }
@@ -71,6 +78,7 @@ impl CachedModel {
             commit: snapshot.commit.clone(),
             folder: snapshot.folder.to_string_lossy().into_owned(),
             bytes: sizes.map(|data| data.len()).sum(),
+            missing: snapshot.missing(),
             reference: records.iter().find(is_of).cloned(),
         }
     }
@@ -82,29 +90,30 @@ fn reference_records(setup: &CommandSetup) -> Vec<ReferenceRecord> {
 }
 
 fn list_json(setup: &CommandSetup) -> Result<u8, Fault> {
-    let (pulled, records) = (cache()?.models(), reference_records(setup));
-    let cached = |id: &str| {
-        let snapshot = pulled.iter().find(|snapshot| snapshot.id == id)?;
-        Some(CachedModel::new(snapshot, &records))
+    let (cache, records) = (cache()?, reference_records(setup));
+    let pulled = cache.models();
+    let listed = |id, catalogue| {
+        let revisions = cache.revisions(id).into_iter();
+        let mut all = revisions.map(|snapshot| CachedModel::new(&snapshot, &records));
+        ListedModel {
+            id,
+            catalogue,
+            cache: all.next(),
+            other_commits: all.collect(),
+        }
     };
     let mut all = vec![ListedModel {
         id: BUILTIN,
         catalogue: None,
         cache: None,
+        other_commits: Vec::new(),
     }];
-    all.extend(catalog::entries().iter().map(|entry| ListedModel {
-        id: &entry.id,
-        catalogue: Some(entry),
-        cache: cached(&entry.id),
-    }));
+    let known = catalog::entries().iter();
+    all.extend(known.map(|entry| listed(&entry.id, Some(entry))));
     let others = pulled
         .iter()
         .filter(|snapshot| catalog::find(&snapshot.id).is_none());
-    all.extend(others.map(|snapshot| ListedModel {
-        id: &snapshot.id,
-        catalogue: None,
-        cache: cached(&snapshot.id),
-    }));
+    all.extend(others.map(|snapshot| listed(&snapshot.id, None)));
     print::json(&all)?;
     Ok(exit::OK)
 }
@@ -118,17 +127,11 @@ fn list(setup: &CommandSetup) -> Result<u8, Fault> {
     )?;
     print::line("")?;
     print::line(format_args!("in the cache ({}):", shown(cache.root())))?;
-    for snapshot in &pulled {
-        let cached = CachedModel::new(snapshot, &records);
-        let size = hub::format_bytes(cached.bytes);
-        let commit = snapshot.commit.get(..12).unwrap_or(&snapshot.commit);
-        let compared = if cached.reference.is_some() {
-            ", compared with its reference"
-        } else {
-            ""
-        };
-        print::line(format_args!("    {}", snapshot.id))?;
-        print::line(format_args!("        {size}, commit {commit}{compared}"))?;
+    for model in &pulled {
+        print::line(format_args!("    {}", model.id))?;
+        for snapshot in cache.revisions(&model.id) {
+            list_cached(&CachedModel::new(&snapshot, &records))?;
+        }
     }
     if pulled.is_empty() {
         print::line("    nothing yet")?;
@@ -136,17 +139,44 @@ fn list(setup: &CommandSetup) -> Result<u8, Fault> {
     print::line("")?;
     print::line("in the catalogue (`models pull NAME` downloads):")?;
     for entry in catalog::entries() {
-        let is_there = pulled.iter().any(|snapshot| snapshot.id == entry.id);
+        let mut models = pulled.iter();
+        let is_there = models.any(|model| model.id == entry.id && model.is_complete());
         print::line("")?;
         describe(entry, is_there)?;
     }
     Ok(exit::OK)
 }
 
+/// Prints what the cache has of a model at one commit.
+fn list_cached(cached: &CachedModel) -> Result<(), Fault> {
+    let size = hub::format_bytes(cached.bytes);
+    let commit = cached.commit.get(..12).unwrap_or(&cached.commit);
+    let state = match (&cached.missing[..], &cached.reference) {
+        ([], Some(_)) => ", compared with its reference".to_owned(),
+        ([], None) => String::new(),
+        (missing, _) => format!(
+            "; incomplete, without {}; pull it again",
+            missing.join(", ")
+        ),
+    };
+    print::line(format_args!("        {size}, commit {commit}{state}"))
+}
+
 /// Imports models that were brought by hand, and prints their folders.
 fn import(from: &Path, id: Option<&str>) -> Result<u8, Fault> {
     let id = id.map(catalog::id_of);
-    let snapshots = hub::import(&cache()?, from, id).map_err(Fault::unusable)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    on_signals(&[SIGINT, SIGTERM], {
+        let stop = Arc::clone(&stop);
+        move || stop.store(true, Ordering::Relaxed)
+    })?;
+    let snapshots = match hub::import(&cache()?, from, id, &stop) {
+        Err(HubError::Interrupted) => {
+            print::message("interrupted; what was not finished has been removed");
+            return Ok(exit::INTERRUPTED);
+        }
+        imported => imported.map_err(Fault::unusable)?,
+    };
     for snapshot in &snapshots {
         print::line(shown(&snapshot.folder))?;
         let id = &snapshot.id;
@@ -172,9 +202,11 @@ fn reference_sources(ids: &[String]) -> Result<Vec<ModelSource>, Fault> {
     sources.collect()
 }
 
-fn not_pulled(id: &str) -> Fault {
+fn not_pulled(text: &str) -> Fault {
+    let (id, revision) = hub::split_revision(text);
+    let revision = revision.map_or_else(String::new, |revision| format!(" --revision {revision}"));
     Fault::unusable(format!(
-        "{id} is not in the cache; download it with `medivision-tui models pull {id}`"
+        "{text} is not in the cache, or not completely; download it with `medivision-tui models pull {id}{revision}`"
     ))
 }
 
@@ -207,14 +239,16 @@ fn describe(entry: &CatalogEntry, there: bool) -> Result<(), Fault> {
 
 fn info(model: &str, setup: &CommandSetup) -> Result<u8, Fault> {
     let source = ModelSource::parse(model);
-    let entry = catalog::find(model);
+    let entry = catalog::find(hub::split_revision(model).0);
     if let Some(entry) = entry {
         describe(entry, matches!(source, ModelSource::Path(_)))?;
     }
     match (&source, entry) {
         (ModelSource::Missing(id), Some(_)) => {
+            let (id, revision) = hub::split_revision(id);
+            let revision = revision.map_or_else(String::new, |name| format!(" --revision {name}"));
             print::line(format_args!(
-                "    not in the cache; download it with `medivision-tui models pull {id}`"
+                "    not in the cache, or not completely; download it with `medivision-tui models pull {id}{revision}`"
             ))?;
             Ok(exit::OK)
         }
@@ -322,13 +356,16 @@ fn show(bar: &ProgressBar, step: PullProgress) {
 
 fn verify(ids: &[String]) -> Result<u8, Fault> {
     let cache = cache()?;
-    let snapshots = if ids.is_empty() {
-        cache.models()
+    let snapshots: Vec<Snapshot> = if ids.is_empty() {
+        let models = cache.models().into_iter();
+        models
+            .flat_map(|model| cache.revisions(&model.id))
+            .collect()
     } else {
-        let find = |id: &String| {
-            let id = catalog::id_of(id);
-            let found = cache.find(id, None);
-            found.ok_or_else(|| not_pulled(id))
+        let find = |text: &String| {
+            let (id, revision) = hub::split_revision(text);
+            let found = cache.find(id, revision);
+            found.ok_or_else(|| not_pulled(text))
         };
         ids.iter().map(find).collect::<Result<_, _>>()?
     };
@@ -338,17 +375,20 @@ fn verify(ids: &[String]) -> Result<u8, Fault> {
     }
     if damaged > 0 {
         print::message(format_args!(
-            "{damaged} damaged; download them again with `medivision-tui models pull ID`"
+            "{damaged} damaged or missing; download them again with `medivision-tui models pull ID`"
         ));
         return Ok(exit::SOME_FAILED);
     }
     Ok(exit::OK)
 }
 
-/// Verifies a model and prints a line for each file; returns the number of damaged ones.
+/// Verifies a model and prints a line for each file; returns the number of damaged and missing ones.
 fn verify_snapshot(snapshot: &Snapshot) -> Result<usize, Fault> {
     let mut damaged = 0;
-    for (name, blob) in snapshot.files().map_err(Fault::unusable)? {
+    let files = snapshot.files().map_err(Fault::unusable)?;
+    let mut missing = snapshot.missing();
+    missing.retain(|missing| !files.iter().any(|(name, _)| name == missing));
+    for (name, blob) in files {
         let state = match Snapshot::is_intact(&blob).map_err(Fault::unusable)? {
             Some(true) => "ok",
             Some(false) => {
@@ -359,5 +399,8 @@ fn verify_snapshot(snapshot: &Snapshot) -> Result<usize, Fault> {
         };
         print::line(format_args!("{state:<12}{}  {name}", snapshot.id))?;
     }
-    Ok(damaged)
+    for name in &missing {
+        print::line(format_args!("{:<12}{}  {name}", "MISSING", snapshot.id))?;
+    }
+    Ok(damaged + missing.len())
 }

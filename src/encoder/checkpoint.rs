@@ -10,8 +10,9 @@ use super::clip::ClipConfig;
 use super::finetune::adapter;
 use super::hub::HubCache;
 use super::layout::{
-    CONFIG, CheckpointLayout, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, TOKENIZERS, WEIGHTS, is_index,
-    parse, read, shards, weights_file,
+    BYTE_PAIRS, CONFIG, CheckpointLayout, MERGES, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS,
+    PREPROCESSOR_CONFIG, PROCESSOR_CONFIG, TOKENIZER_CONFIG, TOKENIZERS, WEIGHTS, is_index, parse,
+    read, shards, weights_file,
 };
 use super::open_clip::{self, OpenClipConfig};
 use super::siglip::SiglipConfig;
@@ -131,7 +132,9 @@ struct CheckpointReader<'a> {
 impl CheckpointReader<'_> {
     fn clip(&mut self) -> Result<LoadedParts, EncoderError> {
         let config: ClipConfig = self.parsed(CONFIG)?;
-        let tokenizer = self.clip_tokenizer(config.context_length(), config.vocabulary())?;
+        // XrayCLIP has 256 positions, of which its tokenizer fills 77.
+        let length = self.limited(config.context_length())?;
+        let tokenizer = self.transformers_tokenizer(length, config.vocabulary())?;
         let preprocess = self.preprocessing()?;
         let weights = self.weights()?;
         Ok((Blueprint::Clip(config), weights, tokenizer, preprocess))
@@ -163,7 +166,10 @@ impl CheckpointReader<'_> {
     }
 
     fn open_clip(&mut self) -> Result<LoadedParts, EncoderError> {
-        let config: OpenClipConfig = self.parsed(OPEN_CLIP_CONFIG)?;
+        let mut config: OpenClipConfig = self.parsed(OPEN_CLIP_CONFIG)?;
+        if config.has_bert() && self.path.join(CONFIG).is_file() {
+            config.describe_bert(self.parsed(CONFIG)?);
+        }
         let fault = |reason| EncoderError::File {
             path: self.path.join(OPEN_CLIP_CONFIG),
             reason,
@@ -171,12 +177,17 @@ impl CheckpointReader<'_> {
         let side = config.image_size().max(0) as usize;
         let preprocess = Preprocess::from_open_clip(&config.preprocess_cfg, side).map_err(fault)?;
         let context = config.context_length();
+        let cleaning = config.cleaning().map_err(fault)?;
         let tokenizer = if config.has_own_tokenizer() {
             let json = self.tokenizer_json(self.path)?;
-            Tokenizer::from_json(&json, context)?.cleaning(Clean::Whitespace)
+            let tokenizer = Tokenizer::from_json(&json, context)?;
+            if config.has_bert() {
+                tokenizer.require_word_pieces()?;
+            }
+            tokenizer.cleaning(cleaning.unwrap_or(Clean::Whitespace))
         } else {
             let tokenizer = self.clip_tokenizer(context, config.vocabulary())?;
-            tokenizer.cleaning(Clean::Lower)
+            tokenizer.cleaning(cleaning.unwrap_or(Clean::Lower))
         };
         let file = self.first(&OPEN_CLIP_WEIGHTS)?;
         let weights = self.digested(Weights::open(&file, self.target)?);
@@ -201,7 +212,7 @@ impl CheckpointReader<'_> {
         let weights = self.digested(Weights::open(&file, self.target)?);
         let is_script = weights.is_script();
         let (side, context) = open_clip::state_dict_sizes(&weights)?;
-        let beside = file.with_file_name("preprocessor_config.json");
+        let beside = file.with_file_name(PREPROCESSOR_CONFIG);
         let preprocess = if beside.is_file() {
             let json = read(&beside)?;
             self.digest.update(&json);
@@ -284,6 +295,32 @@ impl CheckpointReader<'_> {
             })
     }
 
+    /// The tokenizer of a `CLIPModel`, which cleans texts as transformers does: that in `tokenizer.json`, or that made from
+    /// `vocab.json` and `merges.txt`; without these CLIP's vocabulary, if the model has as many tokens.
+    fn transformers_tokenizer(
+        &mut self,
+        length: usize,
+        size: usize,
+    ) -> Result<Tokenizer, EncoderError> {
+        let has = |name: &str| self.path.join(name).is_file();
+        if has("tokenizer.json") || !(has(BYTE_PAIRS) || size == vocabulary::TOKEN_COUNT) {
+            return Tokenizer::from_json(&self.file("tokenizer.json")?, length);
+        }
+        let json = if has(BYTE_PAIRS) {
+            let tokens = self.file(BYTE_PAIRS)?;
+            let merges = self.file(MERGES)?;
+            files::byte_pairs(&tokens, &merges)
+        } else {
+            self.digest.update(vocabulary::MERGES);
+            vocabulary::byte_pairs()
+        };
+        let fault = |reason| EncoderError::File {
+            path: self.path.join(BYTE_PAIRS),
+            reason,
+        };
+        Tokenizer::from_json(&json.map_err(fault)?, length)
+    }
+
     /// The tokenizer in `tokenizer.json`; without that file CLIP's vocabulary, if the model has as many tokens.
     fn clip_tokenizer(&mut self, context: usize, size: usize) -> Result<Tokenizer, EncoderError> {
         if size == vocabulary::TOKEN_COUNT && !self.path.join("tokenizer.json").is_file() {
@@ -293,7 +330,7 @@ impl CheckpointReader<'_> {
         Tokenizer::from_json(&self.file("tokenizer.json")?, context)
     }
 
-    /// The tokenizer in a folder's `tokenizer.json`, or the same made from its `vocab.txt` or `spiece.model`.
+    /// The tokenizer in a folder's `tokenizer.json`, or the same made from its older files.
     fn tokenizer_json(&mut self, folder: &Path) -> Result<Vec<u8>, EncoderError> {
         let found = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
         let fault = |path: PathBuf| move |reason| EncoderError::File { path, reason };
@@ -302,7 +339,7 @@ impl CheckpointReader<'_> {
         }
         if let Some(path) = found("vocab.txt") {
             let mut settings = files::WordPieceConfig::default();
-            if let Some(path) = found("tokenizer_config.json") {
+            if let Some(path) = found(TOKENIZER_CONFIG) {
                 settings = parse(&self.digested_file(&path)?, &path)?;
             }
             let vocabulary = self.digested_file(&path)?;
@@ -312,28 +349,58 @@ impl CheckpointReader<'_> {
             let model = self.digested_file(&path)?;
             return files::sentence_pieces(&model).map_err(fault(path));
         }
-        let reason = "not found, and neither is vocab.txt or spiece.model; copy it from where the model was published";
+        if let (Some(path), Some(merges)) = (found(BYTE_PAIRS), found(MERGES)) {
+            let (tokens, merges) = (self.digested_file(&path)?, self.digested_file(&merges)?);
+            return files::byte_pairs(&tokens, &merges).map_err(fault(path));
+        }
+        let reason = "not found, and neither is vocab.txt, spiece.model, or vocab.json with merges.txt; copy it from where the model was published";
         Err(fault(folder.join("tokenizer.json"))(reason.into()))
+    }
+
+    /// The tokens of the longest text for a tower with so many positions. The file that says so is hashed only where it matters, so
+    /// that the digests of other models stay as they were.
+    fn limited(&mut self, positions: usize) -> Result<usize, EncoderError> {
+        let path = self.path.join(TOKENIZER_CONFIG);
+        if !path.is_file() {
+            return Ok(positions);
+        }
+        let json = read(&path)?;
+        let settings: TokenizerSettings = parse(&json, &path)?;
+        let length = settings.limit(positions);
+        if length != positions {
+            self.digest.update(&json);
+        }
+        Ok(length)
     }
 
     /// The keys of `tokenizer_config.json` that matter, if there is one.
     fn tokenizer_settings(&mut self) -> Result<TokenizerSettings, EncoderError> {
-        if self.path.join("tokenizer_config.json").is_file() {
-            return self.parsed("tokenizer_config.json");
+        if self.path.join(TOKENIZER_CONFIG).is_file() {
+            return self.parsed(TOKENIZER_CONFIG);
         }
         Ok(TokenizerSettings::default())
     }
 
+    /// The preprocessing that `processor_config.json` nests, as transformers prefers it; else that of `preprocessor_config.json`.
     fn preprocessing(&mut self) -> Result<Preprocess, EncoderError> {
-        for file in ["preprocessor_config.json", "processor_config.json"] {
-            let path = self.path.join(file);
-            if path.is_file() {
-                return Preprocess::from_json(&self.file(file)?, &path);
+        let newer = self.path.join(PROCESSOR_CONFIG);
+        if newer.is_file() {
+            let json = read(&newer)?;
+            if let Some(nested) = Preprocess::nested_in(&json, &newer)? {
+                self.digest.update(&json);
+                return Ok(nested);
             }
+        }
+        let path = self.path.join(PREPROCESSOR_CONFIG);
+        if path.is_file() {
+            return Preprocess::from_json(&self.file(PREPROCESSOR_CONFIG)?, &path);
+        }
+        if newer.is_file() {
+            return Preprocess::from_json(&self.file(PROCESSOR_CONFIG)?, &newer);
         }
         let reason = "not found, and neither is processor_config.json; copy it from where the model was published";
         Err(EncoderError::File {
-            path: self.path.join("preprocessor_config.json"),
+            path,
             reason: reason.to_owned(),
         })
     }
@@ -462,7 +529,8 @@ pub(super) fn described_tokenizer(
     Ok(snapshot.ok_or_else(missing)?.folder)
 }
 
-fn has_tokenizer(folder: &Path) -> bool {
+/// Whether a folder has a file with a tokenizer.
+pub(super) fn has_tokenizer(folder: &Path) -> bool {
     TOKENIZERS.iter().any(|name| folder.join(name).is_file())
 }
 

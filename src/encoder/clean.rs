@@ -18,6 +18,11 @@ pub(super) fn lower(text: &str) -> String {
     whitespace(text).to_lowercase()
 }
 
+/// Equals open_clip's `clean = "canonicalize"`.
+pub(super) fn canonicalized(text: &str) -> String {
+    canonical(&whitespace(text).replace('_', " "))
+}
+
 /// Equals SigLIP's `canonicalize_text` (big_vision): no ASCII punctuation, lower case, single spaces.
 pub(super) fn canonical(text: &str) -> String {
     let text = text
@@ -111,6 +116,10 @@ mod tests {
             assert_eq!(whitespace(given), cleaned, "{given:?}");
         }
         assert_eq!(lower("  A  CHEST X-Ray "), "a chest x-ray");
+        assert_eq!(
+            canonicalized("It’s_a  (CHEST) &amp; X-ray."),
+            "its a chest xray"
+        );
         assert_eq!(canonical(" It's a (CHEST)  X-ray. "), "its a chest xray");
     }
 }

@@ -16,6 +16,10 @@ use super::{EncoderError, Weights};
 pub struct ClipConfig {
     text_config: ClipTextConfig,
     vision_config: ClipVisionConfig,
+    /// From transformers before 4.22; where it is present, it counts, and what it leaves out has the default.
+    text_config_dict: Option<ClipTextConfig>,
+    /// As [`Self::text_config_dict`].
+    vision_config_dict: Option<ClipVisionConfig>,
     projection_dim: Option<i64>,
 }
 
@@ -82,20 +86,29 @@ impl Default for ClipVisionConfig {
 }
 
 impl ClipConfig {
+    fn text(&self) -> &ClipTextConfig {
+        self.text_config_dict.as_ref().unwrap_or(&self.text_config)
+    }
+
+    fn vision(&self) -> &ClipVisionConfig {
+        let newer = self.vision_config_dict.as_ref();
+        newer.unwrap_or(&self.vision_config)
+    }
+
     /// Maximum length of a text in tokens, begin and end tokens included.
     pub fn context_length(&self) -> usize {
-        self.text_config.max_position_embeddings.max(0) as usize
+        self.text().max_position_embeddings.max(0) as usize
     }
 
     /// Number of token ids.
     pub(super) fn vocabulary(&self) -> usize {
-        self.text_config.vocab_size.max(0) as usize
+        self.text().vocab_size.max(0) as usize
     }
 
     /// How a text is pooled: at its end token. Checkpoints from before transformers 4.31 give its id wrongly as 2; in them the
     /// end token has the highest id.
     fn pooling(&self) -> Pooling {
-        match self.text_config.eos_token_id {
+        match self.text().eos_token_id {
             2 => Pooling::HighestToken,
             end => Pooling::EndToken(end),
         }
@@ -118,8 +131,8 @@ impl ClipConfig {
         // Some exports contain the position indices 0, 1, 2, …, which are not weights.
         w.ignore("text_model.embeddings.position_ids");
         w.ignore("vision_model.embeddings.position_ids");
-        let vision = self.vision_config.tower(w, projection)?;
-        let text = self.text_config.tower(w, projection, self.pooling())?;
+        let vision = self.vision().tower(w, projection)?;
+        let text = self.text().tower(w, projection, self.pooling())?;
         Towers::new(weights, vision, text)
     }
 }
@@ -201,5 +214,21 @@ impl ClipTextConfig {
             pooling,
             ProjectionHead::Linear(head),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_keys_of_a_configuration_count_where_they_are_present() {
+        let read = |json: &str| serde_json::from_str::<ClipConfig>(json).unwrap();
+        let both = read(
+            r#"{"text_config": {"max_position_embeddings": 12, "vocab_size": 9}, "text_config_dict": {"vocab_size": 8},
+                "vision_config": {"image_size": 64}, "vision_config_dict": null}"#,
+        );
+        assert_eq!((both.vocabulary(), both.context_length()), (8, 77));
+        assert_eq!(both.vision().image_size, 64);
     }
 }

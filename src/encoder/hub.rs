@@ -15,6 +15,8 @@ mod source_tree;
 
 use std::path::PathBuf;
 
+use super::catalog;
+
 pub use cache::{HubCache, Snapshot, is_offline_by_environment};
 pub use fetch::{PullOptions, PullProgress, pull};
 pub use import::import;
@@ -27,7 +29,7 @@ pub const MAIN: &str = "main";
 pub enum HubError {
     /// The network must not be used.
     #[error(
-        "`{0}` would have to be downloaded, which --offline or HF_HUB_OFFLINE forbids; pull it on a machine with network access, and copy the cache"
+        "`{0}` is not in the cache, or not completely, and would have to be downloaded, which --offline or HF_HUB_OFFLINE forbids; pull it on a machine with network access, and copy the cache"
     )]
     Offline(String),
     /// Not a valid model id.
@@ -101,6 +103,18 @@ pub enum HubError {
         /// The hash of the downloaded bytes.
         found: String,
         /// The hash that the hub names.
+        expected: String,
+    },
+    /// A file to import does not match the hash that its own name is.
+    #[error(
+        "{file} is damaged: its checksum is {found}, but was {expected}; copy it here again, or pull it again where it came from"
+    )]
+    Altered {
+        /// The file.
+        file: String,
+        /// The hash of the file's bytes.
+        found: String,
+        /// The hash that is its name in the cache.
         expected: String,
     },
     /// The hub cannot be reached.
@@ -186,6 +200,14 @@ pub fn is_id(text: &str) -> bool {
         .is_some_and(|(org, name)| part(org) && part(name))
 }
 
+/// Splits `ID` or `ID@REVISION`. The id may also be a short name of the catalogue, and is then replaced by what that means.
+pub fn split_revision(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('@') {
+        Some((id, revision)) => (catalog::id_of(id), Some(revision)),
+        None => (catalog::id_of(text), None),
+    }
+}
+
 /// Whether a text may be a branch, tag or commit, or a reference such as `refs/pr/1`.
 fn is_revision(text: &str) -> bool {
     !text.is_empty()
@@ -226,6 +248,19 @@ mod tests {
                 && !is_revision("../x")
                 && !is_revision("")
         );
+    }
+
+    #[test]
+    fn an_id_may_be_followed_by_a_revision() {
+        let id = "vinid/plip";
+        for (text, revision) in [
+            ("vinid/plip", None),
+            ("plip", None),
+            ("plip@v1", Some("v1")),
+            ("vinid/plip@refs/pr/1", Some("refs/pr/1")),
+        ] {
+            assert_eq!(split_revision(text), (id, revision), "{text}");
+        }
     }
 
     #[test]

@@ -23,8 +23,19 @@ pub(super) const WEIGHTS: [&str; 4] = [
 pub(super) const OPEN_CLIP_WEIGHTS: [&str; 2] =
     ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"];
 
+/// The preprocessing of images.
+pub(super) const PREPROCESSOR_CONFIG: &str = "preprocessor_config.json";
+/// The preprocessing of images and texts, as newer versions of transformers write it.
+pub(super) const PROCESSOR_CONFIG: &str = "processor_config.json";
+/// What is to be known of a tokenizer besides its vocabulary.
+pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// The tokens of CLIP's tokenizer in its older form, to which [`MERGES`] belongs.
+pub(super) const BYTE_PAIRS: &str = "vocab.json";
+/// The merges of [`BYTE_PAIRS`].
+pub(super) const MERGES: &str = "merges.txt";
 /// Files with a tokenizer, in order of preference.
-pub(super) const TOKENIZERS: [&str; 3] = ["tokenizer.json", "vocab.txt", "spiece.model"];
+pub(super) const TOKENIZERS: [&str; 4] =
+    ["tokenizer.json", "vocab.txt", "spiece.model", BYTE_PAIRS];
 
 /// The layout of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,16 +146,18 @@ pub(super) struct NeededFiles<'a> {
 }
 
 /// All files except the weights.
-const SETTINGS: [&str; 9] = [
+pub(super) const SETTINGS: [&str; 11] = [
     CONFIG,
     OPEN_CLIP_CONFIG,
     "tokenizer.json",
     "vocab.txt",
     "spiece.model",
-    "tokenizer_config.json",
+    BYTE_PAIRS,
+    MERGES,
+    TOKENIZER_CONFIG,
     "special_tokens_map.json",
-    "preprocessor_config.json",
-    "processor_config.json",
+    PREPROCESSOR_CONFIG,
+    PROCESSOR_CONFIG,
 ];
 
 impl<'a> NeededFiles<'a> {
@@ -165,8 +178,10 @@ impl<'a> NeededFiles<'a> {
     pub(super) fn of_tokenizer(names: &BTreeSet<String>) -> Result<Vec<&'static str>, String> {
         let best = TOKENIZERS.into_iter().find(|name| names.contains(*name));
         let best = best.ok_or_else(|| format!("it has none of {}", TOKENIZERS.join(", ")))?;
-        let settings = Some("tokenizer_config.json").filter(|name| names.contains(*name));
-        Ok([best].into_iter().chain(settings).collect())
+        let others = [MERGES, TOKENIZER_CONFIG].into_iter();
+        let others =
+            others.filter(|name| names.contains(*name) && (*name != MERGES || best == BYTE_PAIRS));
+        Ok([best].into_iter().chain(others).collect())
     }
 
     /// The small files, including the index of sharded weights.
@@ -175,7 +190,8 @@ impl<'a> NeededFiles<'a> {
         let all = SETTINGS.into_iter().chain(indices);
         // The older kinds of files are needed only if the newest is missing.
         let is_spare = |name: &str| {
-            matches!(name, "vocab.txt" | "spiece.model") && self.names.contains("tokenizer.json")
+            let is_older = matches!(name, "vocab.txt" | "spiece.model" | BYTE_PAIRS | MERGES);
+            is_older && self.names.contains("tokenizer.json")
         };
         all.filter(move |name| self.names.contains(*name) && !is_spare(name))
     }
@@ -198,6 +214,14 @@ impl<'a> NeededFiles<'a> {
         }
         Ok(vec![(*file).to_owned()])
     }
+}
+
+/// Whether a file has a name as the files of models have, weights included.
+pub(super) fn is_model_file(name: &str) -> bool {
+    let extension = Path::new(name).extension().and_then(|e| e.to_str());
+    SETTINGS.contains(&name)
+        || is_index(name)
+        || matches!(extension, Some("safetensors" | "bin" | "pt" | "pth"))
 }
 
 /// Whether a file is the index of sharded weights.

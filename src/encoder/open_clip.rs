@@ -1,6 +1,8 @@
 //! Models in open_clip's layout: `open_clip_config.json` names the kinds of towers, the weights give their dimensions.
 //! OpenAI's own state dictionaries have the same tensor names and no configuration.
 
+mod bert;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -8,13 +10,17 @@ use super::block_names::BlockNames;
 use super::layers::{Activation, Linear};
 use super::resnet::{REDUCTION, ResidualTower};
 use super::text::{Pooling, ProjectionHead, TextTensorNames, TextTower};
+use super::tokenize::Clean;
 use super::towers::{ImageTower, Towers};
 use super::transformer::TransformerConfig;
 use super::vision::{VisionTensorNames, VisionTower};
 use super::{EncoderError, Weights};
 
+pub(super) use bert::NeighbourConfig;
+use bert::{BertArithmetic, BertConfig};
+
 /// Width of an attention head unless the configuration says otherwise: OpenAI's rule, and that of every ViT up to L and of
-/// every BERT.
+/// most BERTs.
 const HEAD_WIDTH: i64 = 64;
 
 /// `open_clip_config.json`
@@ -24,6 +30,9 @@ pub struct OpenClipConfig {
     /// Parsed by [`super::Preprocess::from_open_clip`].
     #[serde(default)]
     pub(super) preprocess_cfg: Value,
+    /// The `config.json` beside this file, if it describes a text tower.
+    #[serde(skip)]
+    bert: BertConfig,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -63,6 +72,9 @@ struct OpenClipTextConfig {
     hf_proj_type: Option<String>,
     #[serde(alias = "pooler_type", default = "default_pooler")]
     hf_pooler_type: Option<String>,
+    hf_model_config: Option<Value>,
+    #[serde(default)]
+    tokenizer_kwargs: Option<Map<String, Value>>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -86,7 +98,7 @@ fn default_pooler() -> Option<String> {
 }
 
 /// Settings that can be ignored: the weights show them anyway, or they matter in training only.
-const IGNORED_SETTINGS: [&str; 18] = [
+const IGNORED_SETTINGS: [&str; 15] = [
     "layers",
     "width",
     "patch_size",
@@ -99,11 +111,8 @@ const IGNORED_SETTINGS: [&str; 18] = [
     "timm_drop",
     "timm_drop_path",
     "hf_model_pretrained",
-    "hf_model_config",
     "pad_id",
     "eos_id",
-    "tokenizer_kwargs",
-    "tokenizer_mode",
     "cache_dir",
 ];
 
@@ -118,7 +127,8 @@ const SUPPORTED_SETTINGS: [(&str, &str); 4] = [
 /// Refuses settings that are neither ignored nor supported: switched on, they would silently change the results.
 fn check_settings(rest: &Map<String, Value>) -> Result<(), EncoderError> {
     let unknown = rest.iter().find(|(key, value)| {
-        let is_off = matches!(value, Value::Null | Value::Bool(false));
+        let is_off = matches!(value, Value::Null | Value::Bool(false))
+            || value.as_object().is_some_and(Map::is_empty);
         let is_supported = SUPPORTED_SETTINGS
             .iter()
             .any(|(k, v)| k == key && value == v);
@@ -160,8 +170,37 @@ impl OpenClipConfig {
         self.model_cfg.text_cfg.hf_tokenizer_name.is_some() || self.has_bert()
     }
 
-    fn has_bert(&self) -> bool {
+    /// Whether the text tower is one of Hugging Face's, of which only BERT is supported.
+    pub(super) fn has_bert(&self) -> bool {
         self.model_cfg.text_cfg.hf_model_name.is_some()
+    }
+
+    /// Adds what the `config.json` beside this one says of the text tower.
+    pub(super) fn describe_bert(&mut self, beside: NeighbourConfig) {
+        self.bert = beside.text_tower();
+    }
+
+    /// How the settings of the tokenizer say that texts are cleaned, if they do; an error names one that is not supported.
+    pub(super) fn cleaning(&self) -> Result<Option<Clean>, String> {
+        let settings = self.model_cfg.text_cfg.tokenizer_kwargs.iter().flatten();
+        let mut cleaning = None;
+        for (key, value) in settings {
+            cleaning = match (key.as_str(), value.as_str()) {
+                ("clean", Some("lower")) => Some(Clean::Lower),
+                // CLIP's own vocabulary is used for lower-case texts only.
+                ("clean", Some("whitespace")) if self.has_own_tokenizer() => {
+                    Some(Clean::Whitespace)
+                }
+                ("clean", Some("canonicalize")) => Some(Clean::Canonicalized),
+                _ if matches!(value, Value::Null | Value::Bool(false)) => continue,
+                _ => {
+                    return Err(format!(
+                        "tokenizer_kwargs: `{key}` = {value} is not supported"
+                    ));
+                }
+            };
+        }
+        Ok(cleaning)
     }
 
     /// Builds the model. A tensor that is missing or left over is an error.
@@ -190,7 +229,7 @@ impl OpenClipConfig {
             )?,
         };
         let text = if self.has_bert() {
-            text_cfg.bert(w)?
+            text_cfg.bert(w, &self.bert)?
         } else {
             text(w, text_cfg.heads, activation)?
         };
@@ -399,8 +438,8 @@ fn is_plain_vit(name: &str) -> bool {
 }
 
 impl OpenClipTextConfig {
-    /// Hugging Face's `BertModel` below `text.transformer.`, without its pooler: exact GELU, norms with ε = 10⁻¹².
-    fn bert(&self, w: &mut Weights) -> Result<TextTower, EncoderError> {
+    /// Hugging Face's `BertModel` below `text.transformer.`, without its pooler.
+    fn bert(&self, w: &mut Weights, beside: &BertConfig) -> Result<TextTower, EncoderError> {
         let at = |part: &str| format!("text.transformer.{part}");
         let words = at("embeddings.word_embeddings.weight");
         let first = at("encoder.layer.0.attention.self.query.weight");
@@ -415,21 +454,21 @@ impl OpenClipTextConfig {
         };
         let (vocabulary, width) = matrix_shape(w, &words)?;
         let (context, _) = matrix_shape(w, &at("embeddings.position_embeddings.weight"))?;
+        let segments = at("embeddings.token_type_embeddings.weight");
+        let (types, _) = matrix_shape(w, &segments)?;
+        let BertArithmetic {
+            heads,
+            activation,
+            eps,
+        } = self.bert_arithmetic(beside, width, types)?;
         let block_names = &BlockNames::BERT;
         let stack = at("encoder");
-        let config = TransformerConfig::inferred(
-            w,
-            &stack,
-            block_names,
-            width / HEAD_WIDTH,
-            Activation::Gelu,
-            1e-12,
-        )?;
+        let config = TransformerConfig::inferred(w, &stack, block_names, heads, activation, eps)?;
         let head = self.head(w, width)?;
         let tensor_names = TextTensorNames {
             token_embedding: &words,
             position_embedding: &at("embeddings.position_embeddings.weight"),
-            segment_embedding: Some(&at("embeddings.token_type_embeddings.weight")),
+            segment_embedding: Some(&segments),
             pre_norm: Some(&at("embeddings.LayerNorm")),
             blocks: &stack,
             post_norm: None,
@@ -444,6 +483,26 @@ impl OpenClipTextConfig {
             pooling,
             head,
         )
+    }
+
+    /// What `hf_model_config`, else the configuration beside it, else BERT's custom says of the arithmetic.
+    fn bert_arithmetic(
+        &self,
+        beside: &BertConfig,
+        width: i64,
+        types: i64,
+    ) -> Result<BertArithmetic, EncoderError> {
+        let unsupported =
+            |reason| EncoderError::Unsupported(format!("open_clip_config.json: {reason}"));
+        let own = match &self.hf_model_config {
+            Some(own) if own.is_object() => serde_json::from_value(own.clone())
+                .map_err(|error| unsupported(format!("hf_model_config: {error}")))?,
+            _ => BertConfig::default(),
+        };
+        let name = self.hf_model_name.as_deref().unwrap_or_default();
+        own.or(beside.clone())
+            .arithmetic(name, width, types)
+            .map_err(unsupported)
     }
 
     fn head(&self, w: &mut Weights, width: i64) -> Result<ProjectionHead, EncoderError> {
@@ -496,7 +555,7 @@ mod tests {
     #[test]
     fn a_setting_that_changes_the_arithmetic_is_refused_by_name() {
         let read = |json: &str| serde_json::from_str::<OpenClipVisionConfig>(json).unwrap();
-        let usual = r#"{"image_size": 224, "layers": 12, "pool_type": "tok", "no_ln_pre": false, "ls_init_value": null}"#;
+        let usual = r#"{"image_size": 224, "layers": 12, "pool_type": "tok", "no_ln_pre": false, "ls_init_value": null, "act_kwargs": {}}"#;
         assert!(check_settings(&read(usual).rest).is_ok());
         let error = check_settings(&read(r#"{"no_ln_pre": true}"#).rest)
             .unwrap_err()
@@ -517,6 +576,43 @@ mod tests {
         let older = read(r#"{"proj": "linear", "pooler_type": "cls_last_hidden_state_pooler"}"#);
         assert_eq!(older.hf_proj_type.as_deref(), Some("linear"));
         assert_eq!(read(r#"{"hf_proj_type": null}"#).hf_proj_type, None);
+    }
+
+    #[test]
+    fn settings_of_the_tokenizer_are_followed_or_refused() {
+        let read = |json: &str| {
+            let text = format!(r#"{{"hf_tokenizer_name": "x", "tokenizer_kwargs": {json}}}"#);
+            let whole = format!(r#"{{"model_cfg": {{"text_cfg": {text}}}}}"#);
+            let config: OpenClipConfig = serde_json::from_str(&whole).unwrap();
+            config.cleaning()
+        };
+        for (json, expected) in [
+            ("null", None),
+            ("{}", None),
+            (r#"{"strip_sep_token": false}"#, None),
+            (r#"{"clean": "lower"}"#, Some(Clean::Lower)),
+            (r#"{"clean": "whitespace"}"#, Some(Clean::Whitespace)),
+            (
+                r#"{"language": null, "clean": "canonicalize"}"#,
+                Some(Clean::Canonicalized),
+            ),
+        ] {
+            assert_eq!(read(json), Ok(expected), "{json}");
+        }
+        for json in [
+            r#"{"strip_sep_token": true}"#,
+            r#"{"clean": "x"}"#,
+            r#"{"reduction_mask": "random"}"#,
+        ] {
+            let reason = read(json).unwrap_err();
+            assert!(reason.contains("tokenizer_kwargs"), "{reason}");
+        }
+        let own = r#"{"model_cfg": {"text_cfg": {"tokenizer_kwargs": {"clean": "whitespace"}}}}"#;
+        let own: OpenClipConfig = serde_json::from_str(own).unwrap();
+        assert!(own.cleaning().is_err());
+        let mode: OpenClipTextConfig =
+            serde_json::from_str(r#"{"tokenizer_mode": "clips"}"#).unwrap();
+        assert!(check_settings(&mode.rest).is_err());
     }
 
     #[test]

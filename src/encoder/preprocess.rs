@@ -1,5 +1,6 @@
 //! Preprocessing: an image of any size becomes the bytes that a model takes, as during its training.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
@@ -46,14 +47,33 @@ pub enum Fit {
 pub struct Preprocess {
     width: usize,
     height: usize,
-    /// Length of the shortest side before the crop; in few models different from that of the crop.
-    shortest: usize,
+    /// The size before the crop; in few models different from that of the crop.
+    shortest: SizeBeforeCrop,
     filter: ResampleFilter,
     fit: Fit,
     centre: CropRounding,
     rescale: f32,
     mean: [f32; 3],
     std: [f32; 3],
+}
+
+/// The size of an image that is going to be cropped.
+#[derive(Clone, Copy)]
+enum SizeBeforeCrop {
+    /// Proportions are kept; this is the length of the shortest side.
+    Shortest(usize),
+    /// Every image is squashed to this size.
+    Sides { width: usize, height: usize },
+}
+
+/// As a plain number where it is one, as before there were others: see [`Preprocess`].
+impl fmt::Debug for SizeBeforeCrop {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Shortest(side) => fmt::Debug::fmt(side, f),
+            Self::Sides { width, height } => write!(f, "{width}×{height}"),
+        }
+    }
 }
 
 /// Where a centre crop starts if an odd number of pixels is cut off.
@@ -78,17 +98,58 @@ impl CropRounding {
 /// A size in `preprocessor_config.json`: a number in old files, an object in new ones.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(untagged)]
-enum Size {
+enum SizeConfig {
     Number(usize),
-    Sides { height: usize, width: usize },
-    Shortest { shortest_edge: usize },
+    Object {
+        height: Option<usize>,
+        width: Option<usize>,
+        shortest_edge: Option<usize>,
+        longest_edge: Option<usize>,
+    },
+}
+
+/// What a size means.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Size {
+    /// The length of the shortest side, or of all sides.
+    Shortest(usize),
+    Sides {
+        width: usize,
+        height: usize,
+    },
+}
+
+impl SizeConfig {
+    fn size(self) -> Result<Size, String> {
+        match self {
+            Self::Number(side)
+            | Self::Object {
+                shortest_edge: Some(side),
+                longest_edge: None,
+                ..
+            } => Ok(Size::Shortest(side)),
+            Self::Object {
+                height: Some(height),
+                width: Some(width),
+                longest_edge: None,
+                ..
+            } => Ok(Size::Sides { width, height }),
+            Self::Object {
+                longest_edge: Some(_),
+                ..
+            } => Err("a size with longest_edge is not supported".into()),
+            Self::Object { .. } => {
+                Err("a size has neither shortest_edge nor height and width".into())
+            }
+        }
+    }
 }
 
 impl Size {
     /// Width and height.
     fn sides(self) -> (usize, usize) {
         match self {
-            Self::Number(n) | Self::Shortest { shortest_edge: n } => (n, n),
+            Self::Shortest(side) => (side, side),
             Self::Sides { height, width } => (width, height),
         }
     }
@@ -97,8 +158,8 @@ impl Size {
 /// `preprocessor_config.json` of transformers.
 #[derive(Debug, Deserialize)]
 struct PreprocessorConfig {
-    size: Option<Size>,
-    crop_size: Option<Size>,
+    size: Option<SizeConfig>,
+    crop_size: Option<SizeConfig>,
     do_center_crop: Option<bool>,
     do_resize: Option<bool>,
     do_rescale: Option<bool>,
@@ -117,6 +178,22 @@ const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 impl Preprocess {
+    /// Parses the preprocessing that `processor_config.json` nests; `None` if it nests none. `path` is for the error messages.
+    pub(super) fn nested_in(json: &[u8], path: &Path) -> Result<Option<Self>, EncoderError> {
+        #[derive(Deserialize)]
+        struct ProcessorConfig {
+            image_processor: Option<PreprocessorConfig>,
+        }
+        let fault = |reason: String| EncoderError::File {
+            path: path.to_owned(),
+            reason,
+        };
+        let config: ProcessorConfig =
+            serde_json::from_slice(json).map_err(|e| fault(e.to_string()))?;
+        let nested = config.image_processor.as_ref();
+        nested.map(Self::from_config).transpose().map_err(fault)
+    }
+
     /// Parses `preprocessor_config.json` or `processor_config.json`; `path` is for the error messages.
     pub fn from_json(json: &[u8], path: &Path) -> Result<Self, EncoderError> {
         let fault = |reason: String| EncoderError::File {
@@ -133,15 +210,16 @@ impl Preprocess {
         if config.do_resize == Some(false) {
             return Err("do_resize = false is not supported".into());
         }
-        let size = config.size.unwrap_or(Size::Number(224));
+        let size = config.size.unwrap_or(SizeConfig::Number(224)).size()?;
         let processor = config.image_processor_type.as_deref().unwrap_or_default();
         // CLIP's processor crops unless told otherwise; where none is named, a size to crop to says so.
         let is_clip = processor.starts_with("CLIP");
         let crops = is_clip || (processor.is_empty() && config.crop_size.is_some());
         let crop = config.do_center_crop.unwrap_or(crops);
         let (width, height) = if crop {
-            let default = if is_clip { Size::Number(224) } else { size };
-            config.crop_size.unwrap_or(default).sides()
+            let default = if is_clip { Size::Shortest(224) } else { size };
+            let crop = config.crop_size.map(SizeConfig::size).transpose()?;
+            crop.unwrap_or(default).sides()
         } else {
             size.sides()
         };
@@ -150,6 +228,16 @@ impl Preprocess {
                 "an image size of {width}×{height} is not supported"
             ));
         }
+        let (fit, shortest) = match size {
+            Size::Sides { .. } if size.sides() == (width, height) => (Fit::Squash, None),
+            Size::Sides { width, height } if crop => {
+                (Fit::Crop, Some(SizeBeforeCrop::Sides { width, height }))
+            }
+            _ if crop => (Fit::Crop, None),
+            _ => (Fit::Squash, None),
+        };
+        let shortest = shortest
+            .unwrap_or_else(|| SizeBeforeCrop::Shortest(size.sides().0.min(size.sides().1).max(1)));
         let is_siglip = processor.starts_with("Siglip");
         let (default_mean, default_std) = if is_siglip {
             ([0.5; 3], [0.5; 3])
@@ -172,9 +260,9 @@ impl Preprocess {
         Ok(Self {
             width,
             height,
-            shortest: size.sides().0.min(size.sides().1).max(1),
+            shortest,
             filter: filter_by_number(config.resample.unwrap_or(3))?,
-            fit: if crop { Fit::Crop } else { Fit::Squash },
+            fit,
             centre: CropRounding::Floor,
             rescale: if config.do_rescale == Some(false) {
                 1.0
@@ -191,7 +279,7 @@ impl Preprocess {
         Self {
             width: side,
             height: side,
-            shortest: side,
+            shortest: SizeBeforeCrop::Shortest(side),
             filter: ResampleFilter::Bicubic,
             fit: Fit::Crop,
             centre: CropRounding::Even,
@@ -281,7 +369,7 @@ impl Preprocess {
     pub fn with_fit(mut self, fit: Option<Fit>) -> Self {
         if let Some(fit) = fit {
             if fit == Fit::Crop && self.fit != Fit::Crop {
-                self.shortest = self.width.max(self.height);
+                self.shortest = SizeBeforeCrop::Shortest(self.width.max(self.height));
             }
             self.fit = fit;
         }
@@ -424,9 +512,12 @@ impl Preprocess {
         let (w, h) = (w.max(1), h.max(1));
         match self.fit {
             Fit::Squash => (self.width, self.height),
-            // As in transformers, the long side is truncated, not rounded.
-            Fit::Crop if w <= h => (self.shortest, (self.shortest * h / w).max(1)),
-            Fit::Crop => ((self.shortest * w / h).max(1), self.shortest),
+            Fit::Crop => match self.shortest {
+                SizeBeforeCrop::Sides { width, height } => (width.max(1), height.max(1)),
+                // As in transformers, the long side is truncated, not rounded.
+                SizeBeforeCrop::Shortest(side) if w <= h => (side, (side * h / w).max(1)),
+                SizeBeforeCrop::Shortest(side) => ((side * w / h).max(1), side),
+            },
             Fit::Pad => {
                 // As open_clip, a half is rounded to even.
                 let ratio = (w as f64 / self.width as f64).max(h as f64 / self.height as f64);
@@ -523,6 +614,45 @@ mod tests {
             middle,
             "no type"
         );
+    }
+
+    #[test]
+    fn a_size_of_two_sides_squashes_before_the_crop() {
+        let read = |size: &str| {
+            let json = format!(
+                r#"{{"image_processor_type": "CLIPImageProcessor", "size": {size}, "crop_size": 40}}"#
+            );
+            Preprocess::from_json(json.as_bytes(), Path::new("p.json"))
+        };
+        let squashed = read(r#"{"height": 50, "width": 80}"#).unwrap();
+        assert_eq!(squashed.resized(400, 200), (80, 50));
+        assert_eq!(squashed.resized(10, 300), (80, 50));
+        let same = read(r#"{"height": 40, "width": 40}"#).unwrap();
+        assert_eq!(
+            (same.fit(), same.resized(400, 200)),
+            (Fit::Squash, (40, 40))
+        );
+        let kept = read(r#"{"shortest_edge": 50, "longest_edge": null}"#).unwrap();
+        assert_eq!(kept.resized(400, 200), (100, 50));
+        for (size, named) in [
+            (
+                r#"{"shortest_edge": 40, "longest_edge": 80}"#,
+                "longest_edge",
+            ),
+            (r#"{"height": 40}"#, "height and width"),
+        ] {
+            let reason = read(size).unwrap_err().to_string();
+            assert!(reason.contains(named), "{size}: {reason}");
+        }
+    }
+
+    /// Stored embeddings are keyed by this form.
+    #[test]
+    fn the_debug_form_of_the_usual_preprocessing_stays() {
+        let form = format!("{:?}", Preprocess::open_ai(224));
+        let start =
+            "Preprocess { width: 224, height: 224, shortest: 224, filter: Bicubic, fit: Crop, ";
+        assert!(form.starts_with(start), "{form}");
     }
 
     /// A dot in the image is in the model's square where the seen area says.

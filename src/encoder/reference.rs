@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::ModelCard;
 use crate::media::read_text;
 
+/// The target of log records that are for the user: shown without time and module.
+pub const NOTICE: &str = "notice";
+
 /// Maximum size of a record.
 const MAX_RECORD_BYTES: u64 = 64 << 10;
 
@@ -75,15 +78,22 @@ impl ReferenceRecords {
         Ok(())
     }
 
-    /// What to say about a published checkpoint: something on its first use, unless it was compared before.
-    pub(super) fn notice(&self, card: &ModelCard) -> Option<String> {
+    /// What to say about a published checkpoint: something on its first use, unless it was compared before. `comparable` says whether it
+    /// can be.
+    pub(super) fn notice(&self, card: &ModelCard, comparable: bool) -> Option<String> {
         if self.find(&card.digest).is_some() || !self.is_first_use(&card.digest) {
             return None;
         }
         let id = &card.id;
+        let what_to_do = if comparable {
+            format!(
+                "; `medivision-tui models verify --reference {id}` compares these weights here (needs Python)"
+            )
+        } else {
+            ", and a file of weights names no reference to compare it with".to_owned()
+        };
         Some(format!(
-            "{id}: that its kind of model gives the reference's embeddings was proved on random weights only; `medivision-tui models \
-             verify --reference {id}` compares these weights here (needs Python)"
+            "{id}: that its kind of model gives the reference's embeddings was proved on random weights only{what_to_do}"
         ))
     }
 
@@ -121,9 +131,11 @@ mod tests {
             builtin: None,
             kinds: &[],
         };
-        let said = records.notice(&card("blake3:00")).unwrap();
+        let said = records.notice(&card("blake3:00"), true).unwrap();
         assert!(said.contains("random weights") && said.contains("--reference org/model"));
-        assert_eq!(records.notice(&card("blake3:00")), None);
+        assert_eq!(records.notice(&card("blake3:00"), true), None);
+        let said = records.notice(&card("blake3:02"), false).unwrap();
+        assert!(!said.contains("--reference"), "{said}");
         let record = ReferenceRecord {
             model: "org/model".into(),
             digest: "blake3:01".into(),
@@ -134,7 +146,7 @@ mod tests {
             program: "1".into(),
         };
         records.remember(&record).unwrap();
-        assert_eq!(records.notice(&card("blake3:01")), None);
+        assert_eq!(records.notice(&card("blake3:01"), true), None);
         assert_eq!(records.find("blake3:01"), Some(record.clone()));
         assert_eq!(records.all(), [record]);
     }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::hub::{self, HubCache};
+use super::layout::CheckpointLayout;
+use super::reference::NOTICE;
 use super::{Encoder, EncoderError, ModelOptions, ReferenceRecords, builtin, catalog, checkpoint};
 use crate::config::{BUILTIN, DEMO};
 
@@ -13,24 +15,29 @@ pub enum ModelSource {
     Builtin,
     /// A checkpoint's folder, or a file of weights.
     Path(PathBuf),
-    /// The id of a hub model that is not in the cache.
+    /// The id of a hub model that is not in the cache, or not completely; perhaps with `@` and a revision.
     Missing(String),
 }
 
 impl ModelSource {
-    /// Parses `builtin` or `demo`, a folder or file, a model's id on the hub, or its short name in the catalogue. An existing path takes
-    /// precedence over the hub.
+    /// Parses `builtin` or `demo`, a folder or file, a model's id on the hub, or its short name in the catalogue; `@` and a revision may
+    /// follow the latter two. An existing path takes precedence over the hub.
     pub fn parse(text: &str) -> Self {
         if [BUILTIN, DEMO].contains(&text) {
             return Self::Builtin;
         }
-        let id = catalog::id_of(text);
+        let (id, revision) = hub::split_revision(text);
         if Path::new(text).exists() || !hub::is_id(id) {
             return Self::Path(PathBuf::from(text));
         }
-        let found = HubCache::of_user().and_then(|cache| cache.find(id, None));
+        let cache = HubCache::of_user();
+        let found = cache.and_then(|cache| cache.find_complete(id, revision));
+        let name = || match revision {
+            Some(revision) => format!("{id}@{revision}"),
+            None => id.to_owned(),
+        };
         found.map_or_else(
-            || Self::Missing(id.to_owned()),
+            || Self::Missing(name()),
             |snapshot| Self::Path(snapshot.folder),
         )
     }
@@ -52,7 +59,7 @@ impl ModelSource {
         }
     }
 
-    /// Reads the model. The first time that a model from the hub is used, a line in the log says what was not proved about it.
+    /// Reads the model. The first time that a model from the hub is used, a message says what was not proved about it.
     pub fn open(&self, options: ModelOptions) -> Result<Box<dyn Encoder>, EncoderError> {
         match self {
             Self::Builtin => Ok(Box::new(builtin::open(options)?)),
@@ -62,8 +69,11 @@ impl ModelSource {
                 let is_published = hub::is_id(&encoder.card().id);
                 let records = records.filter(|_| is_published);
                 let records = records.map(|folder| ReferenceRecords::at(&folder));
-                if let Some(notice) = records.and_then(|records| records.notice(encoder.card())) {
-                    tracing::warn!("{notice}");
+                let comparable = CheckpointLayout::of(path)
+                    .is_ok_and(|layout| layout != CheckpointLayout::StateDict);
+                let notice = records.and_then(|records| records.notice(encoder.card(), comparable));
+                if let Some(notice) = notice {
+                    tracing::warn!(target: NOTICE, "{notice}");
                 }
                 Ok(Box::new(encoder))
             }
@@ -72,8 +82,32 @@ impl ModelSource {
                 path.display()
             ))),
             Self::Missing(id) => Err(EncoderError::Unsupported(format!(
-                "--model {id}: not downloaded; get it with `medivision-tui models pull {id}`"
+                "--model {id}: {}",
+                why_missing(id)
             ))),
         }
+    }
+}
+
+/// Why [`ModelSource::Missing`] cannot be opened, and what to do.
+pub(super) fn why_missing(text: &str) -> String {
+    let (id, revision) = hub::split_revision(text);
+    let command = match revision {
+        Some(revision) => format!("medivision-tui models pull {id} --revision {revision}"),
+        None => format!("medivision-tui models pull {id}"),
+    };
+    let cache = HubCache::of_user();
+    let found = cache.as_ref().and_then(|cache| cache.find(id, revision));
+    let several = cache.map_or_else(Vec::new, |cache| cache.revisions(id));
+    match found {
+        Some(part) => {
+            let missing = part.missing().join(", ");
+            format!("downloaded only in part, without {missing}; finish it with `{command}`")
+        }
+        None if revision.is_none() && several.len() > 1 => {
+            let commit = &several[0].commit;
+            format!("several commits of it were downloaded; name one, such as {id}@{commit}")
+        }
+        None => format!("not downloaded; get it with `{command}`"),
     }
 }

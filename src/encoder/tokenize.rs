@@ -24,6 +24,8 @@ pub(super) enum Clean {
     Whitespace,
     /// open_clip's rule for CLIP's own vocabulary; see [`clean::lower`].
     Lower,
+    /// open_clip's rule for SigLIP; see [`clean::canonicalized`].
+    Canonicalized,
     /// SigLIP's rule; see [`clean::canonical`].
     Canonical,
     /// SigLIP 2's rule: lower case, nothing else.
@@ -78,6 +80,16 @@ impl Tokenizer {
         Self { clean, ..self }
     }
 
+    /// Fails unless the vocabulary is of WordPiece, as every BERT's is; other text towers number their positions differently.
+    pub(super) fn require_word_pieces(&self) -> Result<(), EncoderError> {
+        match self.inner.get_model() {
+            tokenizers::ModelWrapper::WordPiece(_) => Ok(()),
+            _ => Err(EncoderError::Unsupported(
+                "a text tower with another tokenizer than BERT's WordPiece is not supported".into(),
+            )),
+        }
+    }
+
     /// The id of a token.
     pub(super) fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
@@ -94,6 +106,7 @@ impl Tokenizer {
             Clean::No => text.into(),
             Clean::Whitespace => clean::whitespace(text).into(),
             Clean::Lower => clean::lower(text).into(),
+            Clean::Canonicalized => clean::canonicalized(text).into(),
             Clean::Canonical => clean::canonical(text).into(),
             Clean::LowerCase => text.to_lowercase().into(),
         }

@@ -1,6 +1,7 @@
 //! CLIP's byte-pair vocabulary (Radford et al. 2021; MIT licence), for checkpoints without a tokenizer file.
 
-use std::io::Read;
+use std::collections::HashMap;
+use std::io::{self, Read};
 
 use flate2::read::GzDecoder;
 use tokenizers::models::bpe::{BPE, Vocab};
@@ -12,6 +13,7 @@ use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer};
 
 use super::EncoderError;
+use super::tokenize::files;
 
 /// The merges as open_clip and OpenAI ship them: a heading, then one merge per line.
 pub(super) const MERGES: &[u8] = include_bytes!("bpe_simple_vocab_16e6.txt.gz");
@@ -30,25 +32,40 @@ pub(super) fn clip() -> Result<Tokenizer, EncoderError> {
     build().map_err(|error| EncoderError::Tokenizer(format!("the built-in vocabulary: {error}")))
 }
 
-fn build() -> Result<Tokenizer, tokenizers::Error> {
+/// The same vocabulary in transformers' tokenizer, as a `tokenizer.json`.
+pub(super) fn byte_pairs() -> Result<Vec<u8>, String> {
+    let merges = merges().map_err(|error| error.to_string())?;
+    let tokens: HashMap<String, u32> = tokens(&merges, files::CLIP_MARKS).zip(0..).collect();
+    let tokens = serde_json::to_vec(&tokens).map_err(|error| error.to_string())?;
+    let lines: Vec<String> = merges.iter().map(|(a, b)| format!("{a} {b}")).collect();
+    files::byte_pairs(&tokens, lines.join("\n").as_bytes())
+}
+
+/// The merges in use.
+fn merges() -> Result<Vec<(String, String)>, io::Error> {
     let mut text = String::new();
     GzDecoder::new(MERGES).read_to_string(&mut text)?;
-    let merges: Vec<(String, String)> = text
-        .lines()
-        .skip(1)
-        .take(MERGE_COUNT)
-        .filter_map(|line| line.split_once(' '))
-        .map(|(a, b)| (a.to_owned(), b.to_owned()))
-        .collect();
+    let pairs = text.lines().skip(1).take(MERGE_COUNT);
+    let pairs = pairs.filter_map(|line| line.split_once(' '));
+    Ok(pairs.map(|(a, b)| (a.to_owned(), b.to_owned())).collect())
+}
+
+/// The tokens in the order of their ids: letters, letters at the end of a word, merges, and the marks.
+fn tokens(merges: &[(String, String)], marks: [&str; 2]) -> impl Iterator<Item = String> {
     let letters = letters();
-    let finals = letters.iter().map(|letter| format!("{letter}</w>"));
-    let tokens = letters
+    let finals: Vec<String> = letters
         .iter()
-        .map(char::to_string)
-        .chain(finals)
-        .chain(merges.iter().map(|(a, b)| format!("{a}{b}")))
-        .chain([BEGIN.to_owned(), END.to_owned()]);
-    let vocabulary: Vocab = tokens.zip(0_u32..).collect();
+        .map(|letter| format!("{letter}</w>"))
+        .collect();
+    let merged: Vec<String> = merges.iter().map(|(a, b)| format!("{a}{b}")).collect();
+    let letters = letters.into_iter().map(String::from);
+    let marks = marks.map(str::to_owned);
+    letters.chain(finals).chain(merged).chain(marks)
+}
+
+fn build() -> Result<Tokenizer, tokenizers::Error> {
+    let merges = merges()?;
+    let vocabulary: Vocab = tokens(&merges, [BEGIN, END]).zip(0_u32..).collect();
     let model = BPE::builder()
         .vocab_and_merges(vocabulary, merges)
         .end_of_word_suffix("</w>".into())

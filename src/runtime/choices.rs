@@ -70,7 +70,12 @@ pub(super) fn models(sources: &ChoiceSources, send: MsgSender) {
 /// The built-in model, those of the catalogue, others in the cache, and the one that the program was started with.
 fn available_models(given: Option<ModelSource>, cache: Option<&HubCache>) -> Vec<OfferedModel> {
     let pulled = cache.map_or_else(Vec::new, HubCache::models);
-    let is_there = |id: &str| pulled.iter().any(|snapshot| snapshot.id == id);
+    let whole: Vec<&str> = pulled
+        .iter()
+        .filter(|snapshot| snapshot.is_complete())
+        .map(|snapshot| snapshot.id.as_str())
+        .collect();
+    let is_there = |id: &str| whole.contains(&id);
     let of_hub = |id: &str| OfferedModel {
         id: id.to_owned(),
         name: id.to_owned(),

@@ -529,6 +529,88 @@ fn damage_in_the_cache_is_found_by_verify_and_repaired_by_pull() {
     assert_done(&user.run(&["models", "verify"]));
 }
 
+fn printed(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// As after a download that was interrupted, or by a program that needs the configuration only.
+#[test]
+fn a_model_that_is_only_partly_in_the_cache_does_not_count_as_pulled() {
+    const BIOMEDCLIP: &str = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224";
+    let folder = fixture().with_file_name("biomedclip");
+    let user = User::with_hub_of(
+        &folder,
+        HubBehaviour {
+            id: Some(BIOMEDCLIP),
+            ..HubBehaviour::default()
+        },
+    );
+    let hub = user.home.path().join(".cache/huggingface/hub");
+    let model = hub.join(format!("models--{}", BIOMEDCLIP.replace('/', "--")));
+    let snapshot = model.join("snapshots").join(COMMIT);
+    fs::create_dir_all(&snapshot).unwrap();
+    fs::create_dir_all(model.join("refs")).unwrap();
+    fs::write(model.join("refs/main"), COMMIT).unwrap();
+    let config = "open_clip_config.json";
+    fs::copy(folder.join(config), snapshot.join(config)).unwrap();
+    // The default is the built-in model then.
+    let picture = user.home.path().join("p.png");
+    image::GrayImage::from_pixel(40, 30, image::Luma([90]))
+        .save(&picture)
+        .unwrap();
+    let output = user.run(&["classify", picture.to_str().unwrap()]);
+    assert_done(&output);
+    assert!(printed(&output).contains(r#""model":"builtin""#));
+    let weights = "open_clip_model.safetensors";
+    let output = user.run(&["models", "info", BIOMEDCLIP, "--offline"]);
+    assert!(printed(&output).contains("not in the cache"), "{output:?}");
+    let output = user.run(&[
+        "classify",
+        "--model",
+        "biomedclip",
+        picture.to_str().unwrap(),
+    ]);
+    assert_refused(&output, &["only in part", weights, "models pull"]);
+    let listed = printed(&user.run(&["models", "list"]));
+    assert!(listed.contains("incomplete") && !listed.contains("[in the cache]"));
+    let output = user.run(&["models", "verify"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = printed(&output);
+    assert!(text.contains("MISSING") && text.contains(weights), "{text}");
+    assert_refused(
+        &user.run(&["models", "pull", "biomedclip", "--offline"]),
+        &["not completely"],
+    );
+    assert_done(&user.run(&["models", "pull", "biomedclip"]));
+    assert_done(&user.run(&["models", "verify"]));
+    assert!(printed(&user.run(&["models", "list"])).contains("[in the cache]"));
+}
+
+#[test]
+fn a_model_that_was_pulled_by_its_commit_is_known_by_its_id_and_by_the_commit() {
+    let user = User::with_hub(HubBehaviour::default());
+    assert_done(&user.run(&["models", "pull", ID, "--revision", COMMIT]));
+    assert!(!user.model().join("refs").exists());
+    let listed = printed(&user.run(&["models", "list"]));
+    assert!(listed.contains(&format!("    {ID}")) && listed.contains(&COMMIT[..12]));
+    let verified = user.run(&["models", "verify"]);
+    assert_done(&verified);
+    assert!(printed(&verified).contains(WEIGHTS));
+    for name in [
+        ID.to_owned(),
+        format!("{ID}@{COMMIT}"),
+        format!("{ID}@{}", &COMMIT[..8]),
+    ] {
+        let output = user.run(&["models", "info", &name, "--offline"]);
+        assert_done(&output);
+        assert!(printed(&output).contains("30×30, squash"), "{name}");
+        assert_done(&user.run(&["models", "verify", &name]));
+    }
+    assert_done(&user.run(&["models", "pull", ID, "--revision", COMMIT, "--offline"]));
+    let output = user.run(&["classify", "/dev/null", "--model", &format!("{ID}@v9")]);
+    assert_refused(&output, &["models pull test/model --revision v9"]);
+}
+
 /// Newer clients keep each content once, in a store that models share: snapshot → blob → the store's file of another name.
 #[test]
 fn blobs_that_link_into_a_shared_store_are_verified_and_repaired_without_touching_the_store() {

@@ -38,8 +38,9 @@ fn a_published_models_first_use_says_that_its_weights_were_not_compared() {
     let user = User::with_hub(HubBehaviour::default());
     assert_done(&user.pull());
     let first = classify(&user);
+    let line = first.lines().find(|line| line.contains(NOTICE)).unwrap();
     assert!(
-        first.contains(NOTICE) && first.contains("models verify --reference"),
+        line.starts_with(ID) && line.contains("models verify --reference"),
         "{first}"
     );
     assert!(!classify(&user).contains(NOTICE));
@@ -105,4 +106,18 @@ fn a_missing_or_failing_python_is_reported_in_a_sentence() {
     fs::set_permissions(&failing, fs::Permissions::from_mode(0o755)).unwrap();
     let failing = failing.to_str().unwrap();
     assert_refused(&verify(failing), &["No module named torch", "packages"]);
+}
+
+#[test]
+fn a_model_that_cannot_be_compared_does_not_keep_the_others_from_it() {
+    let user = User::with_hub(HubBehaviour::default());
+    assert_done(&user.pull());
+    let weights = fixture().with_file_name("openai");
+    let weights = weights.to_str().unwrap();
+    assert_done(&user.run(&["models", "import", weights, "--id", "test/a-file"]));
+    let python = python(&user, "python", &answer());
+    let output = user.run(&["models", "verify", "--reference", "--python", &python]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("ok"));
+    assert!(said(&output).contains("test/a-file: a file of weights"));
 }

@@ -264,7 +264,7 @@ impl Hub {
     }
 
     fn info(&self, stream: TcpStream, revision: &str) -> std::io::Result<()> {
-        if revision != "main" && revision != "v1" {
+        if !["main", "v1", COMMIT].contains(&revision) {
             return send(
                 stream,
                 404,

@@ -270,6 +270,10 @@ def preprocessing(path):
         | {"size": {"shortest_edge": 17}, "crop_size": {"height": 24, "width": 24}, "resample": 3},
         "both sides": base
         | {"do_center_crop": False, "size": {"height": 22, "width": 22}, "resample": 3},
+        "both sides, then a crop": crop
+        | {"size": {"height": 26, "width": 23}, "crop_size": {"height": 12, "width": 12}, "resample": 3},
+        "both sides, then the same crop": crop
+        | {"size": {"height": 12, "width": 12}, "crop_size": {"height": 12, "width": 12}, "resample": 3},
     }
     entries = []
     for name, settings in several.items():

@@ -21,7 +21,8 @@ Environment and golden files as for `clip.py`. The layouts are those of the hub 
 * `openai-resnet`: a TorchScript archive like `openai`, its batch norms in f32, as OpenAI's RN50.
 * `chexzero`: a plain state dictionary in f32, pixels of 0 to 255.
 
-and `clip_tokens.json`: the token ids of CLIP's own vocabulary. `malicious.pt` would run a command if it were unpickled.
+and `clip_tokens.json`: the token ids of CLIP's own vocabulary; `canonicalized_tokens.json`: those of `open-clip`'s with open_clip's
+other way to clean texts. `malicious.pt` would run a command if it were unpickled.
 """
 
 import argparse
@@ -48,7 +49,7 @@ import transformers
 from open_clip.hf_model import HFTextEncoder
 from open_clip.model import CLIP
 from open_clip.timm_model import TimmModel
-from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
+from open_clip.tokenizer import HFTokenizer, SimpleTokenizer, get_clean_fn
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from safetensors.torch import save_file
@@ -598,6 +599,15 @@ def clip_tokens(path):
     write(path, {"texts": [{"text": text, "ids": ids(text)} for text in TEXTS + MORE_TEXTS]})
 
 
+def canonicalized_tokens(path):
+    with tempfile.TemporaryDirectory() as scratch:
+        reference = clip_tokenizer(pathlib.Path(scratch), 100)
+    reference.clean_fn = get_clean_fn("canonicalize")
+    ids = simple_ids(reference, 24)
+    texts = TEXTS + MORE_TEXTS + ["snake_case, It's (WIDE)"]
+    write(path, {"texts": [{"text": text, "ids": ids(text)} for text in texts]})
+
+
 class Command:
     def __reduce__(self):
         return os.system, ("touch /tmp/medivision-was-here",)
@@ -644,6 +654,7 @@ def main():
                 old.unlink()
             make(folder).write()
     clip_tokens(chosen.out / "clip_tokens.json")
+    canonicalized_tokens(chosen.out / "canonicalized_tokens.json")
     malicious(chosen.out / "malicious.pt")
 
 

@@ -67,6 +67,11 @@ def by_transformers(kind, folder, images):
     if kind == "siglip" and type(tokenizer).__name__.startswith(("Gemma", "Siglip2")):
         # As SigLIP 2 was trained; older versions of the tokenizer do not do it themselves.
         texts = [text.lower() for text in texts]
+        # Version 5 of transformers reads these settings of Gemma's tokenizer and does not follow them.
+        settings = json.loads((pathlib.Path(folder) / "tokenizer_config.json").read_text())
+        for key in ("add_bos_token", "add_eos_token"):
+            if key in settings:
+                setattr(tokenizer, key, settings[key])
     padding = "max_length" if kind == "siglip" else True
     batch = tokenizer(texts, padding=padding, truncation=True, max_length=length, return_tensors="pt")
     known = {name: batch[name] for name in ("input_ids", "attention_mask") if name in batch}

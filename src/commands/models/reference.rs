@@ -77,41 +77,61 @@ impl ReferencePicture {
     }
 }
 
-/// Compares models, and prints a line for each; returns the exit code.
+/// Compares models, and prints a line for each; returns the exit code. One that cannot be compared does not keep the others from it; an
+/// error only if none can.
 pub(super) fn verify(
     sources: &[ModelSource],
     python: &Path,
     setup: &CommandSetup,
 ) -> Result<u8, Fault> {
-    let mut code = exit::OK;
+    let (mut code, mut failures) = (exit::OK, Vec::new());
     for source in sources {
-        let ModelSource::Path(path) = source else {
-            let name = source.name();
-            return Err(Fault::unusable(format!(
-                "{name} has no files to compare; name a model in the cache, or a folder"
-            )));
-        };
-        let record = compare(path, python).map_err(Fault::unusable)?;
-        let is_same = record.images >= MIN_COSINE && record.texts >= MIN_COSINE;
-        let state = if is_same { "ok" } else { "DIFFERS" };
-        let versions = record.versions.iter();
-        let versions: Vec<String> = versions.map(|(k, v)| format!("{k} {v}")).collect();
-        print::line(format_args!(
-            "{state:<12}{}  lowest cosine: images {:.6}, texts {:.6}  ({})",
-            record.model,
-            record.images,
-            record.texts,
-            versions.join(", ")
-        ))?;
-        if !is_same {
-            code = exit::SOME_FAILED;
-        } else if let Some(records) = setup.reference_records() {
-            ReferenceRecords::at(&records)
-                .remember(&record)
-                .map_err(|e| Fault::unusable(format!("{}: {e}", records.display())))?;
+        match compare_source(source, python) {
+            Ok(record) => {
+                if !report(&record, setup)? {
+                    code = exit::SOME_FAILED;
+                }
+            }
+            Err(reason) => failures.push(format!("{}: {reason}", source.name())),
         }
     }
-    Ok(code)
+    match &failures[..] {
+        [] => return Ok(code),
+        [only] if sources.len() == 1 => return Err(Fault::unusable(only)),
+        several => several.iter().for_each(print::message),
+    }
+    if failures.len() == sources.len() {
+        return Err(Fault::unusable("no model could be compared"));
+    }
+    Ok(exit::SOME_FAILED)
+}
+
+fn compare_source(source: &ModelSource, python: &Path) -> Result<ReferenceRecord, String> {
+    match source {
+        ModelSource::Path(path) => compare(path, python),
+        _ => Err("has no files to compare; name a model in the cache, or a folder".into()),
+    }
+}
+
+/// Prints a comparison, and remembers it if it succeeded; returns whether it did.
+fn report(record: &ReferenceRecord, setup: &CommandSetup) -> Result<bool, Fault> {
+    let is_same = record.images >= MIN_COSINE && record.texts >= MIN_COSINE;
+    let state = if is_same { "ok" } else { "DIFFERS" };
+    let versions = record.versions.iter();
+    let versions: Vec<String> = versions.map(|(k, v)| format!("{k} {v}")).collect();
+    print::line(format_args!(
+        "{state:<12}{}  lowest cosine: images {:.6}, texts {:.6}  ({})",
+        record.model,
+        record.images,
+        record.texts,
+        versions.join(", ")
+    ))?;
+    if let (true, Some(records)) = (is_same, setup.reference_records()) {
+        ReferenceRecords::at(&records)
+            .remember(record)
+            .map_err(|e| Fault::unusable(format!("{}: {e}", records.display())))?;
+    }
+    Ok(is_same)
 }
 
 fn compare(path: &Path, python: &Path) -> Result<ReferenceRecord, String> {
@@ -120,11 +140,11 @@ fn compare(path: &Path, python: &Path) -> Result<ReferenceRecord, String> {
         CheckpointLayout::Siglip => "siglip",
         CheckpointLayout::OpenClip => "open-clip",
         CheckpointLayout::StateDict => {
-            return Err(format!(
-                "{}: a file of weights does not say what its reference is; only models of Hugging Face's and open_clip's layouts can \
-                 be compared",
-                path.display()
-            ));
+            return Err(
+                "a file of weights does not say what its reference is; only models of Hugging Face's and open_clip's layouts can be \
+                 compared"
+                    .into(),
+            );
         }
     };
     let options = ModelOptions {

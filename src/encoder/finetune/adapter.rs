@@ -15,6 +15,7 @@ use super::targets::{self, TrainedMatrix};
 use crate::config::BUILTIN;
 use crate::encoder::checkpoint::{self, LoadedCheckpoint};
 use crate::encoder::layout::{CONFIG, OPEN_CLIP_CONFIG, parse, read};
+use crate::encoder::source::why_missing;
 use crate::encoder::weights::DeviceAndKind;
 use crate::encoder::{EncoderError, ModelSource, builtin, taught};
 
@@ -182,7 +183,8 @@ fn base(
         }
         ModelSource::Missing(id) => {
             return Err(format!(
-                "the adapter's base {id} is not downloaded; get it with `medivision-tui models pull {id}`"
+                "the adapter's base {id} is missing: {}",
+                why_missing(&id)
             ));
         }
     };

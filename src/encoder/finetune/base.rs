@@ -9,6 +9,7 @@ use super::low_rank::{Factors, LowRank, add_change};
 use super::targets::{self, TrainedMatrix};
 use super::{LoraSettings, TrainingImages};
 use crate::encoder::checkpoint::{self, LoadedCheckpoint};
+use crate::encoder::source::why_missing;
 use crate::encoder::towers::Towers;
 use crate::encoder::{EncoderError, ModelSource, PreparedImage, Preprocess, builtin, torch};
 
@@ -79,7 +80,8 @@ impl FineTuner {
             ),
             ModelSource::Missing(id) => {
                 return Err(EncoderError::Unsupported(format!(
-                    "--model {id}: not downloaded; get it with `medivision-tui models pull {id}`"
+                    "--model {id}: {}",
+                    why_missing(id)
                 )));
             }
         };

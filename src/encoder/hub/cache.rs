@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 
 use super::hash::Etag;
 use super::{HubError, MAIN};
-use crate::encoder::CheckpointLayout;
+use crate::encoder::layout::CONFIG;
+use crate::encoder::{CheckpointLayout, inventory};
 use crate::media::read_text;
 
 /// Maximum size of a file that contains a token or a commit.
 const MAX_NOTE_BYTES: u64 = 64 << 10;
+
+/// The fewest digits by which a commit may be named.
+const MIN_COMMIT_DIGITS: usize = 7;
 
 /// The value of an environment variable, unless it is unset or empty.
 fn variable(name: &str) -> Option<String> {
@@ -100,43 +104,112 @@ impl HubCache {
         folder.join(format!("{}.lock", etag.name()))
     }
 
-    /// The snapshot of a model at a revision, if it is in the cache.
+    /// The snapshot of a model at a revision, of which files may be missing: a branch, a tag, or a commit or its first digits. `None`
+    /// means [`MAIN`], or the only snapshot that is complete where only commits were pulled.
     pub fn find(&self, id: &str, revision: Option<&str>) -> Option<Snapshot> {
         if !super::is_id(id) {
             return None;
         }
-        let revision = revision.unwrap_or(MAIN);
+        match revision {
+            Some(revision) => self.at_revision(id, revision),
+            None => self
+                .at_revision(id, MAIN)
+                .or_else(|| self.only_snapshot(id)),
+        }
+    }
+
+    /// As [`Self::find`], only if no file is missing.
+    pub fn find_complete(&self, id: &str, revision: Option<&str>) -> Option<Snapshot> {
+        self.find(id, revision).filter(Snapshot::is_complete)
+    }
+
+    fn at_revision(&self, id: &str, revision: &str) -> Option<Snapshot> {
         if !super::is_revision(revision) {
             return None;
         }
-        let model = self.model_folder(id);
-        let commit = read_text(&model.join("refs").join(revision), MAX_NOTE_BYTES);
-        let commit = commit.map_or_else(|_| revision.to_owned(), |text| text.trim().to_owned());
-        let folder = model.join("snapshots").join(&commit);
+        let reference = self.model_folder(id).join("refs").join(revision);
+        if let Ok(commit) = read_text(&reference, MAX_NOTE_BYTES) {
+            return self.snapshot(id, commit.trim());
+        }
+        let all = self.snapshots(id).into_iter();
+        let is_named = |snapshot: &Snapshot| {
+            snapshot.commit == revision
+                || revision.len() >= MIN_COMMIT_DIGITS && snapshot.commit.starts_with(revision)
+        };
+        let mut found = all.filter(is_named);
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    fn snapshot(&self, id: &str, commit: &str) -> Option<Snapshot> {
+        let folder = self.model_folder(id).join("snapshots").join(commit);
         folder.is_dir().then(|| Snapshot {
             id: id.to_owned(),
-            commit,
+            commit: commit.to_owned(),
             folder,
         })
     }
 
-    /// All models of a supported layout, sorted by id. The cache may also contain models of other programs.
+    /// The only snapshot, or the only complete one of several.
+    fn only_snapshot(&self, id: &str) -> Option<Snapshot> {
+        let mut all = self.snapshots(id);
+        if all.len() > 1 {
+            all.retain(Snapshot::is_complete);
+        }
+        all.pop().filter(|_| all.is_empty())
+    }
+
+    /// All snapshots of a model, sorted by commit.
+    fn snapshots(&self, id: &str) -> Vec<Snapshot> {
+        let folder = self.model_folder(id).join("snapshots");
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let found = names.filter_map(|commit| self.snapshot(id, &commit));
+        let mut found: Vec<Snapshot> = found.collect();
+        found.sort_by(|a, b| a.commit.cmp(&b.commit));
+        found
+    }
+
+    /// What the cache has of a model: the snapshot that its id alone means, complete or not, then others that are complete.
+    pub fn revisions(&self, id: &str) -> Vec<Snapshot> {
+        let current = self.find(id, None);
+        let current = current.filter(|snapshot| CheckpointLayout::of(&snapshot.folder).is_ok());
+        let others = self.snapshots(id).into_iter().filter(|other| {
+            current
+                .as_ref()
+                .is_none_or(|now| now.commit != other.commit)
+                && other.is_complete()
+        });
+        let others: Vec<Snapshot> = others.collect();
+        current.into_iter().chain(others).collect()
+    }
+
+    /// All models of a supported layout, sorted by id: of each the first of [`Self::revisions`]. The cache may also contain models of
+    /// other programs.
     pub fn models(&self) -> Vec<Snapshot> {
         let names = fs::read_dir(&self.root).into_iter().flatten().flatten();
         let ids = names.filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             Some(name.strip_prefix("models--")?.replacen("--", "/", 1))
         });
-        let mut found: Vec<Snapshot> = ids
-            .filter_map(|id| self.find(&id, None))
-            .filter(|snapshot| CheckpointLayout::of(&snapshot.folder).is_ok())
-            .collect();
+        let first = |id: String| self.revisions(&id).into_iter().next();
+        let mut found: Vec<Snapshot> = ids.filter_map(first).collect();
         found.sort_by(|a, b| a.id.cmp(&b.id));
         found
     }
 }
 
 impl Snapshot {
+    /// The names of files that are missing; none if the model can be opened. A model of an unsupported layout lacks a configuration.
+    pub fn missing(&self) -> Vec<String> {
+        let missing = inventory::missing_files(&self.folder);
+        missing.unwrap_or_else(|_| vec![CONFIG.to_owned()])
+    }
+
+    /// Whether no file is missing.
+    pub fn is_complete(&self) -> bool {
+        self.missing().is_empty()
+    }
+
     /// The files' names and the blobs that they link to, sorted by name. A blob may itself be a link into a store that several
     /// models share, whose names are other hashes: the first link's target is the one that is named by the file's own hash.
     pub fn files(&self) -> Result<Vec<(String, PathBuf)>, HubError> {
@@ -174,5 +247,60 @@ impl Snapshot {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(false)),
             Err(error) => Err(HubError::file(blob, &error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cache with a model of one file of weights, at these commits.
+    fn cache(commits: &[&str]) -> (tempfile::TempDir, HubCache) {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = HubCache::at(folder.path());
+        for commit in commits {
+            let snapshot = cache.model_folder("a/b").join("snapshots").join(commit);
+            fs::create_dir_all(&snapshot).unwrap();
+            fs::write(snapshot.join("w.pt"), "").unwrap();
+        }
+        (folder, cache)
+    }
+
+    fn name_main(cache: &HubCache, commit: &str) {
+        let refs = cache.model_folder("a/b").join("refs");
+        fs::create_dir_all(&refs).unwrap();
+        fs::write(refs.join(MAIN), commit).unwrap();
+    }
+
+    #[test]
+    fn the_only_commit_that_was_pulled_needs_no_name() {
+        let (_folder, cache) = cache(&["0123456789", "9876543210"]);
+        let commit = |revision| Some(cache.find("a/b", revision)?.commit);
+        assert_eq!(commit(None), None, "which of two is not known");
+        assert_eq!(commit(Some("9876543210")).as_deref(), Some("9876543210"));
+        assert_eq!(commit(Some("0123456")).as_deref(), Some("0123456789"));
+        assert_eq!(commit(Some("012345")), None, "too few digits");
+        assert_eq!(cache.revisions("a/b").len(), 2);
+        let broken = cache.model_folder("a/b").join("snapshots/0123456789/w.pt");
+        fs::remove_file(broken).unwrap();
+        assert_eq!(commit(None).as_deref(), Some("9876543210"));
+        assert_eq!(cache.models().len(), 1);
+    }
+
+    #[test]
+    fn main_counts_where_it_is_known_even_if_it_is_incomplete() {
+        let (_folder, cache) = cache(&["0123456789", "9876543210"]);
+        name_main(&cache, "9876543210");
+        let commits = || -> Vec<String> {
+            let all = cache.revisions("a/b").into_iter();
+            all.map(|snapshot| snapshot.commit).collect()
+        };
+        assert_eq!(commits(), ["9876543210", "0123456789"]);
+        let folder = cache.find("a/b", None).unwrap().folder;
+        fs::write(folder.join(CONFIG), r#"{"model_type": "clip"}"#).unwrap();
+        let found = cache.find("a/b", None).unwrap();
+        assert!(found.missing().contains(&"model.safetensors".to_owned()));
+        assert_eq!(cache.find_complete("a/b", None), None);
+        assert_eq!(commits()[0], "9876543210");
     }
 }

@@ -151,6 +151,10 @@ impl HubClient {
         };
         body.read_to_string(&mut text)
             .map_err(|e| fault(e.to_string()))?;
+        if is_web_page(&text) {
+            let reason = "it is a web page, not a hub's answer; log in to the network or the proxy that sends it, then try again";
+            return Err(fault(reason.to_owned()).into());
+        }
         let info: RepositoryInfo = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
         let is_commit = info.sha.len() == 40 && info.sha.bytes().all(|b| b.is_ascii_hexdigit());
         let named = is_commit.then_some(info);
@@ -310,6 +314,11 @@ impl HubClient {
             },
         ))
     }
+}
+
+/// Whether a text is HTML, as networks answer that want a log-in first.
+fn is_web_page(text: &str) -> bool {
+    text.trim_start().starts_with('<')
 }
 
 fn temporary(url: &Url, response: &Response<Body>) -> RequestError {

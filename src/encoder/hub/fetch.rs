@@ -10,8 +10,8 @@ use super::client::{HubClient, RemoteFile, RequestError};
 use super::hash::{self, Hasher};
 use super::retry::{self, MAX_IDLE_ATTEMPTS, ProgressCallback, retry};
 use super::{HubCache, HubError, MAIN, Snapshot};
-use crate::encoder::catalog;
 use crate::encoder::layout::{MAX_SETTINGS_BYTES, NeededFiles};
+use crate::encoder::{catalog, checkpoint};
 
 /// Bytes that are read, and reported, at a time.
 const CHUNK_BYTES: usize = 1 << 18;
@@ -83,8 +83,14 @@ fn pull_part(
         return Err(HubError::NoRevision { id, revision });
     }
     if options.offline {
-        let found = options.cache.find(id, Some(revision));
-        return found.ok_or_else(|| HubError::Offline(id.to_owned()));
+        let found = options.cache.find(id, options.revision);
+        let is_whole = |snapshot: &Snapshot| match part {
+            RepositoryPart::Model => snapshot.is_complete(),
+            RepositoryPart::Tokenizer => checkpoint::has_tokenizer(&snapshot.folder),
+        };
+        return found
+            .filter(is_whole)
+            .ok_or_else(|| HubError::Offline(id.to_owned()));
     }
     let client = HubClient::new(options.cache, id, revision)?;
     let info = retry(report, || client.info())?;
@@ -222,6 +228,9 @@ impl Puller<'_> {
     fn pull_file(&mut self, remote: &RemoteFile) -> Result<(), HubError> {
         self.report_step(PullProgress::File(&remote.name))?;
         let blob = self.blob(remote);
+        if self.is_there(&blob, remote)? {
+            return Ok(());
+        }
         make_parent(&blob)?;
         let _lock = self.lock(remote)?;
         if !self.has_intact(&blob, remote)? {
@@ -246,6 +255,23 @@ impl Puller<'_> {
             file.lock().map_err(|e| fault(&e))?;
         }
         Ok(file)
+    }
+
+    /// Whether the snapshot has the file, and its blob matches its hash: then nothing needs to be written, and the cache may be read-only.
+    fn is_there(&mut self, blob: &Path, remote: &RemoteFile) -> Result<bool, HubError> {
+        let link = fs::read_link(self.snapshot_folder().join(&remote.name));
+        let is_linked = link.is_ok_and(|target| target == link_target(remote.etag.name()));
+        let is_whole = fs::metadata(blob).is_ok_and(|data| data.len() == remote.size);
+        let is_intact = is_linked
+            && is_whole
+            && remote
+                .etag
+                .hash_file(blob)
+                .is_ok_and(|found| found == remote.etag.name());
+        if is_intact {
+            self.report_step(PullProgress::Received(remote.size))?;
+        }
+        Ok(is_intact)
     }
 
     /// Whether the blob is present and matches its hash; removes it if it does not match.
@@ -437,18 +463,26 @@ pub(super) fn make_parent(path: &Path) -> Result<(), HubError> {
     fs::create_dir_all(parent).map_err(|e| HubError::file(parent, &e))
 }
 
-/// Writes a small file under another name, then renames it.
+/// Writes a small file under another name, then renames it; does nothing if it has that content.
 pub(super) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), HubError> {
+    if fs::read(path).is_ok_and(|now| now == content) {
+        return Ok(());
+    }
     make_parent(path)?;
     let partial = temporary_name(path);
     let done = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
     done.map_err(|e| HubError::file(path, &e))
 }
 
+/// Where a snapshot's file links to.
+fn link_target(blob: &str) -> PathBuf {
+    Path::new("../../blobs").join(blob)
+}
+
 /// Links a snapshot's file to its blob; replaces whatever was there.
 pub(super) fn link(path: &Path, blob: &str) -> Result<(), HubError> {
     make_parent(path)?;
-    let target = Path::new("../../blobs").join(blob);
+    let target = link_target(blob);
     if fs::read_link(path).is_ok_and(|now| now == target) {
         return Ok(());
     }

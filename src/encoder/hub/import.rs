@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::fetch::{link, make_parent, write_atomically};
 use super::hash::{Etag, Hasher};
-use super::source_tree::SourceTree;
+use super::source_tree::{SourceTree, StoppableReader};
 use super::{HubCache, HubError, MAIN, Snapshot};
 use crate::encoder::catalog;
 use crate::encoder::layout::{MAX_SETTINGS_BYTES, NeededFiles};
@@ -18,24 +19,65 @@ const MIN_LARGE_BYTES: u64 = 10 << 20;
 /// Bytes that are copied at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// The start of the name of the folder that an import works in.
+const SCRATCH: &str = ".import-";
+
 /// Imports all models in a folder or archive; `id` names the model if its files do not. Files with a hash in their name are
-/// checked against it. A model appears in the cache only when all of its files are complete.
-pub fn import(cache: &HubCache, from: &Path, id: Option<&str>) -> Result<Vec<Snapshot>, HubError> {
+/// checked against it. A model appears in the cache only when all of its files are complete. Once `stop` is set, ends with
+/// [`HubError::Interrupted`], and leaves nothing of what was not finished.
+pub fn import(
+    cache: &HubCache,
+    from: &Path,
+    id: Option<&str>,
+    stop: &AtomicBool,
+) -> Result<Vec<Snapshot>, HubError> {
+    let imported = import_until(cache, from, id, stop);
+    // Reading fails once it is set.
+    if stop.load(Ordering::Relaxed) {
+        return Err(HubError::Interrupted);
+    }
+    imported
+}
+
+/// Removes what killed imports left, unless another one is at work; the lock tells the next one that this one is.
+fn lock_cache(root: &Path) -> Result<File, HubError> {
+    let folder = File::open(root).map_err(|e| HubError::file(root, &e))?;
+    if folder.try_lock().is_ok() {
+        for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(SCRATCH) {
+                // What cannot be removed stays.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+    // Not every file system has locks.
+    let _ = folder.lock_shared();
+    Ok(folder)
+}
+
+fn import_until(
+    cache: &HubCache,
+    from: &Path,
+    id: Option<&str>,
+    stop: &AtomicBool,
+) -> Result<Vec<Snapshot>, HubError> {
     if let Some(id) = id.filter(|id| !super::is_id(id)) {
         return Err(HubError::InvalidId(id.to_owned()));
     }
     let root = cache.root();
     fs::create_dir_all(root).map_err(|e| HubError::file(root, &e))?;
+    let _lock = lock_cache(root)?;
     let scratch = tempfile::Builder::new()
-        .prefix(".import-")
+        .prefix(SCRATCH)
         .tempdir_in(root)
         .map_err(|e| HubError::file(root, &e))?;
-    let tree = SourceTree::read(from, scratch.path())?;
+    let tree = SourceTree::read(from, scratch.path(), stop)?;
     let models = found_models(&tree, from, id)?;
     let importer = Importer {
         cache,
         tree: &tree,
         scratch: scratch.path(),
+        stop,
     };
     let (mut imported, mut unusable) = (Vec::new(), None);
     for model in &models {
@@ -180,13 +222,20 @@ struct Importer<'a> {
     tree: &'a SourceTree,
     /// A folder on the cache's file system.
     scratch: &'a Path,
+    stop: &'a AtomicBool,
 }
 
 impl Importer<'_> {
     fn import(&self, model: &FoundModel) -> Result<Snapshot, HubError> {
-        let layout = |reason: String| HubError::Layout {
-            id: model.id.clone(),
-            reason,
+        let layout = |mut reason: String| {
+            if let Some(name) = self.tree.link_out_of(&model.folder) {
+                reason = format!(
+                    "{reason}; {name} is a link that leads out of what is imported: import the whole cache, or pack it with `tar -h`, which \
+                     follows links"
+                );
+            }
+            let id = model.id.clone();
+            HubError::Layout { id, reason }
         };
         let names = self.tree.files_in(&model.folder);
         let staged = self.scratch.join(model.id.replace('/', "--"));
@@ -263,9 +312,10 @@ impl Importer<'_> {
         };
         let path = staged.join(name);
         make_parent(&path)?;
+        let source = StoppableReader::new(source, self.stop);
         let found = copy(source, &path, hasher).map_err(|e| HubError::file(&path, &e))?;
         if let Some(etag) = claimed.filter(|etag| etag.name() != found) {
-            return Err(HubError::Damaged {
+            return Err(HubError::Altered {
                 file: name.to_owned(),
                 found,
                 expected: etag.name().to_owned(),
@@ -285,7 +335,7 @@ struct ImportedFile {
 }
 
 /// Copies a file and syncs it to the disk; returns the hash.
-fn copy(mut from: File, to: &Path, mut hasher: Hasher) -> io::Result<String> {
+fn copy(mut from: impl Read, to: &Path, mut hasher: Hasher) -> io::Result<String> {
     let mut file = File::create(to)?;
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
@@ -310,4 +360,36 @@ fn invented_commit(files: &[ImportedFile]) -> String {
         hasher.update(b"\0");
     }
     hasher.finalize().to_hex()[..40].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_import_left_is_removed_unless_another_is_at_work() {
+        let root = tempfile::tempdir().unwrap();
+        let left = root.path().join(".import-abc");
+        fs::create_dir_all(left.join("deep")).unwrap();
+        let other = File::open(root.path()).unwrap();
+        other.lock_shared().unwrap();
+        drop(lock_cache(root.path()).unwrap());
+        assert!(left.exists());
+        other.unlock().unwrap();
+        drop(lock_cache(root.path()).unwrap());
+        assert!(!left.exists());
+    }
+
+    #[test]
+    fn an_interrupted_import_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("m");
+        fs::create_dir(&from).unwrap();
+        fs::write(from.join("w.pt"), "weights").unwrap();
+        let cache = HubCache::at(&folder.path().join("hub"));
+        let import = |stop| super::import(&cache, &from, Some("a/b"), &AtomicBool::new(stop));
+        assert!(matches!(import(true), Err(HubError::Interrupted)));
+        assert_eq!(fs::read_dir(cache.root()).unwrap().count(), 0);
+        assert_eq!(import(false).unwrap().len(), 1);
+    }
 }

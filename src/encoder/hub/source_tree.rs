@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::read::GzDecoder;
 use rustix::fs::{Mode, OFlags};
 
 use super::HubError;
+use crate::encoder::layout::is_model_file;
 
 /// Maximum number of files in a source.
 const MAX_FILES: usize = 10_000;
@@ -17,8 +19,36 @@ const MAX_FILES: usize = 10_000;
 const MAX_DEPTH: usize = 8;
 /// Maximum number of links from a name to its file.
 const MAX_LINKS: usize = 4;
+/// Bytes that are extracted at a time.
+const CHUNK_BYTES: usize = 1 << 18;
 /// Maximum size of a file that names a commit.
 const MAX_NOTE_BYTES: u64 = 4096;
+
+/// What an archive may become, as a multiple of its size: weights can hardly be compressed.
+const MAX_EXPANSION: u64 = 20;
+/// What it may become in any case, in bytes.
+const MIN_EXPANSION: u64 = 1 << 30;
+
+/// Reads until it is told to stop.
+pub(super) struct StoppableReader<'a, R> {
+    inner: R,
+    stop: &'a AtomicBool,
+}
+
+impl<'a, R: Read> StoppableReader<'a, R> {
+    pub(super) fn new(inner: R, stop: &'a AtomicBool) -> Self {
+        Self { inner, stop }
+    }
+}
+
+impl<R: Read> Read for StoppableReader<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.inner.read(buffer)
+    }
+}
 
 /// A file or link of a source.
 enum SourceEntry {
@@ -32,14 +62,17 @@ enum SourceEntry {
 pub(super) struct SourceTree {
     from: PathBuf,
     entries: BTreeMap<String, SourceEntry>,
+    /// The names of links that lead out of the source.
+    outside: BTreeSet<String>,
 }
 
 impl SourceTree {
-    /// Lists a folder, or extracts a `.tar`, `.tar.gz` or `.zip` into `scratch`.
-    pub(super) fn read(from: &Path, scratch: &Path) -> Result<Self, HubError> {
+    /// Lists a folder, or extracts what a model may need of a `.tar`, `.tar.gz` or `.zip` into `scratch`, until `stop` is set.
+    pub(super) fn read(from: &Path, scratch: &Path, stop: &AtomicBool) -> Result<Self, HubError> {
         let mut tree = Self {
             from: from.to_owned(),
             entries: BTreeMap::new(),
+            outside: BTreeSet::new(),
         };
         let kind = fs::metadata(from).map_err(|e| HubError::file(from, &e))?;
         if kind.is_dir() {
@@ -47,14 +80,19 @@ impl SourceTree {
             return Ok(tree);
         }
         let file = crate::media::open_file(from).map_err(|e| HubError::file(from, &e))?;
+        let size = file.metadata().map_or(0, |data| data.len());
         let mut extracted = Extraction {
             tree: &mut tree,
             scratch,
             free: free_bytes(scratch),
+            allowed: size.saturating_mul(MAX_EXPANSION).max(MIN_EXPANSION),
+            stop,
         };
         match kind_of(from, &file).map_err(|e| HubError::file(from, &e))? {
-            ArchiveKind::Tar => extracted.tar(file)?,
-            ArchiveKind::TarGz => extracted.tar(GzDecoder::new(file))?,
+            ArchiveKind::Tar => extracted.tar(StoppableReader::new(file, stop))?,
+            ArchiveKind::TarGz => {
+                extracted.tar(StoppableReader::new(GzDecoder::new(file), stop))?;
+            }
             ArchiveKind::Zip => extracted.zip(file)?,
         }
         Ok(tree)
@@ -100,12 +138,16 @@ impl SourceTree {
         Ok(())
     }
 
-    /// Adds a link. One that leads out of the source is left out, so that its name is missing.
+    /// Adds a link. One that leads out of the source is only noted, so that its name is missing.
     fn add_link(&mut self, name: String, target: &Path) -> Result<(), HubError> {
         let folder = Path::new(&name).parent().unwrap_or(Path::new(""));
         match resolved(folder, target) {
             Some(target) => self.insert(name, SourceEntry::Link(target)),
-            None => Ok(()),
+            None if self.outside.len() >= MAX_FILES => Ok(()),
+            None => {
+                self.outside.insert(name);
+                Ok(())
+            }
         }
     }
 
@@ -126,6 +168,29 @@ impl SourceTree {
             (!rest.contains('/') && self.find(name).is_some()).then(|| rest.to_owned())
         };
         self.names().filter_map(own).collect()
+    }
+
+    /// A file's name in a folder that leads, perhaps by other links, out of the source.
+    pub(super) fn link_out_of(&self, folder: &str) -> Option<&str> {
+        let leads_out = |name: &str| {
+            let mut name = name;
+            for _ in 0..=MAX_LINKS {
+                if self.outside.contains(name) {
+                    return true;
+                }
+                match self.entries.get(name) {
+                    Some(SourceEntry::Link(target)) => name = target,
+                    _ => return false,
+                }
+            }
+            false
+        };
+        let all = self.names().chain(self.outside.iter().map(String::as_str));
+        let mut names = all.filter_map(|name| {
+            let (own, rest) = name.rsplit_once('/').unwrap_or(("", name));
+            (own == folder && leads_out(name)).then_some(rest)
+        });
+        names.next()
     }
 
     /// The path of a file, and the last part of the name that the first link leads to.
@@ -190,6 +255,16 @@ fn member_name(path: &Path) -> Option<String> {
     is_inside.then(|| resolved(Path::new(""), path)).flatten()
 }
 
+/// Whether a model may need a member of an archive: a file of the cache's layout, or one with a name that models' files have.
+fn is_needed(name: &str) -> bool {
+    let mut folders = name.rsplit('/').skip(1);
+    if folders.any(|folder| ["blobs", "snapshots", "refs"].contains(&folder)) {
+        return true;
+    }
+    let own = name.rsplit('/').next().unwrap_or_default();
+    is_model_file(own)
+}
+
 enum ArchiveKind {
     Tar,
     TarGz,
@@ -225,6 +300,9 @@ struct Extraction<'a> {
     scratch: &'a Path,
     /// Bytes that may still be written.
     free: u64,
+    /// Bytes that the archive may still become.
+    allowed: u64,
+    stop: &'a AtomicBool,
 }
 
 impl Extraction<'_> {
@@ -243,11 +321,28 @@ impl Extraction<'_> {
                 free: self.free,
             });
         }
+        if size > self.allowed {
+            return Err(self.tree.fault(format!(
+                "becomes more than {MAX_EXPANSION} times its size, as no model does"
+            )));
+        }
         self.free -= size;
+        self.allowed -= size;
         let path = folder.join(self.tree.entries.len().to_string());
         let fault = |e: io::Error| HubError::file(&path, &e);
         let mut file = File::create(&path).map_err(fault)?;
-        let written = io::copy(&mut member.take(size), &mut file).map_err(fault)?;
+        let mut member = StoppableReader::new(member.take(size), self.stop);
+        let mut buffer = vec![0; CHUNK_BYTES];
+        let mut written = 0;
+        loop {
+            let read = member.read(&mut buffer);
+            let count = read.map_err(|e| self.tree.fault(format!("is damaged: {name}: {e}")))?;
+            if count == 0 {
+                break;
+            }
+            file.write_all(&buffer[..count]).map_err(fault)?;
+            written += count as u64;
+        }
         if written != size {
             return Err(self.tree.fault(format!("is damaged: {name} ends early")));
         }
@@ -266,6 +361,9 @@ impl Extraction<'_> {
                 continue;
             }
             let name = member_name(&path).ok_or_else(|| self.refuse(&path))?;
+            if !is_needed(&name) {
+                continue;
+            }
             if kind.is_symlink() || kind.is_hard_link() {
                 let target = member.link_name().map_err(fault)?.unwrap_or_default();
                 if kind.is_symlink() {
@@ -297,6 +395,9 @@ impl Extraction<'_> {
                 continue;
             }
             let name = member_name(&path).ok_or_else(|| self.refuse(&path))?;
+            if !is_needed(&name) {
+                continue;
+            }
             if member
                 .unix_mode()
                 .is_some_and(|mode| mode & 0o170_000 == LINK)
@@ -313,5 +414,50 @@ impl Extraction<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_archive_only_what_a_model_may_need_is_extracted() {
+        for name in [
+            "m/config.json",
+            "merges.txt",
+            "m/model-00001-of-00002.safetensors",
+            "best.pt",
+            "models--a--b/blobs/0123",
+            "blobs/0123",
+            "models--a--b/refs/main",
+        ] {
+            assert!(is_needed(name), "{name}");
+        }
+        for name in [
+            "photos/a.jpg",
+            "m/README.md",
+            "m/flax_model.msgpack",
+            "refs",
+        ] {
+            assert!(!is_needed(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_leads_out_is_named_even_behind_another() {
+        let mut tree = SourceTree {
+            from: PathBuf::from("m"),
+            entries: BTreeMap::new(),
+            outside: BTreeSet::new(),
+        };
+        let add = |tree: &mut SourceTree, name: &str, target: &str| {
+            tree.add_link(name.to_owned(), Path::new(target)).unwrap();
+        };
+        add(&mut tree, "m/snapshots/c/a.json", "../../blobs/a");
+        add(&mut tree, "m/snapshots/c/w.bin", "../../blobs/w");
+        add(&mut tree, "m/blobs/w", "../../../blobs/w");
+        assert_eq!(tree.link_out_of("m/snapshots/c"), Some("w.bin"));
+        assert_eq!(tree.link_out_of("m/snapshots/d"), None);
     }
 }

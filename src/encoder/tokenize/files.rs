@@ -8,6 +8,8 @@ use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::encoder::layout::MERGES;
+
 /// A word of BERT's that is longer than this many characters is unknown.
 const MAX_WORD_LENGTH: usize = 100;
 
@@ -82,6 +84,54 @@ fn added_token(content: &str, id: usize) -> Value {
         "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
         "special": true,
     })
+}
+
+/// CLIP's pattern that splits a text into words, as transformers has it.
+const CLIP_WORDS: &str =
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+/// CLIP's begin and end tokens, as transformers names them.
+pub(in crate::encoder) const CLIP_MARKS: [&str; 2] = ["<|startoftext|>", "<|endoftext|>"];
+
+/// CLIP's tokenizer of transformers for the vocabulary of a `vocab.json` and the merges of a `merges.txt`: a heading, then a merge
+/// a line.
+pub(in crate::encoder) fn byte_pairs(vocabulary: &[u8], merges: &[u8]) -> Result<Vec<u8>, String> {
+    let tokens: HashMap<String, u32> =
+        serde_json::from_slice(vocabulary).map_err(|e| e.to_string())?;
+    let text = std::str::from_utf8(merges).map_err(|e| format!("{MERGES}: {e}"))?;
+    let lines = text.lines().filter(|line| !line.starts_with("#version"));
+    let merges: Vec<[&str; 2]> = lines
+        .filter_map(|line| line.trim_end().split_once(' ').map(|(a, b)| [a, b]))
+        .collect();
+    let id = |token: &str| {
+        let id = tokens.get(token);
+        id.copied()
+            .ok_or_else(|| format!("it has no token {token}"))
+    };
+    let [first, last] = CLIP_MARKS;
+    let (first_id, last_id) = (id(first)?, id(last)?);
+    let tokenizer = json!({
+        "version": "1.0",
+        "added_tokens": [added_token(first, first_id as usize), added_token(last, last_id as usize)],
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "NFC"},
+            {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
+            {"type": "Lowercase"},
+        ]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": CLIP_WORDS}, "behavior": "Removed", "invert": true},
+            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        ]},
+        "post_processor": {
+            "type": "RobertaProcessing", "sep": [last, last_id], "cls": [first, first_id], "trim_offsets": false,
+            "add_prefix_space": false,
+        },
+        "decoder": null,
+        "model": {
+            "type": "BPE", "dropout": null, "unk_token": last, "continuing_subword_prefix": "",
+            "end_of_word_suffix": "</w>", "fuse_unk": false, "byte_fallback": false, "vocab": tokens, "merges": merges,
+        },
+    });
+    Ok(tokenizer.to_string().into_bytes())
 }
 
 /// SentencePiece's model file; see `sentencepiece_model.proto`.
@@ -230,6 +280,19 @@ mod tests {
         let json = word_pieces(vocabulary, &cased).unwrap();
         let tokenizer = Tokenizer::from_json(&json, 16).unwrap();
         assert_eq!(tokenizer.encode("Chest").unwrap().ids, [2, 1, 3]);
+    }
+
+    #[test]
+    fn tokens_and_merges_read_words_as_clip_does() {
+        let tokens = br#"{"a": 0, "b": 1, "a</w>": 2, "b</w>": 3, "ab</w>": 4, "<|startoftext|>": 5, "<|endoftext|>": 6}"#;
+        let json = byte_pairs(tokens, b"#version: 0.2\na b</w>\n").unwrap();
+        let tokenizer = Tokenizer::from_json(&json, 16).unwrap();
+        let ids = |text: &str| tokenizer.encode(text).unwrap().ids;
+        assert_eq!(ids("AB  b"), [5, 4, 3, 6]);
+        assert_eq!(ids("ba"), [5, 1, 2, 6]);
+        let reason = byte_pairs(br#"{"a": 0}"#, b"").unwrap_err();
+        assert!(reason.contains("<|startoftext|>"), "{reason}");
+        assert!(byte_pairs(b"[]", b"").is_err());
     }
 
     #[test]

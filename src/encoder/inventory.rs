@@ -1,0 +1,192 @@
+//! Which files the folder of a checkpoint lacks, as an interrupted download, or a program that needs fewer of them, leaves it.
+
+use std::path::Path;
+
+use super::EncoderError;
+use super::catalog;
+use super::checkpoint::{described_tokenizer, name};
+use super::clip::ClipConfig;
+use super::layout::{
+    BYTE_PAIRS, CONFIG, CheckpointLayout, MERGES, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS,
+    PREPROCESSOR_CONFIG, PROCESSOR_CONFIG, SETTINGS, TOKENIZERS, WEIGHTS, is_index, parse, read,
+    shards, weights_file,
+};
+use super::open_clip::OpenClipConfig;
+use super::vocabulary;
+
+/// The names of the files without which the model cannot be opened, or would be read differently; none if it is complete. Where one of
+/// several would do, the usual one is named. An error if the folder's layout is not supported.
+pub(super) fn missing_files(folder: &Path) -> Result<Vec<String>, EncoderError> {
+    let has = |name: &str| folder.join(name).is_file();
+    // The hub's cache has links, whose files may have been removed.
+    let is_dangling = |name: &&str| folder.join(name).is_symlink() && !has(name);
+    let mut missing: Vec<String> = SETTINGS
+        .into_iter()
+        .filter(is_dangling)
+        .map(str::to_owned)
+        .collect();
+    if missing
+        .iter()
+        .any(|name| name == CONFIG || name == OPEN_CLIP_CONFIG)
+    {
+        return Ok(missing);
+    }
+    let mut need = |name: &str| {
+        if !missing.iter().any(|known| known == name) {
+            missing.push(name.to_owned());
+        }
+    };
+    let layout = CheckpointLayout::of(folder)?;
+    let weights: &[&str] = match layout {
+        CheckpointLayout::StateDict => {
+            state_dict(folder, &mut need)?;
+            return Ok(missing);
+        }
+        CheckpointLayout::OpenClip => &OPEN_CLIP_WEIGHTS,
+        CheckpointLayout::Clip | CheckpointLayout::Siglip => &WEIGHTS,
+    };
+    if let Some(tokenizer) = missing_tokenizer(folder, layout)? {
+        need(tokenizer);
+    }
+    let is_ours = layout == CheckpointLayout::OpenClip;
+    if !is_ours && !has(PREPROCESSOR_CONFIG) && !has(PROCESSOR_CONFIG) {
+        need(PREPROCESSOR_CONFIG);
+    }
+    match weights.iter().find(|name| has(name)) {
+        Some(index) if is_index(index) => {
+            for shard in shards(&folder.join(index))? {
+                if !has(&shard) {
+                    need(&shard);
+                }
+            }
+        }
+        Some(_) => {}
+        None => {
+            let plain = weights.iter().find(|name| !is_index(name));
+            need(plain.unwrap_or(&weights[0]));
+        }
+    }
+    Ok(missing)
+}
+
+/// Of a file of weights, the file itself, or the tokenizer that another repository has.
+fn state_dict(folder: &Path, need: &mut dyn FnMut(&str)) -> Result<(), EncoderError> {
+    let file = weights_file(folder)?;
+    if !file.is_file() {
+        need(&file.file_name().unwrap_or_default().to_string_lossy());
+        return Ok(());
+    }
+    let entry = catalog::find_by_file(&name(folder), &file);
+    let tokenizer = entry.and_then(|entry| entry.tokenizer.as_deref());
+    if let Some(id) = tokenizer
+        && described_tokenizer(folder, &file, Some(id)).is_err()
+    {
+        need(&format!("the tokenizer of {id}"));
+    }
+    Ok(())
+}
+
+/// The tokenizer's file that is missing, if one is. CLIP's own vocabulary is built in.
+fn missing_tokenizer(
+    folder: &Path,
+    layout: CheckpointLayout,
+) -> Result<Option<&'static str>, EncoderError> {
+    let has = |name: &str| folder.join(name).is_file();
+    if has(TOKENIZERS[0]) {
+        return Ok(None);
+    }
+    let is_open_clip = layout == CheckpointLayout::OpenClip;
+    let file = folder.join(if is_open_clip {
+        OPEN_CLIP_CONFIG
+    } else {
+        CONFIG
+    });
+    let is_built_in = match layout {
+        CheckpointLayout::OpenClip => {
+            let config: OpenClipConfig = parse(&read(&file)?, &file)?;
+            !config.has_own_tokenizer() && config.vocabulary() == vocabulary::TOKEN_COUNT
+        }
+        CheckpointLayout::Clip => {
+            let config: ClipConfig = parse(&read(&file)?, &file)?;
+            config.vocabulary() == vocabulary::TOKEN_COUNT && !has(BYTE_PAIRS)
+        }
+        _ => false,
+    };
+    let mut single = TOKENIZERS.into_iter().filter(|name| *name != BYTE_PAIRS);
+    Ok(if is_built_in || single.any(has) {
+        None
+    } else if has(BYTE_PAIRS) {
+        Some(MERGES).filter(|name| !has(name))
+    } else {
+        Some(TOKENIZERS[0])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A copy of a checkpoint of the fixtures without some files.
+    fn without(fixture: &str, left_out: &[&str]) -> tempfile::TempDir {
+        let from = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity");
+        let to = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(from.join(fixture)).unwrap().flatten() {
+            let name = entry.file_name();
+            if !left_out.contains(&&*name.to_string_lossy()) {
+                fs::copy(entry.path(), to.path().join(name)).unwrap();
+            }
+        }
+        to
+    }
+
+    #[test]
+    fn whole_checkpoints_lack_nothing_and_parts_name_what_is_missing() {
+        let second = "model-00002-of-00003.safetensors";
+        for (fixture, left_out, missing) in [
+            ("clip-early", &[][..], &[][..]),
+            ("clip-late", &[], &[]),
+            ("siglip", &["tokenizer.json"], &[]),
+            ("biomedclip", &[], &[]),
+            ("trained", &[], &[]),
+            ("openai", &[], &[]),
+            ("unimed", &[], &[]),
+            ("clip-early", &["model.safetensors"], &["model.safetensors"]),
+            ("clip-late", &[second], &[second]),
+            (
+                "clip-early",
+                &["tokenizer.json", "preprocessor_config.json"],
+                &["tokenizer.json", "preprocessor_config.json"],
+            ),
+            (
+                "siglip",
+                &["tokenizer.json", "spiece.model"],
+                &["tokenizer.json"],
+            ),
+            (
+                "biomedclip",
+                &["tokenizer.json", "open_clip_pytorch_model.bin"],
+                &["tokenizer.json", "open_clip_model.safetensors"],
+            ),
+        ] {
+            let folder = without(fixture, left_out);
+            let found = missing_files(folder.path()).unwrap();
+            assert_eq!(found, missing, "{fixture} without {left_out:?}");
+        }
+        assert!(missing_files(without("siglip", &["config.json"]).path()).is_err());
+    }
+
+    #[test]
+    fn tokens_without_their_merges_and_links_to_nothing_are_missing() {
+        let folder = without("clip-early", &["tokenizer.json", "tokenizer_config.json"]);
+        fs::write(folder.path().join("vocab.json"), "{}").unwrap();
+        let gone = folder.path().join("tokenizer_config.json");
+        std::os::unix::fs::symlink("../gone", gone).unwrap();
+        assert_eq!(
+            missing_files(folder.path()).unwrap(),
+            ["tokenizer_config.json", "merges.txt"]
+        );
+    }
+}
