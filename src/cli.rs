@@ -1,36 +1,38 @@
 //! The command line.
 
+mod classify;
+mod explain;
 mod export;
 mod help;
+mod labelled;
 mod learn;
+mod library;
+mod models;
 mod prompts;
 mod search;
 mod train;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Graphics, NamedValue, Setting};
-use crate::encoder::{Fit, Precision};
-use crate::engine::FrameSelection;
-use crate::library::export::ResultFormat;
-use crate::scoring::Mode;
-use crate::scoring::heat_map::MapChoice;
-use crate::scoring::mix::StatedMix;
+use crate::encoder::Precision;
+pub use classify::{ClassifyArgs, MixArgs, ResultArgs, WatchArgs};
+pub use explain::{Description, ExplainArgs, InspectArgs};
 pub use export::{ExportArgs, ExportFormat, ExportSubject, ReportScope};
 pub use help::{command, suggestion};
+pub use labelled::{CalibrateArgs, EvalArgs, LabelledArgs};
+use labelled::{draws, mapping};
 pub use learn::{
     AdjustBenchArgs, BenchSubject, LearnArgs, LearnBenchArgs, StrangeBenchArgs, TrainBenchArgs,
 };
+pub use library::{LibraryAction, LibraryArgs, ReviewsAction, ReviewsArgs};
+pub use models::{ModelsAction, ModelsArgs};
 pub use prompts::{ComparePromptsArgs, DraftArgs, PromptsAction, PromptsArgs};
 pub use search::SearchArgs;
 pub use train::{LoraArgs, ProbeArgs, TrainArgs, TrainMethod, TrainingImagesArgs};
-
-/// Maximum of `--stable-after`.
-const MAX_STABLE_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// Browse medical images in the terminal and classify them zero-shot with a CLIP model.
 ///
@@ -373,208 +375,6 @@ pub enum Command {
     },
 }
 
-/// Options for classifying and for writing results.
-#[derive(Clone, Debug, Args)]
-pub struct ResultArgs {
-    /// Format of the results [default: table on a terminal, else jsonl]
-    #[arg(long)]
-    pub format: Option<ResultFormat>,
-
-    /// Choose one condition (single), or decide on each condition separately (multi)
-    #[arg(long, default_value = "single")]
-    pub mode: Mode,
-
-    /// Frames of multi-frame files to classify
-    #[arg(long, default_value = "first")]
-    pub frames: FrameSelection,
-
-    /// How to fit an image to the model's input [default: as the model specifies]
-    #[arg(long)]
-    pub fit: Option<Fit>,
-
-    /// Maximum number of images per forward pass [default: measured]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
-    pub batch_size: Option<u16>,
-
-    /// Number of decoding threads [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub jobs: Option<u16>,
-
-    /// Decode large JPEG files at full resolution, not at reduced scale
-    #[arg(long)]
-    pub exact: bool,
-}
-
-/// `classify`
-#[derive(Debug, Args)]
-pub struct ClassifyArgs {
-    /// Files, and folders to search recursively
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    /// Options for classifying and for writing results.
-    #[command(flatten)]
-    pub results: ResultArgs,
-    /// The mix of conditions.
-    #[command(flatten)]
-    pub mix: MixArgs,
-}
-
-/// A folder's mix.
-#[derive(Clone, Debug, Args)]
-pub struct MixArgs {
-    /// Add probabilities that are adjusted to how frequent the conditions are among these images: estimated from them, or stated,
-    /// as in --adjust='5% abnormal' or --adjust='normal=95%, pneumonia=5%'. Needs a calibration of the prompt set
-    #[arg(long, value_name = "MIX", num_args = 0..=1, require_equals = true)]
-    pub adjust: Option<Option<StatedMix>>,
-}
-
-/// `watch`
-#[derive(Debug, Args)]
-pub struct WatchArgs {
-    /// Folder to watch, including its subfolders
-    pub dir: PathBuf,
-    /// Options for classifying and for writing results.
-    #[command(flatten)]
-    pub results: ResultArgs,
-    /// Scan the folder at this interval instead of relying on the file system to report changes
-    #[arg(long, value_name = "SECONDS")]
-    pub poll: Option<f64>,
-    /// Add a line for each series, and each study of several series, that had no new image for this time [default: 60]
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60", value_parser = seconds)]
-    pub stable_after: Option<Duration>,
-    /// Append the results to this file instead of printing them
-    #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Run this command on each result, without a shell; {path}, {label}, {probability} and {decision} in its arguments
-    /// are replaced, and the result's JSON is its input
-    #[arg(long, value_name = "CMD")]
-    pub exec: Option<String>,
-    /// Move each file there after its result is written; {label} is the result's label, `rejected` or `failed`
-    #[arg(long, value_name = "DIR/{label}")]
-    pub move_to: Option<PathBuf>,
-    /// Write counts to this file, in Prometheus' text format for node_exporter's textfile collector
-    #[arg(long, value_name = "FILE")]
-    pub metrics: Option<PathBuf>,
-}
-
-/// `explain`
-#[derive(Debug, Args)]
-pub struct ExplainArgs {
-    /// Image to explain; of several frames the first in space
-    pub file: PathBuf,
-    /// Add a description: the condition's own sentence, or with `=generated` one that the language model of --llm-url writes from
-    /// scores and phrases, without the image
-    #[arg(
-        long,
-        value_name = "HOW",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "sentence"
-    )]
-    pub describe: Option<Description>,
-    /// Send scores and phrases to the language model without asking
-    #[arg(long, requires = "describe")]
-    pub yes: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Write the image with a heat map over it to this file
-    #[arg(long, value_name = "OUT.png")]
-    pub render: Option<PathBuf>,
-    /// Condition of the heat map; the label unless given
-    #[arg(long, value_name = "NAME")]
-    pub condition: Option<String>,
-    /// Choose one condition (single), or decide on each condition separately (multi)
-    #[arg(long, default_value = "single")]
-    pub mode: Mode,
-    /// How to make the heat map: `attention` is the model's own decomposition, `eclip` weights the values in its last attention by the
-    /// score's gradient (Grad-ECLIP), `occlusion` blurs regions
-    #[arg(long, value_enum, value_name = "METHOD")]
-    pub method: Option<MapChoice>,
-}
-
-/// A description of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Description {
-    /// The sentence of the condition in the prompt set
-    Sentence,
-    /// A text of the language model, marked as generated
-    Generated,
-}
-
-/// `inspect`
-#[derive(Debug, Args)]
-pub struct InspectArgs {
-    /// File to describe
-    pub file: PathBuf,
-    /// Frame number, counted from 0
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub frame: u32,
-    /// Window to use instead of the file's
-    #[arg(long, value_name = "CENTER,WIDTH", allow_hyphen_values = true, value_parser = window)]
-    pub window: Option<(f64, f64)>,
-    /// Write the image, as the model sees it, to this file
-    #[arg(long, value_name = "OUT.png")]
-    pub render: Option<PathBuf>,
-}
-
-/// `eval`
-#[derive(Debug, Args)]
-pub struct EvalArgs {
-    /// The labelled images.
-    #[command(flatten)]
-    pub labelled: LabelledArgs,
-    /// The mix of conditions.
-    #[command(flatten)]
-    pub mix: MixArgs,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Number of bootstrap draws for the confidence intervals; 0 for no intervals
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = draws)]
-    pub draws: usize,
-    /// Random seed for the bootstrap
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-}
-
-/// `calibrate`
-#[derive(Debug, Args)]
-pub struct CalibrateArgs {
-    /// The labelled images.
-    #[command(flatten)]
-    pub labelled: LabelledArgs,
-    /// Print what was found as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Only print what was found
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// Images whose labels are known, and how they are classified.
-#[derive(Debug, Args)]
-pub struct LabelledArgs {
-    /// Folder with a truth.csv, folder with one subfolder per condition, or table with the columns `path` and `label`
-    #[arg(value_name = "DIR|CSV")]
-    pub labels: PathBuf,
-    /// Map a label in the data to a condition of the prompt set, or with --mode multi to `none` of them; may be repeated
-    #[arg(long, value_name = "LABEL=CONDITION", value_parser = mapping)]
-    pub map: Vec<(String, String)>,
-    /// Choose one condition (single), or decide on each condition separately (multi), of which labels may then name several
-    #[arg(long, default_value = "single")]
-    pub mode: Mode,
-    /// Frames of multi-frame files to classify
-    #[arg(long, default_value = "first")]
-    pub frames: FrameSelection,
-    /// How to fit an image to the model's input [default: as the model specifies]
-    #[arg(long)]
-    pub fit: Option<Fit>,
-    /// Decode large JPEG files at full resolution, not at reduced scale
-    #[arg(long)]
-    pub exact: bool,
-}
-
 /// `bench`
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -594,118 +394,6 @@ pub struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// `models`
-#[derive(Debug, Args)]
-pub struct ModelsArgs {
-    /// Action on models
-    #[command(subcommand)]
-    pub action: ModelsAction,
-}
-
-/// The actions on models.
-#[derive(Debug, Subcommand)]
-pub enum ModelsAction {
-    /// List the models in the cache and in the catalogue
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Describe a model
-    Info {
-        /// Name or id, or the folder or file of a checkpoint
-        #[arg(value_name = "ID|DIR|FILE")]
-        subject: String,
-    },
-    /// Download a model from the hub into the cache; resumes an interrupted download
-    Pull {
-        /// Name or id
-        id: String,
-        /// Branch, tag or commit
-        #[arg(long, value_name = "REV")]
-        revision: Option<String>,
-    },
-    /// Import a model that was brought by hand into the cache, without the network
-    Import {
-        /// A folder, .tar, .tar.gz or .zip: of the cache of another machine (`models--ORG--NAME`), or of the model's files
-        #[arg(value_name = "DIR|ARCHIVE")]
-        from: PathBuf,
-        /// The model's name or id, if the folder or archive is not named by it
-        #[arg(long, value_name = "ID")]
-        id: Option<String>,
-    },
-    /// Verify the checksums of the files in the cache, and that none is missing
-    Verify {
-        /// Names or ids, perhaps with @REVISION; with --reference also folders [default: all models in the cache]
-        #[arg(value_name = "ID")]
-        ids: Vec<String>,
-        /// Compare embeddings with those of the model's reference implementation, which needs Python with torch, pillow, and
-        /// transformers or open_clip_torch; a success is remembered
-        #[arg(long)]
-        reference: bool,
-        /// The Python to use
-        #[arg(
-            long,
-            value_name = "FILE",
-            default_value = "python3",
-            requires = "reference"
-        )]
-        python: PathBuf,
-    },
-}
-
-/// `library`
-#[derive(Debug, Args)]
-pub struct LibraryArgs {
-    /// Action on the library
-    #[command(subcommand)]
-    pub action: LibraryAction,
-}
-
-/// The actions on the library.
-#[derive(Debug, Subcommand)]
-pub enum LibraryAction {
-    /// Verify the file, and count what is in it
-    Check,
-    /// Give the space of what was removed back to the disk
-    Vacuum,
-    /// Write a consistent copy, also while other programs use the library
-    Backup {
-        /// The copy, which must not exist
-        file: PathBuf,
-    },
-    /// Remove what is known of images: embeddings and file names
-    Forget {
-        /// A file, a folder, or the hash of a content (`blake3:…`)
-        #[arg(value_name = "PATH|HASH")]
-        subject: PathBuf,
-    },
-}
-
-/// `reviews`
-#[derive(Debug, Args)]
-pub struct ReviewsArgs {
-    /// Print JSON, with the tables of confusions
-    #[arg(long)]
-    pub json: bool,
-    /// Action on reviews
-    #[command(subcommand)]
-    pub action: Option<ReviewsAction>,
-}
-
-/// The actions on reviews.
-#[derive(Debug, Subcommand)]
-pub enum ReviewsAction {
-    /// Take over known labels as the reviews of --reviewer, under --prompts
-    Import {
-        /// A table of files and labels, or a folder of folders named after labels
-        labels: PathBuf,
-        /// Take a label to mean a condition of another name; can be repeated
-        #[arg(long, value_name = "LABEL=CONDITION", value_parser = mapping)]
-        map: Vec<(String, String)>,
-    },
 }
 
 /// `demo`
@@ -739,50 +427,6 @@ fn graphics_parser() -> impl TypedValueParser<Value = Setting<Graphics>> {
         .try_map(move |name| Setting::parse(&name).ok_or_else(|| unknown(name)))
 }
 
-/// Parses `--draws`.
-fn draws(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|&n| n <= 100_000);
-    number.ok_or_else(|| format!("`{text}` is not a number from 0 to 100000"))
-}
-
-/// Parses `--stable-after`.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| {
-        format!("`{text}` is not a number of seconds; a folder goes before --stable-after")
-    })?;
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|duration| *duration <= MAX_STABLE_AFTER)
-        .ok_or_else(|| "must be between 0 and 86400 seconds (a day)".to_owned())
-}
-
-/// Parses `--map`.
-fn mapping(text: &str) -> Result<(String, String), String> {
-    let (label, condition) = text
-        .split_once('=')
-        .ok_or_else(|| format!("`{text}` is not LABEL=CONDITION, such as no_tumor=normal"))?;
-    Ok((label.trim().to_owned(), condition.trim().to_owned()))
-}
-
-/// Parses `--window`.
-fn window(text: &str) -> Result<(f64, f64), String> {
-    let wrong = || format!("`{text}` is not CENTER,WIDTH, such as 40,400 or -600,1500");
-    let (center, width) = text.split_once(',').ok_or_else(wrong)?;
-    let number = |part: &str| {
-        part.trim()
-            .parse::<f64>()
-            .ok()
-            .filter(|n| n.is_finite())
-            .ok_or_else(wrong)
-    };
-    let (center, width) = (number(center)?, number(width)?);
-    // A width below 1 is allowed, as with LINEAR_EXACT (PS3.3 C.11.2.1.3.2).
-    if width <= 0.0 {
-        return Err("the width must be above 0".into());
-    }
-    Ok((center, width))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -795,14 +439,5 @@ mod tests {
             Cli::try_parse_from(["medivision-tui", "classify", "a", "--model", "demo"]).unwrap();
         assert!(matches!(cli.command, Some(Command::Classify(_))));
         assert_eq!(cli.global.model.as_deref(), Some("demo"));
-    }
-
-    #[test]
-    fn windows_are_two_finite_numbers() {
-        assert_eq!(window("-600,1500"), Ok((-600.0, 1500.0)));
-        assert_eq!(window("0.5,0.25"), Ok((0.5, 0.25)));
-        for text in ["", "40", "40,", "a,b", "40,0", "40,-0.5", "nan,1", "1,inf"] {
-            assert!(window(text).is_err(), "{text}");
-        }
     }
 }

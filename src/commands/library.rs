@@ -1,6 +1,6 @@
 //! `library`: upkeep of the library.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{CommandSetup, Fault, exit, print, shown};
@@ -80,7 +80,14 @@ fn check(library: &Library) -> Result<u8, Fault> {
 }
 
 fn vacuum(library: &Library) -> Result<u8, Fault> {
-    let size = || library.file().metadata().map_or(0, |data| data.len());
+    // What was changed last may still be in the journal alone.
+    let journal = {
+        let mut name = library.file().as_os_str().to_owned();
+        name.push("-wal");
+        PathBuf::from(name)
+    };
+    let length = |file: &Path| file.metadata().map_or(0, |data| data.len());
+    let size = || length(library.file()) + length(&journal);
     let before = size();
     library.vacuum().map_err(unusable(library))?;
     let [before, after] = [before, size()].map(format_bytes);

@@ -119,7 +119,7 @@ pub enum HubError {
     },
     /// The hub cannot be reached.
     #[error(
-        "{url} cannot be reached: {reason}; check the network and the proxy (HTTPS_PROXY), or use a mirror (HF_ENDPOINT)"
+        "{url} cannot be reached: {reason}; check the network and the proxy (HTTPS_PROXY), use a mirror (HF_ENDPOINT), or bring the model by hand (`models import`)"
     )]
     Unreachable {
         /// The requested URL.

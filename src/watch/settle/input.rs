@@ -164,8 +164,9 @@ impl Default for SettleTimes {
             settle: Duration::from_millis(500),
             held: Duration::from_secs(3),
             unsure: Duration::from_secs(60),
-            // Longer than transfers usually stall. Complete images may end in zeros, too: a black border, without compression.
-            unfilled: Duration::from_secs(600),
+            // Longer than transfers usually stall, but no more: complete images may end in zeros, too, as those with a black
+            // border and without compression do.
+            unfilled: Duration::from_secs(180),
             unclosed: Duration::from_secs(3600),
         }
     }
