@@ -220,13 +220,13 @@ impl Settle {
     }
 
     /// Answers a query: the file is reported, or checked again later. `is_filled` tells whether the file ends in something other
-    /// than zeros.
+    /// than zeros; `None` if it cannot be read.
     pub fn answer_writer_query(
         &mut self,
         now: Duration,
         path: &Path,
         writer: WriterPresence,
-        is_filled: impl FnOnce() -> bool,
+        is_filled: impl FnOnce() -> Option<bool>,
     ) {
         let Some(file) = self.files.get(path) else {
             return;

@@ -71,9 +71,9 @@ fn query_writer(_: &Path) -> WriterPresence {
     WriterPresence::Unknown
 }
 
-/// Whether a file ends in something other than zeros, or is empty. A file that got its full size before its content ends in zeros
-/// until the last of it is there.
-pub(super) fn is_filled(path: &Path) -> bool {
+/// Whether a file ends in something other than zeros, or is empty; `None` if it cannot be read. A file that got its full size before
+/// its content ends in zeros until the last of it is there.
+pub(super) fn is_filled(path: &Path) -> Option<bool> {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = OpenOptions::new()
             .read(true)
@@ -85,10 +85,8 @@ pub(super) fn is_filled(path: &Path) -> bool {
         file.take(END_BYTES).read_to_end(&mut end)?;
         Ok(end)
     };
-    // One that cannot be read is not worth waiting for.
-    read().map_or(true, |end| {
-        end.is_empty() || end.iter().any(|byte| *byte != 0)
-    })
+    let end = read().ok()?;
+    Some(end.is_empty() || end.iter().any(|byte| *byte != 0))
 }
 
 /// Ignores SIGIO, which a broken lease sends and which would end the process.
@@ -128,13 +126,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.dcm");
         let mut file = std::fs::File::create(&path).unwrap();
-        assert!(is_filled(&path), "an empty file has no end to wait for");
+        assert_eq!(
+            is_filled(&path),
+            Some(true),
+            "an empty file has no end to wait for"
+        );
         file.set_len(20_000).unwrap();
         file.write_all(&[1; 10_000]).unwrap();
-        assert!(!is_filled(&path));
+        assert_eq!(is_filled(&path), Some(false));
         file.write_all(&[1; 7000]).unwrap();
-        assert!(is_filled(&path));
-        assert!(is_filled(&dir.path().join("none")));
+        assert_eq!(is_filled(&path), Some(true));
+        assert_eq!(is_filled(&dir.path().join("none")), None);
         // When a watch begins, where writers cannot be seen.
         let times = SettleTimes::default();
         let is_waited_for = |path: &Path, age| may_be_written(path, true, age, times);

@@ -145,14 +145,16 @@ pub struct SettleTimes {
 
 impl SettleTimes {
     /// How long a file has to be unchanged, if it is unknown whether a process has it open for writing. `seen`: whether a writer was
-    /// seen that has not closed it.
-    pub fn patience(&self, seen: bool, is_filled: impl FnOnce() -> bool) -> Duration {
+    /// seen that has not closed it. `is_filled`: whether it ends in something other than zeros; `None` if it cannot be read, which is
+    /// reported at once.
+    pub fn patience(&self, seen: bool, is_filled: impl FnOnce() -> Option<bool>) -> Duration {
         if seen {
-            self.unclosed
-        } else if is_filled() {
-            self.unsure
-        } else {
-            self.unfilled
+            return self.unclosed;
+        }
+        match is_filled() {
+            Some(true) => self.unsure,
+            Some(false) => self.unfilled,
+            None => Duration::ZERO,
         }
     }
 }

@@ -127,7 +127,7 @@ fn a_lost_close_event_does_not_delay_a_file_forever() {
 #[test]
 fn a_file_of_which_nobody_knows_whether_it_is_being_written_gets_time() {
     let times = SettleTimes::default();
-    for (is_filled, wait) in [(true, times.unsure), (false, times.unfilled)] {
+    for (is_filled, wait) in [(Some(true), times.unsure), (Some(false), times.unfilled)] {
         let mut harness = Harness {
             is_blind: true,
             is_filled,
@@ -149,6 +149,20 @@ fn a_file_of_which_nobody_knows_whether_it_is_being_written_gets_time() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_reported_at_once() {
+    let mut harness = Harness {
+        is_blind: true,
+        is_filled: None,
+        ..Harness::new()
+    };
+    harness.tree.write(&name(0));
+    harness.tree.events.clear();
+    harness.scan();
+    harness.pass(SettleTimes::default().held * 2);
+    assert_eq!(harness.events, [ready("a.png", ReadyKind::New)]);
+}
+
+#[test]
 fn a_report_says_whether_the_writer_is_known_to_be_done() {
     for (writer, expected) in [
         (WriterPresence::Absent, true),
@@ -159,7 +173,7 @@ fn a_report_says_whether_the_writer_is_known_to_be_done() {
         while let Some(now) = machine.next_due() {
             machine.tick(now, &mut |_| Some(stamp(9, 1)));
             for path in machine.take_writer_queries() {
-                machine.answer_writer_query(now, &path, writer, || true);
+                machine.answer_writer_query(now, &path, writer, || Some(true));
             }
         }
         let events = machine.take_events();

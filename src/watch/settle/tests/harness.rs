@@ -147,7 +147,7 @@ impl FakeTree {
 pub(super) fn tick(machine: &mut Settle, now: Duration, stamp_of: &mut StampFn) {
     machine.tick(now, stamp_of);
     for path in machine.take_writer_queries() {
-        machine.answer_writer_query(now, &path, WriterPresence::Absent, || true);
+        machine.answer_writer_query(now, &path, WriterPresence::Absent, || Some(true));
     }
 }
 
@@ -159,7 +159,7 @@ pub(super) struct Harness {
     /// Whether the kernel does not tell who has a file open.
     pub(super) is_blind: bool,
     /// Whether files end in something other than zeros.
-    pub(super) is_filled: bool,
+    pub(super) is_filled: Option<bool>,
     /// Each file as it was when it was reported.
     pub(super) reported: HashMap<PathBuf, FakeFile>,
     pub(super) events: Vec<WatchEvent>,
@@ -172,7 +172,7 @@ impl Harness {
             machine: Settle::new("/in".into(), SettleTimes::default()),
             now: Duration::ZERO,
             is_blind: false,
-            is_filled: true,
+            is_filled: Some(true),
             reported: HashMap::new(),
             events: Vec::new(),
         }
