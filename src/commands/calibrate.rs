@@ -12,7 +12,7 @@ use crate::learn::{Learned, LearnedSets};
 use crate::library::{calibrations, now};
 use crate::scoring::Mode;
 use crate::scoring::calibration::{
-    COVERAGE, Calibration, CalibrationError, Calibrations, Fitted, MixCalibration,
+    COVERAGE, Calibration, CalibrationError, Calibrations, FittedCalibration, MixCalibration,
     SingleCalibration, fit, fit_each,
 };
 
@@ -71,7 +71,7 @@ fn calibrate(
         return Err(all.none_classified());
     };
     let fitted = fitted(&all, classified.mode);
-    let Fitted {
+    let FittedCalibration {
         error_before,
         error_after,
         single,
@@ -117,7 +117,7 @@ fn calibrate(
 }
 
 /// Fits the scores as a mode has them.
-fn fitted(all: &LabelledCases, mode: Mode) -> Result<Fitted, CalibrationError> {
+fn fitted(all: &LabelledCases, mode: Mode) -> Result<FittedCalibration, CalibrationError> {
     // Halves of the images are fitted apart from each other, and must not differ in their labels.
     match mode {
         Mode::Single => {

@@ -134,7 +134,7 @@ pub enum CalibrationError {
 
 /// The results of fitting, without where they come from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fitted {
+pub struct FittedCalibration {
     /// See [`Calibration::error_before`].
     pub error_before: f64,
     /// See [`Calibration::error_after`].
@@ -151,7 +151,11 @@ pub struct Fitted {
 /// # Errors
 ///
 /// Fails if there are too few images.
-pub fn fit(names: &[String], normal: &[bool], cases: &[Case]) -> Result<Fitted, CalibrationError> {
+pub fn fit(
+    names: &[String],
+    normal: &[bool],
+    cases: &[Case],
+) -> Result<FittedCalibration, CalibrationError> {
     check_labels(cases, |case| case.truth)?;
     Ok(fit_single(names, normal, cases))
 }
@@ -165,7 +169,7 @@ pub fn fit_each(
     names: &[String],
     normal: &[bool],
     cases: &[MultiLabelCase],
-) -> Result<Fitted, CalibrationError> {
+) -> Result<FittedCalibration, CalibrationError> {
     check_labels(cases, |case| &case.shown)?;
     let abnormal: Vec<usize> = (0..names.len()).filter(|at| !normal[*at]).collect();
     for at in &abnormal {
@@ -198,7 +202,7 @@ fn check_labels<'a, C, L: PartialEq>(
     Ok(())
 }
 
-fn fit_single(names: &[String], normal: &[bool], cases: &[Case]) -> Fitted {
+fn fit_single(names: &[String], normal: &[bool], cases: &[Case]) -> FittedCalibration {
     let halves = halves(cases);
     let held_out = [(0, 1), (1, 0)].map(|(from, on)| {
         let found = temperature(&halves[from]);
@@ -217,7 +221,7 @@ fn fit_single(names: &[String], normal: &[bool], cases: &[Case]) -> Fitted {
         1.0 - probabilities[case.truth]
     });
     let quantile = nonconformity_quantile(scores.collect(), COVERAGE);
-    Fitted {
+    FittedCalibration {
         error_before: calibration_error(&self::tops(cases, 1.0)),
         error_after: f64::midpoint(held_out[0], held_out[1]),
         single: Some(SingleCalibration {
@@ -275,7 +279,11 @@ fn confident_from(tops: &[(f64, bool)]) -> (Option<f64>, f64, f64) {
     }
 }
 
-fn fit_presence(names: &[String], abnormal: &[usize], cases: &[MultiLabelCase]) -> Fitted {
+fn fit_presence(
+    names: &[String],
+    abnormal: &[usize],
+    cases: &[MultiLabelCase],
+) -> FittedCalibration {
     let halves = halves(cases);
     let held_out = [(0, 1), (1, 0)].map(|(from, on)| {
         let found = platt(&halves[from], abnormal);
@@ -298,7 +306,7 @@ fn fit_presence(names: &[String], abnormal: &[usize], cases: &[MultiLabelCase]) 
             positives: of_cases.iter().filter(|(_, is_there)| *is_there).count(),
         }
     });
-    Fitted {
+    FittedCalibration {
         error_before,
         error_after: f64::midpoint(held_out[0], held_out[1]),
         single: None,

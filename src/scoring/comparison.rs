@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::calibration::calibration_error;
 use super::metrics::{
-    Case, Estimate, JudgedCases, MultiLabelCase, Ranking, Sample, accuracy, balanced_accuracy,
-    confusion, estimate,
+    BootstrapSample, Case, Estimate, JudgedCases, MultiLabelCase, Ranking, accuracy,
+    balanced_accuracy, confusion, estimate,
 };
 
 /// A metric of both sets and of the placebo, and how it differs.
@@ -97,7 +97,7 @@ struct MeasuredSet {
 /// The images under one set.
 trait MeasureSample {
     /// The metrics on the drawn images.
-    fn measure(&self, sample: &Sample) -> MeasuredSet;
+    fn measure(&self, sample: &BootstrapSample) -> MeasuredSet;
 }
 
 /// The images under one set, and their order by the scores of each class.
@@ -116,7 +116,7 @@ impl<'a> RankedSet<'a> {
 }
 
 impl MeasureSample for RankedSet<'_> {
-    fn measure(&self, sample: &Sample) -> MeasuredSet {
+    fn measure(&self, sample: &BootstrapSample) -> MeasuredSet {
         let table = confusion(self.cases, sample, self.rankings.len());
         let areas = self.rankings.iter();
         let areas: Vec<f64> = areas.filter_map(|ranking| ranking.auroc(sample)).collect();
@@ -149,7 +149,7 @@ impl<'a> PresenceSet<'a> {
 }
 
 impl MeasureSample for PresenceSet<'_> {
-    fn measure(&self, sample: &Sample) -> MeasuredSet {
+    fn measure(&self, sample: &BootstrapSample) -> MeasuredSet {
         let each = || self.judged.conditions.iter();
         let balanced = each().map(|own| {
             let counts = own.counts(&sample.counts);
@@ -238,16 +238,16 @@ impl SetComparison {
         if count == 0 || placebos.is_empty() {
             return None;
         }
-        let measure = |sample: &Sample| Draw {
+        let measure = |sample: &BootstrapSample| Draw {
             a: a.measure(sample),
             b: b.measure(sample),
             placebos: placebos.iter().map(|own| own.measure(sample)).collect(),
         };
-        let all = measure(&Sample::all(count));
+        let all = measure(&BootstrapSample::all(count));
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let samples = (0..draws).map(|draw| {
             progress(draw);
-            measure(&Sample::drawn(count, &mut rng))
+            measure(&BootstrapSample::drawn(count, &mut rng))
         });
         let samples: Vec<Draw> = samples.collect();
         let paired = |of: fn(&MeasuredSet) -> Option<f64>| paired(&all, &samples, of);

@@ -117,7 +117,7 @@ impl Evaluation {
         if cases.is_empty() {
             return None;
         }
-        let all = Sample::all(cases.len());
+        let all = BootstrapSample::all(cases.len());
         let classes = names.len();
         let rankings = Ranking::of_classes(cases, classes);
         let (mut accuracies, mut balanced) = (Vec::new(), Vec::new());
@@ -125,7 +125,7 @@ impl Evaluation {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         for draw in 0..draws {
             progress(draw);
-            let drawn = Sample::drawn(cases.len(), &mut rng);
+            let drawn = BootstrapSample::drawn(cases.len(), &mut rng);
             let table = confusion(cases, &drawn, classes);
             accuracies.push(accuracy(&table));
             balanced.push(balanced_accuracy(&table));
@@ -156,14 +156,14 @@ impl Evaluation {
 }
 
 /// Cases drawn with replacement.
-pub(super) struct Sample {
+pub(super) struct BootstrapSample {
     /// The index of each.
     pub(super) indices: Vec<usize>,
     /// How often each case was drawn.
     pub(super) counts: Vec<u32>,
 }
 
-impl Sample {
+impl BootstrapSample {
     /// Each of so many cases once.
     pub(super) fn all(cases: usize) -> Self {
         Self {
@@ -186,7 +186,11 @@ impl Sample {
 /// Number of cases by truth (row) and prediction (column).
 pub(super) type ConfusionMatrix = Vec<Vec<usize>>;
 
-pub(super) fn confusion(cases: &[Case], sample: &Sample, classes: usize) -> ConfusionMatrix {
+pub(super) fn confusion(
+    cases: &[Case],
+    sample: &BootstrapSample,
+    classes: usize,
+) -> ConfusionMatrix {
     let mut table = vec![vec![0; classes]; classes];
     for &index in &sample.indices {
         table[cases[index].truth][cases[index].predicted] += 1;
@@ -299,7 +303,7 @@ mod tests {
         let cases: Vec<Case> = (0..40)
             .map(|at| case(at % 3 % 2, ((at * 7) % 10) as f64 / 10.0))
             .collect();
-        let sample = Sample::drawn(cases.len(), &mut ChaCha8Rng::seed_from_u64(5));
+        let sample = BootstrapSample::drawn(cases.len(), &mut ChaCha8Rng::seed_from_u64(5));
         assert!(sample.counts.iter().any(|count| *count > 1));
         let drawn = || sample.indices.iter().map(|index| &cases[*index]);
         let (mut wins, mut pairs) = (0.0, 0.0);

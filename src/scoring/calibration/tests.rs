@@ -112,7 +112,7 @@ fn answers_contain_the_true_label_nine_times_in_ten_over_a_thousand_splits() {
 
 /// The calibration of cases in single mode.
 fn calibration(cases: &[Case]) -> Calibration {
-    let Fitted {
+    let FittedCalibration {
         error_before,
         error_after,
         single,

@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::{Case, Estimate, PresenceScores, Sample, estimate, scores};
+use super::{BootstrapSample, Case, Estimate, PresenceScores, estimate, scores};
 use crate::scoring::{DEFAULT_THRESHOLD, Verdict};
 
 /// One labelled case. All three are by class.
@@ -138,13 +138,13 @@ impl MultiLabelEvaluation {
             return None;
         }
         let judged = JudgedCases::new(conditions.iter().map(|own| own.normal), cases);
-        let (own, all) = judged.measure(&Sample::all(cases.len()));
+        let (own, all) = judged.measure(&BootstrapSample::all(cases.len()));
         let mut drawn = vec![ConditionValues::<Vec<f64>>::default(); own.len()];
         let mut drawn_all = SummaryValues::<Vec<f64>>::default();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         for draw in 0..draws {
             progress(draw);
-            let (own, all) = judged.measure(&Sample::drawn(cases.len(), &mut rng));
+            let (own, all) = judged.measure(&BootstrapSample::drawn(cases.len(), &mut rng));
             let each = drawn.iter_mut().flatten().zip(own.into_iter().flatten());
             each.chain(drawn_all.iter_mut().zip(all))
                 .for_each(|(drawn, value)| drawn.extend(value));
@@ -259,7 +259,7 @@ impl JudgedCases {
 
     fn measure(
         &self,
-        sample: &Sample,
+        sample: &BootstrapSample,
     ) -> (
         Vec<ConditionValues<Option<f64>>>,
         SummaryValues<Option<f64>>,
@@ -298,14 +298,14 @@ impl JudgedCases {
     }
 
     /// See [`MultiLabelSummary::exact_match`].
-    pub(in crate::scoring) fn exact_match(&self, sample: &Sample) -> Option<f64> {
+    pub(in crate::scoring) fn exact_match(&self, sample: &BootstrapSample) -> Option<f64> {
         let is_right = |index: &&usize| self.wrong[**index] == 0;
         let right = sample.indices.iter().filter(is_right).count();
         (self.findings > 0).then(|| right as f64 / sample.indices.len() as f64)
     }
 
     /// See [`MultiLabelSummary::hamming_loss`].
-    fn hamming_loss(&self, sample: &Sample) -> Option<f64> {
+    fn hamming_loss(&self, sample: &BootstrapSample) -> Option<f64> {
         let wrong: usize = sample.indices.iter().map(|index| self.wrong[*index]).sum();
         let all = sample.indices.len() * self.findings;
         (all > 0).then(|| wrong as f64 / all as f64)

@@ -1,6 +1,6 @@
 //! The order of cases by their scores, and what follows from it and from what is said of them.
 
-use super::{Case, Sample};
+use super::{BootstrapSample, Case};
 
 /// The cases by rising score of one class. Made once, so that no draw has to sort them.
 pub(crate) struct Ranking(Vec<RankedCase>);
@@ -41,7 +41,7 @@ impl Ranking {
     }
 
     /// The area of a sample, see [`Self::auroc_counting`].
-    pub(in crate::scoring) fn auroc(&self, sample: &Sample) -> Option<f64> {
+    pub(in crate::scoring) fn auroc(&self, sample: &BootstrapSample) -> Option<f64> {
         self.auroc_counting(&sample.counts)
     }
 

@@ -98,7 +98,7 @@ fn a_case_that_is_drawn_twice_counts_as_two() {
     let cases = cases();
     let conditions = conditions(&POINTS);
     let judged = JudgedCases::new(conditions.iter().map(|own| own.normal), &cases);
-    let sample = Sample::drawn(cases.len(), &mut ChaCha8Rng::seed_from_u64(3));
+    let sample = BootstrapSample::drawn(cases.len(), &mut ChaCha8Rng::seed_from_u64(3));
     assert!(sample.counts.iter().any(|count| *count > 1));
     let drawn = sample.indices.iter().map(|index| cases[*index].clone());
     let drawn: Vec<MultiLabelCase> = drawn.collect();
