@@ -149,7 +149,7 @@ pub(crate) struct Popups {
 }
 
 /// Columns of a popup on a wide screen.
-const MAX_WIDTH: u16 = 76;
+const MAX_WIDTH: u16 = 104;
 
 impl Popup {
     /// The title in its frame.

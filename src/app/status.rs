@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::msg::Severity;
 use super::text;
 
-/// How long a message is shown.
+/// How long a message is shown at least.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a message is shown for each of its characters: 15 are read in a second.
+const READING_TIME: Duration = Duration::from_millis(67);
 
 /// A sentence in the status line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +34,9 @@ impl StatusMessage {
     /// Returns whether it has been shown long enough.
     pub(super) fn has_expired(&mut self, now: Duration) -> bool {
         let since = *self.since.get_or_insert(now);
-        now.saturating_sub(since) >= MESSAGE_TIMEOUT
+        let characters = self.text.chars().count().try_into().unwrap_or(u32::MAX);
+        let needed = READING_TIME.saturating_mul(characters);
+        now.saturating_sub(since) >= needed.max(MESSAGE_TIMEOUT)
     }
 }
 

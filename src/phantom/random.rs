@@ -80,9 +80,12 @@ pub(super) fn texture(x: f32, y: f32, key: u32) -> f32 {
     let (ix, iy) = (fx as i32, fy as i32);
     let ease = |t: f32| t * t * (3.0 - 2.0 * t);
     let (tx, ty) = (ease(x - fx), ease(y - fy));
-    let at = |dx: i32, dy: i32| unit(hash(ix + dx, iy + dy, key));
-    let top = at(0, 0) + (at(1, 0) - at(0, 0)) * tx;
-    let bottom = at(0, 1) + (at(1, 1) - at(0, 1)) * tx;
+    let along = |dy: i32| {
+        let at = |dx: i32| unit(hash(ix + dx, iy + dy, key));
+        let left = at(0);
+        left + (at(1) - left) * tx
+    };
+    let (top, bottom) = (along(0), along(1));
     (top + (bottom - top) * ty) * 2.0 - 1.0
 }
 

@@ -1,20 +1,18 @@
 //! The status line: what the program is doing, or a message.
 
-use crossterm::event::KeyCode;
+mod hints;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::Clear;
 
 use super::theme::Looks;
-use crate::app::keys::Action;
-use crate::app::popup::PickerKind;
 use crate::app::prompt_sets::Rescoring;
-use crate::app::results::{FileState, FileStatus};
-use crate::app::review_keys;
+use crate::app::results::FileStatus;
 use crate::app::status::{EngineState, WatchState};
-use crate::app::text::{cut_end, width, wrap_items};
-use crate::app::viewer::measure::Pointer;
+use crate::app::text::{cut_end, width, wrap, wrap_items};
 use crate::app::{InputMode, Model, Severity, VolumeProgress};
 
 /// The spinner, shown while something is under way.
@@ -27,31 +25,13 @@ const PATIENT: &str = "patient values shown";
 const REVIEW: &str = "review:";
 /// Separates parts.
 const BETWEEN: &str = " │ ";
-/// Keys of the ruler.
-const RULER: [(Action, &str); 5] = [
-    (Action::Enter, "set point"),
-    (Action::NextPanel, "other figure"),
-    (Action::Measurements, "list"),
-    (Action::Back, "end"),
-    (Action::Help, "help"),
-];
-/// Keys while a figure is edited.
-const EDITING: [(Action, &str); 4] = [
-    (Action::NextPanel, "next point"),
-    (Action::Enter, "done"),
-    (Action::Remove, "remove"),
-    (Action::Back, "end"),
-];
-/// Keys of the probe.
-const PROBE: [(Action, &str); 3] = [
-    (Action::Ruler, "measure"),
-    (Action::Back, "end"),
-    (Action::Help, "help"),
-];
 /// Minimum distance between the last part and the hints.
 const APART: usize = 2;
+/// Maximum rows of a message.
+const MESSAGE_ROWS: usize = 4;
 
-/// Draws the line. Where it is narrow, the hints are left out first, then the less important parts.
+/// Draws the line. Where it is narrow, the hints are left out first, then the less important parts. A message that is too long for
+/// it takes rows above, too.
 pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     let room = usize::from(area.width).saturating_sub(2);
     let notice = patient(model, room, looks);
@@ -78,14 +58,50 @@ pub(super) fn draw(model: &Model, looks: Looks, area: Rect, frame: &mut Frame) {
     });
     let used: usize = spans.iter().map(|span| width(&span.content)).sum();
     let hints = match model.mode() {
-        InputMode::Review => leader_hints(model, room.saturating_sub(used + APART)),
-        _ => hints(model, room.saturating_sub(used + APART)),
+        InputMode::Review => hints::after_leader(model, room.saturating_sub(used + APART)),
+        _ => hints::in_mode(model, room.saturating_sub(used + APART)),
     };
     let blanks = (room + 1).saturating_sub(used + width(&hints));
     spans.splice(1..1, notice);
     spans.push(Span::raw(" ".repeat(blanks)));
     spans.push(Span::styled(hints, looks.dim()));
     frame.render_widget(Line::from(spans), area);
+    draw_long_message(model, looks, area, frame);
+}
+
+/// Draws a message that is longer than the line, over the rows above it.
+fn draw_long_message(model: &Model, looks: Looks, status: Rect, frame: &mut Frame) {
+    let columns = usize::from(status.width).saturating_sub(2);
+    let is_typing = model.viewer().is_typing_frame();
+    let Some(message) = model.message().filter(|_| !is_typing && columns > 0) else {
+        return;
+    };
+    let (text, style) = match message.severity {
+        Severity::Error => (format!("✗ {}", message.text), looks.wrong()),
+        _ if model.mode() == InputMode::Review => return,
+        _ => (message.text.clone(), Looks::text()),
+    };
+    let lines = wrap(&text, columns);
+    if lines.len() < 2 {
+        return;
+    }
+    let rows = lines.len().min(MESSAGE_ROWS);
+    let mut shown = lines[..rows - 1].to_vec();
+    shown.push(cut_end(&lines[rows - 1..].join(" "), columns));
+    draw_above(shown, style, status.y + 1, status, frame);
+}
+
+/// Draws lines so that they end above the row `below`.
+fn draw_above(lines: Vec<String>, style: Style, below: u16, status: Rect, frame: &mut Frame) {
+    let rows = lines.len() as u16;
+    let area = Rect {
+        y: below.saturating_sub(rows),
+        height: rows.min(below),
+        ..status
+    };
+    frame.render_widget(Clear, area);
+    let lines = lines.into_iter().map(|line| Line::raw(format!(" {line}")));
+    frame.render_widget(lines.collect::<Text>().style(style), area);
 }
 
 /// Draws the names of the conditions with their digits above the status line, where neither that nor the result panel has room for
@@ -99,15 +115,7 @@ pub(super) fn draw_digits(model: &Model, looks: Looks, status: Rect, frame: &mut
         return;
     }
     let lines = wrap_items(named.into_iter(), columns);
-    let rows = lines.len() as u16;
-    let area = Rect {
-        y: status.y.saturating_sub(rows),
-        height: rows.min(status.y),
-        ..status
-    };
-    frame.render_widget(Clear, area);
-    let lines = lines.into_iter().map(|line| Line::raw(format!(" {line}")));
-    frame.render_widget(lines.collect::<Text>().style(looks.accent()), area);
+    draw_above(lines, looks.accent(), status.y, status, frame);
 }
 
 /// The number of a frame or image as it is typed.
@@ -288,197 +296,14 @@ fn rejections(model: &Model) -> Option<StatusPart> {
 fn watch(model: &Model, looks: Looks) -> Option<Span<'static>> {
     match model.watch() {
         WatchState::Starting => None,
+        WatchState::On { .. } if !model.is_below_root() => {
+            let words = "outside the watched folder";
+            Some(Span::styled(words, Looks::text()))
+        }
         WatchState::On { polling: false } => Some(Span::styled("watching", Looks::text())),
         WatchState::On { polling: true } => Some(Span::styled("polling", Looks::text())),
         WatchState::Off => Some(Span::styled("not watching", looks.doubt())),
         WatchState::Failed(_) => Some(Span::styled("✗ not watching", looks.wrong())),
-    }
-}
-
-/// The keys after the review leader, as many as fit.
-fn leader_hints(model: &Model, room: usize) -> String {
-    let named = model.digit_names();
-    let joined = named.join("  ");
-    let digits = match model.review_conditions().len() {
-        0 => None,
-        _ if !named.is_empty() && width(&joined) <= room => Some(joined),
-        // They have rows of their own.
-        _ if !named.is_empty() => None,
-        1 => Some("1 condition".to_owned()),
-        n => Some(format!("1–{n} conditions")),
-    };
-    let mut text = String::new();
-    for hint in digits.into_iter().chain(review_keys::hints()) {
-        let gap = if text.is_empty() { "" } else { "  " };
-        if width(&text) + width(gap) + width(&hint) > room {
-            break;
-        }
-        text = format!("{text}{gap}{hint}");
-    }
-    text
-}
-
-/// The most useful keys in the current mode, as many as fit.
-fn hints(model: &Model, room: usize) -> String {
-    let failed = model.current_state().map(FileState::status) == Some(FileStatus::Failed)
-        || model.engine().has_failed()
-        || model.prompt_sets().fault().is_some()
-        || matches!(model.watch(), WatchState::Failed(_));
-    let hints: &[(Action, &str)] = match model.mode() {
-        InputMode::Picker => picker_hints(model.popups().picker()),
-        InputMode::Reading | InputMode::Menu | InputMode::Review => &[(Action::Back, "back")],
-        _ if model.tags().panel().is_some() => &[
-            (Action::Back, "back"),
-            (Action::Search, "search"),
-            (Action::Copy, "copy"),
-            (Action::Patient, "patient"),
-        ],
-        _ if model.viewer().is_typing_frame() => &[(Action::Enter, "go"), (Action::Back, "cancel")],
-        InputMode::Compare => &[
-            (Action::FrameNext, "page"),
-            (Action::Link, "link"),
-            (Action::NextPanel, "other side"),
-            (Action::Enter, "go to file"),
-            (Action::Back, "back"),
-            (Action::Help, "help"),
-        ],
-        InputMode::Grid => &[
-            (Action::Enter, "open"),
-            (Action::ZoomIn, "larger"),
-            (Action::ZoomOut, "smaller"),
-            (Action::Back, "list"),
-            (Action::Help, "help"),
-        ],
-        InputMode::FullScreen | InputMode::Panels(_) if model.viewer().pointer().is_some() => {
-            pointer_hints(model.viewer().pointer())
-        }
-        InputMode::FullScreen | InputMode::Panels(_)
-            if model.viewer().volume_progress().is_some() =>
-        {
-            &[(Action::Back, "cancel")]
-        }
-        InputMode::FullScreen | InputMode::Panels(_) if model.viewer().is_reformatting() => &[
-            (Action::Reformat, "next plane"),
-            (Action::Planes, "three planes"),
-            (Action::FrameNext, "page"),
-            (Action::Slab, "slab"),
-            (Action::CineFaster, "thicker"),
-            (Action::Back, "end"),
-        ],
-        InputMode::FullScreen | InputMode::Panels(_) if model.viewer().is_playing() => &[
-            (Action::Cine, "stop"),
-            (Action::CineSlower, "slower"),
-            (Action::CineFaster, "faster"),
-        ],
-        InputMode::Activity if model.results().count(FileStatus::Failed) > 0 => &[
-            (Action::NextNew, "next failed"),
-            (Action::Why, "why"),
-            (Action::Classify, "retry"),
-            (Action::ClassifyAll, "retry all"),
-            (Action::Help, "help"),
-        ],
-        InputMode::Agreement => &[
-            (Action::Enter, "images"),
-            (Action::Back, "back"),
-            (Action::Help, "help"),
-        ],
-        InputMode::Learning | InputMode::Neighbours => &[
-            (Action::Enter, "image"),
-            (Action::Back, "back"),
-            (Action::Help, "help"),
-        ],
-        InputMode::FullScreen => &[
-            (Action::Down, "next"),
-            (Action::ZoomIn, "zoom"),
-            (Action::Ruler, "measure"),
-            (Action::Back, "back"),
-            (Action::Help, "help"),
-        ],
-        _ if failed => &[(Action::Why, "why"), (Action::Help, "help")],
-        _ if model.folder().is_worklist() || model.folder().similarity_order().is_some() => {
-            worklist_hints(model)
-        }
-        _ if model.engine().is_builtin() => &[
-            (Action::Model, "medical model"),
-            (Action::Help, "help"),
-            (Action::Quit, "quit"),
-        ],
-        _ => &[(Action::Help, "help"), (Action::Quit, "quit")],
-    };
-    let mut text = String::new();
-    for (action, what) in hints {
-        let Some(key) = model.env().keymap.key_like(*action, KeyCode::Enter) else {
-            continue;
-        };
-        let more = format!("{}{key} {what}", if text.is_empty() { "" } else { "  " });
-        if width(&text) + width(&more) <= room {
-            text.push_str(&more);
-        }
-    }
-    text
-}
-
-/// The keys of a picker.
-fn picker_hints(kind: Option<PickerKind>) -> &'static [(Action, &'static str)] {
-    match kind {
-        Some(PickerKind::Failures) => &[
-            (Action::Enter, "show"),
-            (Action::Classify, "retry"),
-            (Action::ClassifyAll, "retry all"),
-            (Action::Back, "back"),
-        ],
-        Some(PickerKind::Measurements) => &[
-            (Action::Enter, "edit"),
-            (Action::Remove, "remove"),
-            (Action::Back, "back"),
-        ],
-        Some(PickerKind::Prompts) => &[
-            (Action::Enter, "choose"),
-            (Action::EditPrompts, "edit"),
-            (Action::DraftPrompts, "draft"),
-            (Action::Back, "back"),
-        ],
-        Some(PickerKind::Views | PickerKind::Bookmarks) => &[
-            (Action::Enter, "open"),
-            (Action::Remove, "remove"),
-            (Action::Back, "back"),
-        ],
-        _ => &[(Action::Enter, "choose"), (Action::Back, "back")],
-    }
-}
-
-/// The keys of the worklist, and of a list ranked by similarity: Esc undoes the last thing first.
-fn worklist_hints(model: &Model) -> &'static [(Action, &'static str)] {
-    if model.folder().similarity_order().is_some() {
-        &[
-            (Action::Back, "end ranking"),
-            (Action::Find, "find"),
-            (Action::Help, "help"),
-        ]
-    } else if !model.folder().options().filter.is_empty() {
-        &[
-            (Action::Back, "clear filter"),
-            (Action::Sort, "sort"),
-            (Action::Help, "help"),
-        ]
-    } else {
-        &[
-            (Action::Back, "leave"),
-            (Action::Search, "filter"),
-            (Action::Sort, "sort"),
-            (Action::Help, "help"),
-        ]
-    }
-}
-
-/// The keys of what the pointer is used for.
-fn pointer_hints(pointer: Option<&Pointer>) -> &'static [(Action, &'static str)] {
-    if pointer.is_some_and(Pointer::is_editing) {
-        &EDITING
-    } else if pointer.is_some_and(Pointer::is_measuring) {
-        &RULER
-    } else {
-        &PROBE
     }
 }
 

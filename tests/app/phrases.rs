@@ -93,7 +93,7 @@ fn the_key_for_why_shows_the_phrases_of_a_classified_image_beside_a_placebo() {
         "+2.00 ██████████ a round mass (more than in 75 % of 12 here)",
         "-0.50 ███        a lesion",
         "+0.20 █          placebo: river paper old; two gardens",
-        "It is no reason",
+        "compare with the placebo",
     ] {
         assert!(screen.contains(words), "{words}\n{screen}");
     }

@@ -1,7 +1,7 @@
 //! Editing prompt sets, letting a language model draft them, and what a change does to the labels.
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::{DraftedSet, Effect, LanguageModel, Msg};
+use medivision_tui::app::{DraftedSet, Effect, LanguageModel, Msg, Severity};
 use medivision_tui::engine::Event;
 use medivision_tui::prompts::draft::{LeftOut, PhraseFault};
 use medivision_tui::prompts::{PromptSet, Prompts};
@@ -308,6 +308,16 @@ fn nothing_is_said_of_labels_that_stay_or_are_hidden() {
     let files = switched(&mut program);
     program.send(Msg::Engine(Event::Rescored { files, left: 0 }));
     assert!(program.screen(80, 24).contains("no label changed"));
+    let mut failed = Program::new(80, 24);
+    choosing(&mut failed);
+    failed.press("p");
+    let files = switched(&mut failed);
+    failed.send(Msg::Report {
+        severity: Severity::Error,
+        text: "/no/such/editor failed".to_owned(),
+    });
+    failed.send(Msg::Engine(Event::Rescored { files, left: 0 }));
+    assert!(failed.screen(80, 24).contains("/no/such/editor failed"));
     let mut blind = Program::reviewing("anna", true);
     blind.press("vd");
     let screen = blind.screen(100, 24);

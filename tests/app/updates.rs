@@ -39,6 +39,18 @@ fn previews(effects: &[Effect]) -> Vec<&PreviewKey> {
 }
 
 #[test]
+fn a_folder_above_the_watched_one_is_said_to_be_outside() {
+    let mut program = Program::new(100, 24);
+    program.list(vec![file("a.png")]);
+    program.ready(false);
+    program.send(Msg::Watching { polling: false });
+    assert!(program.screen(100, 24).contains("│ watching"));
+    program.press("h");
+    let screen = program.screen(100, 24);
+    assert!(screen.contains("outside the watched folder"), "{screen}");
+}
+
+#[test]
 fn the_start_reads_searches_and_watches_the_folder() {
     let program = Program::bare();
     let root = std::path::PathBuf::from(ROOT);

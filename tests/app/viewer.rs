@@ -608,6 +608,19 @@ fn the_picture_can_have_the_whole_screen_and_esc_goes_back_step_by_step() {
 }
 
 #[test]
+fn an_image_is_entered_like_a_folder_and_left_like_one() {
+    let mut program = ct();
+    for enter in [KeyCode::Enter, KeyCode::Char('l')] {
+        program.send(key(enter));
+        assert_eq!(program.wanted().map(|key| key.cols), Some(120), "{enter:?}");
+        program.show_as(&Film::ct());
+        program.press("h");
+        assert!(program.wanted().is_some_and(|key| key.cols < 120));
+        program.show_as(&Film::ct());
+    }
+}
+
+#[test]
 fn what_the_user_sees_never_reaches_the_model() {
     let mut program = ct();
     program.press("2i+rF]}oVMDu");

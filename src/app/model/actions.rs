@@ -365,9 +365,14 @@ impl Model {
         if let Some(effects) = self.open_current() {
             return effects;
         }
-        if self.folder().current().is_some() && self.panels().preview.is_none() {
+        if self.folder().current().is_none() {
+            return Vec::new();
+        }
+        if self.panels().preview.is_none() {
             // On a small screen a file is entered too: there its image has a panel of its own.
             self.screen.focus_after(Panel::List, &self.env);
+        } else if self.viewer.image().is_some() {
+            self.screen.set_full(true);
         }
         Vec::new()
     }
@@ -390,6 +395,9 @@ impl Model {
     }
 
     fn leave(&mut self) -> Vec<Effect> {
+        if self.screen.leave_full() {
+            return Vec::new();
+        }
         if self.panels().list.is_none() {
             self.screen.set_focus(Panel::List);
             return Vec::new();
@@ -433,6 +441,7 @@ impl Model {
             .map(|row| row.path.clone())
             .or_else(|| Some(self.file_in_sight()?.path));
         let Some(path) = path else {
+            self.say(Severity::Info, "there is no file under the cursor");
             return Vec::new();
         };
         let shown = self.env.show_path(&path);

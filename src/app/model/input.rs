@@ -287,7 +287,8 @@ impl Model {
             Action::ReviewLearn => matches!(self.overlay(), Some(Overlay::Learning(_))),
             _ => {
                 let by = Key::chosen_by(action)?;
-                return (by == self.folder().options().sort.by).then_some(true);
+                let sorts = self.folder().similarity_order().is_none();
+                return (sorts && by == self.folder().options().sort.by).then_some(true);
             }
         })
     }

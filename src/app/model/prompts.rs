@@ -7,6 +7,7 @@ use crate::app::keys::Action;
 use crate::app::msg::Severity;
 use crate::app::popup::{DraftedSet, PickerKind, Popup};
 use crate::app::results::FileState;
+use crate::app::status::StatusMessage;
 use crate::prompts::PromptSet;
 
 impl Model {
@@ -115,6 +116,11 @@ impl Model {
         let Some(words) = self.label_changes.finish(&self.results) else {
             return;
         };
+        let is_error_shown = |shown: &StatusMessage| shown.severity == Severity::Error;
+        if self.label_changes.count() == 0 && self.message.as_ref().is_some_and(is_error_shown) {
+            // That nothing changed is no reason to take an error away.
+            return;
+        }
         let view = self.env.key(Action::View);
         let how = match self.label_changes.count() {
             0 => String::new(),

@@ -161,6 +161,11 @@ impl Model {
         }
     }
 
+    /// Whether what is listed lies in the folder that is watched.
+    pub(crate) fn is_below_root(&self) -> bool {
+        self.folder().is_worklist() || self.folder().dir().starts_with(&self.env.root)
+    }
+
     /// The files that list, grid, preview or comparison show.
     pub(super) fn paths_on_screen(&self) -> HashSet<PathBuf> {
         let env = &self.env;

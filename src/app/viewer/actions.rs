@@ -275,7 +275,7 @@ impl Viewer {
 
     fn change_rate(&mut self, next: fn(f64) -> f64, context: &ViewerContext) -> Vec<Request> {
         if self.frames() < 2 && context.playable.is_none() {
-            return Vec::new();
+            return vec![has_one_frame(context)];
         }
         let rate = next(self.rate());
         self.rate = Some(rate);
