@@ -130,6 +130,11 @@ pub fn writer_of(path: &Path) -> WriterPresence {
     writer::writer_of(path, is_remote(path))
 }
 
+/// Whether [`writer_of`] can tell who writes to files of other users.
+pub fn sees_all_writers() -> bool {
+    writer::sees_all_writers()
+}
+
 /// The stamp of a file as it is now; `None` if it is gone or not a file. Links are followed.
 pub fn stamp_of(path: &Path) -> Option<FileStamp> {
     scan::stamp(path, filesystem::filesystem_of(path).inodes)

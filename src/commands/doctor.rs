@@ -11,6 +11,7 @@ use super::{CommandSetup, Fault, exit, print};
 use crate::encoder::hub::format_bytes;
 use crate::encoder::{ModelSource, gpu_note};
 use crate::graphics::{Colours, Decided, Limits, in_ascii};
+use crate::watch;
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -95,6 +96,7 @@ pub fn run(json: bool, setup: &CommandSetup, config_fault: Option<&Fault>) -> Re
         memory(setup),
         library(setup),
         watch_limit(),
+        writers(),
         log(setup),
     ];
     if json {
@@ -313,6 +315,16 @@ fn watch_limit() -> Check {
             "if new files are not noticed, use `medivision-tui watch --poll SECONDS`",
         ),
     }
+}
+
+/// Whether a watch can tell that another program still writes a file.
+fn writers() -> Check {
+    let found = if watch::sees_all_writers() {
+        "seen of every local file"
+    } else {
+        "seen of your own files only; a service that watches files of others needs CAP_LEASE"
+    };
+    Check::ok("writers", found)
 }
 
 fn log(setup: &CommandSetup) -> Check {

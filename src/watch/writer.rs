@@ -71,6 +71,23 @@ fn query_writer(_: &Path) -> WriterPresence {
     WriterPresence::Unknown
 }
 
+/// Whether this process may take leases on files of other users: the effective capability CAP_LEASE (capabilities(7)).
+pub(super) fn sees_all_writers() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| has_lease_capability(&status))
+}
+
+/// Looks for CAP_LEASE in the text of `/proc/PID/status` (proc(5)), where `CapEff` is a mask in hexadecimal digits.
+fn has_lease_capability(status: &str) -> bool {
+    const CAP_LEASE: u32 = 28;
+    let mut masks = status
+        .lines()
+        .filter_map(|line| line.strip_prefix("CapEff:"));
+    let mask = masks
+        .next()
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> CAP_LEASE & 1 == 1)
+}
+
 /// Whether a file ends in something other than zeros, or is empty; `None` if it cannot be read. A file that got its full size before
 /// its content ends in zeros until the last of it is there.
 pub(super) fn is_filled(path: &Path) -> Option<bool> {
@@ -101,6 +118,16 @@ pub(super) fn ignore_lease_breaks() {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_capability_is_read_from_the_effective_set() {
+        let status = |mask: &str| format!("Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t{mask}\n");
+        assert!(has_lease_capability(&status("000001ffffffffff")));
+        assert!(has_lease_capability(&status("0000000010000000")));
+        assert!(!has_lease_capability(&status("000001ffefffffff")));
+        assert!(!has_lease_capability(&status("0000000000000000")));
+        assert!(!has_lease_capability("Name:\tx\n"));
+    }
 
     #[test]
     fn writers_are_detected_and_readers_are_not() {

@@ -63,6 +63,31 @@ fn put(library: &Library, hash: &str, frame: u32, model: &str, n: u32) {
 }
 
 #[test]
+fn a_file_that_is_removed_or_replaced_under_the_program_is_told_once() {
+    for replaced in [false, true] {
+        let (_home, path) = file();
+        let library = library(&path);
+        let faults = faults(&library);
+        put(&library, "blake3:1", 0, "m", 1);
+        library.flush(LONG);
+        assert!(faults.lock().unwrap().is_empty());
+        std::fs::remove_file(&path).unwrap();
+        if replaced {
+            std::fs::write(&path, "").unwrap();
+        }
+        for n in [2, 3] {
+            put(&library, "blake3:1", n, "m", n);
+            library.flush(LONG);
+        }
+        let told = faults.lock().unwrap().clone();
+        assert!(
+            told.len() == 1 && told[0].contains("was removed or replaced"),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
 fn embeddings_are_there_after_a_restart_in_a_private_file() {
     let (_home, path) = file();
     let first = library(&path);

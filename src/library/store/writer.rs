@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -70,9 +71,17 @@ pub(super) enum WriteRequest {
 pub(super) struct LibraryWriter {
     connection: Connection,
     file: PathBuf,
+    /// Device and inode of the file that is open.
+    opened: Option<(u64, u64)>,
     max_embeddings: i64,
     sources: SourceIds,
     notices: Arc<Notices>,
+}
+
+/// Device and inode of the file at a path; `None` if there is none.
+fn device_and_inode(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 impl LibraryWriter {
@@ -84,6 +93,7 @@ impl LibraryWriter {
     ) -> Self {
         Self {
             connection,
+            opened: device_and_inode(&file),
             file,
             max_embeddings,
             sources: SourceIds::default(),
@@ -114,6 +124,12 @@ impl LibraryWriter {
                 let file = self.file.display();
                 self.notices.report_fault(format!(
                     "the library {file} cannot be written: {error}; results are shown, but not remembered"
+                ));
+            } else if device_and_inode(&self.file) != self.opened {
+                // SQLite goes on writing to the file that it has open.
+                let file = self.file.display();
+                self.notices.report_fault(format!(
+                    "the library {file} was removed or replaced; results are not remembered until the program is started again"
                 ));
             }
             if !waiting.is_empty() {
