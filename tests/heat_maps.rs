@@ -99,7 +99,7 @@ fn check(
     let unknown: Vec<_> = plan.iter().filter(|key| !known.contains_key(key)).collect();
     let images: Vec<PreparedImage> = unknown
         .iter()
-        .map(|(grid, cells)| masker.masked(cells, *grid))
+        .map(|(grid, cells)| masker.masked(cells, *grid, 1.0))
         .collect();
     let scores = scores_along(model, &images, direction).unwrap();
     known.extend(unknown.into_iter().cloned().zip(scores));
@@ -119,6 +119,24 @@ fn assert_adds_up(
     let total = sum + map.rest.expect("a rest");
     assert!((total - score).abs() < 1e-3, "{total} {score}");
     assert!((map.score - score).abs() < 1e-3, "{} {score}", map.score);
+}
+
+/// As far as a model rounds, the rest says so.
+fn assert_adds_up_in_half_precision(path: &Path, image: &PreparedImage, pair: &[Vec<f32>]) {
+    let options = ModelOptions {
+        precision: Precision::Bf16,
+        ..CPU
+    };
+    let mut model = checkpoint::open(path, options).unwrap();
+    for map in model.attribution(image, pair).unwrap().expect("maps") {
+        let sum: f64 = map.values.iter().copied().map(f64::from).sum();
+        let total = map.rest.map(|rest| sum + rest);
+        assert!(
+            total.is_none_or(|total| (total - map.score).abs() < 1e-3),
+            "{}",
+            path.display()
+        );
+    }
 }
 
 /// The maps of a model by its own decomposition and by Grad-ECLIP, with those of the same model whose image tower has random weights.
@@ -282,6 +300,7 @@ fn contributions_and_rest_add_up_to_the_score_in_every_layout() {
             assert!(eclip.peak() > 0.0, "{}", path.display());
             assert!((eclip.score - own.score).abs() < 1e-3, "{}", path.display());
         }
+        assert_adds_up_in_half_precision(&path, &image, &pair);
         methods
             .entry(format!("{:?}", maps[0].method))
             .and_modify(|count| *count += 1)

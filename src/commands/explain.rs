@@ -17,7 +17,7 @@ use super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
 use super::{CommandSetup, Fault, exit, on_signals, output, print, shown};
 use crate::cli::{Description, ExplainArgs};
 use crate::encoder::{Encoder, EncoderError};
-use crate::engine::explanation::{EncodedSet, ExplainedScore, PhraseExplanation};
+use crate::engine::explanation::{BY_DISTANCE, EncodedSet, ExplainedScore, PhraseExplanation};
 use crate::engine::{self, Factory, FrameSelection, Lane, Settings, StoredFile};
 use crate::jobs::{End, Ended};
 use crate::library::neighbours::Neighbours;
@@ -131,7 +131,9 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
             FrameSelection::First,
         );
         let known = known.into_iter().flatten();
+        // The image itself, and copies of it, are nothing to compare it with.
         known
+            .filter(|file| file.content.hash != record.content)
             .filter_map(|file| Some(file.embeddings.first()?.1.clone()))
             .collect()
     });
@@ -141,9 +143,10 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
     report.learned_elsewhere = learned_elsewhere(&record, setup);
     report.neighbours = neighbours::reports(&found);
     report.map = map.as_ref().map(CheckedMap::report);
-    if let (Some(map), Some(out)) = (&map, &arguments.render) {
-        map.render(&arguments.file, &record, out)?;
-    }
+    let rendered = match (&map, &arguments.render) {
+        (Some(map), Some(out)) => map.render(&arguments.file, &record, out),
+        _ => Ok(()),
+    };
     let generated = match arguments.describe {
         Some(Description::Generated) => describe::generated(&report, &setup.llm, arguments.yes),
         _ => Ok(None),
@@ -159,6 +162,7 @@ pub fn run(arguments: &ExplainArgs, setup: &CommandSetup) -> Result<u8, Fault> {
         }
         print::lines(&table(&report))?;
     }
+    rendered?;
     fault.map_or(Ok(exit::OK), Err)
 }
 
@@ -376,18 +380,24 @@ fn table(report: &ExplanationReport) -> String {
     for condition in &report.conditions {
         let _ = writeln!(
             out,
-            "\n{}  {:.1} %{}, logit {:.2}, lead {:+.2}{}",
+            "\n{}  {:.1} %{}, logit {:.2}{}, lead {:+.2}{}",
             clean(&condition.condition),
             100.0 * condition.probability,
             condition.threshold.map_or_else(String::new, |point| {
                 format!(" (present from {:.1} %)", 100.0 * point)
             }),
             condition.logit,
+            condition
+                .bias
+                .map_or_else(String::new, |bias| format!(" (bias {bias:+.2})")),
             condition.lead,
             condition
                 .pair
                 .map_or_else(String::new, |pair| format!(", {}", pair.words())),
         );
+        if condition.by_distance {
+            let _ = writeln!(out, "  {BY_DISTANCE}");
+        }
         for phrase in &condition.phrases {
             let beside = phrase.percentile.map_or_else(String::new, |share| {
                 format!(

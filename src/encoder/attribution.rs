@@ -19,6 +19,8 @@ pub(super) struct Contributions {
     pub(super) features: Tensor,
     /// Cells along each side.
     pub(super) cells: i64,
+    /// The share of the square's sides that the cells cover, from the upper left corner.
+    pub(super) covered: f64,
 }
 
 impl Contributions {
@@ -27,7 +29,7 @@ impl Contributions {
     pub(super) fn of_masked(
         features: &Tensor,
         directions: &Tensor,
-        cells: i64,
+        (cells, covered): (i64, f64),
     ) -> Result<Self, EncoderError> {
         let count = cells * cells;
         let whole = features.f_narrow(0, count, 1)?; // [1, projection]
@@ -41,32 +43,43 @@ impl Contributions {
             rest: None,
             features: whole,
             cells,
+            covered,
         })
     }
 
-    /// The maps, one for each direction; `scale` is the factor from cosine to logit.
+    /// The maps, one for each direction; `scale` is the factor from cosine to logit. A model in half precision (`is_half`) rounds what
+    /// regions contribute otherwise than its features, so there the rest is what the score has more than the values, rounding included.
     pub(super) fn maps(
         &self,
         directions: &Tensor,
         scale: f64,
+        is_half: bool,
     ) -> Result<Vec<HeatMap>, EncoderError> {
         let length = self.features.f_norm()?.f_double_value(&[])?;
         let factor = scale / length;
         let scores = numbers(&directions.f_matmul(&self.features.f_transpose(0, 1)?)?)?; // n
-        let rest = self.rest.as_ref().map(numbers).transpose()?; // n
+        let rest_of_all = self.rest.as_ref().map(numbers).transpose()?; // n
         let values = numbers(&self.values)?; // n · cells · cells
         let side = self.cells.max(1) as usize;
         let maps = values.chunks(side * side).zip(&scores).enumerate();
-        let maps = maps.map(|(at, (values, score))| HeatMap {
-            method: self.method,
-            columns: side,
-            rows: side,
-            values: values
-                .iter()
-                .map(|v| (f64::from(*v) * factor) as f32)
-                .collect(),
-            rest: rest.as_ref().map(|rest| f64::from(rest[at]) * factor),
-            score: f64::from(*score) * factor,
+        let maps = maps.map(|(at, (values, score))| {
+            let sum: f64 = values.iter().map(|v| f64::from(*v)).sum();
+            let rest = |rest: &Vec<f32>| match is_half {
+                true => f64::from(*score) - sum,
+                false => f64::from(rest[at]),
+            };
+            HeatMap {
+                method: self.method,
+                columns: side,
+                rows: side,
+                covered: self.covered,
+                values: values
+                    .iter()
+                    .map(|v| (f64::from(*v) * factor) as f32)
+                    .collect(),
+                rest: rest_of_all.as_ref().map(|all| rest(all) * factor),
+                score: f64::from(*score) * factor,
+            }
         });
         let maps: Vec<HeatMap> = maps.collect();
         let is_finite = |map: &HeatMap| map.values.iter().all(|v| v.is_finite());

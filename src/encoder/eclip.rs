@@ -73,11 +73,12 @@ impl TracedAttention {
     }
 
     /// The map's values for the scores along `directions`, `[n, projection]` in f32; `features`, `[1, projection]`, depend on the
-    /// output. To be called where gradients are recorded.
+    /// output, and `covered` is the share of the square's sides that the tower's tokens cover. To be called where gradients are recorded.
     pub(super) fn contributions(
         &self,
         features: &Tensor,
         directions: &Tensor,
+        covered: f64,
     ) -> Result<Contributions, EncoderError> {
         let features = features.f_to_kind(Kind::Float)?; // [1, projection]
         let length = features.f_norm()?;
@@ -97,6 +98,7 @@ impl TracedAttention {
             cells: (values.size2()?.1 as f64).sqrt().round() as i64,
             values,
             rest: None,
+            covered,
             features: features.f_detach()?,
         })
     }

@@ -31,12 +31,21 @@ impl Masker {
         }
     }
 
-    /// The image with these cells of a grid blurred; cells are numbered row by row.
-    pub fn masked(&self, cells: &[usize], (columns, rows): (usize, usize)) -> PreparedImage {
+    /// The image with these cells of a grid blurred; cells are numbered row by row. The grid covers a share of both sides, from the
+    /// upper left corner.
+    pub fn masked(
+        &self,
+        cells: &[usize],
+        (columns, rows): (usize, usize),
+        covered: f64,
+    ) -> PreparedImage {
         let mut bytes = self.image.clone();
         for &cell in cells {
             let (column, row) = (cell % columns.max(1), cell / columns.max(1));
-            let edge = |at: usize, side: usize, count: usize| (at * side / count.max(1)).min(side);
+            let edge = |at: usize, side: usize, count: usize| {
+                let side = (side as f64 * covered).round() as usize;
+                (at * side / count.max(1)).min(side)
+            };
             let left = edge(column, self.width, columns) * 3;
             let right = edge(column + 1, self.width, columns) * 3;
             for y in edge(row, self.height, rows)..edge(row + 1, self.height, rows) {
@@ -122,7 +131,7 @@ pub fn occlusion_map(
 ) -> Result<HeatMap, EncoderError> {
     let masker = Masker::new(image, &encoder.preprocess());
     let quarters = (2 * CELLS, 2 * CELLS);
-    let masked = (0..CELLS * CELLS).map(|cell| masker.masked(&window(cell), quarters));
+    let masked = (0..CELLS * CELLS).map(|cell| masker.masked(&window(cell), quarters, 1.0));
     let images: Vec<PreparedImage> = std::iter::once(image.clone()).chain(masked).collect();
     let scores = scores_along(encoder, &images, direction)?;
     let score = scores.first().copied().unwrap_or_default();
@@ -130,6 +139,7 @@ pub fn occlusion_map(
         method: MapMethod::Occlusion,
         columns: CELLS,
         rows: CELLS,
+        covered: 1.0,
         values: scores[1..]
             .iter()
             .map(|masked| (score - masked) as f32)
@@ -156,13 +166,20 @@ mod tests {
             image: bytes.clone(),
         };
         assert!(masker.blurred.iter().all(|b| (40..200).contains(b)));
-        let masked = masker.masked(&[1, 7], (4, 2));
+        let masked = masker.masked(&[1, 7], (4, 2), 1.0);
         for (at, (was, is)) in bytes.iter().zip(masked.bytes()).enumerate() {
             let (column, row) = (at / 3 % width / 4, at / 3 / width / 4);
             let named = (column, row) == (1, 0) || (column, row) == (3, 1);
             assert_eq!(was != is, named, "{column} {row}");
         }
-        assert_eq!(masker.masked(&[], (4, 2)).bytes(), bytes);
+        assert_eq!(masker.masked(&[], (4, 2), 1.0).bytes(), bytes);
+        // The last cell of a grid over the upper left 12 by 6 pixels.
+        let masked = masker.masked(&[7], (4, 2), 0.75);
+        for (at, (was, is)) in bytes.iter().zip(masked.bytes()).enumerate() {
+            let (x, y) = (at / 3 % width, at / 3 / width);
+            let named = (9..12).contains(&x) && (3..6).contains(&y);
+            assert_eq!(was != is, named, "{x} {y}");
+        }
     }
 
     #[test]

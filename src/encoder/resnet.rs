@@ -415,6 +415,7 @@ impl ResidualTower {
             values,
             features,
             cells: side,
+            covered: 1.0,
         })
     }
 

@@ -78,6 +78,14 @@ impl ImageTower {
         }
     }
 
+    /// The share of the square's sides that the cells of a map cover, from the upper left corner.
+    fn covered(&self) -> f64 {
+        match self {
+            Self::Transformer(tower) => tower.covered(),
+            Self::Residual(_) => 1.0,
+        }
+    }
+
     /// What regions of one image `[1, 3, side, side]` contribute along `directions`, `[n, projection]` in f32.
     fn contributions(
         &self,
@@ -347,9 +355,9 @@ impl DualEncoder {
         let directions = attribution::matrix(directions, self.device)?; // [n, d]
         tch::with_grad(|| {
             let contributions = contributions(&self.towers.vision, &pixels, &directions)?;
-            Ok(Some(
-                contributions.maps(&directions, self.card.logit_scale)?,
-            ))
+            let is_half = self.towers.kind != Kind::Float;
+            let scale = self.card.logit_scale;
+            Ok(Some(contributions.maps(&directions, scale, is_half)?))
         })
     }
 
@@ -482,7 +490,7 @@ impl Encoder for DualEncoder {
     ) -> Result<Option<Vec<HeatMap>>, EncoderError> {
         self.maps(image, directions, |tower, pixels, directions| {
             let (features, traced) = tower.traced(pixels)?;
-            traced.contributions(&features, directions)
+            traced.contributions(&features, directions, tower.covered())
         })
     }
 

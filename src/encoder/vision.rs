@@ -123,6 +123,11 @@ impl VisionTower {
         self.side.max(0) as usize
     }
 
+    /// The share of the square's sides that patches cover, from the upper left corner: pixels beyond the last whole patch are not seen.
+    pub(super) fn covered(&self) -> f64 {
+        (self.side / self.patch * self.patch) as f64 / self.side as f64
+    }
+
     /// Length of an embedding.
     pub(super) fn dimension(&self) -> i64 {
         self.projection.as_ref().map_or(self.width, Linear::outputs)
@@ -187,7 +192,7 @@ impl VisionTower {
                 let kept = windows_left_out(cells, states.device())?; // [patches + 1, 1, 1, patches]
                 let pooled = head.forward_without(&states, &kept)?; // [patches + 1, d]
                 let features = self.projected(pooled)?.f_to_kind(Kind::Float)?; // [patches + 1, projection]
-                Contributions::of_masked(&features, directions, cells)
+                Contributions::of_masked(&features, directions, (cells, self.covered()))
             }
         }
     }
@@ -259,6 +264,7 @@ impl VisionTower {
             values,
             features: plain,
             cells,
+            covered: self.covered(),
         })
     }
 

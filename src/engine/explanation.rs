@@ -50,6 +50,10 @@ pub struct PhraseExplanation {
     pub neighbours: Result<Neighbours, String>,
 }
 
+/// Said of a condition whose probability does not follow from its phrases.
+pub const BY_DISTANCE: &str =
+    "Its probability is told by the distance to what the model knows, not by these phrases.";
+
 /// The score of a condition as a sum over phrases.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExplainedScore {
@@ -59,8 +63,14 @@ pub struct ExplainedScore {
     pub probability: f64,
     /// The sum of the contributions and, where the model has one, its bias.
     pub logit: f64,
+    /// The bias of a SigLIP model, alike for all conditions; `None` for other models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bias: Option<f64>,
     /// The logit less the mean over the phrases of the other conditions.
     pub lead: f64,
+    /// Whether its probability is told by the distance to what the model knows, and not by its phrases.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_distance: bool,
     /// Its presence against its absence; `None` for a condition without `absent` phrases.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pair: Option<SimilarityPair>,
@@ -122,6 +132,7 @@ pub struct PlaceboScore {
 /// A condition's phrases, and as many of random words.
 struct ExplainedCondition {
     name: String,
+    by_distance: bool,
     phrases: Vec<String>,
     texts: ConditionTexts,
     /// Those for its absence, if there are any.
@@ -144,6 +155,7 @@ impl EncodedSet {
     pub fn new(set: &PromptSet, encoder: &mut dyn Encoder) -> Result<Self, EncoderError> {
         // The same words for the same set every time.
         let mut random = placebo::Placebo::new(0, |words| encoder.unknown_words(words));
+        let knows = encoder.card().builtin.is_some();
         let mut conditions = Vec::with_capacity(set.conditions.len());
         for condition in &set.conditions {
             let placebo_phrases = random.phrases(condition.phrases.len());
@@ -153,6 +165,7 @@ impl EncodedSet {
             };
             conditions.push(ExplainedCondition {
                 name: condition.name.clone(),
+                by_distance: condition.other && knows,
                 phrases: condition.phrases.clone(),
                 texts: texts(&condition.phrases)?,
                 absent: match condition.absent.as_slice() {
@@ -181,8 +194,9 @@ impl EncodedSet {
             &[]
         };
         let all = explain(&texts, logits, embedding);
-        let explained = self.conditions.iter().zip(all).map(|(condition, shares)| {
-            let placebo = explain_placebo(&texts, &condition.placebo, logits, embedding);
+        let explained = self.conditions.iter().zip(all).enumerate();
+        let explained = explained.map(|(at, (condition, shares))| {
+            let placebo = explain_placebo(&texts, at, &condition.placebo, logits, embedding);
             let mut scores = scores.iter();
             let score = scores.find(|score| score.condition == condition.name);
             let pair = condition.pair(embedding);
@@ -243,7 +257,9 @@ impl ExplainedCondition {
             condition: self.name.clone(),
             probability: score.map_or(0.0, |score| score.probability),
             logit: sum(shares, |share| share.contribution) + bias,
+            bias: logits.bias,
             lead: sum(shares, |share| share.lead),
+            by_distance: self.by_distance,
             pair,
             threshold: score.and_then(|score| score.threshold),
             phrases: phrases.collect(),

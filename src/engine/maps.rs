@@ -52,6 +52,7 @@ pub(super) struct PendingCheck {
     direction: Vec<f32>,
     masker: Masker,
     grid: (usize, usize),
+    covered: f64,
     score: f64,
     plan: Vec<Vec<usize>>,
     /// The scores of the passes that are done.
@@ -152,10 +153,12 @@ impl InferenceWorker<'_> {
                 direction,
                 masker: Masker::new(&image, &self.encoder.preprocess()),
                 grid: (map.columns, map.rows),
+                covered: map.covered,
                 score: map.score,
                 plan: deletion::plan(&map, SEED),
                 scores: Vec::new(),
             });
+            let seen = seen.covered(map.covered);
             Arc::new(PlacedMap { map, seen })
         });
         (self.shared.handler)(Event::Mapped {
@@ -173,7 +176,7 @@ impl InferenceWorker<'_> {
         let next = check.plan.iter().skip(check.scores.len());
         let images: Vec<PreparedImage> = next
             .take(PASSES_PER_STEP)
-            .map(|cells| check.masker.masked(cells, check.grid))
+            .map(|cells| check.masker.masked(cells, check.grid, check.covered))
             .collect();
         let encoder = self.encoder.as_mut();
         let scores = contained(|| {

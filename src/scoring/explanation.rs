@@ -69,13 +69,15 @@ pub fn explain(
         .iter()
         .map(|condition| condition.contributions(logits, embedding))
         .collect();
-    let shares = |at: usize| shares(&contributions, Some(at), &contributions[at]);
+    let shares = |at: usize| shares(&contributions, at, &contributions[at]);
     (0..conditions.len()).map(shares).collect()
 }
 
-/// The shares of phrases beside a prompt set, as a placebo for all of its conditions.
+/// The shares of a placebo for the condition at an index: as if its phrases stood in place of the condition's, so that their leads
+/// differ by what their logits differ by.
 pub fn explain_placebo(
     conditions: &[ConditionTexts],
+    at: usize,
     placebo: &ConditionTexts,
     logits: Logits,
     embedding: &[f32],
@@ -86,14 +88,14 @@ pub fn explain_placebo(
         .collect();
     shares(
         &contributions,
-        None,
+        at,
         &placebo.contributions(logits, embedding),
     )
 }
 
 /// `own`: the index of the condition among all, which is not compared with itself.
-fn shares(all: &[Vec<f64>], own: Option<usize>, contributions: &[f64]) -> Vec<PhraseShare> {
-    let others = all.iter().enumerate().filter(|(at, _)| Some(*at) != own);
+fn shares(all: &[Vec<f64>], own: usize, contributions: &[f64]) -> Vec<PhraseShare> {
+    let others = all.iter().enumerate().filter(|(at, _)| *at != own);
     let alone = others.flat_map(|(_, phrases)| {
         let count = phrases.len() as f64;
         phrases.iter().map(move |contribution| contribution * count)
@@ -178,11 +180,14 @@ mod tests {
         assert!(shares[0].iter().map(|share| share.lead).sum::<f64>() > 0.0);
         assert!(shares[1].iter().map(|share| share.lead).sum::<f64>() < 0.0);
         let placebo = ConditionTexts::new(vec![axis(4), axis(5)], 2);
-        let placebo = explain_placebo(&conditions, &placebo, LOGITS, &image);
-        assert!(
-            placebo
-                .iter()
-                .all(|share| share.contribution.abs() < 1e-9 && share.lead < 0.0)
-        );
+        for (at, shares) in shares.iter().enumerate() {
+            let placebo = explain_placebo(&conditions, at, &placebo, LOGITS, &image);
+            assert!(placebo.iter().all(|share| share.contribution.abs() < 1e-9));
+            let total = |part: fn(&PhraseShare) -> f64| {
+                shares.iter().map(part).sum::<f64>() - placebo.iter().map(part).sum::<f64>()
+            };
+            let (logit, lead) = (total(|share| share.contribution), total(|share| share.lead));
+            assert!((lead - logit).abs() < 1e-9, "{at}: {lead} {logit}");
+        }
     }
 }

@@ -62,6 +62,9 @@ pub struct HeatMap {
     pub columns: usize,
     /// Rows of cells.
     pub rows: usize,
+    /// The share of the square's sides that the grid covers, from the upper left corner: below 1 where the patches of a transformer
+    /// do not fill its image.
+    pub covered: f64,
     /// Contributions in logits, row by row; above zero what raises the score. By [`MapMethod::Eclip`] they only compare regions.
     pub values: Vec<f32>,
     /// What no cell accounts for: with the contributions it makes up the score. `None` where the method does not add up.
@@ -83,7 +86,7 @@ impl HeatMap {
         self.values.iter().fold(0.0, |peak, v| peak.max(v.abs()))
     }
 
-    /// The value at a place of the square, in shares of its width and height; between the centres of cells it is interpolated.
+    /// The value at a place of the grid, in shares of its width and height; between the centres of cells it is interpolated.
     pub fn at(&self, x: f64, y: f64) -> f32 {
         if self.values.is_empty() || self.values.len() != self.columns * self.rows {
             return 0.0;
@@ -130,7 +133,7 @@ fn between_cells(share: f64, count: usize) -> BetweenCells {
     }
 }
 
-/// The square that a model sees, in pixels of the image: inside it where the preprocessing crops, beyond it where that pads.
+/// What a model sees, in pixels of the image: inside it where the preprocessing crops, beyond it where that pads.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SeenArea {
     /// Left edge.
@@ -141,6 +144,17 @@ pub struct SeenArea {
     pub width: f64,
     /// Height.
     pub height: f64,
+}
+
+impl SeenArea {
+    /// The part that covers a share of both sides, from the upper left corner.
+    pub fn covered(self, share: f64) -> Self {
+        Self {
+            width: self.width * share,
+            height: self.height * share,
+            ..self
+        }
+    }
 }
 
 /// A map with its place on an image.
@@ -217,6 +231,7 @@ mod tests {
     fn map(columns: usize, values: &[f32]) -> HeatMap {
         HeatMap {
             method: MapMethod::Occlusion,
+            covered: 1.0,
             columns,
             rows: values.len() / columns,
             values: values.to_vec(),

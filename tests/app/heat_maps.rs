@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use medivision_tui::app::{Effect, Graphics, Msg};
+use medivision_tui::app::{Effect, Graphics, Msg, Theme};
 use medivision_tui::engine::{Event, MapRequest};
 use medivision_tui::scoring::Decision;
 use medivision_tui::scoring::heat_map::deletion::DeletionCheck;
@@ -36,6 +36,7 @@ fn request(effects: &[Effect]) -> Option<MapRequest> {
 fn placed() -> Arc<PlacedMap> {
     Arc::new(PlacedMap {
         map: HeatMap {
+            covered: 1.0,
             method: MapMethod::Attention,
             columns: 1,
             rows: 1,
@@ -187,6 +188,28 @@ fn a_key_goes_through_the_conditions_and_answers_to_older_requests_change_nothin
         seen.push(next.condition);
     }
     assert!(seen.contains(&"tumor".to_owned()), "{seen:?}");
+}
+
+#[test]
+fn without_colours_there_is_no_map() {
+    let mut program = Program::themed(Theme::None);
+    program.send(Msg::Resized {
+        cols: 100,
+        rows: 30,
+    });
+    program.send(Msg::Graphics(Graphics::Halfblocks));
+    program.list(vec![file("a.png")]);
+    program.ready(false);
+    program.scan(&["a.png"]);
+    program.answer("a.png", record("tumor", 0.9, Decision::Confident));
+    program.rest();
+    program.show_as(&Film::default());
+    assert_eq!(request(&program.press("O")), None);
+    assert!(
+        said(&program).contains("no colours here"),
+        "{}",
+        said(&program)
+    );
 }
 
 #[test]

@@ -21,9 +21,10 @@ const IDENTITY: FileIdentity = FileIdentity {
     inode: 7,
 };
 
-/// A result with an embedding.
-fn embedded(label: &str, decision: Decision) -> Outcome {
-    let mut record = record(label, 0.9, decision)?;
+/// A result of a content, with an embedding.
+fn embedded(content: &str, decision: Decision) -> Outcome {
+    let mut record = record("tumor", 0.9, decision)?;
+    record.content = content.to_owned();
     record.embedding = Some(Arc::from([1.0, 0.0]));
     Ok(record)
 }
@@ -33,9 +34,9 @@ pub fn classified() -> Program {
     program.list(["a.png", "b.png", "c.png"].map(file).into());
     program.ready(false);
     program.scan(&["a.png", "b.png", "c.png"]);
-    program.answer("a.png", embedded("tumor", Decision::Confident));
-    program.answer("b.png", embedded("tumor", Decision::Confident));
-    program.answer("c.png", embedded("tumor", Decision::Rejected));
+    program.answer("a.png", embedded("blake3:1", Decision::Confident));
+    program.answer("b.png", embedded("blake3:2", Decision::Confident));
+    program.answer("c.png", embedded("blake3:1", Decision::Rejected));
     program
 }
 
@@ -57,6 +58,8 @@ pub fn explanation() -> PhraseExplanation {
         neighbours: Ok(Neighbours::default()),
         compared: 12,
         conditions: vec![ExplainedScore {
+            bias: None,
+            by_distance: false,
             condition: "tumor".to_owned(),
             probability: 0.9,
             logit: 3.0,
@@ -81,7 +84,7 @@ pub fn explanation() -> PhraseExplanation {
 fn the_key_for_why_shows_the_phrases_of_a_classified_image_beside_a_placebo() {
     let mut program = classified();
     let asked = request(&program.press("e")).expect("a request");
-    assert_eq!(asked.others.len(), 3, "itself included");
+    assert_eq!(asked.others.len(), 1, "neither itself nor its copy");
     program.send(Msg::Engine(Event::Explained {
         generation: asked.generation,
         outcome: Ok(explanation()),

@@ -8,6 +8,7 @@ use crate::app::msg::Severity;
 use crate::app::results::FileState;
 use crate::app::status::EngineState;
 use crate::app::text;
+use crate::app::{Graphics, Theme};
 use crate::library::Record;
 use crate::scoring::{Decision, Verdict};
 
@@ -72,6 +73,10 @@ impl Model {
     fn map_subject(&self) -> Option<Result<MapSubject, &'static str>> {
         if self.env.graphics.is_some() && self.env.drawable().is_none() {
             return Some(Err("no images are drawn here"));
+        }
+        if self.env.theme == Theme::None && self.env.graphics == Some(Graphics::Halfblocks) {
+            // It would only change how bright the image is.
+            return Some(Err("no colours here"));
         }
         let file = self.file_in_sight()?;
         let viewed = self.viewer.file() == Some(file.path.as_path());

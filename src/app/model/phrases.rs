@@ -60,7 +60,9 @@ impl Model {
         let rows = self.folder().visible_entries();
         let others = rows.filter_map(|row| match self.results.get(&row.path)? {
             FileState::Done(records) => {
-                let mut records = records.iter().filter(same_model);
+                // The image itself, and copies of it, are nothing to compare it with.
+                let is_other = |other: &&Record| other.content != record.content;
+                let mut records = records.iter().filter(same_model).filter(is_other);
                 records.find_map(|record| record.embedding.clone())
             }
             _ => None,

@@ -2,7 +2,7 @@
 
 use super::{PopupLine, wrapped};
 use crate::app::text::{cut_end, safe, safe_str};
-use crate::engine::explanation::{ExplainedScore, PhraseExplanation, SimilarityPair};
+use crate::engine::explanation::{BY_DISTANCE, ExplainedScore, PhraseExplanation, SimilarityPair};
 use crate::library::neighbours::{Neighbour, Neighbours};
 
 /// Columns of the longest bar.
@@ -29,6 +29,7 @@ struct ConditionRows {
     heading: String,
     /// Its presence against its absence.
     pair: Option<String>,
+    by_distance: bool,
     rows: Vec<PhraseRow>,
 }
 
@@ -87,6 +88,9 @@ impl PhraseTable {
             lines.push(PopupLine::Subject(cut_end(&condition.heading, width)));
             let pair = condition.pair.iter();
             lines.extend(pair.map(|words| PopupLine::Aside(cut_end(&format!("  {words}"), width))));
+            if condition.by_distance {
+                lines.extend(wrapped(BY_DISTANCE, width, PopupLine::Aside));
+            }
             for row in &condition.rows {
                 let bar = "█".repeat(row.bar);
                 let words = format!("{:>7} {bar:<BAR$} {}", row.figure, row.words);
@@ -182,11 +186,12 @@ fn condition_rows(condition: &ExplainedScore, longest: f64, compared: usize) -> 
         "{}  {:.0} %{point}, lead {:+.2}",
         condition.condition,
         100.0 * condition.probability,
-        condition.lead
+        condition.lead,
     );
     ConditionRows {
         heading: safe_str(&heading),
         pair: condition.pair.as_ref().map(SimilarityPair::words),
+        by_distance: condition.by_distance,
         rows: phrases.chain([placebo]).collect(),
     }
 }

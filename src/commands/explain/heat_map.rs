@@ -21,6 +21,8 @@ use crate::scoring::heat_map::{MapChoice, MapMethod, PlacedMap, SeenArea, tint};
 const GENERATION: u64 = 1;
 /// Width of the image for which the legend's letters are drawn at their own size.
 const LETTER_WIDTH: u32 = 400;
+/// Letters that the bar with the hues is wide.
+const BAR: usize = 8;
 
 /// What is printed of a map.
 #[derive(Serialize)]
@@ -129,32 +131,52 @@ impl CheckedMap {
             ..DecodeOptions::default()
         };
         let loaded = media::load(path, &options).map_err(|error| failed(path, &error))?;
-        let (width, height) = (loaded.picture.width, loaded.picture.height);
-        let mut bytes = match loaded.picture.pixels {
-            Pixels::Rgb(bytes) => bytes,
-            Pixels::Luma(bytes) => bytes.iter().flat_map(|&value| [value; 3]).collect(),
-        };
-        if self.check.passed {
-            self.placed.blend_onto(&mut bytes, width as usize, (0, 0));
-        }
+        let (image_width, height) = (loaded.picture.width as usize, loaded.picture.height);
         let words = if self.check.passed {
             format!("{}: lowers the score", self.condition)
         } else {
-            format!("{}: heat map withheld", self.condition)
+            format!("heat map withheld: {}", self.condition)
         };
-        let legend = legend(width as usize, &words, self.check.passed);
-        let rows = (legend.len() / (width.max(1) as usize * 3)) as u32;
-        bytes.extend(legend);
-        output::replace(out, |to| write_png(&bytes, (width, height + rows), to))
-            .map_err(|error| failed(out, &error))
+        let size = (image_width / LETTER_WIDTH as usize).max(1);
+        let (width, legend) = legend(image_width, size, &words, self.check.passed);
+        let rows = (legend.len() / (width * 3)) as u32;
+        // All in one piece of memory, black beside an image that is narrower than its legend.
+        let mut bytes = vec![0_u8; width * height as usize * 3 + legend.len()];
+        let (above, below) = bytes.split_at_mut(width * height as usize * 3);
+        below.copy_from_slice(&legend);
+        let lines = above.chunks_exact_mut(width * 3);
+        match &loaded.picture.pixels {
+            Pixels::Rgb(from) => {
+                for (line, from) in lines.zip(from.chunks_exact(image_width * 3)) {
+                    line[..image_width * 3].copy_from_slice(from);
+                }
+            }
+            Pixels::Luma(from) => {
+                for (line, from) in lines.zip(from.chunks_exact(image_width)) {
+                    for (pixel, &value) in line.as_chunks_mut::<3>().0.iter_mut().zip(from) {
+                        *pixel = [value; 3];
+                    }
+                }
+            }
+        }
+        drop(loaded);
+        if self.check.passed {
+            self.placed.blend_onto(above, width, (0, 0));
+        }
+        output::replace(out, |to| {
+            write_png(&bytes, (width as u32, height + rows), to)
+        })
+        .map_err(|error| failed(out, &error))
     }
 }
 
-/// A strip of RGB rows: the words, and for a map its two hues.
-fn legend(width: usize, words: &str, has_hues: bool) -> Vec<u8> {
-    let size = (width / LETTER_WIDTH as usize).max(1);
+/// A strip of RGB rows, at least `width` wide: the words in letters of a size, and for a map its two hues. Also returns its width.
+fn legend(width: usize, size: usize, words: &str, has_hues: bool) -> (usize, Vec<u8>) {
+    const RAISES: &str = "raises it";
     let letter = letters::GLYPH_SIZE as usize * size;
-    let rows = letter * 2;
+    let hues = if has_hues { BAR + 1 + RAISES.len() } else { 0 };
+    let needed = (words.chars().count() + hues + 1) * letter;
+    let (width, rows) = (width.max(needed), letter * 2);
     let mut strip = vec![0_u8; width * rows * 3];
     let mut set = |x: usize, y: usize, colour: [u8; 3]| {
         if x < width && y < rows {
@@ -176,20 +198,18 @@ fn legend(width: usize, words: &str, has_hues: bool) -> Vec<u8> {
     };
     let end = write(words, letter / 2);
     if !has_hues {
-        return strip;
+        return (width, strip);
     }
-    let bar = 8 * letter;
-    write("raises it", end + bar + letter);
+    let bar = BAR * letter;
+    write(RAISES, end + bar + letter);
     for x in 0..bar {
         let share = 2.0 * x as f32 / bar as f32 - 1.0;
         for y in letter / 2..letter * 3 / 2 {
             let at = (y * width + end + letter / 2 + x) * 3;
-            if end + letter / 2 + x < width {
-                strip[at..at + 3].copy_from_slice(&tint::blend([60; 3], share));
-            }
+            strip[at..at + 3].copy_from_slice(&tint::blend([60; 3], share));
         }
     }
-    strip
+    (width, strip)
 }
 
 fn write_png(bytes: &[u8], (width, height): (u32, u32), to: &mut dyn Write) -> io::Result<()> {
@@ -199,4 +219,31 @@ fn write_png(bytes: &[u8], (width, height): (u32, u32), to: &mut dyn Write) -> i
             ImageError::IoError(error) => error,
             other => io::Error::other(other),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_legend_is_whole_below_the_narrowest_image() {
+        let lit = |strip: &[u8], width: usize| {
+            let column = |x: usize| {
+                strip
+                    .chunks_exact(width * 3)
+                    .any(|row| row[x * 3..][..3] != [0; 3])
+            };
+            (0..width).filter(|x| column(*x)).max()
+        };
+        for (words, has_hues) in [
+            ("tumor: lowers the score", true),
+            ("heat map withheld: tumor", false),
+        ] {
+            let (wide, strip) = legend(2000, 1, words, has_hues);
+            assert_eq!(wide, 2000);
+            let (narrow, short) = legend(10, 1, words, has_hues);
+            assert!(narrow < 2000);
+            assert_eq!(lit(&short, narrow), lit(&strip, wide), "{words}");
+        }
+    }
 }

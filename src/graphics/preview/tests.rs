@@ -240,6 +240,7 @@ fn the_image_turns_like_its_orientation_letters() {
 /// Raises in the left half of a square that the model sees of an image, lowers in the right half.
 fn halves(seen: SeenArea) -> Arc<PlacedMap> {
     let map = HeatMap {
+        covered: 1.0,
         method: MapMethod::Attention,
         columns: 2,
         rows: 1,

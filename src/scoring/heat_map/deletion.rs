@@ -76,6 +76,7 @@ mod tests {
     #[test]
     fn twenty_passes_delete_the_highest_cells_and_as_many_random_ones() {
         let map = HeatMap {
+            covered: 1.0,
             method: MapMethod::Attention,
             columns: 10,
             rows: 10,
