@@ -9,6 +9,8 @@ CACHE = "$${XDG_CACHE_HOME:-$$HOME/.cache}/medivision-tui"
 DENY = $(CACHE)/cargo-deny/bin/cargo-deny --config .cargo/deny.toml
 
 export GPU PREFIX DESTDIR
+# Most tests of watch and terminal wait for something: more of them at a time than there are cores.
+export RUST_TEST_THREADS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); echo $$((n > 6 ? n : 6)))
 # Set and empty would win over `.cargo/config.toml`, and lead nowhere.
 ifeq ($(LIBTORCH),)
 unexport LIBTORCH

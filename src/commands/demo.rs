@@ -14,7 +14,9 @@ pub fn write(arguments: &cli::DemoArgs, setup: &CommandSetup) -> Result<PathBuf,
         (None, Some(folders)) => folders
             .cache
             .join("demo")
-            .join(std::process::id().to_string()),
+            .join(std::process::id().to_string())
+            // The name that the title shows.
+            .join("demo"),
         (None, None) => {
             return Err(Fault::usage(
                 "there is no home folder; give the folder to write to",

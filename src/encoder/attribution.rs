@@ -64,9 +64,12 @@ impl Contributions {
         let maps = values.chunks(side * side).zip(&scores).enumerate();
         let maps = maps.map(|(at, (values, score))| {
             let sum: f64 = values.iter().map(|v| f64::from(*v)).sum();
-            let rest = |rest: &Vec<f32>| match is_half {
-                true => f64::from(*score) - sum,
-                false => f64::from(rest[at]),
+            let rest = |rest: &Vec<f32>| {
+                if is_half {
+                    f64::from(*score) - sum
+                } else {
+                    f64::from(rest[at])
+                }
             };
             HeatMap {
                 method: self.method,

@@ -148,6 +148,7 @@ pub struct SeenArea {
 
 impl SeenArea {
     /// The part that covers a share of both sides, from the upper left corner.
+    #[must_use]
     pub fn covered(self, share: f64) -> Self {
         Self {
             width: self.width * share,

@@ -78,8 +78,8 @@ fn draw_long_message(model: &Model, looks: Looks, status: Rect, frame: &mut Fram
     };
     let (text, style) = match message.severity {
         Severity::Error => (format!("✗ {}", message.text), looks.wrong()),
-        _ if model.mode() == InputMode::Review => return,
-        _ => (message.text.clone(), Looks::text()),
+        Severity::Info if model.mode() == InputMode::Review => return,
+        Severity::Info => (message.text.clone(), Looks::text()),
     };
     let lines = wrap(&text, columns);
     if lines.len() < 2 {
