@@ -24,7 +24,7 @@ const IDENTITY: FileIdentity = FileIdentity {
 /// A result of a content, with an embedding.
 fn embedded(content: &str, decision: Decision) -> Outcome {
     let mut record = record("tumor", 0.9, decision)?;
-    record.content = content.to_owned();
+    content.clone_into(&mut record.content);
     record.embedding = Some(Arc::from([1.0, 0.0]));
     Ok(record)
 }
