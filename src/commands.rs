@@ -46,7 +46,7 @@ use crate::config::{
     self, Colours, Config, FileView, Folders, Graphics, LayoutSettings, Setting, Theme, advice,
 };
 use crate::encoder::hub::is_offline_by_environment;
-use crate::encoder::{Device, Fit, ModelOptions, ModelSource, Precision, builtin};
+use crate::encoder::{Device, EncoderError, Fit, ModelOptions, ModelSource, Precision, builtin};
 use crate::engine::{self, Factory, Settings};
 use crate::exec::CommandLine;
 use crate::learn::LearnedSets;
@@ -100,6 +100,17 @@ impl Fault {
         Self {
             code: exit::UNUSABLE,
             message: message.to_string(),
+        }
+    }
+
+    /// The error of a fine-tuning: of what it writes, an output that cannot be written, else an unusable model.
+    pub fn training(error: EncoderError) -> Self {
+        match error {
+            EncoderError::Output { .. } => Self {
+                code: exit::SOME_FAILED,
+                message: error.to_string(),
+            },
+            other => Self::unusable(other),
         }
     }
 

@@ -70,6 +70,14 @@ pub enum EncoderError {
         /// What went wrong.
         reason: String,
     },
+    /// A file that a fine-tuning writes cannot be written.
+    #[error("{} cannot be written: {reason}", path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
     /// The checkpoint's layout, architecture or a setting in it is not supported.
     #[error("{0}")]
     Unsupported(String),

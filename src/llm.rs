@@ -9,6 +9,7 @@ mod client;
 mod description;
 mod draft;
 
+use std::env::VarError;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -77,12 +78,48 @@ pub enum LlmError {
         /// The limit.
         timeout: Duration,
     },
-    /// The server failed, or asked to wait, in every attempt.
+    /// The server was not ready, or asked to wait, in every attempt.
     #[error("{url} is busy: {reason}; try again later")]
     Busy {
         /// The endpoint.
         url: String,
         /// The last answer.
+        reason: String,
+    },
+    /// The server reports an error of its own.
+    #[error("{url} reports an error: {reason}; see the server's log, or try again later")]
+    Server {
+        /// The endpoint.
+        url: String,
+        /// The server's words.
+        reason: String,
+    },
+    /// The key's account may not ask more.
+    #[error(
+        "{url} answers no more requests of this key: {reason}; check its plan and billing, or use another server"
+    )]
+    Quota {
+        /// The endpoint.
+        url: String,
+        /// The server's words.
+        reason: String,
+    },
+    /// Request and answer are longer than the model's context.
+    #[error(
+        "the model's context at {url} is too short for this request: {reason}; ask for fewer conditions at once, or give the server a larger context"
+    )]
+    Context {
+        /// The endpoint.
+        url: String,
+        /// The server's words.
+        reason: String,
+    },
+    /// The connection ended before the answer did.
+    #[error("the answer of {url} broke off: {reason}; see the server's log, and try again")]
+    BrokenOff {
+        /// The endpoint.
+        url: String,
+        /// Why.
         reason: String,
     },
     /// The key is missing, wrong, or may not use the model.
@@ -179,8 +216,7 @@ impl LlmSettings {
     ///
     /// If it is not configured, or wrong, or on the network though that must not be used.
     pub fn endpoint(&self) -> Result<Endpoint, LlmError> {
-        let key = std::env::var(KEY_VARIABLE).ok();
-        self.endpoint_with_key(key)
+        self.endpoint_with_key(key_in(std::env::var(KEY_VARIABLE)))
     }
 
     fn endpoint_with_key(&self, key: Option<String>) -> Result<Endpoint, LlmError> {
@@ -226,6 +262,15 @@ impl Endpoint {
     /// Whether the endpoint is on this machine.
     pub fn is_local(&self) -> bool {
         is_this_machine(&self.url)
+    }
+}
+
+/// The key in a variable. One that is not UTF-8 is no key that could be sent: as such it is refused, not left out.
+fn key_in(variable: Result<String, VarError>) -> Option<String> {
+    match variable {
+        Ok(key) => Some(key),
+        Err(VarError::NotPresent) => None,
+        Err(VarError::NotUnicode(bytes)) => Some(bytes.to_string_lossy().into_owned()),
     }
 }
 
@@ -411,6 +456,10 @@ mod tests {
         assert_eq!(endpoint.key.as_deref(), Some("sk-1"));
         assert!(!format!("{endpoint:?}").contains("sk-1"));
         let broken = settings("http://localhost:1").endpoint_with_key(Some("a b".into()));
+        assert_eq!(broken, Err(LlmError::KeyForm));
+        let bytes = std::os::unix::ffi::OsStringExt::from_vec(b"sk-\xff".to_vec());
+        let key = key_in(Err(VarError::NotUnicode(bytes)));
+        let broken = settings("http://localhost:1").endpoint_with_key(key);
         assert_eq!(broken, Err(LlmError::KeyForm));
     }
 }

@@ -1,6 +1,7 @@
 //! Prompt sets: TOML files of conditions and their phrases, built in or the user's.
 
 pub mod draft;
+mod draft_file;
 mod images;
 mod parse;
 pub mod placebo;
@@ -10,9 +11,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::media::read_text;
+pub use draft_file::DraftFile;
 use images::admits;
 pub use images::{ImageCriteria, ImageTraits};
-pub use write::{Change, difference, save};
+pub use write::{Change, back_up, difference, save, save_new};
 
 /// The built-in sets with their names, in the order of `prompts list`.
 const BUILT_IN: [(&str, &str); 5] = [

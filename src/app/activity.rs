@@ -304,6 +304,14 @@ impl ActivityView {
                     return vec![Request::Retry(path.to_owned())];
                 }
             }
+            (Action::Enter | Action::Why, Some(Incident::Said(severity, words))) => {
+                let subject = match severity {
+                    Severity::Error => "What failed",
+                    Severity::Info => "What happened",
+                };
+                let explanation = Explanation::of_words(subject, words);
+                return vec![Request::Open(Popup::Explanation(explanation))];
+            }
             (Action::Enter, Some(what)) => {
                 if let Some(path) = what.path() {
                     return vec![Request::ShowFile(path.to_owned())];

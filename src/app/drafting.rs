@@ -1,7 +1,7 @@
 //! Drafts of prompt sets by a language model: what would be sent is shown, and sent only when the user agrees.
 
 use super::effect::Effect;
-use super::popup::{DraftProposal, DraftedSet, LanguageModel};
+use super::popup::{DraftProposal, DraftedSet, LanguageModel, Popup};
 use super::request::Request;
 use super::text;
 use crate::prompts::PromptSet;
@@ -13,6 +13,8 @@ pub(crate) struct Drafting {
     model: Option<Result<LanguageModel, String>>,
     serial: u64,
     is_underway: bool,
+    /// The draft that is being saved.
+    saving: Option<Box<DraftedSet>>,
 }
 
 impl Drafting {
@@ -78,18 +80,36 @@ impl Drafting {
         self.is_underway = false;
         Some(outcome.map_err(|reason| vec![Request::error(reason)]))
     }
-}
 
-/// What follows once a draft is saved, or could not be.
-pub(super) fn saved(outcome: Result<String, String>, [list, edit]: [&str; 2]) -> Vec<Request> {
-    match outcome {
-        Err(reason) => vec![Request::error(reason)],
-        // The list may be open, and is read again.
-        Ok(name) => vec![
-            Request::info(format!(
-                "saved {name}; {list} lists it, {edit} there opens it"
-            )),
-            Request::Effect(Effect::PromptSets),
-        ],
+    /// Saves a draft, which stays until that is done.
+    pub(super) fn save(&mut self, drafted: Box<DraftedSet>) -> Effect {
+        self.saving = Some(drafted.clone());
+        Effect::SaveDraft(drafted)
+    }
+
+    /// What follows once a draft is saved, or could not be: then it is shown again. `keys`: those that list sets, and open one there.
+    pub(super) fn saved(
+        &mut self,
+        outcome: Result<String, String>,
+        keys: [&str; 2],
+    ) -> Vec<Request> {
+        let drafted = self.saving.take();
+        match outcome {
+            Err(reason) => {
+                let again = drafted.is_some();
+                let shown = drafted.map(|drafted| Request::Open(Popup::Drafted(drafted)));
+                let advice = if again { "; y tries again" } else { "" };
+                let said = Request::error(format!("{reason}{advice}"));
+                shown.into_iter().chain([said]).collect()
+            }
+            // The list may be open, and is read again.
+            Ok(name) => vec![
+                Request::info(format!(
+                    "saved {name}; {} lists it, {} there opens it",
+                    keys[0], keys[1]
+                )),
+                Request::Effect(Effect::PromptSets),
+            ],
+        }
     }
 }

@@ -150,13 +150,8 @@ pub enum Effect {
     },
     /// Stop the draft under way. Not answered.
     StopDraft,
-    /// Save a draft as another set. Answered by [`super::Msg::DraftSaved`].
-    SaveDraft {
-        /// The set's name.
-        name: String,
-        /// The text of its file.
-        text: String,
-    },
+    /// Save a draft as another set, which replaces none. Answered by [`super::Msg::DraftSaved`].
+    SaveDraft(Box<super::DraftedSet>),
     /// Score classified files again, with the prompts in use. Answered by `Event::Rescored` parts.
     Rescore(Vec<ClassifiedFile>),
     /// Score files from what the library holds of them. Answered by one `Event::Recalled` of the engine in use.

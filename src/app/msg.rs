@@ -240,7 +240,7 @@ pub enum Msg {
     },
     /// The answer to [`super::Effect::SaveDraft`].
     DraftSaved(
-        /// The set's name, or why it is not saved.
+        /// The set's name; or why it is not saved, and in which file the draft is kept.
         Result<String, String>,
     ),
     /// The answer to [`super::Effect::Models`].

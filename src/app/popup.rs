@@ -235,12 +235,12 @@ impl Popups {
     }
 
     /// Closes the popup that shows a draft, if that is open.
-    pub(super) fn take_drafted(&mut self) -> Option<DraftedSet> {
+    pub(super) fn take_drafted(&mut self) -> Option<Box<DraftedSet>> {
         match self
             .open
             .take_if(|popup| matches!(popup, Popup::Drafted(_)))
         {
-            Some(Popup::Drafted(drafted)) => Some(*drafted),
+            Some(Popup::Drafted(drafted)) => Some(drafted),
             _ => None,
         }
     }
@@ -468,6 +468,16 @@ impl Explanation {
             kind: Some(kind_word(failure.kind)),
             message: text::safe_str(&failure.message),
             advice: failure.content.is_image().then(|| advice.join("\n")),
+        }
+    }
+
+    /// A sentence of the activity log in full; both are safe to show.
+    pub(super) fn of_words(subject: &str, words: &str) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            kind: None,
+            message: words.to_owned(),
+            advice: None,
         }
     }
 

@@ -219,7 +219,7 @@ impl PromptSets {
             fault: None,
         };
         let all = sets.iter().map(|(name, set)| match set {
-            Ok(set) => choice(set, now),
+            Ok(set) => choice(name, set, now),
             Err(error) => Choice {
                 name: safe_str(name),
                 beside: "not usable".to_owned(),
@@ -337,9 +337,12 @@ fn some_of(all: &[String]) -> String {
     format!("{}{more}", all[..all.len().min(MAX_EXAMPLES)].join(", "))
 }
 
-fn choice(set: &PromptSet, now: &str) -> Choice {
+fn choice(name: &str, set: &PromptSet, now: &str) -> Choice {
     let names: Vec<&str> = set.conditions.iter().map(|c| c.name.as_str()).collect();
     let mut about = vec![safe_str(&format!("{}: {}.", set.title, names.join(", ")))];
+    if name != set.name {
+        about.push(safe_str(&format!("Results name it {}.", set.name)));
+    }
     let suits = [&set.modalities, &set.body_parts].map(|all| some_of(all));
     let suits: Vec<&str> = suits
         .iter()
@@ -353,10 +356,28 @@ fn choice(set: &PromptSet, now: &str) -> Choice {
         about.push(safe_str(&file.to_string_lossy()));
     }
     Choice {
-        name: safe_str(&set.name),
+        name: safe_str(name),
         beside: format!("{} conditions", names.len()),
         about,
         fault: None,
         current: set.name == now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_listed_under_the_name_by_which_it_is_found() {
+        let set = Prompts::select("general", None).unwrap().sets()[0].clone();
+        let listed = choice("mine", &set, "general");
+        assert_eq!((listed.name.as_str(), listed.current), ("mine", true));
+        assert!(
+            listed
+                .about
+                .contains(&"Results name it general.".to_owned())
+        );
+        assert!(choice("general", &set, "").about.len() < listed.about.len());
     }
 }

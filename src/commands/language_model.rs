@@ -1,8 +1,9 @@
 //! Talks to the language model on behalf of a command: shows what is sent, asks whether it may be, and waits for the answer.
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -28,6 +29,15 @@ enum Phase {
 static PHASE: AtomicU8 = AtomicU8::new(Phase::Asking as u8);
 /// Set by a signal while a request is under way.
 const INTERRUPTED: u8 = u8::MAX;
+
+/// The file of an answer that is not saved yet.
+static UNSAVED: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// Sets the file of an answer that is not saved yet: a signal that ends the program leaves it, and says where it is.
+pub(super) fn set_unsaved(file: Option<&Path>) {
+    let mut unsaved = UNSAVED.lock().unwrap_or_else(PoisonError::into_inner);
+    *unsaved = file.map(Path::to_owned);
+}
 
 fn enter(phase: Phase) {
     PHASE.store(phase as u8, Ordering::Relaxed);
@@ -66,6 +76,15 @@ fn stop() {
     if is_in(Phase::Waiting) {
         PHASE.store(INTERRUPTED, Ordering::Relaxed);
     } else {
+        let unsaved = UNSAVED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &*unsaved {
+            // Below the question that may have been asked.
+            print::message("");
+            print::message(format_args!(
+                "interrupted; the draft is in {}",
+                super::shown(file)
+            ));
+        }
         leave(exit::INTERRUPTED);
     }
 }

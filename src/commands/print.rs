@@ -20,17 +20,29 @@ pub(super) fn line(text: impl Display) -> Result<(), Fault> {
 
 /// Prints text whose lines end with line feeds.
 pub(super) fn lines(text: &str) -> Result<(), Fault> {
+    try_lines(text).or_else(closed_pipe)
+}
+
+/// As [`lines`], for commands that have something to do first if that fails.
+pub(super) fn try_lines(text: &str) -> io::Result<()> {
     let mut safe = ControlFilter::new(Vec::with_capacity(text.len()));
-    safe.write_all(text.as_bytes())
-        .and_then(|()| io::stdout().lock().write_all(&safe.to))
-        .and_then(|()| io::stdout().lock().flush())
-        .or_else(closed_pipe)
+    safe.write_all(text.as_bytes())?;
+    let mut out = io::stdout().lock();
+    out.write_all(&safe.to)?;
+    out.flush()
 }
 
 /// Prints a value as JSON on several lines.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Fault> {
-    let text = json::pretty(value).map_err(|e| Fault::output(&e))? + "\n";
-    write(text.as_bytes())
+    try_json(value).or_else(closed_pipe)
+}
+
+/// As [`json`], for commands that have something to do first if that fails.
+pub(super) fn try_json(value: &impl Serialize) -> io::Result<()> {
+    let text = json::pretty(value)? + "\n";
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// Prints a value as one line of JSON.

@@ -50,10 +50,7 @@ fn list(sets: Vec<(String, Result<PromptSet, PromptError>)>) -> Result<u8, Fault
     let mut code = exit::OK;
     for (name, set) in sets {
         match set {
-            Ok(set) => {
-                let name = padded(&set.name, NAME_CELLS);
-                print::line(format_args!("{name} {}", describe(&set)))?;
-            }
+            Ok(set) => print::line(listed(&name, &set))?,
             Err(error) => {
                 let name = padded(&name, NAME_CELLS);
                 print::line(format_args!("{name} cannot be used"))?;
@@ -63,6 +60,16 @@ fn list(sets: Vec<(String, Result<PromptSet, PromptError>)>) -> Result<u8, Fault
         }
     }
     Ok(code)
+}
+
+/// A set's line: the name by which `--prompts` finds it, and where results have another one, that.
+fn listed(name: &str, set: &PromptSet) -> String {
+    let other = if name == set.name {
+        String::new()
+    } else {
+        format!(" (results name it {})", set.name)
+    };
+    format!("{} {}{other}", padded(name, NAME_CELLS), describe(set))
 }
 
 fn check(
@@ -154,4 +161,17 @@ fn describe(set: &PromptSet) -> String {
         list(&set.modalities),
         list(&set.body_parts)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_listed_under_the_name_by_which_it_is_found() {
+        let set = Prompts::select("general", None).unwrap().sets()[0].clone();
+        let line = listed("mine", &set);
+        assert!(line.starts_with("mine ") && line.ends_with(" (results name it general)"));
+        assert!(listed("general", &set).ends_with("body part any"));
+    }
 }

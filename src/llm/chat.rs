@@ -11,6 +11,11 @@ pub(super) const SEED: u64 = 0;
 /// Maximum number of characters quoted from an answer.
 const MAX_QUOTED_CHARS: usize = 120;
 
+/// What begins and ends a block of code in a text.
+const FENCE: &str = "```";
+/// Some models, or what runs them, begin a text with it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// A message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Message {
@@ -143,16 +148,55 @@ struct ChatChoice {
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
-    content: Option<String>,
+    content: Option<Content>,
     #[serde(default)]
     refusal: Option<String>,
 }
 
+/// What a model writes: a text, or of some servers a list of parts.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Parts(Vec<ContentPart>),
+}
+
+/// A part; thoughts have another type than the answer.
+#[derive(Deserialize)]
+struct ContentPart {
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    text: Option<String>,
+}
+
+impl Content {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Parts(parts) => {
+                let is_text = |part: &ContentPart| {
+                    matches!(part.kind.as_deref(), None | Some("text" | "output_text"))
+                };
+                let texts = parts.into_iter().filter(is_text);
+                texts.filter_map(|part| part.text).collect()
+            }
+        }
+    }
+}
+
 /// The text of a successful response, without thoughts and code fences.
 pub(super) fn answer_text(url: &str, response: &str, max_tokens: u32) -> Result<String, LlmError> {
-    let fault = |reason: String| LlmError::Protocol {
-        url: url.to_owned(),
-        reason,
+    // Some gateways report the errors of the server behind them with a status of success.
+    let fault = |reason: String| match reported_error(response) {
+        Some(reason) => LlmError::Server {
+            url: url.to_owned(),
+            reason,
+        },
+        None => LlmError::Protocol {
+            url: url.to_owned(),
+            reason,
+        },
     };
     let completion: ChatCompletion =
         serde_json::from_str(response).map_err(|error| fault(error.to_string()))?;
@@ -166,7 +210,8 @@ pub(super) fn answer_text(url: &str, response: &str, max_tokens: u32) -> Result<
         Some("content_filter") => return Err(LlmError::Refused("content filter".to_owned())),
         _ => {}
     }
-    let text = choice.message.content.unwrap_or_default();
+    let text = choice.message.content.map(Content::into_text);
+    let text = text.unwrap_or_default();
     let text = unwrapped(&text);
     if text.is_empty() {
         return Err(LlmError::Nonsense("it is empty".to_owned()));
@@ -174,29 +219,67 @@ pub(super) fn answer_text(url: &str, response: &str, max_tokens: u32) -> Result<
     Ok(text.to_owned())
 }
 
-/// The answer itself: some models think aloud before it, or put it in a code fence.
+/// The answer itself: some models think aloud before it, or put it in a code fence, with a sentence before or after that.
 fn unwrapped(text: &str) -> &str {
     let text = text.rsplit_once("</think>").map_or(text, |(_, rest)| rest);
-    let text = text.trim();
-    let fenced = text
-        .strip_prefix("```json")
-        .or_else(|| text.strip_prefix("```"));
-    let inner = fenced.and_then(|rest| rest.strip_suffix("```"));
-    inner.unwrap_or(text).trim()
+    let is_blank = |c: char| c.is_whitespace() || c == BYTE_ORDER_MARK;
+    let text = text.trim_matches(is_blank);
+    if text.starts_with('{') {
+        return text;
+    }
+    let mut parts = text.split(FENCE);
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(_), Some(block), Some(_), None) => {
+            // The language after the fence.
+            let block = block.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+            block.trim_matches(is_blank)
+        }
+        _ => text,
+    }
 }
 
 /// What a server says about an error: the message of OpenAI's form if it has it, else the start of the body.
 pub(super) fn error_words(body: &str) -> String {
-    let parsed: Option<Value> = serde_json::from_str(body).ok();
-    let error = parsed.as_ref().map(|value| &value["error"]);
-    let message = error.and_then(|error| error["message"].as_str().or_else(|| error.as_str()));
-    let other = parsed.as_ref().and_then(|value| value["message"].as_str());
-    let words = quoted(message.or(other).unwrap_or(body));
+    let words = reported_error(body).unwrap_or_else(|| {
+        let parsed: Option<Value> = serde_json::from_str(body).ok();
+        let message = parsed.as_ref().and_then(|value| value["message"].as_str());
+        quoted(message.unwrap_or(body))
+    });
     if words.is_empty() {
         "it does not say why".to_owned()
     } else {
         words
     }
+}
+
+/// The message of an error in OpenAI's form or Ollama's, if the response is one.
+fn reported_error(body: &str) -> Option<String> {
+    let parsed: Value = serde_json::from_str(body).ok()?;
+    let error = &parsed["error"];
+    let message = error["message"].as_str().or_else(|| error.as_str());
+    message.map(quoted)
+}
+
+/// Whether the words of a refusal (status 429) mean that the account may not ask more, however long one waits.
+pub(super) fn is_over_quota(body: &str) -> bool {
+    let body = body.to_lowercase();
+    ["insufficient_quota", "exceeded your current quota"]
+        .iter()
+        .any(|words| body.contains(words))
+}
+
+/// Whether a server says that request and answer together are too long for it: its words mention parameters, but none that
+/// could be left out.
+pub(super) fn is_too_long(body: &str) -> bool {
+    let body = body.to_lowercase();
+    let is_limit = body.contains("max_tokens") || body.contains("max_completion_tokens");
+    let is_context = [
+        "context length",
+        "context window",
+        "context size",
+        "context_length",
+    ];
+    is_context.iter().any(|words| body.contains(words)) || is_limit && body.contains("too large")
 }
 
 /// The start of a text of the server, safe to show.
@@ -272,9 +355,62 @@ mod tests {
             "```json\n{}\n```",
             "```\n{}```",
             "<think>{ not this }</think>\n{}",
+            "```JSON\n{}\n```",
+            "Here is the JSON:\n\n```json\n{}\n```",
+            "```json\n{}\n```\nI hope this helps!",
+            "\u{feff}{}",
+            "\u{feff}```json {}```",
         ] {
             let response = json!({ "choices": [{ "message": { "content": content } }] });
             assert_eq!(text(&response).as_deref(), Ok("{}"), "{content}");
+        }
+        // A fence within the answer belongs to it, and of several blocks none is the answer.
+        for content in ["{\"a\": \"``` b ```\"}", "```\n1\n``` or ```\n2\n```"] {
+            let response = json!({ "choices": [{ "message": { "content": content } }] });
+            assert_eq!(text(&response).as_deref(), Ok(content));
+        }
+    }
+
+    #[test]
+    fn the_parts_of_an_answer_are_joined_without_thoughts() {
+        let parts = json!([
+            { "type": "thinking", "thinking": [{ "type": "text", "text": "hm" }] },
+            { "type": "reasoning", "text": "hm" },
+            { "type": "text", "text": "{\"a\":" },
+            { "type": "text", "text": " 1}" },
+        ]);
+        let response = json!({ "choices": [{ "message": { "content": parts } }] });
+        assert_eq!(text(&response).as_deref(), Ok("{\"a\": 1}"));
+    }
+
+    #[test]
+    fn an_error_with_a_status_of_success_is_told_in_its_words() {
+        let failed = json!({ "error": { "message": "model overloaded", "code": 502 } });
+        let mut empty = failed.clone();
+        empty["choices"] = json!([]);
+        for response in [failed, empty] {
+            let said = text(&response).unwrap_err().to_string();
+            assert!(
+                said.contains("reports an error: model overloaded"),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_limit_of_the_context_is_no_parameter_that_could_be_left_out() {
+        for (said, too_long) in [
+            (
+                "'max_tokens' or 'max_completion_tokens' is too large: 2448. This model's maximum context length is 2048 tokens",
+                true,
+            ),
+            ("the request exceeds the available context size", true),
+            (
+                "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.",
+                false,
+            ),
+        ] {
+            assert_eq!(is_too_long(said), too_long, "{said}");
         }
     }
 

@@ -88,7 +88,8 @@ impl DescriptionRequest {
     ///
     /// # Errors
     ///
-    /// What is wrong with the answer. One that does not name the label describes something else.
+    /// What is wrong with the answer. One that does not name the label describes something else, and one that gives reasons adds what
+    /// nobody has seen.
     pub fn read(&self, answer: &str) -> Result<String, String> {
         let answer: DescriptionAnswer =
             serde_json::from_str(answer).map_err(|error| error.to_string())?;
@@ -99,12 +100,19 @@ impl DescriptionRequest {
             Err("it is empty".to_owned())
         } else if text.chars().count() >= MAX_CHARS {
             Err(format!("it has more than {MAX_CHARS} characters"))
+        } else if gives_reasons(&text) {
+            Err("it says “because”, but a similarity is no reason".to_owned())
         } else if !text.to_lowercase().contains(&label.to_lowercase()) {
             Err(format!("it does not name the label, {label}"))
         } else {
             Ok(text)
         }
     }
+}
+
+fn gives_reasons(text: &str) -> bool {
+    let mut words = text.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| word.eq_ignore_ascii_case("because"))
 }
 
 #[cfg(test)]
@@ -150,5 +158,7 @@ mod tests {
         assert!(read("A cat.").is_err() && read(" ").is_err());
         assert!(read(&"pneumonia ".repeat(200)).is_err());
         assert!(request().read("Pneumonia scores highest.").is_err());
+        let advice = read("Pneumonia scores highest, because of an opacity: start antibiotics.");
+        assert!(advice.is_err_and(|reason| reason.contains("“because”")));
     }
 }

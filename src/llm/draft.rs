@@ -234,7 +234,14 @@ impl DraftRequest {
                 other: false,
             });
         }
+        let is_asked = |other: &DraftedCondition| {
+            let mut names = self.conditions.iter();
+            names.any(|name| is_same_name(name, &other.name))
+        };
         match drafted.first() {
+            Some(other) if is_asked(other) => {
+                Err(format!("it has `{}` twice", quoted(&other.name)))
+            }
             Some(other) => Err(format!(
                 "it has `{}`, which was not asked for",
                 quoted(&other.name)
@@ -360,6 +367,10 @@ mod tests {
             (
                 json!({ "conditions": [full[0], full[1], one("tumor", json!(["c"]))] }).to_string(),
                 "`tumor`, which was not asked for",
+            ),
+            (
+                json!({ "conditions": [full[0], full[1], full[1]] }).to_string(),
+                "it has `normal` twice",
             ),
             (
                 json!({ "conditions": [one("pneumonia", json!("a")), full[1]] }).to_string(),

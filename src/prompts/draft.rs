@@ -8,12 +8,21 @@ pub use modality::DraftModality;
 /// Maximum number of words of a phrase; the contexts of most models hold about twice as many.
 const MAX_WORDS: usize = 30;
 /// Words that negate what follows.
-const NEGATIONS: [&str; 11] = [
-    "no", "not", "without", "absent", "absence", "lack", "lacks", "lacking", "never", "neither",
-    "nor",
+const NEGATIONS: [&str; 14] = [
+    "no", "not", "cannot", "without", "none", "nothing", "absent", "absence", "lack", "lacks",
+    "lacking", "never", "neither", "nor",
 ];
+/// The end of contractions that negate: `isn't`.
+const NEGATING_END: &str = "n't";
 /// Pairs of words that negate what follows.
-const NEGATING_PAIRS: [[&str; 2]; 3] = [["free", "of"], ["negative", "for"], ["devoid", "of"]];
+const NEGATING_PAIRS: [[&str; 2]; 4] = [
+    ["free", "of"],
+    ["free", "from"],
+    ["negative", "for"],
+    ["devoid", "of"],
+];
+/// The apostrophes of typewriters and of typesetting.
+const APOSTROPHES: [char; 2] = ['\'', '’'];
 /// Names of the healthy condition.
 const NORMAL_NAMES: [&str; 6] = [
     "normal",
@@ -52,8 +61,8 @@ pub enum PhraseFault {
     /// It says what is not there, which models of the CLIP family read as what is there.
     #[error("“{0}” negates, which these models do not read")]
     Negation(String),
-    /// It names its own condition instead of describing it.
-    #[error("it only names the condition")]
+    /// It names its own condition, which the first phrase does already.
+    #[error("it names the condition again")]
     OwnName,
     /// It names another condition of the set.
     #[error("it names another condition, {0}")]
@@ -279,22 +288,10 @@ fn presence_fault(
     is_normal: bool,
     names: &[String],
 ) -> Option<PhraseFault> {
-    let words = words(phrase);
-    let negation = words
-        .iter()
-        .find(|word| NEGATIONS.contains(&word.as_str()))
-        .cloned();
-    let pair = || {
-        let mut pairs = words.windows(2);
-        let is_negating =
-            |pair: &[String]| NEGATING_PAIRS.iter().any(|known| pair == known.as_slice());
-        pairs
-            .find(|pair| is_negating(pair))
-            .map(|pair| pair.join(" "))
-    };
-    if let Some(word) = negation.or_else(pair) {
+    if let Some(word) = negation(phrase) {
         return Some(PhraseFault::Negation(word));
     }
+    let words = words(phrase);
     if !is_normal && names_condition(&words, name) {
         return Some(PhraseFault::OwnName);
     }
@@ -305,6 +302,34 @@ fn presence_fault(
         return Some(PhraseFault::OtherName(other.clone()));
     }
     length_fault(phrase)
+}
+
+/// The word, or pair of words, by which a phrase negates.
+fn negation(phrase: &str) -> Option<String> {
+    let words = words(&without_numbers(phrase));
+    let negates =
+        |word: &&String| NEGATIONS.contains(&word.as_str()) || word.ends_with(NEGATING_END);
+    let is_pair = |pair: &&[String]| NEGATING_PAIRS.iter().any(|known| *pair == known.as_slice());
+    let word = words.iter().find(negates).cloned();
+    let pair = || words.windows(2).find(is_pair).map(|pair| pair.join(" "));
+    word.or_else(pair)
+}
+
+/// A phrase without the abbreviation of "number": `No. 3 rib`, `No.3`.
+fn without_numbers(phrase: &str) -> String {
+    let is_digit = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    let tokens: Vec<&str> = phrase.split_whitespace().collect();
+    let is_number = |at: usize| {
+        let after = tokens[at]
+            .get(..3)
+            .filter(|start| start.eq_ignore_ascii_case("no."));
+        after.is_some_and(|_| match &tokens[at][3..] {
+            "" => tokens.get(at + 1).is_some_and(|next| is_digit(next)),
+            rest => is_digit(rest),
+        })
+    };
+    let kept = (0..tokens.len()).filter(|at| !is_number(*at));
+    kept.map(|at| tokens[at]).collect::<Vec<_>>().join(" ")
 }
 
 fn length_fault(phrase: &str) -> Option<PhraseFault> {
@@ -322,11 +347,14 @@ fn repetition<'a>(
     Some(PhraseFault::Repetition(same.clone()))
 }
 
-/// The words in lower case, without punctuation.
+/// The words in lower case, without punctuation; apostrophes within them are straight.
 fn words(text: &str) -> Vec<String> {
-    let parts = text.split(|c: char| !(c.is_alphanumeric() || c == '\''));
+    let parts = text.split(|c: char| !(c.is_alphanumeric() || APOSTROPHES.contains(&c)));
+    let parts = parts.map(|part| part.trim_matches(APOSTROPHES));
     let parts = parts.filter(|part| !part.is_empty());
-    parts.map(str::to_lowercase).collect()
+    parts
+        .map(|part| part.to_lowercase().replace(APOSTROPHES, "'"))
+        .collect()
 }
 
 /// Whether a condition's name is among the words, in the singular or plural.

@@ -1,15 +1,19 @@
 //! Writes prompt sets as TOML, and tells two of them apart.
 
 use std::fmt::Write as _;
-use std::fs::{self, Permissions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, Permissions};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use super::{Condition, DEFAULT_MIN_MARGIN, DEFAULT_MIN_PROBABILITY, PromptSet};
 
 /// Columns up to which a list stays on one line.
 const LINE_WIDTH: usize = 100;
+/// Maximum number of copies of a file that was replaced.
+const MAX_BACKUPS: u32 = 1000;
 
 impl PromptSet {
     /// The set as the text of a file, below comments of one line each. [`PromptSet::parse`] reads it.
@@ -90,6 +94,24 @@ fn list(key: &str, values: &[String]) -> String {
 /// If folder or file cannot be written; an earlier file is then as it was.
 pub fn save(file: &Path, text: &str) -> io::Result<()> {
     let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let whole = staged(&file, text)?;
+    whole.persist(file)?;
+    Ok(())
+}
+
+/// As [`save`], but replaces nothing: fails with [`io::ErrorKind::AlreadyExists`] if there is such a file.
+///
+/// # Errors
+///
+/// If folder or file cannot be written, or the file exists.
+pub fn save_new(file: &Path, text: &str) -> io::Result<()> {
+    let whole = staged(file, text)?;
+    whole.persist_noclobber(file)?;
+    Ok(())
+}
+
+/// A text beside the file that it is to become, on disk, with the permissions of an earlier file.
+fn staged(file: &Path, text: &str) -> io::Result<NamedTempFile> {
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -98,13 +120,51 @@ pub fn save(file: &Path, text: &str) -> io::Result<()> {
     let mut whole = tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o644))
         .tempfile_in(folder)?;
-    if let Ok(earlier) = fs::metadata(&file) {
+    if let Ok(earlier) = fs::metadata(file) {
         whole.as_file().set_permissions(earlier.permissions())?;
     }
     whole.write_all(text.as_bytes())?;
     whole.as_file().sync_all()?;
-    whole.persist(file)?;
-    Ok(())
+    Ok(whole)
+}
+
+/// Copies a file that is about to be replaced by a text to `NAME.toml~`, or if there is one, `NAME.toml~2` and so on; returns the copy.
+/// `None` if there is no file, or it holds the same.
+///
+/// # Errors
+///
+/// If the file cannot be read, or the copy not be written.
+pub fn back_up(file: &Path, text: &str) -> io::Result<Option<PathBuf>> {
+    let earlier = match fs::read(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        earlier => earlier?,
+    };
+    if earlier == text.as_bytes() {
+        return Ok(None);
+    }
+    for number in 1..=MAX_BACKUPS {
+        let mut name = file.as_os_str().to_owned();
+        name.push(match number {
+            1 => "~".to_owned(),
+            number => format!("~{number}"),
+        });
+        let copy = PathBuf::from(name);
+        let mut new = match File::create_new(&copy) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+            new => new?,
+        };
+        let written = new.write_all(&earlier).and_then(|()| new.sync_all());
+        if let Err(error) = written {
+            // Half a copy would only mislead.
+            let _ = fs::remove_file(&copy);
+            return Err(error);
+        }
+        return Ok(Some(copy));
+    }
+    Err(io::Error::new(
+        ErrorKind::AlreadyExists,
+        format!("there are {MAX_BACKUPS} copies of it; remove some"),
+    ))
 }
 
 /// How a line of a difference relates to the two sets.
@@ -210,6 +270,24 @@ mod tests {
         let new = folder.path().join("sub/new.toml");
         save(&new, "new").unwrap();
         assert_eq!(fs::read_to_string(new).unwrap(), "new");
+    }
+
+    #[test]
+    fn what_is_replaced_is_copied_beside_and_no_copy_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ward.toml");
+        assert_eq!(back_up(&file, "a").unwrap(), None);
+        save_new(&file, "by hand").unwrap();
+        let taken = save_new(&file, "drafted").unwrap_err();
+        assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "by hand");
+        assert_eq!(back_up(&file, "by hand").unwrap(), None);
+        for (name, text) in [("ward.toml~", "by hand"), ("ward.toml~2", "again by hand")] {
+            fs::write(&file, text).unwrap();
+            let copy = back_up(&file, "drafted").unwrap();
+            assert_eq!(copy, Some(folder.path().join(name)));
+            assert_eq!(fs::read_to_string(copy.unwrap()).unwrap(), text);
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Services {
             | Effect::EditPrompts(_)
             | Effect::DraftPrompts { .. }
             | Effect::StopDraft
-            | Effect::SaveDraft { .. } => return self.perform_on_prompts(effect),
+            | Effect::SaveDraft(_) => return self.perform_on_prompts(effect),
             Effect::Places(_)
             | Effect::ModelOffered
             | Effect::Folders { .. }
@@ -171,9 +171,9 @@ impl Services {
                 self.draft = drafts::draft(request, *base, serial, with, send);
             }
             Effect::StopDraft => self.draft.stop(),
-            Effect::SaveDraft { name, text } => {
+            Effect::SaveDraft(drafted) => {
                 let folder = self.choices.prompts.clone();
-                drafts::save(name, text, folder, Arc::clone(&self.send));
+                drafts::save(drafted, folder, Arc::clone(&self.send));
             }
             _ => {}
         }

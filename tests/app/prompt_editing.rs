@@ -98,7 +98,7 @@ fn a_draft() -> Box<DraftedSet> {
     Box::new(DraftedSet {
         set,
         base,
-        text: "name = \"chest-xray-draft\"".to_owned(),
+        provenance: vec!["Drafted by qwen.".to_owned()],
         left_out: vec![LeftOut {
             condition: "pneumonia".to_owned(),
             phrase: "clouding without a border".to_owned(),
@@ -127,16 +127,12 @@ fn a_draft_is_shown_beside_the_set_that_it_is_to_replace_and_saved_only_on_reque
         assert!(screen.contains(part), "{part}: {screen}");
     }
     let saves = |effects: &[Effect]| {
-        let is_save = |effect: &&Effect| matches!(effect, Effect::SaveDraft { .. });
+        let is_save = |effect: &&Effect| matches!(effect, Effect::SaveDraft(_));
         effects.iter().filter(is_save).count()
     };
     assert_eq!(saves(&program.send(key(KeyCode::Enter))), 0);
     let effects = program.press("y");
-    let save = Effect::SaveDraft {
-        name: "chest-xray-draft".to_owned(),
-        text: "name = \"chest-xray-draft\"".to_owned(),
-    };
-    assert_eq!(effects, [save]);
+    assert_eq!(effects, [Effect::SaveDraft(a_draft())]);
     let saved = Msg::DraftSaved(Ok("chest-xray-draft".to_owned()));
     assert_eq!(program.send(saved), [Effect::PromptSets]);
     let screen = program.screen(100, 24);
@@ -156,8 +152,51 @@ fn a_draft_that_nobody_wants_is_not_saved() {
     });
     assert_eq!(program.send(key(KeyCode::Esc)), []);
     let effects = program.press("y");
-    let is_save = |effect: &Effect| matches!(effect, Effect::SaveDraft { .. });
+    let is_save = |effect: &Effect| matches!(effect, Effect::SaveDraft(_));
     assert!(!effects.iter().any(is_save), "{effects:?}");
+}
+
+#[test]
+fn a_draft_that_could_not_be_saved_is_shown_again_and_y_tries_again() {
+    let mut program = drafting();
+    program.press("jdy");
+    program.send(Msg::Drafted {
+        serial: 1,
+        outcome: Ok(a_draft()),
+    });
+    let save = [Effect::SaveDraft(a_draft())];
+    assert_eq!(program.press("y"), save);
+    assert!(!program.screen(160, 40).contains("beside chest-xray"));
+    let reason = "/p/chest-xray-draft.toml: No space left on device; the draft is in /tmp/.d.draft";
+    program.send(Msg::DraftSaved(Err(reason.to_owned())));
+    let screen = program.screen(160, 40);
+    assert!(
+        screen.contains("chest-xray-draft, beside chest-xray"),
+        "{screen}"
+    );
+    assert!(screen.contains("/tmp/.d.draft; y tries again"), "{screen}");
+    assert_eq!(program.press("y"), save);
+    program.send(Msg::DraftSaved(Ok("chest-xray-draft".to_owned())));
+    assert!(!program.screen(160, 40).contains("beside chest-xray"));
+}
+
+#[test]
+fn why_a_draft_failed_can_be_read_in_full_in_the_activity_log() {
+    let mut program = drafting();
+    program.press("jdy");
+    let reason = format!(
+        "the answer is not usable: “{}”; try again",
+        "word ".repeat(60)
+    );
+    let outcome = Err(reason);
+    program.send(Msg::Drafted { serial: 1, outcome });
+    program.press("va");
+    program.send(key(KeyCode::Enter));
+    let screen = program.screen(80, 24);
+    assert!(
+        screen.contains("What failed") && screen.contains("; try again"),
+        "{screen}"
+    );
 }
 
 #[test]

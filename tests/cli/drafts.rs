@@ -2,8 +2,10 @@
 
 pub mod server;
 
+use std::io::{Read, Write};
 use std::process::Command;
 
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use server::{Answer, Response, Server, failing, responding, said};
 
 use super::*;
@@ -64,7 +66,7 @@ fn a_draft_is_checked_saved_and_used_and_only_names_have_left_the_machine() {
     );
     for part in [
         "“no clear lung”: “no” negates",
-        "“signs of pneumonia”: it only names",
+        "“signs of pneumonia”: it names",
         "repeats “hazy patchy opacity”",
     ] {
         assert!(told.contains(part), "{told}");
@@ -515,5 +517,103 @@ fn a_draft_that_cannot_be_saved_is_kept_and_named() {
     assert_eq!(code, Some(1), "{told}");
     let (_, kept) = told.rsplit_once("the draft is in ").expect("it is named");
     let kept = fs::read_to_string(home.path().join(kept.trim())).expect("it is there");
+    assert!(kept.contains("hazy patchy opacity"), "{kept}");
+}
+
+#[test]
+fn a_draft_is_saved_whether_it_can_be_printed_or_not() {
+    let home = tempfile::tempdir().expect("a home");
+    let server = Server::saying(GOOD);
+    let saved = |name: &str| {
+        let file = home
+            .path()
+            .join(".config/medivision-tui/prompts")
+            .join(name);
+        fs::read_to_string(file).expect("it is saved")
+    };
+    let mut full = draft(home.path(), &server.url, &["--yes", "--name", "full"]);
+    let disk = fs::OpenOptions::new().write(true).open("/dev/full");
+    full.stdout(disk.expect("it opens"));
+    let (code, _, told) = outcome_of_stderr(full);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("the set is saved: ") && told.contains("full.toml"),
+        "{told}"
+    );
+    assert!(saved("full.toml").contains("hazy patchy opacity"));
+    let mut piped = draft(home.path(), &server.url, &["--yes", "--name", "pipe"]);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    piped.stdout(writer);
+    let (code, _, told) = outcome_of_stderr(piped);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(saved("pipe.toml").contains("hazy patchy opacity"));
+}
+
+/// As [`outcome`], of a command whose stdout goes elsewhere.
+fn outcome_of_stderr(mut command: Command) -> (Option<i32>, String, String) {
+    let child = command.stderr(Stdio::piped()).spawn();
+    let output = child.and_then(std::process::Child::wait_with_output);
+    let output = output.expect("the binary runs");
+    (output.status.code(), String::new(), stderr(&output))
+}
+
+#[test]
+fn what_cannot_become_a_set_is_refused_before_it_is_sent() {
+    let home = tempfile::tempdir().expect("a home");
+    let server = Server::saying(GOOD);
+    for (arguments, part) in [
+        (&["no finding"][..], "beside the healthy one"),
+        (&["pneumonia", "--modality", "CT {}"], "--modality: `CT {}`"),
+    ] {
+        let mut command = program(home.path());
+        command
+            .args(["prompts", "draft", "--yes"])
+            .args(arguments)
+            .env("MEDIVISION_LLM_URL", &server.url)
+            .env("MEDIVISION_LLM_MODEL", "m");
+        let (code, _, told) = outcome(command);
+        assert_eq!(code, Some(2), "{told}");
+        assert!(told.contains(part), "{told}");
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn ctrl_c_at_a_question_leaves_the_draft_and_names_its_file() {
+    let home = tempfile::tempdir().expect("a home");
+    let server = Server::saying(GOOD);
+    let pair = native_pty_system()
+        .openpty(PtySize::default())
+        .expect("a terminal");
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_medivision-tui"));
+    command.args(["prompts", "draft", "pneumonia", "--no-edit"]);
+    command.env_clear();
+    command.cwd(home.path());
+    command.env("HOME", home.path());
+    command.env("MEDIVISION_MODEL", "builtin");
+    command.env("MEDIVISION_LLM_URL", &server.url);
+    command.env("MEDIVISION_LLM_MODEL", "m");
+    let mut child = pair.slave.spawn_command(command).expect("it starts");
+    drop(pair.slave);
+    let mut keys = pair.master.take_writer().expect("a keyboard");
+    let mut screen = pair.master.try_clone_reader().expect("a screen");
+    let mut seen = String::new();
+    for (question, answer) in [("[y/N] ", "y\n"), ("[Y/n] ", "\u{3}")] {
+        let mut bytes = [0; 4096];
+        while !seen.contains(question) {
+            let count = screen.read(&mut bytes).expect("it asks");
+            seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+        keys.write_all(answer.as_bytes()).expect("typed");
+    }
+    let mut rest = Vec::new();
+    // A terminal ends with an error.
+    let _ = screen.read_to_end(&mut rest);
+    assert_eq!(child.wait().expect("it ends").exit_code(), 130);
+    let rest = String::from_utf8_lossy(&rest);
+    let (_, file) = rest.split_once("the draft is in ").expect("it is named");
+    let file = file.lines().next().unwrap_or_default().trim();
+    let kept = fs::read_to_string(file).expect("it is there");
     assert!(kept.contains("hazy patchy opacity"), "{kept}");
 }

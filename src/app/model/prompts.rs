@@ -1,13 +1,15 @@
 //! Editing and drafting prompt sets, and what their change does to the labels.
 
 use super::Model;
-use crate::app::drafting;
+use crate::app::activity::Incident;
 use crate::app::effect::Effect;
 use crate::app::keys::Action;
 use crate::app::msg::Severity;
 use crate::app::popup::{DraftedSet, PickerKind, Popup};
+use crate::app::request::Request;
 use crate::app::results::FileState;
 use crate::app::status::StatusMessage;
+use crate::app::text;
 use crate::prompts::PromptSet;
 
 impl Model {
@@ -64,7 +66,20 @@ impl Model {
                 self.popups.open(Popup::Drafted(drafted));
                 Vec::new()
             }
-            Some(Err(requests)) => self.carry_out(requests),
+            Some(Err(requests)) => {
+                self.note_errors(&requests);
+                self.carry_out(requests)
+            }
+        }
+    }
+
+    /// Adds what is said of failures to the activity log, where it can be read in full.
+    fn note_errors(&mut self, requests: &[Request]) {
+        for request in requests {
+            if let Request::Say(Severity::Error, words) = request {
+                let words = text::safe_str(words);
+                self.activity.note(Incident::Said(Severity::Error, words));
+            }
         }
     }
 
@@ -73,13 +88,13 @@ impl Model {
         let Some(drafted) = self.popups.take_drafted() else {
             return Vec::new();
         };
-        let (name, text) = (drafted.set.name, drafted.text);
-        vec![Effect::SaveDraft { name, text }]
+        vec![self.drafting.save(drafted)]
     }
 
     pub(super) fn draft_saved(&mut self, outcome: Result<String, String>) -> Vec<Effect> {
         let [list, edit] = [Action::PromptSet, Action::EditPrompts].map(|key| self.env.key(key));
-        let requests = drafting::saved(outcome, [&list, &edit]);
+        let requests = self.drafting.saved(outcome, [&list, &edit]);
+        self.note_errors(&requests);
         self.carry_out(requests)
     }
 

@@ -12,8 +12,8 @@ pub struct DraftedSet {
     pub set: PromptSet,
     /// The set whose phrases it replaces.
     pub base: PromptSet,
-    /// The text of its file.
-    pub text: String,
+    /// Comments at the head of its file, one a line.
+    pub provenance: Vec<String>,
     /// What was left out of it.
     pub left_out: Vec<LeftOut>,
     /// Why no model has looked at the phrases, if none has.

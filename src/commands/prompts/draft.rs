@@ -2,6 +2,7 @@
 
 mod saving;
 
+use std::io;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -75,36 +76,33 @@ pub(super) fn run(arguments: &DraftArgs, setup: &CommandSetup) -> Result<u8, Fau
         }
         answer => answer.map_err(Fault::unusable)?,
     };
-    let draft = linted(DraftedPhrases::new(conditions), &plan, setup);
-    let set = draft.to_set(&plan.target.name, &plan.modality, plan.base.as_ref());
+    let drafted = DraftedPhrases::new(conditions);
+    // On disk before anything else can fail: printing, a signal, the model that compares the phrases.
+    let text = plan.text(&drafted, &client);
+    let answer = plan.target.keep(&text);
+    // Where no file can be written, it is at least on screen.
+    let answer = answer.inspect_err(|_| drop(print::try_lines(&text)))?;
+    let draft = linted(drafted, &plan, setup);
+    let set = plan.set(&draft);
     let known = plan.target.existing.as_ref().or(plan.base.as_ref());
-    show(&draft, known, &set, arguments.json)?;
-    let text = set.to_toml(&plan.request.provenance(client.endpoint(), &draft));
+    let printed = show(&draft, known, &set, arguments.json);
+    let text = plan.text(&draft, &client);
     let edits = is_interactive() && !arguments.no_edit;
-    let Some(saved) = plan.target.save(&text, edits, arguments.yes)? else {
+    let saved = plan.target.save((answer, &text), edits, arguments.yes)?;
+    let Some(saved) = saved else {
         print::message("nothing was saved");
+        printed.or_else(print::closed_pipe)?;
         return Ok(exit::OK);
     };
-    if arguments.json {
-        print::json(&report(
-            &saved,
-            &draft,
-            &client,
-            &chat.body(client.endpoint().model()),
-        ))?;
-    } else {
-        let file = super::super::shown(&plan.target.file);
-        print::line(format_args!("saved: {file}"))?;
-        let how = if plan.target.is_named {
-            &plan.target.name
+    let printed = printed.and_then(|()| {
+        if arguments.json {
+            let request = chat.body(client.endpoint().model());
+            print::try_json(&report(&saved, &draft, &client, &request))
         } else {
-            &file
-        };
-        print::message(format_args!(
-            "use it with --prompts {how}; `prompts compare` shows whether it is better than another set"
-        ));
-    }
-    Ok(exit::OK)
+            plan.target.tell_saved()
+        }
+    });
+    plan.target.end(printed)
 }
 
 impl DraftPlan {
@@ -127,12 +125,41 @@ impl DraftPlan {
         let request = DraftRequest::new(&conditions, normal.as_deref(), &modality.words);
         let request = request.map_err(Fault::usage)?;
         let target = Target::new(arguments, base.as_ref(), folder, request.conditions())?;
-        Ok(Self {
+        let plan = Self {
             base,
             modality,
             request,
             target,
-        })
+        };
+        plan.check()?;
+        Ok(plan)
+    }
+
+    /// The set with these phrases.
+    fn set(&self, draft: &DraftedPhrases) -> PromptSet {
+        draft.to_set(&self.target.name, &self.modality, self.base.as_ref())
+    }
+
+    /// The text of its file.
+    fn text(&self, draft: &DraftedPhrases, client: &Client) -> String {
+        let provenance = self.request.provenance(client.endpoint(), draft);
+        self.set(draft).to_toml(&provenance)
+    }
+
+    /// Whether a set could come of it, whatever is answered: that is said before anything is sent.
+    fn check(&self) -> Result<(), Fault> {
+        if self.modality.words.contains(['{', '}']) {
+            return Err(Fault::usage(format!(
+                "--modality: `{}` contains a brace, which marks the place of a phrase; leave it out",
+                crate::media::clean(&self.modality.words)
+            )));
+        }
+        if self.base.is_none() && self.request.conditions().len() < 2 {
+            return Err(Fault::usage(
+                "a prompt set tells conditions apart; name at least one beside the healthy one",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -159,7 +186,7 @@ fn conditions(named: &[String], base: Option<&PromptSet>) -> (Vec<String>, Optio
 
 /// Leaves out what the model in use cannot read or tell apart; without one, says so.
 fn linted(mut draft: DraftedPhrases, plan: &DraftPlan, setup: &CommandSetup) -> DraftedPhrases {
-    let set = draft.to_set(&plan.target.name, &plan.modality, plan.base.as_ref());
+    let set = plan.set(&draft);
     let progress = ProgressLine::new();
     progress.spin("comparing the phrases");
     let before = draft.clone();
@@ -175,13 +202,13 @@ fn linted(mut draft: DraftedPhrases, plan: &DraftPlan, setup: &CommandSetup) -> 
     draft
 }
 
-/// Shows the draft beside what there was.
+/// Shows the draft beside what there was. That it cannot be printed is no reason to lose it.
 fn show(
     draft: &DraftedPhrases,
     known: Option<&PromptSet>,
     set: &PromptSet,
     quietly: bool,
-) -> Result<(), Fault> {
+) -> io::Result<()> {
     for left in &draft.left_out {
         print::message(format_args!(
             "left out of {}: “{}”: {}",
@@ -196,6 +223,7 @@ fn show(
     if quietly {
         return Ok(());
     }
+    let mut text = String::new();
     for (change, line) in difference(known, set) {
         let mark = match change {
             Change::Heading => "",
@@ -203,9 +231,11 @@ fn show(
             Change::Removed => "  - ",
             Change::Added => "  + ",
         };
-        print::line(format_args!("{mark}{line}"))?;
+        text.push_str(mark);
+        text.push_str(&line);
+        text.push('\n');
     }
-    Ok(())
+    print::try_lines(&text)
 }
 
 fn report<'a>(

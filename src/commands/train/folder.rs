@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::{Fault, shown};
+use super::super::{Fault, exit, shown};
 use super::lora_report::LoraReport;
 
 /// The state of a training that has not ended.
@@ -19,7 +19,7 @@ pub(super) struct OutputFolder<'a>(&'a Path);
 impl<'a> OutputFolder<'a> {
     /// Creates the folder, or takes one that is empty or holds a training that was stopped.
     pub(super) fn open(path: &'a Path) -> Result<Self, Fault> {
-        let fault = |error: std::io::Error| Fault::unusable(format!("{}: {error}", shown(path)));
+        let fault = |error: std::io::Error| unwritable(path, &error);
         if path.exists() && !path.is_dir() {
             return Err(Fault::usage(format!(
                 "--output {}: a file; give a folder",
@@ -64,9 +64,8 @@ impl<'a> OutputFolder<'a> {
 
     /// Writes the card and the report, and removes the state.
     pub(super) fn finish(&self, report: &LoraReport) -> Result<(), Fault> {
-        let fault = |name: &str, error: &dyn std::fmt::Display| {
-            Fault::unusable(format!("{}: {error}", shown(&self.0.join(name))))
-        };
+        let fault =
+            |name: &str, error: &dyn std::fmt::Display| unwritable(&self.0.join(name), error);
         let json = serde_json::to_string_pretty(report).map_err(|e| fault(REPORT, &e))?;
         if report.model.is_some() {
             fs::write(self.0.join(CARD), report.card()).map_err(|e| fault(CARD, &e))?;
@@ -76,5 +75,44 @@ impl<'a> OutputFolder<'a> {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(fault(STATE, &error)),
             _ => Ok(()),
         }
+    }
+}
+
+/// An output that cannot be written.
+fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Fault {
+    Fault {
+        code: exit::SOME_FAILED,
+        message: format!("{} cannot be written: {error}", shown(path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::EncoderError;
+
+    #[test]
+    fn an_output_that_cannot_be_written_is_no_unusable_model() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        fs::write(&file, "").unwrap();
+        let below = file.join("model");
+        let fault = OutputFolder::open(&below).err().unwrap();
+        assert_eq!(fault.code, exit::SOME_FAILED);
+        assert!(
+            fault.message.contains("cannot be written"),
+            "{}",
+            fault.message
+        );
+        let error = |output: bool| {
+            let (path, reason) = (file.clone(), "No space left".to_owned());
+            if output {
+                EncoderError::Output { path, reason }
+            } else {
+                EncoderError::File { path, reason }
+            }
+        };
+        let codes = [true, false].map(|output| Fault::training(error(output)).code);
+        assert_eq!(codes, [exit::SOME_FAILED, exit::UNUSABLE]);
     }
 }

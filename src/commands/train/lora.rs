@@ -260,7 +260,7 @@ impl<'a> Tuning<'a> {
                 ControlFlow::Continue(())
             }
         };
-        train(&mut self.tuner, &data, Some(&state), &mut observe).map_err(Fault::unusable)
+        train(&mut self.tuner, &data, Some(&state), &mut observe).map_err(Fault::training)
     }
 
     /// `blake3:<hex>` of all that a training depends on.
@@ -304,7 +304,7 @@ impl<'a> Tuning<'a> {
         let unproved = judged.unproved.or(lost);
         let model = if end.best > 0 && unproved.is_none() {
             let saved = self.tuner.save(folder.path(), self.taught().as_ref());
-            Some(self.checked(&saved.map_err(Fault::unusable)?, setup)?)
+            Some(self.checked(&saved.map_err(Fault::training)?, setup)?)
         } else {
             None
         };

@@ -198,17 +198,11 @@ impl LoraReport {
 
     /// What speaks against the fine-tuned model, if anything.
     pub(super) fn advice(&self) -> Option<String> {
-        let area = self.auroc_gain_over_probe.as_ref();
-        let over = area.or(self.gain_over_probe.as_ref())?;
-        (over.value < WORTHWHILE_GAIN).then(|| {
-            format!(
-                "`train probe` does as well within {}, in seconds and with the model as it is: prefer it",
-                match area {
-                    Some(_) => format!("{WORTHWHILE_GAIN} AUROC"),
-                    None => format!("{:.0} points", WORTHWHILE_GAIN * 100.0),
-                }
-            )
-        })
+        let value = |own: &Option<Estimate>| own.as_ref().map(|own| own.value);
+        probe_advice(
+            value(&self.gain_over_probe)?,
+            value(&self.auroc_gain_over_probe),
+        )
     }
 
     /// What the card says of the mode; nothing where one condition applies.
@@ -287,9 +281,43 @@ impl LoraReport {
     }
 }
 
+/// What speaks for the probe, given what fine-tuning gained over it: in balanced accuracy, and where that decides, in mean AUROC.
+fn probe_advice(gain: f64, area: Option<f64>) -> Option<String> {
+    let over = area.unwrap_or(gain);
+    let size = |value: f64| match area {
+        Some(_) => format!("{value:.3} AUROC"),
+        None => format!("{:.1} points", value * 100.0),
+    };
+    let merit = if over >= WORTHWHILE_GAIN {
+        return None;
+    } else if over <= -WORTHWHILE_GAIN {
+        format!("is better by {}", size(-over))
+    } else {
+        format!("does as well within {}", size(WORTHWHILE_GAIN))
+    };
+    Some(format!(
+        "`train probe` {merit}, in seconds and with the model as it is: prefer it"
+    ))
+}
+
 /// The same with a capital letter.
 fn capitalised(words: &str) -> String {
     let mut letters = words.chars();
     let first = letters.next().map(|own| own.to_uppercase().to_string());
     first.unwrap_or_default() + letters.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_that_is_better_is_not_said_to_do_as_well() {
+        let advice = |gain, area| probe_advice(gain, area).unwrap_or_default();
+        assert!(advice(-0.29, None).starts_with("`train probe` is better by 29.0 points, in"));
+        assert!(advice(0.5, Some(-0.125)).starts_with("`train probe` is better by 0.125 AUROC"));
+        assert!(advice(0.01, None).starts_with("`train probe` does as well within 2.0 points"));
+        assert!(advice(-0.3, Some(0.01)).starts_with("`train probe` does as well within 0.020"));
+        assert_eq!(advice(0.03, None), "");
+    }
 }

@@ -101,14 +101,14 @@ impl FineTuner {
 }
 
 pub(super) fn create(folder: &Path) -> Result<(), EncoderError> {
-    fs::create_dir_all(folder).map_err(|error| fault(folder, &error))
+    fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))
 }
 
 /// Writes a file, complete or not at all.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), EncoderError> {
     let new = new_name(path);
-    fs::write(&new, content).map_err(|error| fault(&new, &error))?;
-    fs::rename(&new, path).map_err(|error| fault(path, &error))
+    fs::write(&new, content).map_err(|error| unwritable(&new, &error))?;
+    fs::rename(&new, path).map_err(|error| unwritable(path, &error))
 }
 
 /// Where a file is written before it takes its place.
@@ -118,9 +118,50 @@ pub(super) fn new_name(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// The error of a file that cannot be written.
+pub(super) fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> EncoderError {
+    EncoderError::Output {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+/// The error of a file that cannot be read.
 pub(super) fn fault(path: &Path, error: &dyn std::fmt::Display) -> EncoderError {
     EncoderError::File {
         path: path.to_owned(),
         reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_files_that_cannot_be_read() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("model.safetensors");
+        let full = || std::os::unix::fs::symlink("/dev/full", new_name(&path)).unwrap();
+        full();
+        let tensors = BTreeMap::from([(
+            "a".to_owned(),
+            Tensor::ones([4096], (Kind::Float, Device::Cpu)),
+        )]);
+        for written in [
+            write(&path, b"content"),
+            pickle_writer::write(&path, &tensors),
+        ] {
+            let error = written.unwrap_err();
+            assert!(matches!(error, EncoderError::Output { .. }), "{error}");
+            assert!(error.to_string().contains("No space left"), "{error}");
+        }
+        assert!(!path.exists());
+        // The writer of safetensors makes a file of its own.
+        let nowhere = home.path().join("missing/training.safetensors");
+        let error = write_tensors(&nowhere, &tensors, &0).unwrap_err();
+        assert!(matches!(error, EncoderError::Output { .. }), "{error}");
     }
 }

@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 use zip::CompressionMethod;
 use zip::write::{FileOptions, ZipWriter};
 
-use super::files::{fault, new_name};
+use super::files::{new_name, unwritable};
 use crate::encoder::EncoderError;
 
 /// Bytes to which PyTorch aligns storages.
@@ -19,10 +19,10 @@ const ALIGNMENT: u16 = 64;
 /// Writes the tensors, complete or not at all.
 pub(super) fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(), EncoderError> {
     let new = new_name(path);
-    let file = File::create(&new).map_err(|error| fault(&new, &error))?;
+    let file = File::create(&new).map_err(|error| unwritable(&new, &error))?;
     let mut zip = ZipWriter::new(BufWriter::new(file));
     let pickle = pickle(tensors)?;
-    let wrong = |error: &dyn std::fmt::Display| fault(&new, error);
+    let wrong = |error: &dyn std::fmt::Display| unwritable(&new, error);
     add(&mut zip, "archive/data.pkl", &pickle).map_err(|error| wrong(&error))?;
     add(&mut zip, "archive/byteorder", b"little").map_err(|error| wrong(&error))?;
     for (index, tensor) in tensors.values().enumerate() {
@@ -36,7 +36,7 @@ pub(super) fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(
     let written = zip.finish().map_err(|error| wrong(&error))?;
     let file = written.into_inner().map_err(|error| wrong(&error))?;
     file.sync_all().map_err(|error| wrong(&error))?;
-    fs::rename(&new, path).map_err(|error| fault(path, &error))
+    fs::rename(&new, path).map_err(|error| unwritable(path, &error))
 }
 
 fn add(zip: &mut ZipWriter<BufWriter<File>>, name: &str, bytes: &[u8]) -> io::Result<()> {

@@ -33,6 +33,20 @@ fn names(group: &str, index: usize) -> [String; 2] {
     ["a", "b"].map(|part| format!("{group}.{index}.{part}"))
 }
 
+/// The error of a state that is damaged, with what to do.
+fn unreadable(state: &TrainingState, error: EncoderError) -> EncoderError {
+    let reason = match error {
+        EncoderError::File { reason, .. } => reason,
+        other => other.to_string(),
+    };
+    EncoderError::File {
+        path: state.file.clone(),
+        reason: format!(
+            "the state of the training cannot be read: {reason}; remove it to begin anew, or give another output folder"
+        ),
+    }
+}
+
 impl FineTuner {
     /// Keeps the factors as those of the best epoch.
     pub(super) fn keep_as_best(&mut self) -> Result<(), EncoderError> {
@@ -83,8 +97,8 @@ impl FineTuner {
             path: state.file.clone(),
             reason: reason.to_owned(),
         };
-        let file = TensorFile::read(&state.file)?;
-        let header: StateHeader = file.header()?;
+        let file = TensorFile::read(&state.file).map_err(|error| unreadable(state, error))?;
+        let header: StateHeader = file.header().map_err(|error| unreadable(state, error))?;
         if header.format != FORMAT || header.fingerprint != state.fingerprint {
             return Err(fault(
                 "it is the state of a training with other images, labels, settings, prompts, another mode or another model; give \
@@ -120,5 +134,40 @@ impl FineTuner {
         }
         self.best = header.has_best.then_some(best);
         Ok(Some(header.progress))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_state_says_what_to_do() {
+        let home = tempfile::tempdir().unwrap();
+        let state = TrainingState {
+            file: home.path().join("training.safetensors"),
+            fingerprint: String::new(),
+        };
+        std::fs::write(&state.file, [0xff; 64]).unwrap();
+        let error = TensorFile::read(&state.file).err().unwrap();
+        let said = unreadable(&state, error).to_string();
+        let file = state.file.display().to_string();
+        assert_eq!(said.matches(&file).count(), 1, "{said}");
+        assert!(said.contains("remove it to begin anew"), "{said}");
+    }
+
+    /// The state is JSON, and a training that goes on is to report the same figures to the bit.
+    #[test]
+    fn figures_are_read_from_json_to_the_bit() {
+        let mut number = 1_u64;
+        for _ in 0..20_000 {
+            number = number
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let figure = (number >> 11) as f64 / 2_f64.powi(53);
+            let text = serde_json::to_string(&figure).unwrap();
+            let read: f64 = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.to_bits(), figure.to_bits(), "{text}");
+        }
     }
 }

@@ -83,6 +83,36 @@ fn what_says_nothing_to_a_model_is_left_out_with_its_reason() {
 }
 
 #[test]
+fn negations_are_found_however_they_are_worded_and_a_number_is_none() {
+    for (phrase, word) in [
+        ("cannot see the heart border", Some("cannot")),
+        ("isn't clear lung", Some("isn't")),
+        ("heart doesn’t touch the diaphragm", Some("doesn't")),
+        ("lung free from air", Some("free from")),
+        ("nothing seen in the lung", Some("nothing")),
+        ("none of the fields is clear", Some("none")),
+        ("no 3 mm nodule", Some("no")),
+        ("the answer is no. An opacity", Some("no")),
+        ("No. 3 rib notch", None),
+        ("notch of rib no.3", None),
+        ("Kerley’s lines at the base", None),
+        ("nodular opacity", None),
+    ] {
+        assert_eq!(negation(phrase).as_deref(), word, "{phrase}");
+    }
+}
+
+#[test]
+fn what_is_said_of_a_phrase_that_names_its_condition_is_true() {
+    let phrases = ["signs of pneumonia", "hazy opacity typical of pneumonia"];
+    let draft = DraftedPhrases::new(vec![condition("pneumonia", &phrases, &[])]);
+    assert_eq!(draft.left_out.len(), 2);
+    for left in draft.left_out {
+        assert_eq!(left.fault.to_string(), "it names the condition again");
+    }
+}
+
+#[test]
 fn the_healthy_condition_may_say_normal_and_keeps_a_phrase() {
     let draft = DraftedPhrases::new(vec![condition(
         "normal",

@@ -1,18 +1,16 @@
 //! Edits a draft and saves it.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use super::super::super::ask::confirm;
-use super::super::super::language_model::edit;
+use super::super::super::language_model::{edit, set_unsaved};
 use super::super::super::{Fault, exit, print, shown};
 use super::folder_of;
 use crate::cli::DraftArgs;
 use crate::exec;
-use crate::prompts::{self, AUTO, KINDS, PromptSet};
+use crate::prompts::{self, AUTO, DraftFile, KINDS, PromptSet};
 
 /// Maximum length of a name that is made of conditions, in characters.
 const MAX_MADE_NAME: usize = 40;
@@ -27,8 +25,6 @@ pub(super) struct Target {
     pub(super) is_named: bool,
     /// What the file holds now.
     pub(super) existing: Option<PromptSet>,
-    /// Whether there is such a file.
-    is_there: bool,
 }
 
 impl Target {
@@ -71,23 +67,38 @@ impl Target {
             None => folder_of(folder)?.join(format!("{name}.toml")),
         };
         Ok(Self {
-            existing: PromptSet::read(&file).ok(),
-            is_there: file.exists(),
+            existing: existing(&file)?,
             name,
             file,
             is_named,
         })
     }
 
+    /// Keeps a text in a file until it is saved; a signal that ends the program names it.
+    pub(super) fn keep(&self, text: &str) -> Result<DraftFile, Fault> {
+        let folder = match self.file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let draft = DraftFile::new(&self.name, text, Some(folder));
+        let draft = draft.map_err(|error| self.fault(&error))?;
+        set_unsaved(Some(draft.path()));
+        Ok(draft)
+    }
+
     /// Saves a text, edited if `edits`; `None` if the user decided against it. If that fails, the error names the file in which
-    /// the draft is kept: the answer of a language model took time, and perhaps money.
+    /// the draft is kept. `draft`: the file of the answer, and the text that it has become.
     pub(super) fn save(
         &self,
-        text: &str,
+        (answer, text): (DraftFile, &str),
         edits: bool,
         is_confirmed: bool,
     ) -> Result<Option<PromptSet>, Fault> {
-        let draft = self.draft(text).map_err(|error| self.fault(&error))?;
+        let draft = match self.keep(text) {
+            Ok(draft) => draft,
+            Err(fault) => return Err(with_draft(fault, answer)),
+        };
+        drop(answer);
         if edits {
             match edited(draft.path()) {
                 Ok(true) => {}
@@ -99,48 +110,81 @@ impl Target {
             }
         }
         if !is_confirmed && !self.is_wanted() {
+            set_unsaved(None);
             return Ok(None);
         }
-        let saved = self.write(draft.path());
-        saved.map(Some).map_err(|fault| with_draft(fault, draft))
+        match self.write(draft.path(), is_confirmed) {
+            Ok(set) => {
+                set_unsaved(None);
+                Ok(Some(set))
+            }
+            Err(fault) => Err(with_draft(fault, draft)),
+        }
     }
 
-    /// A new file with a text: beside the set's file, or if that fails, in the folder for temporary files.
-    fn draft(&self, text: &str) -> io::Result<NamedTempFile> {
-        let prefix = format!(".{}-", self.name);
-        let draft_in = |folder: &Path| {
-            fs::create_dir_all(folder)?;
-            let mut draft = tempfile::Builder::new()
-                .prefix(&prefix)
-                .suffix(".draft")
-                .tempfile_in(folder)?;
-            draft.write_all(text.as_bytes())?;
-            draft.flush()?;
-            Ok(draft)
-        };
-        let folder = match self.file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        draft_in(folder).or_else(|_| draft_in(&std::env::temp_dir()))
+    /// Says what was saved, and how it is used.
+    pub(super) fn tell_saved(&self) -> io::Result<()> {
+        let file = shown(&self.file);
+        print::try_lines(&format!("saved: {file}\n"))?;
+        let how = if self.is_named { &self.name } else { &file };
+        print::message(format_args!(
+            "use it with --prompts {how}; `prompts compare` shows whether it is better than another set"
+        ));
+        Ok(())
+    }
+
+    /// Ends a command that saved the set, whether it could print all of that or not; returns the exit code.
+    pub(super) fn end(&self, printed: io::Result<()>) -> Result<u8, Fault> {
+        let done = printed.or_else(print::closed_pipe);
+        done.map(|()| exit::OK).map_err(|fault| Fault {
+            message: format!("{}; the set is saved: {}", fault.message, shown(&self.file)),
+            ..fault
+        })
     }
 
     /// Asks whether the set is to be saved. Somebody can answer: nothing is sent without either consent or `--yes`.
     fn is_wanted(&self) -> bool {
         let file = shown(&self.file);
-        if self.is_there {
+        if self.file.exists() {
             confirm(&format!("Replace {file}?"), false)
         } else {
-            confirm(&format!("Save {file}?"), true)
+            let place = if self.hides_built_in() {
+                " in place of the built-in set of that name"
+            } else {
+                ""
+            };
+            confirm(&format!("Save {file}{place}?"), true)
         }
     }
 
-    /// Saves what is in the file of the draft.
-    fn write(&self, draft: &Path) -> Result<PromptSet, Fault> {
+    /// Whether the name will mean this set instead of a built-in one.
+    fn hides_built_in(&self) -> bool {
+        self.is_named && prompts::built_in_text(&self.name).is_some()
+    }
+
+    /// Saves what is in the file of the draft. Where nobody was asked, an earlier file is copied first.
+    fn write(&self, draft: &Path, is_confirmed: bool) -> Result<PromptSet, Fault> {
         let set = PromptSet::read(draft).map_err(Fault::unusable)?;
+        let is_new = !self.file.exists();
         // An editor may have replaced the file, so that only its name is still right.
-        let saved = fs::read_to_string(draft).and_then(|text| prompts::save(&self.file, &text));
-        saved.map_err(|error| self.fault(&error))?;
+        let text = fs::read_to_string(draft).map_err(|error| self.fault(&error))?;
+        if is_confirmed {
+            let copy = prompts::back_up(&self.file, &text).map_err(|error| self.fault(&error))?;
+            if let Some(copy) = copy {
+                print::message(format_args!(
+                    "the earlier {} is kept as {}",
+                    shown(&self.file),
+                    shown(&copy)
+                ));
+            }
+        }
+        prompts::save(&self.file, &text).map_err(|error| self.fault(&error))?;
+        if is_confirmed && is_new && self.hides_built_in() {
+            print::message(format_args!(
+                "{} is now this set instead of the built-in one, until its file is removed",
+                self.name
+            ));
+        }
         Ok(PromptSet {
             file: Some(self.file.clone()),
             ..set
@@ -155,15 +199,28 @@ impl Target {
     }
 }
 
-/// Keeps the file of a draft, and says where it is.
-fn kept(draft: NamedTempFile) -> String {
-    match draft.keep() {
-        Ok((_, file)) => format!("the draft is in {}", shown(&file)),
-        Err(error) => format!("the draft cannot be kept: {}", error.error),
+/// The set in a file; `None` if there is no file. One that is no set is never replaced, which is said before anything is sent.
+fn existing(file: &Path) -> Result<Option<PromptSet>, Fault> {
+    match PromptSet::read(file) {
+        Ok(set) => Ok(Some(set)),
+        Err(error) if file.is_file() => Err(Fault::usage(format!(
+            "{error}; as it is no usable prompt set, it is not replaced: give another --name or --out"
+        ))),
+        Err(_) => Ok(None),
     }
 }
 
-fn with_draft(fault: Fault, draft: NamedTempFile) -> Fault {
+/// Keeps the file of a draft, and says where it is.
+fn kept(draft: DraftFile) -> String {
+    let kept = draft.keep();
+    set_unsaved(None);
+    match kept {
+        Ok(file) => format!("the draft is in {}", shown(&file)),
+        Err(error) => format!("the draft cannot be kept: {error}"),
+    }
+}
+
+fn with_draft(fault: Fault, draft: DraftFile) -> Fault {
     Fault {
         message: format!("{}; {}", fault.message, kept(draft)),
         ..fault
@@ -214,6 +271,56 @@ fn slug(conditions: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SET: &str = r#"name = "ward"
+[[condition]]
+name = "a"
+phrases = ["a"]
+[[condition]]
+name = "b"
+phrases = ["b"]
+"#;
+
+    fn target(file: &Path) -> Result<Target, Fault> {
+        let arguments = DraftArgs {
+            conditions: Vec::new(),
+            modality: None,
+            name: None,
+            set: None,
+            yes: true,
+            out: Some(file.to_owned()),
+            no_edit: true,
+            json: false,
+        };
+        Target::new(&arguments, None, None, &[])
+    }
+
+    #[test]
+    fn a_file_that_is_no_prompt_set_is_refused_before_anything_is_sent() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("mine.toml");
+        fs::write(&file, "[package]\nname = \"x\"\n").unwrap();
+        let refused = target(&file).err().unwrap();
+        assert_eq!(refused.code, exit::USAGE);
+        assert!(refused.message.contains("mine.toml") && refused.message.contains("--out"));
+    }
+
+    #[test]
+    fn without_a_question_an_earlier_set_is_replaced_only_beside_its_copy() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("ward.toml");
+        let by_hand = format!("# by hand\n{SET}");
+        fs::write(&file, &by_hand).unwrap();
+        let target = target(&file).unwrap();
+        let answer = target.keep("as answered").unwrap();
+        let saved = target.save((answer, SET), false, true).unwrap();
+        assert_eq!(saved.unwrap().name, "ward");
+        assert_eq!(fs::read_to_string(&file).unwrap(), SET);
+        let copy = home.path().join("ward.toml~");
+        assert_eq!(fs::read_to_string(copy).unwrap(), by_hand);
+        let left = fs::read_dir(home.path()).unwrap().count();
+        assert_eq!(left, 2, "the drafts are gone");
+    }
 
     #[test]
     fn a_name_is_made_of_the_conditions() {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::{Device, Kind, Tensor};
 
-use super::{fault, new_name};
+use super::{fault, new_name, unwritable};
 use crate::encoder::EncoderError;
 use crate::media::read_file;
 
@@ -92,11 +92,11 @@ fn write_file(
     let metadata = HashMap::from([(metadata.0.to_owned(), metadata.1)]);
     let new = new_name(path);
     safetensors::serialize_to_file(views, Some(metadata), &new)
-        .map_err(|error| fault(&new, &error))?;
+        .map_err(|error| unwritable(&new, &error))?;
     let synced = File::open(&new).and_then(|file| file.sync_all());
     synced
         .and_then(|()| fs::rename(&new, path))
-        .map_err(|error| fault(path, &error))
+        .map_err(|error| unwritable(path, &error))
 }
 
 /// Writes the weights of a checkpoint, complete or not at all. Transformers wants to be told that they are PyTorch's.
