@@ -95,12 +95,13 @@ impl Drafting {
     ) -> Vec<Request> {
         let drafted = self.saving.take();
         match outcome {
+            // The popup may cover the status line, so it says so, too.
             Err(reason) => {
-                let again = drafted.is_some();
-                let shown = drafted.map(|drafted| Request::Open(Popup::Drafted(drafted)));
-                let advice = if again { "; y tries again" } else { "" };
-                let said = Request::error(format!("{reason}{advice}"));
-                shown.into_iter().chain([said]).collect()
+                let shown = drafted.map(|mut drafted| {
+                    drafted.not_saved = Some(reason.clone());
+                    Request::Open(Popup::Drafted(drafted))
+                });
+                shown.into_iter().chain([Request::error(reason)]).collect()
             }
             // The list may be open, and is read again.
             Ok(name) => vec![

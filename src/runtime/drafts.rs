@@ -73,6 +73,7 @@ fn drafted(
         provenance: request.provenance(client.endpoint(), &draft),
         left_out: draft.left_out,
         not_compared,
+        not_saved: None,
         base,
     }))
 }
@@ -166,6 +167,7 @@ mod tests {
             provenance: vec!["Drafted.".to_owned()],
             left_out: Vec::new(),
             not_compared: None,
+            not_saved: None,
         }
     }
 

@@ -105,6 +105,7 @@ fn a_draft() -> Box<DraftedSet> {
             fault: PhraseFault::Negation("without".to_owned()),
         }],
         not_compared: None,
+        not_saved: None,
     })
 }
 
@@ -164,20 +165,25 @@ fn a_draft_that_could_not_be_saved_is_shown_again_and_y_tries_again() {
         serial: 1,
         outcome: Ok(a_draft()),
     });
-    let save = [Effect::SaveDraft(a_draft())];
-    assert_eq!(program.press("y"), save);
-    assert!(!program.screen(160, 40).contains("beside chest-xray"));
-    let reason = "/p/chest-xray-draft.toml: No space left on device; the draft is in /tmp/.d.draft";
+    assert_eq!(program.press("y"), [Effect::SaveDraft(a_draft())]);
+    assert!(!program.screen(80, 24).contains("beside chest-xray"));
+    let reason = "/p/chest-xray-draft.toml: No space left; the draft is in /tmp/.d.draft";
     program.send(Msg::DraftSaved(Err(reason.to_owned())));
-    let screen = program.screen(160, 40);
+    let screen = program.screen(80, 24);
+    for part in [
+        "chest-xray-draft, beside chest-xray",
+        "Not saved: /p/chest-xray-draft.toml: No space left",
+        "y tries again",
+    ] {
+        assert!(screen.contains(part), "{part}: {screen}");
+    }
+    let effects = program.press("y");
     assert!(
-        screen.contains("chest-xray-draft, beside chest-xray"),
-        "{screen}"
+        matches!(effects.as_slice(), [Effect::SaveDraft(draft)] if draft.set == a_draft().set),
+        "{effects:?}"
     );
-    assert!(screen.contains("/tmp/.d.draft; y tries again"), "{screen}");
-    assert_eq!(program.press("y"), save);
     program.send(Msg::DraftSaved(Ok("chest-xray-draft".to_owned())));
-    assert!(!program.screen(160, 40).contains("beside chest-xray"));
+    assert!(!program.screen(80, 24).contains("beside chest-xray"));
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub struct DraftedSet {
     pub left_out: Vec<LeftOut>,
     /// Why no model has looked at the phrases, if none has.
     pub not_compared: Option<String>,
+    /// Why it could not be saved, if that was tried.
+    pub not_saved: Option<String>,
 }
 
 /// The draft, in lines of a width: what it changes, then what was left out of it and why.
@@ -44,6 +46,10 @@ pub(super) fn lines(drafted: &DraftedSet, width: usize) -> Vec<PopupLine> {
         "+ is new, - would go. y saves it as a set of its own; Esc throws it away.",
         PopupLine::Aside,
     );
+    if let Some(reason) = &drafted.not_saved {
+        let words = format!("Not saved: {reason}. y tries again.");
+        add("", &words, PopupLine::Text);
+    }
     for (change, phrase) in difference(Some(&drafted.base), &drafted.set) {
         match change {
             Change::Heading => {
