@@ -61,7 +61,7 @@ pub struct DraftArgs {
     /// Replace the phrases of this set's conditions, and keep the rest
     #[arg(long, value_name = "NAME|FILE")]
     pub set: Option<String>,
-    /// Send and save without asking
+    /// Send and save without asking; an earlier set of that name is copied to NAME.toml~ first
     #[arg(long)]
     pub yes: bool,
     /// File to write [default: NAME.toml in the folder of your prompt sets]
