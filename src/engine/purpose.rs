@@ -162,11 +162,19 @@ fn unsuited(card: &ModelCard, traits: ImageTraits, kind: Option<&str>) -> Option
     if card.kinds.is_empty() {
         return None;
     }
-    let is_excluded = || card.kinds.iter().all(|own| traits.contradicts_kind(own));
+    // The modality alone, if it suffices: there are fewer of them to tell of many images.
+    let modality = ImageTraits {
+        body_part: None,
+        ..traits
+    };
+    let excludes = |traits: &ImageTraits| {
+        let mut kinds = card.kinds.iter();
+        kinds.all(|own| traits.contradicts_kind(own))
+    };
+    let by_attributes = || [modality, traits].into_iter().find(excludes);
     let what = match kind.filter(|kind| !card.kinds.iter().any(|own| own == kind)) {
         Some(kind) => kind.to_owned(),
-        None if is_excluded() => traits.attribute_words(),
-        None => return None,
+        None => by_attributes()?.attribute_words(),
     };
     Some(format!(
         "{} is not for this kind of image ({what}); it is for: {}",

@@ -107,8 +107,8 @@ fn informative<'a>(value: Option<&'a str>, uninformative: &[&str]) -> Option<&'a
     value.filter(|value| !says_nothing(value))
 }
 
-/// Whether a body part, perhaps with words of side or view, is that of a list: `LEFT KNEE` is `KNEE`, and `CHEST_PA` and `THORAX` are
-/// `CHEST`.
+/// Whether a body part, perhaps with words of side or view, is that of a list: `LEFT KNEE` is `KNEE`, `CHEST_PA` and `THORAX` are
+/// `CHEST`, and `WHOLE BODY` is `WHOLEBODY`.
 fn is_named(listed: &str, value: &str) -> bool {
     let words = |text: &str| -> Vec<String> {
         let words = text.split(|c: char| !c.is_alphanumeric());
@@ -124,7 +124,8 @@ fn is_named(listed: &str, value: &str) -> bool {
         words.map(one).collect()
     };
     let (listed, value) = (words(listed), words(value));
-    !listed.is_empty() && listed.iter().all(|word| value.contains(word))
+    let is_same = listed.concat() == value.concat();
+    !listed.is_empty() && (is_same || listed.iter().all(|word| value.contains(word)))
 }
 
 /// What is asked of an image before it is classified.
@@ -184,18 +185,17 @@ impl<'a> ImageTraits<'a> {
     }
 
     /// Whether the image has another modality than these; an empty list names all. A secondary capture may be of any, and a
-    /// digitised film of either that makes radiographs.
+    /// digitised film (RG) of each that makes radiographs.
     pub(super) fn contradicts_modalities<T: AsRef<str>>(&self, list: &[T]) -> bool {
         let has = |value: &str| {
             let mut all = list.iter().map(|item| item.as_ref().trim());
             all.any(|item| item.eq_ignore_ascii_case(value))
         };
-        let is_film = |value: &str| value.eq_ignore_ascii_case(FILM);
+        let is_radiograph = || RADIOGRAPHS.iter().any(|own| has(own));
+        let is_admitted =
+            |value: &str| has(value) || (value.eq_ignore_ascii_case(FILM) && is_radiograph());
         let value = informative(self.modality, &UNINFORMATIVE_MODALITIES);
-        !list.is_empty()
-            && value.is_some_and(|value| {
-                !has(value) && !(is_film(value) && RADIOGRAPHS.iter().any(|own| has(own)))
-            })
+        !list.is_empty() && value.is_some_and(|value| !is_admitted(value))
     }
 
     /// Whether the image has another body part than these; an empty list names all.

@@ -160,6 +160,7 @@ fn auto_picks_by_modality_and_body_part_else_by_kind_else_general() {
         ("DX", "LEFT KNEE", "", "bone-xray"),
         ("CT", "", "", "general"),
         ("CT", "CHEST", "", "general"),
+        ("CT", "WHOLE BODY", "", "general"),
         ("CR", "", "", "general"),
         ("", "", "", "general"),
         // What says nothing contradicts nothing.
