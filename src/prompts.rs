@@ -17,11 +17,16 @@ pub use images::{ImageCriteria, ImageTraits};
 pub use write::{Change, back_up, difference, save, save_new};
 
 /// The built-in sets with their names, in the order of `prompts list`.
-const BUILT_IN: [(&str, &str); 5] = [
+const BUILT_IN: [(&str, &str); 7] = [
     ("general", include_str!("../prompts/general.toml")),
     ("chest-xray", include_str!("../prompts/chest-xray.toml")),
     ("brain-mri", include_str!("../prompts/brain-mri.toml")),
     ("bone-xray", include_str!("../prompts/bone-xray.toml")),
+    ("mass", include_str!("../prompts/mass.toml")),
+    (
+        "fracture-mass",
+        include_str!("../prompts/fracture-mass.toml"),
+    ),
     (KINDS, include_str!("../prompts/kinds.toml")),
 ];
 
@@ -31,7 +36,10 @@ pub const AUTO: &str = "auto";
 /// The set that tells kinds of image apart.
 pub const KINDS: &str = "kinds";
 
-/// The default set, which `auto` also uses if no other matches.
+/// The built-in sets for images of which there are no phantoms. The built-in model is neither trained nor calibrated with them.
+pub const WITHOUT_PHANTOMS: [&str; 2] = ["mass", "fracture-mass"];
+
+/// The default set, which `auto` also uses if no other matches and the image may show what it asks for.
 pub const DEFAULT: &str = "general";
 
 /// Maximum size of a file.
@@ -134,12 +142,19 @@ impl PromptSet {
 
     /// Whether the set is for the kind that was read from the pixels, and no DICOM attribute contradicts.
     fn suits_kind(&self, image: ImageTraits) -> bool {
-        let contradicts =
-            |list: &[String], value: Option<&str>| value.is_some() && !admits(list, value);
         let is_for = |kind: &str| self.kinds.iter().any(|own| own == kind);
-        image.kind.is_some_and(is_for)
-            && !contradicts(&self.modalities, image.modality)
-            && !contradicts(&self.body_parts, image.body_part)
+        image.kind.is_some_and(is_for) && !self.is_contradicted(image)
+    }
+
+    /// Whether the DICOM attributes say that the image is none that the set is for.
+    fn is_contradicted(&self, image: ImageTraits) -> bool {
+        image.contradicts_modalities(&self.modalities)
+            || image.contradicts_body_parts(&self.body_parts)
+    }
+
+    /// Whether it is the built-in one for images of which nothing is known.
+    fn is_fallback(&self) -> bool {
+        self.name == DEFAULT && self.file.is_none()
     }
 
     /// Whether exactly one of its conditions applies to any image, in every mode.
@@ -330,8 +345,8 @@ impl Prompts {
     }
 
     /// The index of the set for an image: that of the first rule for it, else the first set for its modality and body part,
-    /// else the first one for the kind that was read from its pixels, else `kinds` if no set is for that kind, else `general`,
-    /// else the first.
+    /// else the first one for the kind that was read from its pixels, else `kinds` if no set is for that kind, else `general` unless
+    /// the attributes say that the image cannot show what it asks for, else `kinds`, else the first.
     pub fn choose(&self, image: ImageTraits) -> usize {
         if let Some(index) = self.ruled(image) {
             return index;
@@ -344,7 +359,7 @@ impl Prompts {
             |set: &PromptSet| !(set.modalities.is_empty() && set.body_parts.is_empty());
         let by_attributes = general
             .iter()
-            .position(|set| is_specific(set) && set.suits(image));
+            .position(|set| is_specific(set) && !set.is_fallback() && set.suits(image));
         let by_kind = || general.iter().position(|set| set.suits_kind(image));
         let of_kind = || {
             let is_for = |set: &PromptSet, kind: &str| set.kinds.iter().any(|own| own == kind);
@@ -352,10 +367,16 @@ impl Prompts {
             let kind = image.kind?;
             (!is_known(kind)).then(|| self.position(KINDS)).flatten()
         };
+        let fallback = || {
+            let is_possible = |at: &usize| !general[*at].is_contradicted(image);
+            let default = self.position(DEFAULT);
+            let kinds = || self.position(KINDS);
+            default.filter(is_possible).or_else(kinds).or(default)
+        };
         by_attributes
             .or_else(by_kind)
             .or_else(of_kind)
-            .or_else(|| self.position(DEFAULT))
+            .or_else(fallback)
             .unwrap_or(0)
     }
 

@@ -114,10 +114,11 @@ fn accuracy<'a>(scorer: &Scorer, samples: impl Iterator<Item = &'a Sample>) -> (
     )
 }
 
-/// The sets of findings.
+/// The sets of findings that phantoms show.
 fn findings() -> Vec<PromptSet> {
     let mut sets = prompts::all(None).unwrap();
     sets.retain(|set| set.name != prompts::KINDS);
+    sets.retain(|set| !prompts::WITHOUT_PHANTOMS.contains(&&*set.name));
     sets
 }
 

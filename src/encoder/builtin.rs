@@ -217,6 +217,13 @@ mod tests {
         assert_eq!(own.err(), None);
         assert!(!calibrations().0.is_empty());
         let digest = open(ModelOptions::default()).unwrap().card().digest.clone();
+        let mut sets = crate::prompts::all(None).unwrap();
+        sets.retain(|set| !crate::prompts::WITHOUT_PHANTOMS.contains(&&*set.name));
+        for set in sets {
+            let own = calibrations();
+            let own = own.find(&digest, &set.digest, Mode::Single, None);
+            assert!(own.is_some(), "{} {}", set.name, set.digest);
+        }
         for calibration in calibrations().0 {
             assert_eq!(calibration.model_digest, digest, "{}", calibration.prompts);
         }

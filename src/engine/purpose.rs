@@ -129,19 +129,12 @@ impl KindReader {
                 likely.find(|condition| Some(*condition) != self.other.as_deref())
             })),
             // A model for one kind cannot tell it from others.
-            [only] => by_attributes.or(Some(only)),
+            [only] => by_attributes.or((!traits.contradicts_kind(only)).then_some(only)),
             _ => by_attributes.or(certain),
         };
         let set = prompts.choose(traits.with_kind(kind));
-        let is_wrong =
-            |kind: &&str| !card.kinds.is_empty() && !card.kinds.iter().any(|k| k == kind);
-        let reason = kind.filter(is_wrong).filter(|_| !is_synthetic).map(|kind| {
-            format!(
-                "{} is not for this kind of image ({kind}); it is for: {}",
-                card.id,
-                card.kinds.join(", ")
-            )
-        });
+        let reason = (!is_synthetic).then(|| unsuited(card, traits, kind));
+        let reason = reason.flatten();
         Reading { set, reason }
     }
 
@@ -162,6 +155,32 @@ impl KindReader {
             _ => Some(scorer.aggregate(&verdicts)),
         }
     }
+}
+
+/// Why a model is not meant for a real image: its kind is none of the model's, or its DICOM attributes exclude all of these.
+fn unsuited(card: &ModelCard, traits: ImageTraits, kind: Option<&str>) -> Option<String> {
+    if card.kinds.is_empty() {
+        return None;
+    }
+    // The modality alone, if it suffices: there are fewer of them to tell of many images.
+    let modality = ImageTraits {
+        body_part: None,
+        ..traits
+    };
+    let excludes = |traits: &ImageTraits| {
+        let mut kinds = card.kinds.iter();
+        kinds.all(|own| traits.contradicts_kind(own))
+    };
+    let by_attributes = || [modality, traits].into_iter().find(excludes);
+    let what = match kind.filter(|kind| !card.kinds.iter().any(|own| own == kind)) {
+        Some(kind) => kind.to_owned(),
+        None => by_attributes()?.attribute_words(),
+    };
+    Some(format!(
+        "{} is not for this kind of image ({what}); it is for: {}",
+        card.id,
+        card.kinds.join(", ")
+    ))
 }
 
 /// How the built-in model judges a real image: it says the kind; findings only where `has_earned(kind, index of the set)`. `limits`: what it

@@ -11,7 +11,7 @@ use crate::encoder::{Encoder, ModelCard};
 use crate::learn::{Learned, LearnedSets};
 use crate::library::{self, Failure, ImageContent, Outcome, Provenance, Record};
 use crate::media::FrameOrder;
-use crate::prompts::{ImageTraits, PromptSet, Prompts};
+use crate::prompts::{ImageTraits, KINDS, PromptSet, Prompts};
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Logits, Mode, Scorer, Verdict};
 
@@ -162,10 +162,18 @@ impl Scorers {
         })
     }
 
-    /// The scorer of a set, and what its results depend on. What real images have taught is not meant for phantoms.
+    /// The scorer of a set, and what its results depend on. What real images have taught is not meant for phantoms, and what phantoms
+    /// say about findings of the built-in model not for real images.
     fn scorer(&self, set: usize, is_synthetic: bool) -> (&Scorer, Provenance<'_>) {
-        let (scorer, learned) = if is_synthetic && self.taught[set].is_some() {
+        let is_taught = self.taught[set].is_some();
+        let is_by_phantoms = || {
+            let tells_kinds = self.prompts.sets()[set].name == KINDS;
+            self.card.builtin.is_some() && !tells_kinds && !is_taught
+        };
+        let (scorer, learned) = if is_synthetic && is_taught {
             (&self.for_phantoms[set], None)
+        } else if !is_synthetic && is_by_phantoms() {
+            (&self.zero_shot[set], None)
         } else {
             (&self.scorers[set], self.learned[set])
         };

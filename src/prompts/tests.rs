@@ -98,7 +98,15 @@ fn the_built_in_sets_are_complete() {
     let names: Vec<_> = sets.iter().map(|set| set.name.as_str()).collect();
     assert_eq!(
         names,
-        ["general", "chest-xray", "brain-mri", "bone-xray", "kinds"]
+        [
+            "general",
+            "chest-xray",
+            "brain-mri",
+            "bone-xray",
+            "mass",
+            "fracture-mass",
+            "kinds"
+        ]
     );
     let general: Vec<_> = sets[0].conditions.iter().map(|c| c.name.as_str()).collect();
     assert_eq!(general, ["pneumonia", "tumor", "fracture", "normal"]);
@@ -125,24 +133,111 @@ fn the_built_in_sets_are_complete() {
     }
 }
 
-#[test]
-fn auto_picks_by_modality_and_body_part_else_general() {
+/// The set that `auto` chooses, and what it asks for.
+fn chosen(modality: &str, body_part: &str, seen: &str) -> (String, Vec<String>) {
     let auto = Prompts::select("auto", None).unwrap();
-    let pick = |modality, body_part| {
-        let image = ImageTraits {
-            modality,
-            body_part,
-            station: None,
-            kind: None,
-        };
-        auto.sets()[auto.choose(image)].name.as_str()
+    let value = |text| Some(text).filter(|text: &&str| !text.is_empty());
+    let attributes = ImageTraits {
+        modality: value(modality),
+        body_part: value(body_part),
+        station: None,
+        kind: None,
     };
-    assert_eq!(pick(Some("DX"), Some("CHEST")), "chest-xray");
-    assert_eq!(pick(Some("CR"), Some("chest ")), "chest-xray");
-    assert_eq!(pick(Some("MR"), Some("HEAD")), "brain-mri");
-    assert_eq!(pick(Some("DX"), Some("EXTREMITY")), "bone-xray");
-    assert_eq!(pick(Some("US"), Some("CHEST")), "general");
-    assert_eq!(pick(None, None), "general");
+    let kind = attributes.kind_by_attributes().or(value(seen));
+    let set = &auto.sets()[auto.choose(attributes.with_kind(kind))];
+    let names = set.conditions.iter().map(|own| own.name.clone());
+    (set.name.clone(), names.collect())
+}
+
+#[test]
+fn auto_picks_by_modality_and_body_part_else_by_kind_else_general() {
+    for (modality, body_part, seen, set) in [
+        ("DX", "CHEST", "", "chest-xray"),
+        ("CR", "chest ", "", "chest-xray"),
+        ("MR", "HEAD", "", "brain-mri"),
+        ("MR", "", "brain MRI", "brain-mri"),
+        ("DX", "EXTREMITY", "", "bone-xray"),
+        ("DX", "LEFT KNEE", "", "bone-xray"),
+        ("CT", "", "", "general"),
+        ("CT", "CHEST", "", "general"),
+        ("CT", "WHOLE BODY", "", "general"),
+        ("CR", "", "", "general"),
+        ("", "", "", "general"),
+        // What says nothing contradicts nothing.
+        ("SC", "", "chest radiograph", "chest-xray"),
+        ("OT", "UNKNOWN", "chest radiograph", "chest-xray"),
+        ("RG", "", "chest radiograph", "chest-xray"),
+        ("RG", "CHEST", "", "chest-xray"),
+        ("DX", "LUNG", "", "chest-xray"),
+        ("DX", "THORAX", "", "chest-xray"),
+        ("CR", "CHEST_PA", "", "chest-xray"),
+        ("SC", "", "ultrasound", "mass"),
+        ("SC", "", "", "general"),
+        ("MR", "", "", "general"),
+        ("MR", "CHEST", "", "general"),
+        ("PT", "", "", "general"),
+        ("CR", "ORTHO", "chest radiograph", "chest-xray"),
+        // What says something does.
+        ("MR", "BREAST", "brain MRI", "kinds"),
+        ("CT", "", "chest radiograph", "general"),
+    ] {
+        let (found, _) = chosen(modality, body_part, seen);
+        assert_eq!(found, set, "{modality} {body_part} {seen}");
+    }
+}
+
+#[test]
+fn auto_asks_for_no_condition_that_an_image_cannot_show() {
+    let tumor = ["tumor", "normal"];
+    for (modality, body_part, seen, offered) in [
+        ("", "", "ultrasound", &tumor[..]),
+        ("US", "", "", &tumor),
+        ("US", "CHEST", "", &tumor),
+        ("US", "BREAST", "", &tumor),
+        ("MG", "BREAST", "chest radiograph", &tumor),
+        ("MG", "", "", &tumor),
+        ("MR", "KNEE", "brain MRI", &["fracture", "tumor", "normal"]),
+        ("CT", "HEAD", "", &["fracture", "tumor", "normal"]),
+        ("CR", "CSPINE", "", &["fracture", "tumor", "normal"]),
+        ("MR", "BRAIN", "", &tumor),
+    ] {
+        let (_, found) = chosen(modality, body_part, seen);
+        assert_eq!(found, offered, "{modality} {body_part} {seen}");
+    }
+    // Nothing is left to choose from: the kind alone is told.
+    for modality in ["XC", "SEG", "RTDOSE", "OP", "ES"] {
+        assert_eq!(chosen(modality, "", "").0, "kinds", "{modality}");
+    }
+    assert_eq!(chosen("MR", "BREAST", "").0, "kinds");
+}
+
+#[test]
+fn attributes_tell_kinds_and_exclude_them() {
+    let image = |modality, body_part| ImageTraits {
+        modality: Some(modality),
+        body_part: Some(body_part),
+        station: None,
+        kind: None,
+    };
+    let bone = Prompts::select("bone-xray", None).unwrap();
+    for part in &bone.sets()[0].body_parts {
+        let kind = image("DX", part).kind_by_attributes();
+        assert_eq!(kind, Some("limb radiograph"), "{part}");
+    }
+    for (modality, part) in [("DX", "ABDOMEN"), ("XC", "SKIN"), ("MR", "KNEE")] {
+        assert_eq!(image(modality, part).kind_by_attributes(), None);
+    }
+    let chest = "chest radiograph";
+    for (modality, part) in [("", ""), ("SC", "OTHER"), ("RG", "n/a"), ("DX", "CHEST AP")] {
+        let image = image(modality, part);
+        assert!(!image.contradicts_kind(chest), "{modality} {part}");
+    }
+    for (modality, part) in [("MR", ""), ("MG", ""), ("CR", "CSPINE"), ("SC", "KNEE")] {
+        let image = image(modality, part);
+        assert!(image.contradicts_kind(chest), "{modality} {part}");
+        assert!(!image.contradicts_kind("none of these"));
+    }
+    assert!(image("RG", "").contradicts_kind("brain MRI"));
 }
 
 #[test]
@@ -160,7 +255,10 @@ fn the_first_rule_for_an_image_chooses_its_set_and_others_are_as_without_rules()
             ..ImageCriteria::default()
         }
     };
-    for (name, otherwise) in [("general", "general"), ("auto", "brain-mri")] {
+    for (name, otherwise, of_head) in [
+        ("general", "general", "general"),
+        ("auto", "brain-mri", "kinds"),
+    ] {
         let prompts = Prompts::select(name, None)
             .unwrap()
             .with_rule(criteria("MR", "ORTHO"), set("bone-xray"))
@@ -178,7 +276,7 @@ fn the_first_rule_for_an_image_chooses_its_set_and_others_are_as_without_rules()
         assert_eq!(pick(Some("DX"), Some("ortho")), "chest-xray");
         assert_eq!(pick(Some("MR"), Some("CHEST")), "chest-xray");
         assert_eq!(pick(Some("MR"), None), otherwise);
-        assert_eq!(pick(None, Some("ORTHO")), "general");
+        assert_eq!(pick(None, Some("ORTHO")), of_head);
         assert_eq!(prompts.name(), name);
         let names = prompts.sets().iter().map(|set| &set.name);
         let distinct: std::collections::BTreeSet<_> = names.collect();

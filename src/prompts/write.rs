@@ -236,7 +236,13 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        for name in ["general", "chest-xray", "brain-mri", "bone-xray", "kinds"] {
+        for name in [
+            "general",
+            "chest-xray",
+            "brain-mri",
+            "fracture-mass",
+            "kinds",
+        ] {
             let prompts = Prompts::select(name, None).unwrap();
             let mut set = prompts.sets()[0].clone();
             set.min_margin = 0.125;

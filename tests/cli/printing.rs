@@ -149,7 +149,7 @@ fn one_bad_prompt_set_does_not_hide_the_others() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("ward           cannot be used"), "{text}");
-    assert_eq!(text.lines().count(), 6, "{text}");
+    assert_eq!(text.lines().count(), 8, "{text}");
     assert!(stderr(&output).contains("ward.toml:1: the name must be a string"));
     // `check` reports all errors of a set.
     let output = run(home.path(), &["prompts", "check", "ward"]);

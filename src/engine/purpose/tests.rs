@@ -214,7 +214,7 @@ fn the_kind_chooses_the_set_where_attributes_do_not() {
         body_part: Some("HEAD"),
         ..PLAIN
     };
-    assert_eq!(pick(ct, &image(BRAIN)), "general");
+    assert_eq!(pick(ct, &image(BRAIN)), "fracture-mass");
     let mr = ImageTraits {
         modality: Some("MR"),
         ..PLAIN
@@ -324,4 +324,60 @@ fn a_model_for_one_kind_takes_images_without_attributes_to_be_of_it() {
     };
     let (_, reason) = read(&auto(), &card, ct, false, &image(CHEST));
     assert!(reason.unwrap().contains("(CT slice)"));
+}
+
+#[test]
+fn attributes_that_contradict_what_a_model_is_for_reject_the_image() {
+    let traits = |modality, body_part| ImageTraits {
+        modality: Some(modality),
+        body_part: Some(body_part),
+        ..PLAIN
+    };
+    let chest = for_kinds(&["chest radiograph"]);
+    let reason = |card: &ModelCard, traits| read(&auto(), card, traits, false, &image(CHEST)).1;
+    for (modality, body_part, words) in [
+        ("DX", "WRIST", "(limb radiograph)"),
+        ("CR", "KNEE", "(limb radiograph)"),
+        ("MR", "", "(modality MR)"),
+        ("MR", "ABDOMEN", "(modality MR)"),
+        ("SEG", "", "(modality SEG)"),
+        ("CR", "CSPINE", "(modality CR, body part CSPINE)"),
+        ("MG", "BREAST", "(modality MG)"),
+        ("SC", "BREAST", "(body part BREAST)"),
+    ] {
+        let reason = reason(&chest, traits(modality, body_part)).unwrap_or_default();
+        let is_told = reason.contains(words) && reason.ends_with("it is for: chest radiograph");
+        assert!(is_told, "{modality} {body_part}: {reason}");
+        let phantom = read(
+            &auto(),
+            &chest,
+            traits(modality, body_part),
+            true,
+            &image(CHEST),
+        );
+        assert_eq!(phantom.1, None);
+    }
+    for (modality, body_part) in [("DX", "CHEST"), ("RG", "LUNG"), ("SC", ""), ("OT", "OTHER")] {
+        let (set, reason) = read(
+            &auto(),
+            &chest,
+            traits(modality, body_part),
+            false,
+            &image(CHART),
+        );
+        assert_eq!(
+            (set.as_str(), reason),
+            ("chest-xray", None),
+            "{modality} {body_part}"
+        );
+    }
+    let skin = for_kinds(&["skin photograph"]);
+    assert_eq!(reason(&skin, traits("XC", "")), None);
+    assert!(reason(&skin, traits("DX", "")).is_some());
+    // Of several kinds all have to be excluded, and "none of these" never is.
+    let two = for_kinds(&["chest radiograph", "brain MRI"]);
+    assert_eq!(reason(&two, traits("MR", "")), None);
+    assert!(reason(&two, traits("MG", "BREAST")).is_some());
+    let any = for_kinds(&["chest radiograph", "none of these"]);
+    assert_eq!(reason(&any, traits("MG", "BREAST")), None);
 }

@@ -152,6 +152,44 @@ fn what_was_learned_is_used_and_taken_back_and_drops_a_calibration_of_other_scor
 }
 
 #[test]
+fn what_calibrates_phantoms_is_not_for_real_images_of_the_built_in_model() {
+    let (_folder, paths) = pictures(1);
+    let settings = Settings {
+        prompts: Prompts::only(ward()),
+        calibrations: Calibrations(vec![calibration()]),
+        ..settings()
+    };
+    let running = start(Behaviour::Answer, true, settings);
+    running.submit(&paths[0], Lane::Bulk, 7);
+    let real = running.next(|event| match event {
+        Event::Done {
+            path,
+            generation,
+            outcomes,
+        } => Some(ClassifiedFile {
+            path,
+            generation,
+            records: outcomes.into_iter().map(Result::unwrap).collect(),
+        }),
+        _ => None,
+    });
+    assert_eq!(real.records[0].verdict.decision, Decision::Rejected);
+    assert!(!real.records[0].calibrated && real.records[0].verdict.answers.is_empty());
+    let mut phantom = real.clone();
+    phantom.records = real
+        .records
+        .iter()
+        .map(|own| crate::library::Record {
+            synthetic: true,
+            ..own.clone()
+        })
+        .collect();
+    let phantom = running.rescored(LearnedSets::default(), &phantom);
+    let phantom = &phantom.records[0];
+    assert!(phantom.calibrated && !phantom.verdict.answers.is_empty());
+}
+
+#[test]
 fn a_calibration_belongs_to_the_scores_that_it_was_fitted_to() {
     let running = start(
         Behaviour::Answer,

@@ -45,7 +45,11 @@ pub(super) fn aggregate(
     groups
         .filter_map(|([model, prompts], group)| {
             let decider = deciders.get(prompts)?.clone();
-            let calibration = calibrations.for_results(model, prompts, subject.mode);
+            // Of the built-in model, what calibrates phantoms is not for real images.
+            let is_calibrated = group.iter().all(|instance| instance.source.calibrated);
+            let calibration = calibrations
+                .for_results(model, prompts, subject.mode)
+                .filter(|_| is_calibrated);
             let decider = match calibration {
                 Some(calibration) => decider.calibrated(calibration),
                 None => decider,

@@ -127,6 +127,52 @@ fn the_line_has_mean_and_highest_probability() {
 }
 
 #[test]
+fn a_line_about_uncalibrated_results_has_nothing_of_a_calibration() {
+    use crate::scoring::calibration::{Calibration, ConditionCalibration};
+    let prompts = Prompts::select("general", None).expect("it ships");
+    let scored = |calibrated| {
+        let record = instance("", "1.2", "1.2.1", 1);
+        let own = Record {
+            calibrated,
+            ..with_scores(record, &[("pneumonia", 0.4), ("normal", 0.6)])
+        };
+        let calibration = Calibration {
+            model: own.model.clone(),
+            model_digest: own.model_digest.clone(),
+            prompts: "general".to_owned(),
+            prompts_digest: own.prompts_digest.clone(),
+            mode: Mode::Multi,
+            learned: None,
+            at: String::new(),
+            images: 40,
+            error_before: 0.1,
+            error_after: 0.1,
+            single: None,
+            conditions: vec![ConditionCalibration {
+                condition: "pneumonia".to_owned(),
+                slope: 1.0,
+                offset: 0.0,
+                threshold: 0.3,
+                positives: 20,
+            }],
+        };
+        let all = Calibrations(vec![calibration]);
+        let mut series = StableSeries::new(STABLE_AFTER, &prompts, Mode::Multi, &all);
+        series.add(seconds(0), Path::new("in/a.dcm"), &own);
+        series.due(STABLE_AFTER, ALL_ANSWERED).remove(0)
+    };
+    assert_eq!(scored(true).verdict.label, "pneumonia");
+    let line = scored(false);
+    assert_eq!(line.verdict.label, "normal");
+    assert!(
+        line.verdict
+            .scores
+            .iter()
+            .all(|own| own.threshold.is_none())
+    );
+}
+
+#[test]
 fn a_study_with_several_series_gets_a_line_after_theirs() {
     let mut series = tracker();
     series.add(seconds(0), Path::new("in/1"), &instance("9", "9.2", "1", 1));

@@ -156,7 +156,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse()?;
     wait_without_spinning()?;
     limit_threads(std::thread::available_parallelism().map_or(1, |n| n.get().min(2)));
-    let sets = prompts::all(None)?;
+    let mut sets = prompts::all(None)?;
+    sets.retain(|set| !prompts::WITHOUT_PHANTOMS.contains(&&*set.name));
     let Arguments { data, out, .. } = &arguments;
     match arguments.task {
         Task::Train => {
