@@ -169,11 +169,11 @@ fn a_draft_that_could_not_be_saved_is_shown_again_and_y_tries_again() {
     assert!(!program.screen(80, 24).contains("beside chest-xray"));
     let reason = "/p/chest-xray-draft.toml: No space left; the draft is in /tmp/.d.draft";
     program.send(Msg::DraftSaved(Err(reason.to_owned())));
-    let screen = program.screen(80, 24);
+    let screen = program.screen(100, 24);
     for part in [
         "chest-xray-draft, beside chest-xray",
         "Not saved: /p/chest-xray-draft.toml: No space left",
-        "y tries again",
+        "/tmp/.d.draft. y tries",
     ] {
         assert!(screen.contains(part), "{part}: {screen}");
     }
