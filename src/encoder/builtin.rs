@@ -219,6 +219,7 @@ mod tests {
         let digest = open(ModelOptions::default()).unwrap().card().digest.clone();
         for calibration in calibrations().0 {
             assert_eq!(calibration.model_digest, digest, "{}", calibration.prompts);
+            assert_eq!(calibration.check(), Ok(()), "{}", calibration.prompts);
         }
     }
 
