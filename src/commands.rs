@@ -402,8 +402,9 @@ impl CommandSetup {
         Some(library)
     }
 
-    /// What labelled images said about scores, the built-in model's own last; files that cannot be used are named.
-    pub fn calibrations(&self) -> Calibrations {
+    /// What labelled images said about scores of images that are fitted to the model's input in this way, the built-in model's own
+    /// last; files that cannot be used are named.
+    pub fn calibrations(&self, fit: Option<Fit>) -> Calibrations {
         let mut all = Calibrations::default();
         if let Some(library) = &self.library {
             let (own, faults) = calibrations::load(&calibrations::folder(library));
@@ -413,7 +414,7 @@ impl CommandSetup {
             all = own;
         }
         all.0.extend(builtin::calibrations().0);
-        all
+        all.of_fit(fit.map(Fit::name))
     }
 
     /// What was learned from reviews; files that cannot be used are named.
@@ -534,7 +535,7 @@ impl ResultArgs {
         Settings {
             prompts,
             mode: self.mode,
-            calibrations: setup.calibrations(),
+            calibrations: setup.calibrations(self.fit),
             learned: setup.learned(),
             frames: self.frames,
             batch_size: self.batch_size.map(usize::from),

@@ -74,7 +74,7 @@ pub struct Record {
     pub prompts_digest: String,
     /// How the conditions relate.
     pub mode: Mode,
-    /// Whether the probabilities were fitted to labelled images.
+    /// Whether the label's probability was fitted to labelled images.
     pub calibrated: bool,
     /// The number of reviews from which the scores were learned; `None` if they are zero-shot.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,12 +111,13 @@ impl Record {
     /// The same image with the verdict of other prompts, and the current time.
     #[must_use]
     pub fn rescored(&self, verdict: Verdict, provenance: &Provenance) -> Self {
+        let calibrated = provenance.calibrated && verdict.calibrated;
         Self {
             verdict,
             prompts: provenance.prompts.name.clone(),
             prompts_digest: provenance.prompts.digest.clone(),
             mode: provenance.mode,
-            calibrated: provenance.calibrated,
+            calibrated,
             learned: provenance.learned,
             at: now(),
             ..self.clone()
@@ -181,6 +182,7 @@ pub fn record(
 ) -> Record {
     let (path, path_bytes) = path_text(path);
     let facts = &content.facts;
+    let calibrated = provenance.calibrated && verdict.calibrated;
     Record {
         path,
         path_bytes,
@@ -199,7 +201,7 @@ pub fn record(
         prompts: provenance.prompts.name.clone(),
         prompts_digest: provenance.prompts.digest.clone(),
         mode: provenance.mode,
-        calibrated: provenance.calibrated,
+        calibrated,
         learned: provenance.learned,
         device: provenance.card.device.clone(),
         at: now(),

@@ -119,7 +119,7 @@ fn beside_threshold(probability: f64, threshold: Option<f64>) -> f64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
-    /// The label's probability and its lead over the next condition both reach the prompt set's minimum.
+    /// The label's probability and its lead over the next condition both reach the prompt set's minimum, or what labelled images say.
     Confident,
     /// At least one of them does not.
     Uncertain,
@@ -148,6 +148,8 @@ pub struct Verdict {
     pub description: String,
     /// Its probability.
     pub probability: f64,
+    /// Whether labelled images told its probability. Not part of the serialised verdict: results say it beside it.
+    pub calibrated: bool,
     /// How certain it is.
     pub decision: Decision,
     /// Why the image was rejected.
@@ -334,7 +336,8 @@ impl Scorer {
         }
     }
 
-    /// Whether the probabilities are calibrated.
+    /// Whether the probabilities are calibrated: in `multi` mode those of the conditions about which labels said enough, see
+    /// [`Verdict::calibrated`].
     pub fn is_calibrated(&self) -> bool {
         self.calibration.is_some()
     }

@@ -8,8 +8,8 @@ use medivision_tui::encoder::{
 use medivision_tui::media::{self, Picture, Pixels, Scale};
 use medivision_tui::phantom::{Anatomy, PhantomCondition, Plan, draw, write_studies};
 use medivision_tui::prompts::{self, PromptSet};
-use medivision_tui::scoring::calibration::{self, Calibration};
-use medivision_tui::scoring::metrics::Case;
+use medivision_tui::scoring::calibration::{self, CalibratedConditions, Calibration};
+use medivision_tui::scoring::metrics::{Case, CaseGroups};
 use medivision_tui::scoring::{Logits, Mode, Scorer, Verdict};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -431,12 +431,17 @@ fn the_answers_contain_the_true_label_nine_times_in_ten() {
     assert!(accuracy > 0.5, "{accuracy}");
     let names: Vec<String> = set.conditions.iter().map(|c| c.name.clone()).collect();
     let normal: Vec<bool> = set.conditions.iter().map(|c| c.normal).collect();
+    let of = CalibratedConditions {
+        names: &names,
+        normal: &normal,
+        min_probability: set.min_probability,
+    };
     let (mut covered, mut asked) = (0, 0);
     for _ in 0..1000 {
         cases.shuffle(&mut rng);
         let (known, unknown) = cases.split_at(cases.len() * 2 / 3);
         let known: Vec<Case> = known.iter().map(|(_, case)| case.clone()).collect();
-        let fitted = calibration::fit(&names, &normal, &known).unwrap();
+        let fitted = calibration::fit(&of, &known, &CaseGroups::default()).unwrap();
         let calibration = Calibration {
             model: String::new(),
             model_digest: String::new(),
@@ -444,12 +449,15 @@ fn the_answers_contain_the_true_label_nine_times_in_ten() {
             prompts_digest: set.digest.clone(),
             mode: Mode::Single,
             learned: None,
+            fit: None,
             at: String::new(),
             images: known.len(),
             error_before: fitted.error_before,
             error_after: fitted.error_after,
             single: fitted.single,
             conditions: fitted.conditions,
+            normal: fitted.normal,
+            left_out: fitted.left_out,
         };
         let calibrated = scorer.clone().calibrated(Some(calibration));
         for (row, case) in unknown {

@@ -64,7 +64,7 @@ pub fn run(path: &Path, setup: &CommandSetup, options: BrowseOptions) -> Result<
     let settings = Settings {
         prompts,
         mode: Mode::Single,
-        calibrations: setup.calibrations(),
+        calibrations: setup.calibrations(None),
         learned: setup.learned(),
         frames: FrameSelection::First,
         batch_size: None,

@@ -5,16 +5,18 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::eval::{ClassifiedLabels, LabelledCases, LabelledScores, with_outcomes};
+use super::eval::{ClassifiedLabels, LabelledCases, LabelledScores, copies_words, with_outcomes};
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli;
 use crate::learn::{Learned, LearnedSets};
 use crate::library::{calibrations, now};
+use crate::media::clean;
 use crate::scoring::Mode;
 use crate::scoring::calibration::{
-    COVERAGE, Calibration, CalibrationError, Calibrations, FittedCalibration, MixCalibration,
-    SingleCalibration, fit, fit_each,
+    COVERAGE, CalibratedConditions, Calibration, CalibrationError, Calibrations, FittedCalibration,
+    LabelConfidence, MIN_BACKING, MIN_POSITIVES, MixCalibration, SingleCalibration, fit, fit_each,
 };
+use crate::scoring::metrics::CaseGroups;
 
 /// What is printed.
 #[derive(Serialize)]
@@ -23,6 +25,12 @@ struct CalibrationReport<'a> {
     calibration: &'a Calibration,
     /// Images that failed.
     failed: usize,
+    /// Images that were rejected, and took no part.
+    rejected: usize,
+    /// Files that are left out as they have the content of another one.
+    copies: usize,
+    /// Whether a temperature or slope is at the end of the range in which it is sought.
+    at_bound: bool,
     /// Where it is kept.
     file: Option<String>,
 }
@@ -63,19 +71,21 @@ fn calibrate(
     learned: &LearnedSets,
     classified: &ClassifiedLabels,
 ) -> Result<u8, Fault> {
-    if classified.interrupted {
+    if classified.interruption.left_out_images() {
         return Err(Fault::unusable("nothing was calibrated"));
     }
-    let all = classified.cases();
+    let all = classified.cases()?;
     let Some(record) = all.sample() else {
         return Err(all.none_classified());
     };
-    let fitted = fitted(&all, classified.mode);
+    let fitted = fitted(&all, classified);
     let FittedCalibration {
         error_before,
         error_after,
         single,
         conditions,
+        normal,
+        left_out,
     } = fitted.map_err(Fault::unusable)?;
     let calibration = Calibration {
         model: record.model.clone(),
@@ -88,12 +98,15 @@ fn calibrate(
             // What real images teach is not meant for phantoms.
             .filter(|own| own.kind.is_none() || !record.synthetic)
             .map(Learned::digest),
+        fit: arguments.labelled.fit.map(|fit| fit.name().to_owned()),
         at: now(),
         images: all.images.len(),
         error_before,
         error_after,
         single,
         conditions,
+        normal,
+        left_out,
     };
     let file = folder.map(|folder| {
         let saved = calibrations::save(&folder, &calibration);
@@ -104,10 +117,13 @@ fn calibrate(
         print::json(&CalibrationReport {
             calibration: &calibration,
             failed: all.failed,
+            rejected: all.rejected.len(),
+            copies: all.copies,
+            at_bound: calibration.is_at_bound(),
             file,
         })?;
     } else {
-        print::lines(&table(&calibration, file.as_deref()))?;
+        print::lines(&table(&calibration, &all, file.as_deref()))?;
     }
     Ok(if all.failed > 0 {
         exit::SOME_FAILED
@@ -117,41 +133,63 @@ fn calibrate(
 }
 
 /// Fits the scores as a mode has them.
-fn fitted(all: &LabelledCases, mode: Mode) -> Result<FittedCalibration, CalibrationError> {
-    // Halves of the images are fitted apart from each other, and must not differ in their labels.
-    match mode {
+fn fitted(
+    all: &LabelledCases,
+    classified: &ClassifiedLabels,
+) -> Result<FittedCalibration, CalibrationError> {
+    let of = CalibratedConditions {
+        names: &all.names,
+        normal: &all.normal,
+        min_probability: classified.set.min_probability,
+    };
+    match classified.mode {
         Mode::Single => {
-            let mut cases = all.of_one().unwrap_or_default();
-            shuffle(&mut cases);
-            fit(&all.names, &all.normal, &cases)
+            let (cases, groups) = shuffled(all, all.of_one().unwrap_or_default());
+            fit(&of, &cases, &groups)
         }
         Mode::Multi => {
-            let mut cases = all.of_any();
-            shuffle(&mut cases);
-            fit_each(&all.names, &all.normal, &cases)
+            let (cases, groups) = shuffled(all, all.of_any());
+            fit_each(&of, &cases, &groups)
         }
     }
 }
 
-fn table(calibration: &Calibration, file: Option<&str>) -> String {
-    let mut out = String::new();
-    // Never rounded up to certainty.
-    let percent = |share: f64| match format!("{:.1}", share * 100.0).as_str() {
+/// The cases in a random order, always the same, and which of them are of one patient. Halves of them are fitted apart from each other,
+/// and must not differ in their labels.
+fn shuffled<C>(all: &LabelledCases, cases: Vec<C>) -> (Vec<C>, CaseGroups) {
+    use rand::SeedableRng;
+    use rand::seq::SliceRandom;
+    let mut cases: Vec<(C, Option<&str>)> = cases.into_iter().zip(all.patients()).collect();
+    cases.shuffle(&mut rand_chacha::ChaCha8Rng::seed_from_u64(0));
+    let (cases, patients): (Vec<C>, Vec<Option<&str>>) = cases.into_iter().unzip();
+    (cases, CaseGroups::of_patients(patients.into_iter()))
+}
+
+/// A share in percent, never rounded up to certainty.
+fn percent(share: f64) -> String {
+    match format!("{:.1}", share * 100.0).as_str() {
         "100.0" if share < 1.0 => "over 99.9 %".to_owned(),
         figure => format!("{figure} %"),
-    };
+    }
+}
+
+fn table(calibration: &Calibration, all: &LabelledCases, file: Option<&str>) -> String {
+    let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
-        "model {}, prompts {}{}: {} labelled images",
-        calibration.model,
-        calibration.prompts,
+        "model {}, prompts {}{}: {} labelled images, {} rejected, {} failed{}",
+        clean(&calibration.model),
+        clean(&calibration.prompts),
         if calibration.learned.is_some() {
             ", learned scores"
         } else {
             ""
         },
-        calibration.images
+        calibration.images,
+        all.rejected.len(),
+        all.failed,
+        copies_words(all.copies),
     );
     let _ = writeln!(
         out,
@@ -159,47 +197,13 @@ fn table(calibration: &Calibration, file: Option<&str>) -> String {
         calibration.error_before, calibration.error_after
     );
     if let Some(single) = &calibration.single {
-        let SingleCalibration {
-            temperature,
-            confident_from,
-            confident,
-            wrong,
-            answers,
-            mix,
-        } = single;
-        let _ = writeln!(out, "temperature        {temperature:.3}");
-        let _ = match confident_from {
-            Some(from) => writeln!(
-                out,
-                "confident          from {}: {} of the images, of which {} are wrong",
-                percent(*from),
-                percent(*confident),
-                percent(*wrong)
-            ),
-            None => writeln!(
-                out,
-                "confident          none: at no probability are few enough labels wrong"
-            ),
-        };
-        let _ = writeln!(
-            out,
-            "answers            the leading label and every other from {}: the true one is among them in at least {}",
-            percent(answers.least),
-            percent(COVERAGE)
-        );
-        if let Some(mix) = mix {
-            let _ = writeln!(out, "{}", adjusting(mix));
-        }
+        single_lines(&mut out, single);
     }
-    for condition in &calibration.conditions {
-        let _ = writeln!(
-            out,
-            "{}: there from {}, by {} images (slope {:.3}, offset {:.3})",
-            condition.condition,
-            percent(condition.threshold),
-            condition.positives,
-            condition.slope,
-            condition.offset
+    condition_lines(&mut out, calibration);
+    if calibration.is_at_bound() {
+        out.push_str(
+            "note: the best temperature or slope lies at or beyond the end of the range that is searched (0.02 to 50): these scores say hardly \
+             anything of the labels, or they are hardly spread; do not rely on the probabilities\n",
         );
     }
     let _ = match file {
@@ -207,6 +211,87 @@ fn table(calibration: &Calibration, file: Option<&str>) -> String {
         None => writeln!(out, "not kept"),
     };
     out
+}
+
+/// What is found where one condition applies.
+fn single_lines(out: &mut String, single: &SingleCalibration) {
+    let SingleCalibration {
+        temperature,
+        confident_from,
+        confident,
+        wrong,
+        answers,
+        mix,
+    } = single;
+    let confidence = LabelConfidence {
+        confident_from: *confident_from,
+        confident: *confident,
+        wrong: *wrong,
+    };
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "temperature        {temperature:.3}");
+    let _ = writeln!(out, "confident          {}", confidence_words(confidence));
+    let _ = writeln!(
+        out,
+        "answers            the leading label and every other from {}: the true one is among them in at least {}",
+        percent(answers.least),
+        percent(COVERAGE)
+    );
+    if let Some(mix) = mix {
+        let _ = writeln!(out, "{}", adjusting(mix));
+    }
+}
+
+/// What is found of conditions of which each is decided on by itself.
+fn condition_lines(out: &mut String, calibration: &Calibration) {
+    for condition in &calibration.conditions {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "{}: there from {}, by {} images (slope {:.3}, offset {:.3}); confident {}",
+            clean(&condition.condition),
+            percent(condition.threshold),
+            condition.positives,
+            condition.slope,
+            condition.offset,
+            confidence_words(condition.confidence.unwrap_or_default())
+        );
+    }
+    for normal in &calibration.normal {
+        let _ = writeln!(
+            out,
+            "{}: where nothing is found, by {} images (slope {:.3}, offset {:.3}); confident {}",
+            clean(&normal.condition),
+            normal.positives,
+            normal.slope,
+            normal.offset,
+            confidence_words(normal.confidence)
+        );
+    }
+    for left_out in &calibration.left_out {
+        let _ = writeln!(
+            out,
+            "{}: left out, not calibrated: {} of {} images show it, and at least {MIN_POSITIVES} must, but not all",
+            clean(&left_out.condition),
+            left_out.positives,
+            calibration.images
+        );
+    }
+}
+
+/// From when a label is confident, and what that means.
+fn confidence_words(confidence: LabelConfidence) -> String {
+    match confidence.confident_from {
+        Some(from) => format!(
+            "from {}: {} of these labels, of which {} are wrong",
+            percent(from),
+            percent(confidence.confident),
+            percent(confidence.wrong)
+        ),
+        None => format!(
+            "from none: at no probability are {MIN_BACKING} labels there of which few enough are wrong"
+        ),
+    }
 }
 
 /// What adjusting to another mix is worth.
@@ -229,11 +314,4 @@ fn adjusting(mix: &MixCalibration) -> String {
         "offered: right labels on images held out "
     };
     format!("adjusting a mix    {what}{}", checks.join(", "))
-}
-
-/// Puts cases in a random order, always the same.
-fn shuffle<T>(cases: &mut [T]) {
-    use rand::SeedableRng;
-    use rand::seq::SliceRandom;
-    cases.shuffle(&mut rand_chacha::ChaCha8Rng::seed_from_u64(0));
 }

@@ -6,6 +6,7 @@ mod scored;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::run::Interruption;
 use super::{CommandSetup, Fault, exit, print, run};
 use crate::config::Folders;
 use crate::encoder::{Encoder, Fit};
@@ -65,7 +66,7 @@ pub(super) fn run(request: &ComparisonRequest, setup: &CommandSetup) -> Result<u
     let settings = Settings {
         prompts: Prompts::only(request.sets[0].clone()),
         mode: request.mode,
-        calibrations: setup.calibrations(),
+        calibrations: setup.calibrations(request.fit),
         // Texts are compared, whatever was learned beside them.
         learned: LearnedSets::default(),
         frames: request.frames,
@@ -86,7 +87,7 @@ pub(super) fn run(request: &ComparisonRequest, setup: &CommandSetup) -> Result<u
         settings,
         &inputs,
         collected,
-        |collected, is_interrupted| print_report(&opening, request, collected, is_interrupted),
+        |collected, interruption| print_report(&opening, request, collected, interruption),
     )
 }
 
@@ -95,13 +96,13 @@ fn print_report(
     opening: &Receiver<OpenedScorers>,
     request: &ComparisonRequest,
     collected: &CollectedRecords,
-    interrupted: bool,
+    interruption: &Interruption,
 ) -> Result<u8, Fault> {
     let scorers = opening.try_recv();
     let scorers = scorers.map_err(|_| Fault::unusable("the model's texts are missing"))?;
     let scorers = scorers.map_err(Fault::unusable)?;
     let scored = ScoredFiles::new(&scorers, request, collected);
-    let report = scored.report(request, interrupted)?;
+    let report = scored.report(request, interruption)?;
     report.print(request.json)?;
     Ok(if report.failed > 0 {
         exit::SOME_FAILED

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use super::comparison::{self, ComparisonRequest};
 use super::mix::MixOptions;
 use super::progress::ProgressLine;
-use super::run::{self, BatchHandler};
+use super::run::{self, BatchHandler, Interruption};
 use super::{CommandSetup, Fault, shown};
 use crate::cli;
 use crate::engine::{self, Settings};
@@ -25,6 +25,7 @@ use crate::scoring::Mode;
 use crate::scoring::calibration::Calibrations;
 pub(super) use cases::LabelledCases;
 use labels::LabelledEach;
+pub(in crate::commands) use report::copies_words;
 
 /// Evaluates; returns the exit code.
 pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault> {
@@ -37,7 +38,7 @@ pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault>
         }
         return compare(arguments, [&setup.prompts.name, second], setup);
     }
-    let (calibrations, learned) = (setup.calibrations(), setup.learned());
+    let (calibrations, learned) = (setup.calibrations(arguments.labelled.fit), setup.learned());
     let mix = arguments.mix.adjust.clone().map(|stated| {
         let mix = MixOptions {
             calibrations: learned.calibrations(&calibrations),
@@ -87,7 +88,7 @@ pub(super) struct ClassifiedLabels<'a> {
     pub mode: Mode,
     files: &'a [LabelledEach],
     outcomes: &'a Outcomes,
-    pub interrupted: bool,
+    pub interruption: &'a Interruption,
 }
 
 /// How labelled images are scored.
@@ -134,7 +135,7 @@ pub(super) fn with_outcomes(
         settings,
         &inputs,
         collected,
-        |collected, interrupted| {
+        |collected, interruption| {
             let set = set_in_use(&prompts, &collected.outcomes)?;
             let mode = arguments.mode.for_set(set);
             take_labels_of(&mut files, &names, (set, mode))?;
@@ -143,7 +144,7 @@ pub(super) fn with_outcomes(
                 mode,
                 files: &files,
                 outcomes: &collected.outcomes,
-                interrupted,
+                interruption,
             })
         },
     )

@@ -170,7 +170,7 @@ fn settings(mode: Mode, setup: &CommandSetup) -> Result<Settings, Fault> {
     Ok(Settings {
         prompts: setup.load_prompts_by_rules()?,
         mode,
-        calibrations: setup.calibrations(),
+        calibrations: setup.calibrations(None),
         // Of which kinds findings are judged follows from what was learned; what is explained are the texts.
         learned: setup.learned().by_texts(),
         frames: FrameSelection::First,

@@ -130,7 +130,7 @@ fn learn(
         subject.card(),
         &key,
     )?;
-    let (calibrations, learned) = (setup.calibrations(), setup.learned());
+    let (calibrations, learned) = (setup.calibrations(None), setup.learned());
     let proposal = propose(
         subject.encoder.as_mut(),
         &subject.prompts,

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::run::Interruption;
+use crate::scoring::metrics::DrawProgress;
+
 /// How long a command runs before progress is shown.
 const SHOW_AFTER: Duration = Duration::from_millis(500);
 
@@ -70,12 +73,25 @@ impl ProgressLine {
         self.bar.suspend(write)
     }
 
-    /// Shows how many of the bootstrap draws are made, as `work` tells it.
-    pub(super) fn of_draws<T>(draws: usize, work: impl FnOnce(&mut dyn FnMut(usize)) -> T) -> T {
+    /// Shows how many of the bootstrap draws are made, as `work` tells it, and ends them when a signal comes. Also returns how many
+    /// were made.
+    pub(super) fn of_draws<T>(
+        draws: usize,
+        interruption: &Interruption,
+        work: impl FnOnce(DrawProgress<'_>) -> T,
+    ) -> (T, usize) {
         let line = Self::new();
-        let done = work(&mut |draw| line.spin(&format!("{draw} of {draws} bootstrap draws")));
+        let mut made = 0;
+        let done = interruption.while_drawing(|goes_on| {
+            work(&mut |draw| {
+                line.spin(&format!("{draw} of {draws} bootstrap draws"));
+                let flow = goes_on();
+                made = draw + usize::from(flow.is_continue());
+                flow
+            })
+        });
         line.end();
-        done
+        (done, made)
     }
 
     /// Removes the line.

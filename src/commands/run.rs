@@ -1,6 +1,7 @@
 //! Runs jobs for the headless commands: requests files, passes the jobs' commands to the engine and the engine's events to the
 //! jobs, and hands each result over.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -276,37 +277,95 @@ impl<'a, W> Run<'a, W> {
     }
 }
 
-/// Classifies all inputs, and lets `report` print what came of them; it is told whether the run was interrupted. A signal ends the
-/// run, and one that comes while the report is made ends the program. Returns the report's exit code, or that of an interruption.
+/// What a report knows of signals.
+#[derive(Default)]
+pub(super) struct Interruption {
+    /// Whether a signal ended the classification.
+    run: AtomicBool,
+    is_reporting: AtomicBool,
+    is_drawing: AtomicBool,
+    /// Whether a signal ended the bootstrap draws.
+    draws: AtomicBool,
+}
+
+impl Interruption {
+    /// Whether images, or draws, are left out because of a signal.
+    pub(super) fn is_there(&self) -> bool {
+        self.left_out_images() || self.draws.load(Ordering::Relaxed)
+    }
+
+    /// Whether images are left out because of a signal.
+    pub(super) fn left_out_images(&self) -> bool {
+        self.run.load(Ordering::Relaxed)
+    }
+
+    /// Does work that can be ended after any bootstrap draw: a signal lets `goes_on` break, and the report is of the draws until then.
+    pub(super) fn while_drawing<T>(
+        &self,
+        work: impl FnOnce(&dyn Fn() -> ControlFlow<()>) -> T,
+    ) -> T {
+        self.is_drawing.store(true, Ordering::Relaxed);
+        let goes_on = || {
+            if self.draws.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let done = work(&goes_on);
+        self.is_drawing.store(false, Ordering::Relaxed);
+        done
+    }
+
+    /// Handles a signal; returns whether it ends the classification. While the report is made, it ends the draws, else the program.
+    fn handle_signal(&self) -> bool {
+        if !self.is_reporting.load(Ordering::Relaxed) {
+            return true;
+        }
+        let ends_draws = self.is_drawing.load(Ordering::Relaxed);
+        if !ends_draws || self.draws.swap(true, Ordering::Relaxed) {
+            leave(exit::INTERRUPTED);
+        }
+        false
+    }
+}
+
+/// Classifies all inputs, and lets `report` print what came of them. A signal ends the run; one that comes while the report is made
+/// ends its bootstrap draws, else the program. Returns the report's exit code, or that of an interruption.
 pub(super) fn classify_and_report<I, W, B: BatchHandler<I, W>>(
     factory: Factory,
     settings: Settings,
     inputs: &Receiver<I>,
     mut batch: B,
-    report: impl FnOnce(&B, bool) -> Result<u8, Fault>,
+    report: impl FnOnce(&B, &Interruption) -> Result<u8, Fault>,
 ) -> Result<u8, Fault> {
     let messages = messages();
-    let is_reporting = Arc::new(AtomicBool::new(false));
+    let interruption = Arc::new(Interruption::default());
     on_signals(&[SIGINT, SIGTERM], {
-        let (sender, is_reporting) = (messages.0.clone(), Arc::clone(&is_reporting));
+        let (sender, interruption) = (messages.0.clone(), Arc::clone(&interruption));
         move || {
-            if is_reporting.load(Ordering::Relaxed) {
-                leave(exit::INTERRUPTED);
+            if interruption.handle_signal() {
+                drop(sender.send(RunMessage::Stop));
             }
-            drop(sender.send(RunMessage::Stop));
         }
     })?;
     let progress = ProgressLine::new();
     let mut run = Run::start(factory, settings, messages, &progress);
     let ended = run.classify_all(Lane::Bulk, inputs, &mut batch)?;
     progress.end();
-    is_reporting.store(true, Ordering::Relaxed);
+    interruption.is_reporting.store(true, Ordering::Relaxed);
     if ended == RunEnd::All {
         run.finish();
-        return report(&batch, false);
+        let code = report(&batch, &interruption)?;
+        return Ok(if interruption.is_there() {
+            exit::INTERRUPTED
+        } else {
+            code
+        });
     }
+    interruption.run.store(true, Ordering::Relaxed);
     let has_ended = run.shutdown();
-    if let Err(fault) = report(&batch, true) {
+    if let Err(fault) = report(&batch, &interruption) {
         print::message(format_args!("interrupted: {}", fault.message));
     }
     if !has_ended {
@@ -330,4 +389,27 @@ pub(super) fn inputs<I>(all: impl IntoIterator<Item = I>) -> Receiver<I> {
         let _ = sender.send(input);
     }
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_during_the_draws_ends_these_and_not_the_report() {
+        let interruption = Interruption::default();
+        assert!(interruption.handle_signal(), "images are classified");
+        interruption.is_reporting.store(true, Ordering::Relaxed);
+        let drawn = interruption.while_drawing(|goes_on| {
+            let draws = (0..10).take_while(|draw| {
+                if *draw == 3 {
+                    assert!(!interruption.handle_signal());
+                }
+                goes_on().is_continue()
+            });
+            draws.count()
+        });
+        assert_eq!(drawn, 3);
+        assert!(interruption.is_there() && !interruption.left_out_images());
+    }
 }

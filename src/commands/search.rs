@@ -102,7 +102,7 @@ fn settings(arguments: &SearchArgs, setup: &CommandSetup) -> Result<Settings, Fa
     Ok(Settings {
         prompts: setup.load_prompts_by_rules()?,
         mode: Mode::Single,
-        calibrations: setup.calibrations(),
+        calibrations: setup.calibrations(arguments.fit),
         learned: setup.learned(),
         frames: arguments.frames,
         batch_size: None,

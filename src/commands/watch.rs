@@ -84,6 +84,7 @@ pub fn run(
             setup: setup.clone(),
             prompts,
             fits,
+            fit: arguments.results.fit,
         },
         output,
         watch: Some(watch),

@@ -226,6 +226,7 @@ mod tests {
         }
         for calibration in calibrations().0 {
             assert_eq!(calibration.model_digest, digest, "{}", calibration.prompts);
+            assert_eq!(calibration.check(), Ok(()), "{}", calibration.prompts);
         }
     }
 

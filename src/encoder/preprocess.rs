@@ -39,6 +39,17 @@ pub enum Fit {
     Squash,
 }
 
+impl Fit {
+    /// The name in settings and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Crop => "crop",
+            Self::Pad => "pad",
+            Self::Squash => "squash",
+        }
+    }
+}
+
 /// A model's preprocessing of images.
 ///
 /// Its `Debug` form is part of [`Encoder::embedding_key`](super::Encoder::embedding_key): renaming a field makes all stored

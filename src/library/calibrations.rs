@@ -15,7 +15,8 @@ pub fn folder(library: &Path) -> PathBuf {
     library.with_file_name("calibration")
 }
 
-/// Reads all calibrations in a folder, and says which files cannot be used, one sentence each. There need be no folder.
+/// Reads all calibrations in a folder, and says which files cannot be used, one sentence each: damaged ones, also those whose numbers
+/// cannot be. There need be no folder.
 pub fn load(folder: &Path) -> (Calibrations, Vec<String>) {
     let (mut all, mut faults) = (Vec::new(), Vec::new());
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -26,7 +27,8 @@ pub fn load(folder: &Path) -> (Calibrations, Vec<String>) {
         let text = read_text(&file, MAX_BYTES).map_err(|error| error.to_string());
         let parsed = text.and_then(|text| {
             let parsed = toml::from_str::<Calibration>(&text);
-            parsed.map_err(|error| error.message().to_owned())
+            let parsed = parsed.map_err(|error| error.message().to_owned())?;
+            parsed.check().map(|()| parsed)
         });
         match parsed {
             Ok(calibration) => all.push(calibration),
@@ -36,7 +38,7 @@ pub fn load(folder: &Path) -> (Calibrations, Vec<String>) {
     (Calibrations(all), faults)
 }
 
-/// Writes a calibration, in place of an earlier one of the same model, prompt set and mode; returns its file.
+/// Writes a calibration, in place of an earlier one of the same model, prompt set, mode, scores and fit; returns its file.
 ///
 /// # Errors
 ///
@@ -60,6 +62,7 @@ fn name(calibration: &Calibration) -> String {
         prompts_digest,
         mode,
         learned,
+        fit,
         ..
     } = calibration;
     let mode = super::json::name(mode);
@@ -67,6 +70,11 @@ fn name(calibration: &Calibration) -> String {
     // One for learned scores stays beside that for zero-shot.
     if let Some(learned) = learned {
         key.push_str(learned);
+    }
+    // One for another way of fitting images to the model's input stays beside that for the model's own.
+    if let Some(fit) = fit {
+        key.push_str(" fit ");
+        key.push_str(fit);
     }
     let hash = blake3::hash(key.as_bytes()).to_hex();
     let plain = |c: char| {
@@ -94,6 +102,7 @@ mod tests {
             prompts_digest: "blake3:2".to_owned(),
             mode: Mode::Single,
             learned: None,
+            fit: None,
             at: "2026-01-01T00:00:00Z".to_owned(),
             images: 100,
             error_before: 0.2,
@@ -111,6 +120,8 @@ mod tests {
                 mix: None,
             }),
             conditions: Vec::new(),
+            normal: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -132,5 +143,43 @@ mod tests {
             faults.len() == 1 && faults[0].contains("z.toml"),
             "{faults:?}"
         );
+    }
+
+    #[test]
+    fn a_file_whose_numbers_cannot_be_is_named_with_the_number() {
+        let home = tempfile::tempdir().unwrap();
+        let file = save(home.path(), &calibration(2.0)).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        for (number, word) in [("nan", "NaN"), ("0.0", "0"), ("-1.0", "-1"), ("inf", "inf")] {
+            let damaged = text.replacen("temperature = 2.0", &format!("temperature = {number}"), 1);
+            assert_ne!(damaged, text);
+            fs::write(&file, damaged).unwrap();
+            let (all, faults) = load(home.path());
+            assert_eq!(all, Calibrations::default(), "{number}");
+            let words = format!("temperature is {word}, not a number above 0; it is not used");
+            assert!(faults[0].ends_with(&words), "{faults:?}");
+        }
+        fs::write(&file, text.replace("least = 0.1", "least = 1.5")).unwrap();
+        assert!(load(home.path()).1[0].contains("answers.least is 1.5"));
+        // One for the other mode has no numbers for its own.
+        fs::write(&file, text.replace("\"single\"", "\"multi\"")).unwrap();
+        assert!(load(home.path()).1[0].contains("no numbers for its mode"));
+    }
+
+    #[test]
+    fn calibrations_for_several_fits_stay_beside_each_other_and_each_is_for_its_own() {
+        let home = tempfile::tempdir().unwrap();
+        let of_fit = |fit: Option<&str>, temperature| Calibration {
+            fit: fit.map(str::to_owned),
+            ..calibration(temperature)
+        };
+        let both = [of_fit(None, 2.0), of_fit(Some("squash"), 3.0)];
+        for own in &both {
+            save(home.path(), own).unwrap();
+        }
+        let (all, _) = load(home.path());
+        assert_eq!(all.clone().of_fit(None).0, both[..1]);
+        assert_eq!(all.clone().of_fit(Some("squash")).0, both[1..]);
+        assert_eq!(all.of_fit(Some("crop")).0, []);
     }
 }

@@ -368,7 +368,7 @@ impl<W: Write> ResultWriter<W> {
             let score = scores.iter().find(|score| &score.condition == condition);
             row.push(
                 score
-                    .map(|score| score.probability.to_string())
+                    .map(|score| number(score.probability))
                     .unwrap_or_default(),
             );
         }
@@ -391,7 +391,7 @@ impl<W: Write> ResultWriter<W> {
         let conditions = self.columns.conditions.iter().map(|condition| {
             let mut scores = own.into_iter().flat_map(|own| &own.scores);
             let score = scores.find(|score| score.condition == *condition);
-            score.map_or_else(String::new, |score| score.probability.to_string())
+            score.map_or_else(String::new, |score| number(score.probability))
         });
         let first = [label, probability].map(|value| cell(value.as_ref()));
         first.into_iter().chain(conditions).collect()
@@ -552,6 +552,16 @@ pub fn cell(value: Option<&Value>) -> String {
         Some(Value::String(text)) if text.starts_with(FORMULA_STARTS) => format!("'{text}"),
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
+    }
+}
+
+/// A number as a CSV cell: a tiny one with an exponent, as in JSON, not with a hundred zeros.
+fn number(value: f64) -> String {
+    const SMALLEST_PLAIN: f64 = 1e-5;
+    if value != 0.0 && value.abs() < SMALLEST_PLAIN {
+        format!("{value:e}")
+    } else {
+        value.to_string()
     }
 }
 

@@ -12,6 +12,7 @@ fn verdict(urgency: f64) -> Verdict {
         label: "pneumonia".to_owned(),
         description: String::new(),
         probability: 0.8,
+        calibrated: false,
         decision: Decision::Confident,
         reason: None,
         scores: Vec::new(),

@@ -1,21 +1,25 @@
 //! Calibration: what labelled images say about the scores of a model under a prompt set.
 //!
-//! * One condition applies: a temperature (Guo et al. 2017, "On calibration of modern neural networks"), and the probability
-//!   from which at most one label in twenty is wrong.
+//! * One condition applies: a temperature (Guo et al. 2017, "On calibration of modern neural networks").
 //! * Each condition by itself: a sigmoid of the logit with a common slope and an offset of each condition (Platt 1999), and the
 //!   probability from which a condition is said to be there.
+//! * The probability from which at most one label in twenty is wrong: a confident one.
 //! * The labels that contain the true one nine times in ten: split conformal prediction (Vovk et al. 2005; Lei et al. 2018).
 
+mod check;
+mod confidence;
 mod fit;
 mod mix;
+mod presence;
 
 use serde::{Deserialize, Serialize};
 
 use super::Mode;
-use super::metrics::{Case, MultiLabelCase};
+use super::metrics::{Case, CaseGroups, MultiLabelCase};
 use crate::prompts::{PromptSet, Prompts};
+pub use confidence::{LabelConfidence, MIN_BACKING};
 pub use fit::calibration_error;
-use fit::{nonconformity_quantile, platt, temperature};
+use fit::{is_at_bound, nonconformity_quantile, temperature};
 pub use mix::{ConditionMix, MAX_HARM, MixCalibration, MixCheck};
 
 /// Labelled images without which nothing can be said.
@@ -44,6 +48,9 @@ pub struct Calibration {
     /// The digest of what reviews taught, whose scores it was fitted to; `None` for those of the texts alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learned: Option<String>,
+    /// How images were fitted to the model's input, if that was stated; `None`: as the model specifies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<String>,
     /// When it was fitted: RFC 3339, UTC.
     pub at: String,
     /// The number of labelled images.
@@ -57,6 +64,12 @@ pub struct Calibration {
     /// If each is decided on by itself: the conditions in the order of the prompt set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<ConditionCalibration>,
+    /// If each is decided on by itself: those that say that there is no finding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub normal: Vec<NormalCalibration>,
+    /// If each is decided on by itself: the conditions about which labels say too little.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutCondition>,
 }
 
 /// The calibration of exclusive conditions.
@@ -65,7 +78,7 @@ pub struct Calibration {
 pub struct SingleCalibration {
     /// What logits are divided by.
     pub temperature: f64,
-    /// The probability from which a label is confident; `None` if at none few enough are wrong.
+    /// The probability from which a label is confident, see [`LabelConfidence`]; `None` if from none.
     pub confident_from: Option<f64>,
     /// Share of the labelled images whose label is confident.
     pub confident: f64,
@@ -104,6 +117,46 @@ pub struct ConditionCalibration {
     pub threshold: f64,
     /// The number of labelled images that show it.
     pub positives: usize,
+    /// From when the label is confident; `None` in files of earlier versions, where the prompt set's minimum stays in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<LabelConfidence>,
+}
+
+/// The calibration of a condition that says that there is no finding, and has no operating point: it is said where nothing is found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NormalCalibration {
+    /// The condition's name.
+    pub condition: String,
+    /// The factor of its logit.
+    pub slope: f64,
+    /// What is added to it.
+    pub offset: f64,
+    /// The number of labelled images that show it.
+    pub positives: usize,
+    /// From when the label is confident.
+    pub confidence: LabelConfidence,
+}
+
+/// A condition that is not calibrated, as too few of the labelled images show it, or all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOutCondition {
+    /// The condition's name.
+    pub condition: String,
+    /// The number of labelled images that show it.
+    pub positives: usize,
+}
+
+/// The conditions whose scores are calibrated.
+#[derive(Clone, Copy, Debug)]
+pub struct CalibratedConditions<'a> {
+    /// Their names.
+    pub names: &'a [String],
+    /// Which of them are no finding.
+    pub normal: &'a [bool],
+    /// The probability below which no label is confident: the prompt set's minimum.
+    pub min_probability: f64,
 }
 
 /// Why scores cannot be calibrated.
@@ -112,7 +165,10 @@ pub enum CalibrationError {
     /// There are too few labelled images.
     #[error("{0} labelled images are too few; at least {MIN_IMAGES} are needed")]
     TooFew(usize),
-    /// A condition has too few of them.
+    /// All are of one patient, so that nothing can be held out.
+    #[error("all images are of one patient; images of others are needed to check what is found")]
+    OnePatient,
+    /// Each condition has too few of them; the first one.
     #[error(
         "`{condition}` has {count} labelled images; each condition needs at least {MIN_POSITIVES} to be decided on by itself"
     )]
@@ -125,7 +181,7 @@ pub enum CalibrationError {
     /// All have the same label, from which nothing follows about the others.
     #[error("all images have the same label")]
     OneLabel,
-    /// All show one condition, so that nothing tells it from its absence.
+    /// All show the only condition that enough images show, so that nothing tells it from its absence.
     #[error(
         "all images show `{0}`; each condition needs images without it to be decided on by itself"
     )]
@@ -143,53 +199,45 @@ pub struct FittedCalibration {
     pub single: Option<SingleCalibration>,
     /// See [`Calibration::conditions`].
     pub conditions: Vec<ConditionCalibration>,
+    /// See [`Calibration::normal`].
+    pub normal: Vec<NormalCalibration>,
+    /// See [`Calibration::left_out`].
+    pub left_out: Vec<LeftOutCondition>,
 }
 
 /// Fits the scores of labelled images of which one condition applies, and which must be in no order that their labels depend on.
-/// `normal`: which of the conditions are no finding.
+/// Images of a group are held out together.
 ///
 /// # Errors
 ///
 /// Fails if there are too few images.
 pub fn fit(
-    names: &[String],
-    normal: &[bool],
+    of: &CalibratedConditions,
     cases: &[Case],
+    groups: &CaseGroups,
 ) -> Result<FittedCalibration, CalibrationError> {
-    check_labels(cases, |case| case.truth)?;
-    Ok(fit_single(names, normal, cases))
+    check_labels(cases, groups, |case| case.truth)?;
+    Ok(fit_single(of, cases, groups))
 }
 
-/// The same where each condition is decided on by itself. Normal ones are not calibrated.
+/// The same where each condition is decided on by itself. Those that too few images show are left out.
 ///
 /// # Errors
 ///
-/// Fails if there are too few images, or too few of a condition.
+/// Fails if there are too few images, or too few of every condition.
 pub fn fit_each(
-    names: &[String],
-    normal: &[bool],
+    of: &CalibratedConditions,
     cases: &[MultiLabelCase],
+    groups: &CaseGroups,
 ) -> Result<FittedCalibration, CalibrationError> {
-    check_labels(cases, |case| &case.shown)?;
-    let abnormal: Vec<usize> = (0..names.len()).filter(|at| !normal[*at]).collect();
-    for at in &abnormal {
-        let count = cases.iter().filter(|case| case.shown[*at]).count();
-        if count < MIN_POSITIVES {
-            return Err(CalibrationError::TooFewOfCondition {
-                condition: names[*at].clone(),
-                count,
-            });
-        }
-        if count == cases.len() {
-            return Err(CalibrationError::OneOfAll(names[*at].clone()));
-        }
-    }
-    Ok(fit_presence(names, &abnormal, cases))
+    check_labels(cases, groups, |case| &case.shown)?;
+    presence::fit(of, cases, groups)
 }
 
 /// Fails if labels say too little.
 fn check_labels<'a, C, L: PartialEq>(
     cases: &'a [C],
+    groups: &CaseGroups,
     label: impl Fn(&'a C) -> L,
 ) -> Result<(), CalibrationError> {
     if cases.len() < MIN_IMAGES {
@@ -199,18 +247,21 @@ fn check_labels<'a, C, L: PartialEq>(
     if cases.iter().all(|case| label(case) == first) {
         return Err(CalibrationError::OneLabel);
     }
+    if groups.members(cases.len()).len() < 2 {
+        return Err(CalibrationError::OnePatient);
+    }
     Ok(())
 }
 
-fn fit_single(names: &[String], normal: &[bool], cases: &[Case]) -> FittedCalibration {
-    let halves = halves(cases);
+fn fit_single(of: &CalibratedConditions, cases: &[Case], groups: &CaseGroups) -> FittedCalibration {
+    let all: Vec<&Case> = cases.iter().collect();
+    let halves = halves(cases, groups);
     let held_out = [(0, 1), (1, 0)].map(|(from, on)| {
         let found = temperature(&halves[from]);
         calibration_error(&tops(&halves[on], found))
     });
-    let found = temperature(cases);
-    let tops = tops(cases, found);
-    let (confident_from, confident, wrong) = confident_from(&tops);
+    let found = temperature(&all);
+    let confidence = LabelConfidence::of(&tops(&all, found), of.min_probability);
     let answers = AnswerRule {
         temperature: temperature(&halves[0]),
         least: 0.0,
@@ -222,141 +273,40 @@ fn fit_single(names: &[String], normal: &[bool], cases: &[Case]) -> FittedCalibr
     });
     let quantile = nonconformity_quantile(scores.collect(), COVERAGE);
     FittedCalibration {
-        error_before: calibration_error(&self::tops(cases, 1.0)),
+        error_before: calibration_error(&tops(&all, 1.0)),
         error_after: f64::midpoint(held_out[0], held_out[1]),
         single: Some(SingleCalibration {
             temperature: found,
-            confident_from,
-            confident,
-            wrong,
+            confident_from: confidence.confident_from,
+            confident: confidence.confident,
+            wrong: confidence.wrong,
             answers: AnswerRule {
                 least: (1.0 - quantile).max(0.0),
                 ..answers
             },
-            mix: Some(mix::fit(names, normal, cases, found)),
+            mix: Some(mix::fit(of.names, of.normal, (&all, &halves), found)),
         }),
         conditions: Vec::new(),
+        normal: Vec::new(),
+        left_out: Vec::new(),
     }
 }
 
-/// Every other case, and those between them.
-fn halves<C: Clone>(cases: &[C]) -> [Vec<C>; 2] {
-    let half = |first: usize| cases.iter().skip(first).step_by(2).cloned().collect();
-    [half(0), half(1)]
+/// Two halves of the cases, no group in both.
+fn halves<'a, C>(cases: &'a [C], groups: &CaseGroups) -> [Vec<&'a C>; 2] {
+    let halves = groups.halves(cases.len());
+    halves.map(|half| half.into_iter().map(|at| &cases[at]).collect())
 }
 
 /// The highest probability of each case at a temperature, and whether its label is right.
-fn tops(cases: &[Case], temperature: f64) -> Vec<(f64, bool)> {
-    let top = |case: &Case| {
+fn tops(cases: &[&Case], temperature: f64) -> Vec<(f64, bool)> {
+    let top = |case: &&Case| {
         let highest = tempered(&case.scores, temperature)
             .into_iter()
             .fold(0.0, f64::max);
         (highest, case.predicted == case.truth)
     };
     cases.iter().map(top).collect()
-}
-
-/// The least probability from which at most [`MAX_ERROR`] are wrong, if there are any such cases, the share of cases above it,
-/// and the share of these that are wrong. Never below one half: such a label is more likely wrong than right.
-fn confident_from(tops: &[(f64, bool)]) -> (Option<f64>, f64, f64) {
-    let mut sorted = tops.to_vec();
-    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (mut wrong, mut found) = (0, None);
-    for (at, (probability, is_right)) in sorted.iter().enumerate() {
-        wrong += usize::from(!is_right);
-        // Equal probabilities are on the same side.
-        let is_last = sorted
-            .get(at + 1)
-            .is_none_or(|(next, _)| next < probability);
-        let share = wrong as f64 / (at + 1) as f64;
-        if is_last && share <= MAX_ERROR && *probability >= 0.5 {
-            found = Some((*probability, (at + 1) as f64 / sorted.len() as f64, share));
-        }
-    }
-    match found {
-        Some((from, share, wrong)) => (Some(from), share, wrong),
-        None => (None, 0.0, 0.0),
-    }
-}
-
-fn fit_presence(
-    names: &[String],
-    abnormal: &[usize],
-    cases: &[MultiLabelCase],
-) -> FittedCalibration {
-    let halves = halves(cases);
-    let held_out = [(0, 1), (1, 0)].map(|(from, on)| {
-        let found = platt(&halves[from], abnormal);
-        calibration_error(&decisions(&halves[on], abnormal, &found))
-    });
-    let (slope, offsets) = platt(cases, abnormal);
-    let one = (1.0, vec![0.0; abnormal.len()]);
-    let error_before = calibration_error(&decisions(cases, abnormal, &one));
-    let conditions = abnormal.iter().zip(offsets).map(|(at, offset)| {
-        let of_case = |case: &MultiLabelCase| {
-            let probability = shifted(case.scores[*at], slope, offset);
-            (probability, case.shown[*at])
-        };
-        let of_cases: Vec<(f64, bool)> = cases.iter().map(of_case).collect();
-        ConditionCalibration {
-            condition: names[*at].clone(),
-            slope,
-            offset,
-            threshold: best_threshold(&of_cases),
-            positives: of_cases.iter().filter(|(_, is_there)| *is_there).count(),
-        }
-    });
-    FittedCalibration {
-        error_before,
-        error_after: f64::midpoint(held_out[0], held_out[1]),
-        single: None,
-        conditions: conditions.collect(),
-    }
-}
-
-/// Each condition of each case: its probability, and whether it is there.
-fn decisions(
-    cases: &[MultiLabelCase],
-    conditions: &[usize],
-    (slope, offsets): &(f64, Vec<f64>),
-) -> Vec<(f64, bool)> {
-    let of_case = |case: &MultiLabelCase| {
-        let each = conditions.iter().zip(offsets);
-        let each = each.map(|(at, offset)| {
-            let probability = shifted(case.scores[*at], *slope, *offset);
-            (probability, case.shown[*at])
-        });
-        each.collect::<Vec<_>>()
-    };
-    cases.iter().flat_map(of_case).collect()
-}
-
-/// The probability that separates cases best: with the largest sum of sensitivity and specificity (Youden 1950), in the middle
-/// between the cases on both sides.
-fn best_threshold(cases: &[(f64, bool)]) -> f64 {
-    let mut sorted = cases.to_vec();
-    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let positives = sorted
-        .iter()
-        .filter(|(_, is_there)| *is_there)
-        .count()
-        .max(1) as f64;
-    let negatives = (sorted.len() as f64 - positives).max(1.0);
-    let (mut hits, mut alarms) = (0.0, 0.0);
-    let (mut best, mut threshold) = (f64::NEG_INFINITY, 0.5);
-    for pair in sorted.windows(2) {
-        let (probability, is_there) = pair[0];
-        if is_there {
-            hits += 1.0;
-        } else {
-            alarms += 1.0;
-        }
-        let gain = hits / positives - alarms / negatives;
-        if pair[1].0 < probability && gain > best {
-            (best, threshold) = (gain, f64::midpoint(probability, pair[1].0));
-        }
-    }
-    threshold
 }
 
 impl Calibration {
@@ -374,10 +324,27 @@ impl Calibration {
         }
         let both = scores.into_iter().zip(names);
         both.map(|(score, name)| {
-            let own = self.condition(name);
-            own.map_or(score, |own| shifted(score, own.slope, own.offset))
+            let own = self.sigmoid(name);
+            own.map_or(score, |(slope, offset)| shifted(score, slope, offset))
         })
         .collect()
+    }
+
+    /// Slope and offset of the logit of a condition that is decided on by itself; `None` if it is not calibrated.
+    fn sigmoid(&self, name: &str) -> Option<(f64, f64)> {
+        let own = self.condition(name).map(|own| (own.slope, own.offset));
+        own.or_else(|| {
+            self.normal_condition(name)
+                .map(|own| (own.slope, own.offset))
+        })
+    }
+
+    /// Whether a temperature or a slope lies at the end of the range in which it is sought, so that a better one may lie beyond.
+    pub fn is_at_bound(&self) -> bool {
+        let single = self.single.iter().map(|own| own.temperature);
+        let conditions = self.conditions.iter().map(|own| own.slope);
+        let normal = self.normal.iter().map(|own| own.slope);
+        single.chain(conditions).chain(normal).any(is_at_bound)
     }
 
     /// Which conditions are among the answers, by their scores; the leading one always is. Empty unless one of them applies.
@@ -396,6 +363,11 @@ impl Calibration {
     pub(super) fn condition(&self, name: &str) -> Option<&ConditionCalibration> {
         self.conditions.iter().find(|own| own.condition == name)
     }
+
+    /// The same of one that says that there is no finding.
+    pub(super) fn normal_condition(&self, name: &str) -> Option<&NormalCalibration> {
+        self.normal.iter().find(|own| own.condition == name)
+    }
 }
 
 /// Calibrations of several models and prompt sets.
@@ -403,6 +375,13 @@ impl Calibration {
 pub struct Calibrations(pub Vec<Calibration>);
 
 impl Calibrations {
+    /// Those whose images were fitted to the model's input in this way; `None`: as the model specifies.
+    #[must_use]
+    pub fn of_fit(mut self, fit: Option<&str>) -> Self {
+        self.0.retain(|one| one.fit.as_deref() == fit);
+        self
+    }
+
     /// Whether conditions of one of these sets have operating points, with any model.
     pub fn have_thresholds(&self, prompts: &Prompts) -> bool {
         let has = |one: &Calibration| !one.conditions.is_empty();
@@ -444,6 +423,18 @@ fn tempered(probabilities: &[f64], temperature: f64) -> Vec<f64> {
         .iter()
         .map(|p| p.max(f64::MIN_POSITIVE).ln() / temperature);
     super::softmax(&logits.collect::<Vec<_>>())
+}
+
+/// The logarithms of the same, finite also where the probabilities are not above 0.
+fn log_tempered(probabilities: &[f64], temperature: f64) -> Vec<f64> {
+    let logits = probabilities
+        .iter()
+        .map(|p| p.max(f64::MIN_POSITIVE).ln() / temperature);
+    let logits: Vec<f64> = logits.collect();
+    let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|logit| (logit - highest).exp()).sum();
+    let shift = highest + sum.ln();
+    logits.into_iter().map(|logit| logit - shift).collect()
 }
 
 /// A probability with another slope and offset of its logit.

@@ -1,14 +1,12 @@
 //! Two prompt sets on the same labelled images. Differences are paired: in each bootstrap draw, all sets are measured on the same
 //! images (Efron & Tibshirani 1993, chapter 16).
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::calibration::calibration_error;
 use super::metrics::{
-    BootstrapSample, Case, Estimate, JudgedCases, MultiLabelCase, Ranking, accuracy,
-    balanced_accuracy, confusion, estimate,
+    Bootstrap, BootstrapSample, Case, DrawProgress, Estimate, JudgedCases, MultiLabelCase, Ranking,
+    accuracy, balanced_accuracy, confusion, estimate, mean_of_counted, shown_classes,
 };
 
 /// A metric of both sets and of the placebo, and how it differs.
@@ -104,13 +102,21 @@ trait MeasureSample {
 struct RankedSet<'a> {
     cases: &'a [Case],
     rankings: Vec<Ranking>,
+    /// Which classes some of all images have. A draw that lacks one has no mean over classes.
+    shown: Vec<bool>,
+    /// Which classes some of all images have and some do not.
+    told: Vec<bool>,
 }
 
 impl<'a> RankedSet<'a> {
     fn new(cases: &'a [Case], classes: usize) -> Self {
+        let shown = shown_classes(cases, classes);
+        let has_several = shown.iter().filter(|is_shown| **is_shown).count() > 1;
         Self {
             cases,
             rankings: Ranking::of_classes(cases, classes),
+            told: shown.iter().map(|own| *own && has_several).collect(),
+            shown,
         }
     }
 }
@@ -118,16 +124,15 @@ impl<'a> RankedSet<'a> {
 impl MeasureSample for RankedSet<'_> {
     fn measure(&self, sample: &BootstrapSample) -> MeasuredSet {
         let table = confusion(self.cases, sample, self.rankings.len());
-        let areas = self.rankings.iter();
-        let areas: Vec<f64> = areas.filter_map(|ranking| ranking.auroc(sample)).collect();
+        let areas = self.rankings.iter().map(|ranking| ranking.auroc(sample));
         let stated = sample.indices.iter().map(|&index| {
             let case = &self.cases[index];
             (case.scores[case.predicted], case.predicted == case.truth)
         });
         MeasuredSet {
             accuracy: accuracy(&table),
-            balanced_accuracy: Some(balanced_accuracy(&table)),
-            auroc: (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64),
+            balanced_accuracy: balanced_accuracy(&table, &self.shown),
+            auroc: mean_of_counted(areas, &self.told),
             calibration_error: calibration_error(&stated.collect::<Vec<_>>()),
         }
     }
@@ -188,15 +193,13 @@ impl Draw {
 
 impl SetComparison {
     /// Compares `b` with `a` and with its placebos, of which there must be one at least. All are of the same images in the same
-    /// order. `None` without images. The same seed gives the same intervals. `progress` is told the number of draws so far before
-    /// each.
+    /// order. `None` without images. The same seed gives the same intervals. Before each draw, `progress` decides whether to go on.
     pub fn new(
         classes: usize,
         (a, b): (&[Case], &[Case]),
         placebos: &[Vec<Case>],
-        draws: usize,
-        seed: u64,
-        progress: &mut dyn FnMut(usize),
+        bootstrap: &Bootstrap,
+        progress: DrawProgress<'_>,
     ) -> Option<Self> {
         let ranked = |cases| RankedSet::new(cases, classes);
         let placebos: Vec<RankedSet> = placebos.iter().map(|own| ranked(own)).collect();
@@ -204,7 +207,7 @@ impl SetComparison {
         Self::of(
             (a.len(), DecidingMetric::Accuracy),
             (sets, &placebos),
-            (draws, seed),
+            bootstrap,
             progress,
         )
     }
@@ -214,9 +217,8 @@ impl SetComparison {
         normal: &[bool],
         (a, b): (&[MultiLabelCase], &[MultiLabelCase]),
         placebos: &[Vec<MultiLabelCase>],
-        draws: usize,
-        seed: u64,
-        progress: &mut dyn FnMut(usize),
+        bootstrap: &Bootstrap,
+        progress: DrawProgress<'_>,
     ) -> Option<Self> {
         let judged = |cases| PresenceSet::new(cases, normal);
         let placebos: Vec<PresenceSet> = placebos.iter().map(|own| judged(own)).collect();
@@ -224,7 +226,7 @@ impl SetComparison {
         Self::of(
             (a.len(), DecidingMetric::Auroc),
             (sets, &placebos),
-            (draws, seed),
+            bootstrap,
             progress,
         )
     }
@@ -232,8 +234,8 @@ impl SetComparison {
     fn of<M: MeasureSample>(
         (count, verdict_by): (usize, DecidingMetric),
         ([a, b], placebos): ([&M; 2], &[M]),
-        (draws, seed): (usize, u64),
-        progress: &mut dyn FnMut(usize),
+        bootstrap: &Bootstrap,
+        progress: DrawProgress<'_>,
     ) -> Option<Self> {
         if count == 0 || placebos.is_empty() {
             return None;
@@ -244,12 +246,8 @@ impl SetComparison {
             placebos: placebos.iter().map(|own| own.measure(sample)).collect(),
         };
         let all = measure(&BootstrapSample::all(count));
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let samples = (0..draws).map(|draw| {
-            progress(draw);
-            measure(&BootstrapSample::drawn(count, &mut rng))
-        });
-        let samples: Vec<Draw> = samples.collect();
+        let samples = bootstrap.samples(count, progress);
+        let samples: Vec<Draw> = samples.map(|sample| measure(&sample)).collect();
         let paired = |of: fn(&MeasuredSet) -> Option<f64>| paired(&all, &samples, of);
         let accuracy = paired(|m| Some(m.accuracy))?;
         let auroc = paired(|m| m.auroc);
@@ -305,6 +303,8 @@ fn gain(metric: &PairedMetric) -> Option<Gain> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
     use super::*;
 
     /// Cases of two classes, of which the first `right` in `of` are predicted correctly.
@@ -328,7 +328,19 @@ mod tests {
         placebos: &[Vec<Case>],
         draws: usize,
     ) -> Option<SetComparison> {
-        SetComparison::new(2, sets, placebos, draws, 1, &mut |_| {})
+        SetComparison::new(2, sets, placebos, &bootstrap(draws), &mut go_on)
+    }
+
+    fn bootstrap(draws: usize) -> Bootstrap {
+        Bootstrap {
+            draws,
+            seed: 1,
+            ..Bootstrap::default()
+        }
+    }
+
+    fn go_on(_: usize) -> ControlFlow<()> {
+        ControlFlow::Continue(())
     }
 
     fn compared(a: (usize, usize), b: (usize, usize), placebo: (usize, usize)) -> SetComparison {
@@ -412,7 +424,8 @@ mod tests {
         let compared = |a: &[MultiLabelCase], b: &[MultiLabelCase], draws| {
             let placebos = [placebo.clone(), placebo.clone()];
             let normal = [false, false];
-            SetComparison::of_each(&normal, (a, b), &placebos, draws, 1, &mut |_| {}).unwrap()
+            let bootstrap = bootstrap(draws);
+            SetComparison::of_each(&normal, (a, b), &placebos, &bootstrap, &mut go_on).unwrap()
         };
         let found = compared(&a, &b, 200);
         assert_eq!(found.verdict_by, DecidingMetric::Auroc);
@@ -451,6 +464,28 @@ mod tests {
             (found.auroc, found.balanced_accuracy, found.verdict),
             (None, None, None)
         );
+    }
+
+    #[test]
+    fn draws_without_a_rare_class_have_no_mean_over_classes() {
+        // Two classes that no set tells apart, and one image of a third, of which only A is sure.
+        let set = |of_rare: f64| -> Vec<Case> {
+            let case = |at: usize| Case {
+                truth: if at == 0 { 2 } else { at % 2 },
+                predicted: 0,
+                scores: vec![0.5, 0.5, if at == 0 { of_rare } else { 0.5 }],
+            };
+            (0..41).map(case).collect()
+        };
+        let (a, b) = (set(1.0), set(0.0));
+        let placebos = [b.clone()];
+        let found =
+            SetComparison::new(3, (&a, &b), &placebos, &bootstrap(300), &mut go_on).unwrap();
+        let auroc = found.auroc.unwrap().b_minus_a;
+        let near = |found: f64| assert!((found + 1.0 / 3.0).abs() < 1e-9, "{auroc:?}");
+        near(auroc.value);
+        near(auroc.low.unwrap());
+        near(auroc.high.unwrap());
     }
 
     #[test]

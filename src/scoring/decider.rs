@@ -24,6 +24,36 @@ struct DecidedCondition {
     other: bool,
     /// See [`Score::threshold`].
     threshold: Option<f64>,
+    /// Whether labelled images told its probability.
+    calibrated: bool,
+    /// The probability from which it is confident as a label.
+    min_probability: f64,
+    /// The lead over the next condition from which it is.
+    min_margin: f64,
+}
+
+impl DecidedCondition {
+    /// Says from which probability it is confident, whatever its lead; never without one.
+    fn be_confident_from(&mut self, probability: Option<f64>) {
+        // More than any probability.
+        self.min_probability = probability.unwrap_or(f64::INFINITY);
+        self.min_margin = 0.0;
+    }
+
+    /// Takes what labelled images say of it as one that is decided on by itself.
+    fn calibrate(&mut self, calibration: &Calibration, knows_confidence: bool) {
+        let own = calibration.condition(&self.name);
+        let normal = calibration.normal_condition(&self.name);
+        self.calibrated = own.is_some() || normal.is_some();
+        // Beside operating points, only what is normal has none.
+        let point = own.map(|own| own.threshold);
+        self.threshold = point.or((!self.normal).then_some(DEFAULT_THRESHOLD));
+        if knows_confidence {
+            let own = own.and_then(|own| own.confidence);
+            let own = own.or(normal.map(|own| own.confidence));
+            self.be_confident_from(own.and_then(|own| own.confident_from));
+        }
+    }
 }
 
 /// Turns the scores of a prompt set's conditions into verdicts. It needs no model.
@@ -31,8 +61,6 @@ struct DecidedCondition {
 pub struct Decider {
     conditions: Vec<DecidedCondition>,
     mode: Mode,
-    min_probability: f64,
-    min_margin: f64,
 }
 
 impl Decider {
@@ -45,27 +73,31 @@ impl Decider {
             normal: condition.normal,
             other: condition.other,
             threshold: None,
+            calibrated: false,
+            min_probability: set.min_probability,
+            min_margin: set.min_margin,
         });
         Self {
             conditions: conditions.collect(),
             mode,
-            min_probability: set.min_probability,
-            min_margin: set.min_margin,
         }
     }
 
-    /// The decider whose minimum and thresholds follow from labelled images.
+    /// The decider whose minimum and thresholds follow from labelled images. Where each condition is decided on by itself, one about
+    /// which these say nothing is never confident, unless the calibration is of an earlier version and says nothing of confidence.
     #[must_use]
     pub fn calibrated(mut self, calibration: &Calibration) -> Self {
         if let Some(single) = &calibration.single {
-            // More than any probability if no label is confident.
-            self.min_probability = single.confident_from.unwrap_or(f64::INFINITY);
-            self.min_margin = 0.0;
+            for condition in &mut self.conditions {
+                condition.be_confident_from(single.confident_from);
+                condition.calibrated = true;
+            }
         }
         if self.mode == Mode::Multi {
+            let all = calibration.conditions.iter();
+            let knows_confidence = all.clone().any(|own| own.confidence.is_some());
             for condition in &mut self.conditions {
-                let own = calibration.condition(&condition.name);
-                condition.threshold = own.map(|own| own.threshold);
+                condition.calibrate(calibration, knows_confidence);
             }
         }
         self
@@ -128,8 +160,9 @@ impl Decider {
         let others = probabilities.iter().enumerate();
         let others = others.filter(|(index, _)| *index != winner);
         let next = others.map(|(_, other)| *other).fold(0.0, f64::max);
+        let label = &self.conditions[winner];
         let is_confident =
-            probability >= self.min_probability && probability - next >= self.min_margin;
+            probability >= label.min_probability && probability - next >= label.min_margin;
         let urgency = self.urgency(&probabilities);
         let mut scores: Vec<Score> = self
             .conditions
@@ -145,9 +178,10 @@ impl Decider {
             .collect();
         scores.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         Verdict {
-            label: self.conditions[winner].name.clone(),
-            description: self.conditions[winner].description.clone(),
+            label: label.name.clone(),
+            description: label.description.clone(),
             probability,
+            calibrated: label.calibrated,
             decision: if is_confident {
                 Decision::Confident
             } else {
@@ -180,35 +214,41 @@ impl Decider {
         }
     }
 
-    /// The index of the winning condition. `single`: the most probable one. `multi`: the most probable abnormal one of those that
-    /// reach their threshold, else the normal one.
+    /// The index of the winning condition. `single`: the most probable one. `multi`: see [`label_of_each`].
     fn winner(&self, probabilities: &[f64]) -> usize {
-        let is_found = |index: usize| {
-            let condition = &self.conditions[index];
-            let threshold = condition.threshold.unwrap_or(DEFAULT_THRESHOLD);
-            !condition.normal && probabilities[index] >= threshold
-        };
-        let highest = |found_only: bool| {
-            (0..self.conditions.len())
-                .filter(|&index| !found_only || is_found(index))
-                .reduce(|best, index| {
-                    if probabilities[index] > probabilities[best] {
-                        index
-                    } else {
-                        best
-                    }
-                })
-        };
-        let overall = highest(false).unwrap_or(0);
         match self.mode {
-            Mode::Single => overall,
-            Mode::Multi => highest(true)
-                .or_else(|| {
-                    self.conditions
-                        .iter()
-                        .position(|condition| condition.normal)
-                })
-                .unwrap_or(overall),
+            Mode::Single => highest(probabilities, |_| true).unwrap_or(0),
+            Mode::Multi => label_of_each(
+                probabilities,
+                |at| self.conditions[at].normal,
+                |at| self.conditions[at].threshold.unwrap_or(DEFAULT_THRESHOLD),
+            ),
         }
     }
+}
+
+/// The index of the first condition with the highest probability among some.
+fn highest(probabilities: &[f64], is_meant: impl Fn(usize) -> bool) -> Option<usize> {
+    let meant = (0..probabilities.len()).filter(|index| is_meant(*index));
+    meant.reduce(|best, index| {
+        if probabilities[index] > probabilities[best] {
+            index
+        } else {
+            best
+        }
+    })
+}
+
+/// The index of the label where each condition is decided on by itself: the most probable abnormal one of those that reach their
+/// threshold, else the normal one, else the most probable one.
+pub(super) fn label_of_each(
+    probabilities: &[f64],
+    is_normal: impl Fn(usize) -> bool,
+    threshold: impl Fn(usize) -> f64,
+) -> usize {
+    let is_found = |at: usize| !is_normal(at) && probabilities[at] >= threshold(at);
+    highest(probabilities, is_found)
+        .or_else(|| (0..probabilities.len()).find(|at| is_normal(*at)))
+        .or_else(|| highest(probabilities, |_| true))
+        .unwrap_or(0)
 }

@@ -1,8 +1,12 @@
 //! Metrics of predictions against labels. Confidence intervals are bootstrap percentiles (Efron & Tibshirani 1993, chapter 13):
-//! each draw is a sample of all cases with replacement, as large as their number.
+//! each draw is a sample of all cases with replacement, as large as their number, or of all patients. Means over classes are of
+//! the same classes in each draw: one that lacks a class does not count.
 
 mod multi_label;
 mod ranking;
+mod sampling;
+
+use std::ops::ControlFlow;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -14,6 +18,8 @@ pub use multi_label::{
     JudgedCondition, MultiLabelCase, MultiLabelEvaluation, MultiLabelSummary, PresenceMetrics,
 };
 pub(crate) use ranking::{PresenceScores, Ranking};
+pub use sampling::{Bootstrap, CaseGroups, DrawProgress};
+pub(super) use sampling::{BootstrapSample, mean_of_counted};
 
 /// One labelled case. Classes are indices.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +98,7 @@ pub struct Evaluation {
     pub cases: usize,
     /// Share of correct predictions.
     pub accuracy: Estimate,
-    /// Mean recall over the classes that have cases.
+    /// Mean recall over the classes that have cases. Draws that lack one of these do not count.
     pub balanced_accuracy: Estimate,
     /// The metrics of each class.
     pub conditions: Vec<ClassMetrics>,
@@ -101,34 +107,37 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Computes the metrics; `None` without cases. The same seed gives the same intervals.
+    /// Computes the metrics of cases of which each is of another patient; `None` without cases. The same seed gives the same
+    /// intervals.
     pub fn new(names: &[String], cases: &[Case], draws: usize, seed: u64) -> Option<Self> {
-        Self::with_progress(names, cases, draws, seed, &mut |_| {})
+        let bootstrap = Bootstrap {
+            draws,
+            seed,
+            groups: CaseGroups::default(),
+        };
+        Self::drawing(names, cases, &bootstrap, &mut |_| ControlFlow::Continue(()))
     }
 
-    /// Like [`Self::new`], and passes the number of draws so far to `progress` before each.
-    pub fn with_progress(
+    /// Computes the metrics; `None` without cases. Before each draw, `progress` decides whether to go on.
+    pub fn drawing(
         names: &[String],
         cases: &[Case],
-        draws: usize,
-        seed: u64,
-        progress: &mut dyn FnMut(usize),
+        bootstrap: &Bootstrap,
+        progress: DrawProgress<'_>,
     ) -> Option<Self> {
         if cases.is_empty() {
             return None;
         }
         let all = BootstrapSample::all(cases.len());
         let classes = names.len();
+        let shown = shown_classes(cases, classes);
         let rankings = Ranking::of_classes(cases, classes);
         let (mut accuracies, mut balanced) = (Vec::new(), Vec::new());
         let mut areas = vec![Vec::new(); classes];
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        for draw in 0..draws {
-            progress(draw);
-            let drawn = BootstrapSample::drawn(cases.len(), &mut rng);
+        for drawn in bootstrap.samples(cases.len(), progress) {
             let table = confusion(cases, &drawn, classes);
             accuracies.push(accuracy(&table));
-            balanced.push(balanced_accuracy(&table));
+            balanced.extend(balanced_accuracy(&table, &shown));
             for (ranking, areas) in rankings.iter().zip(&mut areas) {
                 areas.extend(ranking.auroc(&drawn));
             }
@@ -148,38 +157,10 @@ impl Evaluation {
         Some(Self {
             cases: cases.len(),
             accuracy: estimate(accuracy(&table), accuracies),
-            balanced_accuracy: estimate(balanced_accuracy(&table), balanced),
+            balanced_accuracy: estimate(balanced_accuracy(&table, &shown)?, balanced),
             conditions: conditions.collect(),
             confusion: table,
         })
-    }
-}
-
-/// Cases drawn with replacement.
-pub(super) struct BootstrapSample {
-    /// The index of each.
-    pub(super) indices: Vec<usize>,
-    /// How often each case was drawn.
-    pub(super) counts: Vec<u32>,
-}
-
-impl BootstrapSample {
-    /// Each of so many cases once.
-    pub(super) fn all(cases: usize) -> Self {
-        Self {
-            indices: (0..cases).collect(),
-            counts: vec![1; cases],
-        }
-    }
-
-    /// As many cases as there are, at random.
-    pub(super) fn drawn(cases: usize, rng: &mut ChaCha8Rng) -> Self {
-        let indices: Vec<usize> = (0..cases).map(|_| rng.random_range(0..cases)).collect();
-        let mut counts = vec![0; cases];
-        for &index in &indices {
-            counts[index] += 1;
-        }
-        Self { indices, counts }
     }
 }
 
@@ -219,11 +200,18 @@ fn precision(table: &ConfusionMatrix, class: usize) -> Option<f64> {
     )
 }
 
-pub(super) fn balanced_accuracy(table: &ConfusionMatrix) -> f64 {
-    let recalls: Vec<f64> = (0..table.len())
-        .filter_map(|class| recall(table, class))
-        .collect();
-    recalls.iter().sum::<f64>() / recalls.len().max(1) as f64
+/// Which classes have cases.
+pub(super) fn shown_classes(cases: &[Case], classes: usize) -> Vec<bool> {
+    let mut shown = vec![false; classes];
+    for case in cases {
+        shown[case.truth] = true;
+    }
+    shown
+}
+
+/// The mean recall over the classes that are `shown` by some of all cases; `None` where one of these has none in the table.
+pub(super) fn balanced_accuracy(table: &ConfusionMatrix, shown: &[bool]) -> Option<f64> {
+    mean_of_counted((0..table.len()).map(|class| recall(table, class)), shown)
 }
 
 /// The mean of values, with its interval by 1000 bootstrap draws of as many values.
@@ -303,7 +291,8 @@ mod tests {
         let cases: Vec<Case> = (0..40)
             .map(|at| case(at % 3 % 2, ((at * 7) % 10) as f64 / 10.0))
             .collect();
-        let sample = BootstrapSample::drawn(cases.len(), &mut ChaCha8Rng::seed_from_u64(5));
+        let alone: Vec<Vec<usize>> = (0..cases.len()).map(|at| vec![at]).collect();
+        let sample = BootstrapSample::drawn(&alone, cases.len(), &mut ChaCha8Rng::seed_from_u64(5));
         assert!(sample.counts.iter().any(|count| *count > 1));
         let drawn = || sample.indices.iter().map(|index| &cases[*index]);
         let (mut wins, mut pairs) = (0.0, 0.0);
@@ -326,8 +315,55 @@ mod tests {
         let mut told = Vec::new();
         let cases = [case(0, 0.9), case(1, 0.2)];
         let plain = Evaluation::new(&names(), &cases, 3, 1);
-        let found = Evaluation::with_progress(&names(), &cases, 3, 1, &mut |draw| told.push(draw));
+        let bootstrap = Bootstrap {
+            draws: 3,
+            seed: 1,
+            groups: CaseGroups::default(),
+        };
+        let found = Evaluation::drawing(&names(), &cases, &bootstrap, &mut |draw| {
+            told.push(draw);
+            ControlFlow::Continue(())
+        });
         assert_eq!((found, told), (plain, vec![0, 1, 2]));
+    }
+
+    #[test]
+    fn draws_without_a_rare_class_do_not_count_for_the_mean_over_classes() {
+        // The only ill case is always missed: any mean over both classes is at most one half.
+        let mut cases = vec![case(1, 0.2); 30];
+        cases.push(case(0, 0.2));
+        let found = Evaluation::new(&names(), &cases, 300, 1).unwrap();
+        near(found.balanced_accuracy.value, 0.5);
+        assert_eq!(found.balanced_accuracy.high, Some(0.5));
+    }
+
+    #[test]
+    fn several_images_of_a_patient_do_not_narrow_an_interval() {
+        let cases: Vec<Case> = (0..400)
+            .map(|at| case(1, if at / 40 % 2 == 0 { 0.2 } else { 0.8 }))
+            .collect();
+        let width = |per_patient: usize| {
+            let patients: Vec<String> = (0..400).map(|at| (at / per_patient).to_string()).collect();
+            let bootstrap = Bootstrap {
+                draws: 400,
+                seed: 1,
+                groups: CaseGroups::of_patients(patients.iter().map(|own| Some(&**own))),
+            };
+            let found = Evaluation::drawing(&names(), &cases, &bootstrap, &mut |_| {
+                ControlFlow::Continue(())
+            });
+            let accuracy = found.unwrap().accuracy;
+            accuracy.high.unwrap() - accuracy.low.unwrap()
+        };
+        // Ten patients of forty images that are alike say as much as ten images.
+        assert!(width(40) > 4.0 * width(1), "{} {}", width(40), width(1));
+    }
+
+    #[test]
+    fn one_image_has_no_interval() {
+        let found = Evaluation::new(&names(), &[case(0, 0.9)], 100, 1).unwrap();
+        assert_eq!((found.accuracy.value, found.accuracy.low), (1.0, None));
+        assert_eq!(found.balanced_accuracy.high, None);
     }
 
     #[test]

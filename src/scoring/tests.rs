@@ -111,6 +111,7 @@ fn labelled_images_move_the_operating_point_of_a_condition() {
         prompts_digest: "blake3:2".to_owned(),
         mode: Mode::Multi,
         learned: None,
+        fit: None,
         at: String::new(),
         images: 40,
         error_before: 0.1,
@@ -122,7 +123,10 @@ fn labelled_images_move_the_operating_point_of_a_condition() {
             offset: 0.0,
             threshold: 0.97,
             positives: 12,
+            confidence: None,
         }],
+        normal: Vec::new(),
+        left_out: Vec::new(),
     };
     // Both haze and mass have 0.944.
     let verdict = scorer(Mode::Multi, 2.0).verdict(&at(45.0));

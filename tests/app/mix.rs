@@ -48,6 +48,7 @@ fn calibrations(of: &Record) -> Calibrations {
         prompts_digest: of.prompts_digest.clone(),
         mode: Mode::Single,
         learned: None,
+        fit: None,
         at: "2026-01-01T00:00:00Z".to_owned(),
         images: 100,
         error_before: 0.1,
@@ -69,6 +70,8 @@ fn calibrations(of: &Record) -> Calibrations {
             }),
         }),
         conditions: Vec::new(),
+        normal: Vec::new(),
+        left_out: Vec::new(),
     }])
 }
 

@@ -555,6 +555,7 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
             label: label.to_owned(),
             description: description.to_owned(),
             probability,
+            calibrated: false,
             decision,
             reason,
             urgency: Some(if label == "normal" {

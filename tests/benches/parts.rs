@@ -217,6 +217,7 @@ fn recalled(root: &Path, n: usize) -> RecalledFile {
             label: label.to_owned(),
             description: String::new(),
             probability: share.max(1.0 - share),
+            calibrated: false,
             decision: Decision::Confident,
             reason: None,
             urgency: Some(share),

@@ -285,3 +285,158 @@ fn calibrated_probabilities_apply_from_then_on_and_every_line_says_so() {
         stderr(&few)
     );
 }
+
+/// Phantoms in `d`, and the rows of their labels: path and condition.
+fn labelled_phantoms(home: &Path, count: &str) -> Vec<(String, String)> {
+    let written = run(
+        home,
+        &["demo", "d", "--write-only", "--count", count, "--seed", "5"],
+    );
+    assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
+    let truth = fs::read_to_string(home.join("d/truth.csv")).expect("labels");
+    let rows = truth.lines().skip(1).map(|row| {
+        let cells: Vec<&str> = row.split(',').collect();
+        (cells[0].to_owned(), cells[1].to_owned())
+    });
+    rows.collect()
+}
+
+/// Writes a table with these rows, and evaluates it.
+fn evaluated(home: &Path, rows: &[[&str; 3]]) -> Output {
+    let rows: Vec<String> = rows.iter().map(|row| row.join(",")).collect();
+    let table = format!("path,label,patient\n{}\n", rows.join("\n"));
+    fs::write(home.join("d/t.csv"), table).expect("written");
+    run(home, &["eval", "d/t.csv", "--json", "--draws", "50"])
+}
+
+fn json(output: &Output) -> Value {
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn a_file_in_several_rows_and_its_copies_are_one_image() {
+    let home = tempfile::tempdir().expect("a home");
+    let rows = labelled_phantoms(home.path(), "4");
+    let [(first, label), (second, other), ..] = &rows[..] else {
+        panic!("four")
+    };
+    assert_ne!(label, other);
+    let (again, copy) = (format!("./{first}"), "copy.dcm");
+    fs::copy(
+        home.path().join("d").join(first),
+        home.path().join("d").join(copy),
+    )
+    .expect("copied");
+    let table = [
+        [first.as_str(), label, ""],
+        [&again, label, ""],
+        [copy, label, ""],
+        [second, other, ""],
+    ];
+    let report = json(&evaluated(home.path(), &table));
+    assert_eq!(
+        (&report["cases"], &report["copies"]),
+        (&2.into(), &1.into())
+    );
+    let mut contradictory = table;
+    contradictory[2][1] = other;
+    let refused = evaluated(home.path(), &contradictory);
+    assert_eq!(refused.status.code(), Some(2));
+    let words = stderr(&refused);
+    assert!(
+        words.contains("same content and different labels"),
+        "{words}"
+    );
+    assert!(
+        words.contains("(line 2)") && words.contains("(line 4)"),
+        "{words}"
+    );
+}
+
+#[test]
+fn intervals_are_of_patients_and_one_says_nothing_of_others() {
+    let home = tempfile::tempdir().expect("a home");
+    let rows = labelled_phantoms(home.path(), "8");
+    let with = |patient: &'static str| -> Vec<[&str; 3]> {
+        let rows = rows
+            .iter()
+            .map(|(path, label)| [path.as_str(), label, patient]);
+        rows.collect()
+    };
+    let apart = json(&evaluated(home.path(), &with("")));
+    assert!(apart["accuracy"]["low"].is_number(), "{apart}");
+    assert_eq!(apart["draws"], 50);
+    let one = json(&evaluated(home.path(), &with("p")));
+    assert_eq!(one["accuracy"]["value"], apart["accuracy"]["value"]);
+    assert!(one["accuracy"]["low"].is_null(), "{one}");
+    let single = json(&evaluated(home.path(), &with("")[..1]));
+    assert!(single["accuracy"]["low"].is_null() && single["balanced_accuracy"]["low"].is_null());
+}
+
+#[test]
+fn tables_of_which_all_files_fail_are_failures_of_files() {
+    let home = tempfile::tempdir().expect("a home");
+    fs::write(
+        home.path().join("t.csv"),
+        "path,label\na.png,normal\nb.png,tumor\n",
+    )
+    .expect("written");
+    for arguments in [
+        &["eval", "t.csv"][..],
+        &["calibrate", "t.csv", "--dry-run"],
+        &[
+            "eval",
+            "t.csv",
+            "--prompts",
+            "general",
+            "--prompts",
+            "chest-xray",
+            "--map",
+            "tumor=pneumonia",
+        ],
+    ] {
+        let output = run(home.path(), arguments);
+        let words = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {words}");
+        assert!(
+            words.contains("a.png") && words.contains("2 failed"),
+            "{words}"
+        );
+    }
+}
+
+#[test]
+fn a_calibration_is_for_the_fit_that_its_images_had() {
+    let home = home();
+    demo(home.path(), 60, 3);
+    let common = ["--prompts", "general", "--model", "builtin"];
+    let pad = ["--fit", "pad"];
+    let run = |arguments: &[&str]| run(home.path(), &[arguments, &common].concat());
+    let found = json(&run(&[&["calibrate", "d", "--json"][..], &pad].concat()));
+    assert_eq!(found["fit"], "pad");
+    assert_eq!(
+        (&found["rejected"], &found["copies"]),
+        (&0.into(), &0.into())
+    );
+    let text = String::from_utf8_lossy(&run(&["calibrate", "d", "--dry-run"]).stdout).into_owned();
+    assert!(
+        text.contains("60 labelled images, 0 rejected, 0 failed"),
+        "{text}"
+    );
+    let are_calibrated = |fit: &[&str]| {
+        let all = lines(&run(&[&["classify", "d"][..], fit].concat()));
+        assert!(!all.is_empty());
+        all.iter().all(|line| line["calibrated"] == true)
+    };
+    assert!(are_calibrated(&pad));
+    // What the model ships with is for its own fit.
+    assert!(are_calibrated(&[]) && !are_calibrated(&["--fit", "crop"]));
+    let words = |fit: &[&str]| {
+        let eval = run(&[&["eval", "d", "--draws", "0"][..], fit].concat());
+        String::from_utf8_lossy(&eval.stdout).into_owned()
+    };
+    let [shipped, other] = [words(&[]), words(&["--fit", "crop"])];
+    assert!(shipped.contains("mode single, calibrated"), "{shipped}");
+    assert!(other.contains("mode single, not calibrated"), "{other}");
+}

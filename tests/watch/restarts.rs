@@ -333,6 +333,7 @@ fn calibration(line: &Value) -> Calibration {
         prompts_digest: text("prompts_digest"),
         mode: Mode::Single,
         learned: None,
+        fit: None,
         at: "2026-01-01T00:00:00Z".to_owned(),
         images: 100,
         error_before: 0.2,
@@ -350,6 +351,8 @@ fn calibration(line: &Value) -> Calibration {
             },
         }),
         conditions: Vec::new(),
+        normal: Vec::new(),
+        left_out: Vec::new(),
     }
 }
 

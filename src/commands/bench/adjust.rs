@@ -13,8 +13,8 @@ use crate::commands::progress::ProgressLine;
 use crate::commands::{CommandSetup, Fault, exit, print};
 use crate::library::NOTICE;
 use crate::media::clean;
-use crate::scoring::calibration::{Calibration, fit};
-use crate::scoring::metrics::{Case, Estimate, bootstrap_mean};
+use crate::scoring::calibration::{CalibratedConditions, Calibration, fit};
+use crate::scoring::metrics::{Case, CaseGroups, Estimate, bootstrap_mean};
 use crate::scoring::mix::{Adjuster, MixError};
 use crate::scoring::{Mode, Score, softmax};
 
@@ -159,7 +159,13 @@ impl<'a> CalibrationSplit<'a> {
             test.extend(rest.iter().copied().cloned());
         }
         own.shuffle(&mut rng);
-        let fitted = fit(&images.names, &images.normal, &own);
+        let of = CalibratedConditions {
+            names: &images.names,
+            normal: &images.normal,
+            // Confident labels have no part in this.
+            min_probability: 0.0,
+        };
+        let fitted = fit(&of, &own, &CaseGroups::default());
         let fitted = fitted.map_err(Fault::unusable)?;
         Ok(Self {
             images,
@@ -170,12 +176,15 @@ impl<'a> CalibrationSplit<'a> {
                 prompts_digest: String::new(),
                 mode: Mode::Single,
                 learned: None,
+                fit: None,
                 at: String::new(),
                 images: own.len(),
                 error_before: fitted.error_before,
                 error_after: fitted.error_after,
                 single: fitted.single,
                 conditions: fitted.conditions,
+                normal: fitted.normal,
+                left_out: fitted.left_out,
             },
             test,
         })

@@ -15,6 +15,8 @@ pub(in crate::commands) struct ComparedFile {
     pub(super) labels: Option<Vec<usize>>,
     /// Whether it was named, rather than being found in a folder.
     pub(super) named: bool,
+    /// The patient, where a table has the column `patient`.
+    pub(super) patient: Option<String>,
 }
 
 /// All images with labels, and the conditions that these may be: those of the first set, then what only the second one has. Several of
@@ -36,6 +38,7 @@ pub(in crate::commands) fn labelled(
             path: file.path,
             labels: Some(file.labels),
             named: file.named,
+            patient: file.patient,
         }
     });
     Ok((files.collect(), conditions))
@@ -58,6 +61,7 @@ pub(in crate::commands) fn unlabelled(paths: &[PathBuf]) -> Vec<ComparedFile> {
                     path,
                     labels: None,
                     named,
+                    patient: None,
                 }),
                 Err(error) => print::message(format_args!(
                     "{}: {}",

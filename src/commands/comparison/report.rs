@@ -42,6 +42,9 @@ impl FileLabel {
 #[derive(Debug, Serialize)]
 pub(super) struct ChangedFile {
     pub(super) path: String,
+    /// Its bytes in base64, if they are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) path_bytes: Option<String>,
     /// Its label, if that is known.
     pub(super) truth: Option<String>,
     pub(super) a: FileLabel,
@@ -114,7 +117,7 @@ impl ComparisonReport {
             let _ = writeln!(
                 out,
                 "  {}: {} → {}{truth}",
-                file.path,
+                clean(&file.path),
                 file.a.words(),
                 file.b.words()
             );

@@ -1,20 +1,20 @@
 //! The results of images under each of the prompt sets that are compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::progress::ProgressLine;
-use super::super::run::BatchHandler;
-use super::super::{Fault, print, shown};
-use super::files::is_normal;
+use super::super::run::{BatchHandler, Interruption};
+use super::super::{Fault, exit, print, shown};
+use super::files::{ComparedFile, is_normal};
 use super::report::{ChangedFile, ComparisonReport, FileLabel};
 use super::{ComparisonRequest, PLACEBOS};
 use crate::engine::Scorers;
 use crate::jobs::{End, Ended};
-use crate::library::{Failure, Record};
+use crate::library::{Failure, Record, path_text};
 use crate::scoring::comparison::SetComparison;
-use crate::scoring::metrics::{Case, MultiLabelCase};
+use crate::scoring::metrics::{Bootstrap, Case, CaseGroups, MultiLabelCase};
 use crate::scoring::{Decision, Verdict};
 
 /// The results of files under the first set, by the index of the file.
@@ -120,13 +120,18 @@ impl ScoredFiles {
     pub(super) fn report(
         &self,
         request: &ComparisonRequest,
-        interrupted: bool,
+        interruption: &Interruption,
     ) -> Result<ComparisonReport, Fault> {
         let Some(first) = self.files.first() else {
-            return Err(Fault::unusable(format!(
-                "no image could be classified: {} failed",
-                self.failed
-            )));
+            let message = format!("no image could be classified: {} failed", self.failed);
+            return Err(Fault {
+                code: if self.failed > 0 {
+                    exit::SOME_FAILED
+                } else {
+                    exit::UNUSABLE
+                },
+                message,
+            });
         };
         let rejected = |set: usize| {
             let files = self.files.iter();
@@ -136,16 +141,18 @@ impl ScoredFiles {
             let [a, b] = [0, 1].map(|set| FileLabel::of(&file.records[set]));
             let compared = &request.files[file.index];
             let truth = compared.labels.as_ref().zip(request.conditions.as_ref());
+            let (path, path_bytes) = path_text(&compared.path);
             (a.label != b.label).then(|| ChangedFile {
-                path: shown(&compared.path),
+                path,
+                path_bytes,
                 truth: truth.map(|(labels, names)| label_cell(labels, names)),
                 a,
                 b,
             })
         });
-        let (kept, comparison) = match &request.conditions {
-            Some(names) => self.compare(request, names),
-            None => (0, None),
+        let (kept, comparison, draws) = match &request.conditions {
+            Some(names) => self.compare(request, names, interruption)?,
+            None => (0, None, request.draws),
         };
         let names = [0, 1].map(|set: usize| first.records[set].prompts.clone());
         let digests = [0, 1].map(|set: usize| first.records[set].prompts_digest.clone());
@@ -156,82 +163,126 @@ impl ScoredFiles {
             prompts_digests: digests,
             images: self.files.len(),
             failed: self.failed,
-            interrupted,
+            interrupted: interruption.is_there(),
             rejected: [rejected(0), rejected(1)],
             changed: changed.collect(),
             labelled: request.conditions.as_ref().map(|_| kept),
             placebos: request.conditions.as_ref().map(|_| PLACEBOS),
             seed: request.seed,
-            draws: request.draws,
+            draws,
             comparison,
         })
     }
 
-    /// Compares the sets on the labelled images that neither of the two rejects; also returns the number of these.
+    /// Compares the sets on the labelled images that neither of the two rejects, each content once; also returns the number of these, and
+    /// of the bootstrap draws.
     fn compare(
         &self,
         request: &ComparisonRequest,
         names: &[String],
-    ) -> (usize, Option<SetComparison>) {
-        let is_accepted = |file: &&ScoredFile| !(file.is_rejected_by(0) || file.is_rejected_by(1));
-        let accepted = self.files.iter().filter(is_accepted);
-        let labelled = accepted.filter_map(|file| {
-            let labels = request.files[file.index].labels.as_deref()?;
-            Some((labels, file.records.as_slice()))
-        });
-        let labelled: Vec<LabelledRecords> = labelled.collect();
-        let (draws, seed) = (request.draws, request.seed);
-        if labelled.iter().all(|(labels, _)| labels.len() == 1) {
+        interruption: &Interruption,
+    ) -> Result<(usize, Option<SetComparison>, usize), Fault> {
+        let labelled = self.labelled(request)?;
+        let bootstrap = |patients: &[Option<&str>]| Bootstrap {
+            draws: request.draws,
+            seed: request.seed,
+            groups: CaseGroups::of_patients(patients.iter().copied()),
+        };
+        let of_one = labelled.iter().all(|own| own.labels.len() == 1);
+        if of_one {
             let case = |labels: &[usize], verdict: &Verdict| Case::of(names, labels[0], verdict);
-            let (kept, by_set) = by_set(&labelled, case);
+            let (patients, by_set) = by_set(&labelled, case);
             let [a, b, placebos @ ..] = by_set.as_slice() else {
-                return (kept, None);
+                return Ok((patients.len(), None, 0));
             };
-            let compared = ProgressLine::of_draws(draws, |progress| {
-                SetComparison::new(names.len(), (a, b), placebos, draws, seed, progress)
-            });
-            return (kept, compared);
+            let bootstrap = bootstrap(&patients);
+            let (compared, made) =
+                ProgressLine::of_draws(request.draws, interruption, |progress| {
+                    SetComparison::new(names.len(), (a, b), placebos, &bootstrap, progress)
+                });
+            return Ok((patients.len(), compared, made));
         }
         let case =
             |labels: &[usize], verdict: &Verdict| Some(MultiLabelCase::of(names, labels, verdict));
-        let (kept, by_set) = by_set(&labelled, case);
+        let (patients, by_set) = by_set(&labelled, case);
         let [a, b, placebos @ ..] = by_set.as_slice() else {
-            return (kept, None);
+            return Ok((patients.len(), None, 0));
         };
         let normal = names.iter().map(|name| {
             let mut own = request.sets.iter().filter_map(|set| is_normal(set, name));
             own.any(|is_normal| is_normal)
         });
         let normal: Vec<bool> = normal.collect();
-        let compared = ProgressLine::of_draws(draws, |progress| {
-            SetComparison::of_each(&normal, (a, b), placebos, draws, seed, progress)
+        let bootstrap = bootstrap(&patients);
+        let (compared, made) = ProgressLine::of_draws(request.draws, interruption, |progress| {
+            SetComparison::of_each(&normal, (a, b), placebos, &bootstrap, progress)
         });
-        (kept, compared)
+        Ok((patients.len(), compared, made))
+    }
+
+    /// The labelled images that neither of the two sets rejects, each content once. An error names copies with different labels.
+    fn labelled<'a>(
+        &'a self,
+        request: &'a ComparisonRequest,
+    ) -> Result<Vec<LabelledRecords<'a>>, Fault> {
+        let mut firsts: HashMap<&str, &ComparedFile> = HashMap::new();
+        let mut labelled = Vec::new();
+        for file in &self.files {
+            let compared = &request.files[file.index];
+            let (Some(labels), false, false) = (
+                compared.labels.as_deref(),
+                file.is_rejected_by(0),
+                file.is_rejected_by(1),
+            ) else {
+                continue;
+            };
+            match firsts.insert(&file.records[0].content, compared) {
+                Some(first) if first.labels != compared.labels => {
+                    return Err(Fault::usage(format!(
+                        "{} and {} have the same content and different labels; correct one of them, or leave both out",
+                        shown(&first.path),
+                        shown(&compared.path)
+                    )));
+                }
+                Some(_) => {}
+                None => labelled.push(LabelledRecords {
+                    labels,
+                    patient: compared.patient.as_deref(),
+                    records: &file.records,
+                }),
+            }
+        }
+        Ok(labelled)
     }
 }
 
 /// The labels of an image, and its results under each set.
-type LabelledRecords<'a> = (&'a [usize], &'a [Record]);
+struct LabelledRecords<'a> {
+    labels: &'a [usize],
+    patient: Option<&'a str>,
+    records: &'a [Record],
+}
 
-/// The cases of each set, and the number of images that are one under all.
-fn by_set<C>(
-    labelled: &[LabelledRecords],
+/// The patients of the images that are cases under all sets, and the cases of each set.
+fn by_set<'a, C>(
+    labelled: &[LabelledRecords<'a>],
     case: impl Fn(&[usize], &Verdict) -> Option<C>,
-) -> (usize, Vec<Vec<C>>) {
+) -> (Vec<Option<&'a str>>, Vec<Vec<C>>) {
     let mut by_set: Vec<Vec<C>> = Vec::new();
-    let mut kept = 0;
-    for (labels, records) in labelled {
-        let cases = records.iter().map(|record| case(labels, &record.verdict));
+    let mut patients = Vec::new();
+    for own in labelled {
+        let cases = own.records.iter();
+        let cases = cases.map(|record| case(own.labels, &record.verdict));
         let Some(cases) = cases.collect::<Option<Vec<C>>>() else {
             continue;
         };
         by_set.resize_with(cases.len(), Vec::new);
-        for (own, case) in by_set.iter_mut().zip(cases) {
-            own.push(case);
+        for (all, case) in by_set.iter_mut().zip(cases) {
+            all.push(case);
         }
-        kept += 1;
+        patients.push(own.patient);
     }
-    (kept, by_set)
+    (patients, by_set)
 }
 
 /// What an image shows, as a table names it.

@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::super::mix::MixOptions;
+use super::super::progress::ProgressLine;
+use super::super::run::Interruption;
 use super::Fault;
 use super::cases::LabelledCases;
 use crate::cli;
 use crate::library::Record;
 use crate::library::mixes::{FolderMixes, shares};
 use crate::media::clean;
-use crate::scoring::metrics::{Case, Evaluation};
+use crate::scoring::metrics::{Bootstrap, Case, CaseGroups, Evaluation};
 use crate::scoring::mix::FolderMix;
 
 /// What adjusting does to the metrics.
@@ -28,20 +30,27 @@ impl AdjustedEvaluation {
         mix: &MixOptions,
         all: &LabelledCases,
         arguments: &cli::EvalArgs,
+        interruption: &Interruption,
     ) -> Result<Self, Fault> {
-        let results = || {
-            all.images
-                .iter()
-                .map(|(file, record)| (file.labels[0], *record))
-        };
-        let mixes = mix.mixes(results().map(|(_, record)| record));
+        let records = || all.images.iter().map(|(_, record)| *record);
+        let mixes = mix.mixes(records());
         if let Some(error) = mixes.failure() {
             return Err(Fault::unusable(error));
         }
-        let cases = results().filter_map(|(truth, record)| case(&all.names, truth, record, &mixes));
-        let cases: Vec<Case> = cases.collect();
-        let metrics = Evaluation::new(&all.names, &cases, arguments.draws, arguments.seed);
-        let found = results().find_map(|(_, record)| Some(mixes.adjusted(record)?.mix.clone()));
+        let cases = all.images.iter().filter_map(|(file, record)| {
+            let case = case(&all.names, file.labels[0], record, &mixes)?;
+            Some((case, file.patient.as_deref()))
+        });
+        let (cases, patients): (Vec<Case>, Vec<Option<&str>>) = cases.unzip();
+        let bootstrap = Bootstrap {
+            draws: arguments.draws,
+            seed: arguments.seed,
+            groups: CaseGroups::of_patients(patients.into_iter()),
+        };
+        let (metrics, _) = ProgressLine::of_draws(arguments.draws, interruption, |progress| {
+            Evaluation::drawing(&all.names, &cases, &bootstrap, progress)
+        });
+        let found = records().find_map(|record| Some(mixes.adjusted(record)?.mix.clone()));
         let (Some(metrics), Some(mix)) = (metrics, found) else {
             return Err(all.none_classified());
         };

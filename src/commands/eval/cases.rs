@@ -1,11 +1,13 @@
 //! Labelled images that have a result, as cases.
 
-use super::super::{Fault, print, shown};
+use std::collections::HashMap;
+
+use super::super::{Fault, exit, print, shown};
 use super::ClassifiedLabels;
 use super::labels::LabelledEach;
 use crate::library::Record;
 use crate::scoring::Decision;
-use crate::scoring::metrics::{Case, MultiLabelCase};
+use crate::scoring::metrics::{Case, CaseGroups, MultiLabelCase};
 
 /// Labelled images with their results, and what became of the others.
 pub(in crate::commands) struct LabelledCases<'a> {
@@ -16,21 +18,29 @@ pub(in crate::commands) struct LabelledCases<'a> {
     /// Labels and results.
     pub(in crate::commands) images: Vec<(&'a LabelledEach, &'a Record)>,
     pub(in crate::commands) failed: usize,
+    /// Files that are left out as they have the content of another one.
+    pub(in crate::commands) copies: usize,
     /// The reasons why images were rejected.
-    pub(super) rejected: Vec<String>,
+    pub(in crate::commands) rejected: Vec<String>,
 }
 
 impl ClassifiedLabels<'_> {
-    /// The images that have a result; errors are printed.
-    pub(in crate::commands) fn cases(&self) -> LabelledCases<'_> {
+    /// The images that have a result, each content once; errors are printed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if files of the same content have different labels.
+    pub(in crate::commands) fn cases(&self) -> Result<LabelledCases<'_>, Fault> {
         let conditions = self.set.conditions.iter();
         let mut all = LabelledCases {
             names: conditions.clone().map(|own| own.name.clone()).collect(),
             normal: conditions.map(|own| own.normal).collect(),
             images: Vec::new(),
             failed: 0,
+            copies: 0,
             rejected: Vec::new(),
         };
+        let mut firsts: HashMap<&str, &LabelledEach> = HashMap::new();
         for (index, outcome) in self.outcomes {
             let file = &self.files[*index];
             match outcome {
@@ -45,11 +55,33 @@ impl ClassifiedLabels<'_> {
                     let reason = record.verdict.reason.clone();
                     all.rejected.push(reason.unwrap_or_default());
                 }
-                Ok(record) => all.images.push((file, record)),
+                Ok(record) => match firsts.insert(&record.content, file) {
+                    Some(first) => {
+                        check_copy(first, file)?;
+                        all.copies += 1;
+                    }
+                    None => all.images.push((file, record)),
+                },
             }
         }
-        all
+        Ok(all)
     }
+}
+
+/// Fails if a copy of a file has other labels.
+fn check_copy(first: &LabelledEach, copy: &LabelledEach) -> Result<(), Fault> {
+    if first.labels == copy.labels {
+        return Ok(());
+    }
+    let place = |file: &LabelledEach| match file.line {
+        0 => shown(&file.path),
+        line => format!("{} (line {line})", shown(&file.path)),
+    };
+    Err(Fault::usage(format!(
+        "{} and {} have the same content and different labels; correct one of them, or leave both out",
+        place(first),
+        place(copy)
+    )))
 }
 
 impl LabelledCases<'_> {
@@ -67,7 +99,8 @@ impl LabelledCases<'_> {
         let images = || self.images.iter();
         images()
             .all(is_of_one)
-            .then(|| images().filter_map(case).collect())
+            .then(|| images().map(case).collect())
+            .flatten()
     }
 
     /// The cases where each condition is decided on by itself.
@@ -78,12 +111,30 @@ impl LabelledCases<'_> {
         cases.collect()
     }
 
-    /// The error if no image could be classified.
+    /// The images of each patient, as far as a table names them.
+    pub(in crate::commands) fn groups(&self) -> CaseGroups {
+        CaseGroups::of_patients(self.patients())
+    }
+
+    /// The patient of each image.
+    pub(in crate::commands) fn patients(&self) -> impl Iterator<Item = Option<&str>> {
+        self.images.iter().map(|(file, _)| file.patient.as_deref())
+    }
+
+    /// The error if no image could be classified. Where files failed, it is theirs.
     pub(in crate::commands) fn none_classified(&self) -> Fault {
         let why = match self.rejected.first() {
             Some(reason) => format!("{} rejected, because {reason}", self.rejected.len()),
             None => format!("{} failed", self.failed),
         };
-        Fault::unusable(format!("no image could be classified: {why}"))
+        let fault = Fault::unusable(format!("no image could be classified: {why}"));
+        Fault {
+            code: if self.rejected.is_empty() && self.failed > 0 {
+                exit::SOME_FAILED
+            } else {
+                fault.code
+            },
+            ..fault
+        }
     }
 }

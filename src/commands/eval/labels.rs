@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::{Fault, shown};
 use crate::media::{clean, read_file, walk};
+use crate::paths;
 use crate::phantom::TRUTH;
 use crate::prompts::PromptSet;
 use crate::scoring::Mode;
@@ -38,7 +39,7 @@ pub(in crate::commands) struct LabelledEach {
     /// The patient, where a table has the column `patient`.
     pub(in crate::commands) patient: Option<String>,
     /// The line of the table; 0 in folders.
-    line: u64,
+    pub(super) line: u64,
 }
 
 /// Maximum size of a table: about a million rows.
@@ -64,7 +65,7 @@ pub(in crate::commands) fn read(path: &Path, names: &LabelNames) -> Result<Vec<L
 
 /// The same where a file may show any number of conditions: a cell names several of them between `;` or `|`, or none if it is empty or
 /// says `none`, and a file in several rows has the conditions of all. One without a condition shows the set's normal one, if there is
-/// one, unless a label was mapped to `none`. Each file once, in the order of the paths.
+/// one, unless a label was mapped to `none`. Each file once, however its path is written, in the order of the paths.
 pub(in crate::commands) fn read_each(
     path: &Path,
     names: &LabelNames,
@@ -77,7 +78,8 @@ pub(in crate::commands) fn read_each(
     Ok(files)
 }
 
-/// Reads labels as a mode has them: one of each file, or any. Rows of a file that name two conditions where one applies are an error.
+/// Reads labels as a mode has them: one of each file, or any. Each file once. Rows of a file that name two conditions where one applies
+/// are an error.
 pub(in crate::commands) fn read_as(
     path: &Path,
     names: &LabelNames,
@@ -94,7 +96,7 @@ fn joined(path: &Path, names: &LabelNames) -> Result<Vec<LabelledEach>, Fault> {
     let mut joined: Vec<LabelledEach> = Vec::new();
     let mut places: HashMap<PathBuf, usize> = HashMap::new();
     for file in files(path, &|label| names.each(label))? {
-        match places.entry(file.path.clone()) {
+        match places.entry(identity(&file.path)) {
             Entry::Vacant(place) => {
                 place.insert(joined.len());
                 joined.push(file);
@@ -102,7 +104,9 @@ fn joined(path: &Path, names: &LabelNames) -> Result<Vec<LabelledEach>, Fault> {
             Entry::Occupied(place) => {
                 let fault = row_fault(path, &file);
                 let first = &mut joined[*place.get()];
-                first.join(file, names).map_err(fault)?;
+                let line = first.line;
+                let joined = first.join(file, names);
+                joined.map_err(|reason| fault(format!("{reason} (line {line} is of it, too)")))?;
             }
         }
     }
@@ -113,19 +117,31 @@ fn joined(path: &Path, names: &LabelNames) -> Result<Vec<LabelledEach>, Fault> {
     Ok(joined)
 }
 
-/// All rows, each with one condition.
+/// Each file once, with one condition, in the order of the first rows.
 fn one_each(path: &Path, names: &LabelNames) -> Result<Vec<LabelledEach>, Fault> {
     names.check_one()?;
-    let files = files(path, &|label| names.one(label))?;
-    let mut firsts: HashMap<&Path, usize> = HashMap::new();
-    for file in &files {
-        let label = file.labels[0];
-        let first = *firsts.entry(&file.path).or_insert(label);
-        if first != label {
-            return Err(row_fault(path, file)(names.two_labels([first, label])));
+    let mut all: Vec<LabelledEach> = Vec::new();
+    let mut places: HashMap<PathBuf, usize> = HashMap::new();
+    for file in files(path, &|label| names.one(label))? {
+        let Some(&place) = places.get(&identity(&file.path)) else {
+            places.insert(identity(&file.path), all.len());
+            all.push(file);
+            continue;
+        };
+        let fault = row_fault(path, &file);
+        let first = &mut all[place];
+        let labels = [first.labels[0], file.labels[0]];
+        if labels[0] != labels[1] {
+            return Err(fault(names.two_labels(labels, first.line)));
         }
+        first.join_patient(file.patient).map_err(fault)?;
     }
-    Ok(files)
+    Ok(all)
+}
+
+/// What a file is known by, however its path is written.
+fn identity(path: &Path) -> PathBuf {
+    paths::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The error for what is wrong with a row of a file.
@@ -141,12 +157,17 @@ impl LabelledEach {
         self.labels.extend(row.labels);
         self.is_other |= row.is_other;
         names.check(&self.labels)?;
-        if let [Some(own), Some(other)] = [&self.patient, &row.patient]
+        self.join_patient(row.patient)
+    }
+
+    /// Adds what another row says of its patient.
+    fn join_patient(&mut self, patient: Option<String>) -> Result<(), String> {
+        if let [Some(own), Some(other)] = [&self.patient, &patient]
             && own != other
         {
             return Err(two_patients([own, other]));
         }
-        self.patient = self.patient.take().or(row.patient);
+        self.patient = self.patient.take().or(patient);
         Ok(())
     }
 
@@ -330,9 +351,41 @@ impl LabelTable {
         })
     }
 
-    /// The line number of a row in the file.
-    fn line(&self, row: &csv::StringRecord) -> u64 {
-        row.position().map_or(0, csv::Position::line) + u64::from(self.is_declared)
+    /// What numbers the rows.
+    fn lines(&self) -> LineCounter<'_> {
+        LineCounter {
+            text: self.text.as_bytes(),
+            at: 0,
+            line: 1 + u64::from(self.is_declared),
+        }
+    }
+}
+
+/// Numbers the lines of rows as an editor does. The reader's own numbers are those of where it began to look for a row: before blank
+/// lines, and before the second character of CRLF.
+struct LineCounter<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl LineCounter<'_> {
+    /// The number of the line in which a row begins; rows come in their order.
+    fn of(&mut self, row: &csv::StringRecord) -> u64 {
+        let begun = row.position().map_or(0, csv::Position::byte) as usize;
+        let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let rest = self.text.get(begun..).unwrap_or_default();
+        let begun = begun + rest.iter().take_while(|byte| ends(byte)).count();
+        let passed = self.text.get(self.at..begun).unwrap_or_default();
+        let is_end = |at: &usize| match passed[*at] {
+            b'\n' => true,
+            // Alone it ends a line, too.
+            b'\r' => self.text.get(self.at + at + 1) != Some(&b'\n'),
+            _ => false,
+        };
+        self.line += (0..passed.len()).filter(is_end).count() as u64;
+        self.at = begun.max(self.at);
+        self.line
     }
 }
 
@@ -390,11 +443,12 @@ fn table(path: &Path, read: LabelReader) -> Result<Vec<LabelledEach>, Fault> {
         ));
     };
     let folder = path.parent().unwrap_or(Path::new(""));
+    let mut lines = table.lines();
     let mut files = Vec::new();
     for row in reader.records() {
         let row = row.map_err(|e| fault(&e))?;
         let cell = |column: usize| row.get(column).unwrap_or_default();
-        let line = table.line(&row);
+        let line = lines.of(&row);
         let labels = read(cell(columns.label).trim());
         let labels =
             labels.map_err(|reason| Fault::usage(format!("{}:{line}: {reason}", shown(path))))?;

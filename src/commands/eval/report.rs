@@ -7,17 +7,18 @@ use unicode_width::UnicodeWidthStr;
 
 use super::super::mix::MixOptions;
 use super::super::progress::ProgressLine;
+use super::super::run::Interruption;
 use super::super::{Fault, exit, print};
 use super::ClassifiedLabels;
 use super::adjusted::AdjustedEvaluation;
 use super::cases::LabelledCases;
 use super::multi_label;
 use crate::cli;
-use crate::media::padded;
+use crate::media::{clean, padded};
 use crate::scoring::Mode;
 use crate::scoring::metrics::{
-    ClassMetrics, Estimate, Evaluation, JudgedCondition, MultiLabelEvaluation, MultiLabelSummary,
-    PresenceMetrics,
+    Bootstrap, ClassMetrics, Estimate, Evaluation, JudgedCondition, MultiLabelEvaluation,
+    MultiLabelSummary, PresenceMetrics,
 };
 use crate::scoring::mix::MixError;
 
@@ -34,8 +35,12 @@ pub(super) struct EvalReport {
     learned: Option<usize>,
     failed: usize,
     rejected: usize,
+    /// Files that are left out as they have the content of another one.
+    copies: usize,
+    /// Whether images or bootstrap draws are left out because of a signal.
     interrupted: bool,
     seed: u64,
+    /// The number of bootstrap draws that were made.
     draws: usize,
     #[serde(flatten)]
     pub(super) metrics: EvalMetrics,
@@ -79,21 +84,32 @@ pub(super) struct MultiLabelMetrics {
 
 impl EvalMetrics {
     /// The metrics of cases as a mode has them; `None` without cases.
-    fn new(all: &LabelledCases, mode: Mode, arguments: &cli::EvalArgs) -> Option<Self> {
-        let (draws, seed) = (arguments.draws, arguments.seed);
-        let labels = ProgressLine::of_draws(draws, |progress| {
-            Evaluation::with_progress(&all.names, &all.of_one()?, draws, seed, progress)
+    /// Also returns the number of bootstrap draws.
+    fn new(
+        all: &LabelledCases,
+        mode: Mode,
+        arguments: &cli::EvalArgs,
+        interruption: &Interruption,
+    ) -> Option<(Self, usize)> {
+        let draws = arguments.draws;
+        let bootstrap = Bootstrap {
+            draws,
+            seed: arguments.seed,
+            groups: all.groups(),
+        };
+        let (labels, made) = ProgressLine::of_draws(draws, interruption, |progress| {
+            Evaluation::drawing(&all.names, &all.of_one()?, &bootstrap, progress)
         });
         match mode {
-            Mode::Single => labels.map(Self::of_labels),
+            Mode::Single => Some((Self::of_labels(labels?), made)),
             Mode::Multi => {
                 let record = all.sample()?;
                 let conditions =
                     JudgedCondition::of_verdict(&all.names, &all.normal, &record.verdict);
-                let presence = ProgressLine::of_draws(draws, |progress| {
-                    MultiLabelEvaluation::new(&conditions, &all.of_any(), (draws, seed), progress)
+                let (presence, made) = ProgressLine::of_draws(draws, interruption, |progress| {
+                    MultiLabelEvaluation::new(&conditions, &all.of_any(), &bootstrap, progress)
                 });
-                Some(Self::of_presence(all, labels, presence?))
+                Some((Self::of_presence(all, labels, presence?), made))
             }
         }
     }
@@ -169,15 +185,16 @@ pub(super) fn print(
     mix: Option<&MixOptions>,
     classified: &ClassifiedLabels,
 ) -> Result<u8, Fault> {
-    let all = classified.cases();
+    let all = classified.cases()?;
+    let interruption = classified.interruption;
     if mix.is_some() && classified.mode == Mode::Multi {
         return Err(Fault::usage(MixError::Multi.to_string()));
     }
     let adjusted = mix
-        .map(|mix| AdjustedEvaluation::new(mix, &all, arguments))
+        .map(|mix| AdjustedEvaluation::new(mix, &all, arguments, interruption))
         .transpose()?;
-    let metrics = EvalMetrics::new(&all, classified.mode, arguments);
-    let (Some(metrics), Some(record)) = (metrics, all.sample()) else {
+    let metrics = EvalMetrics::new(&all, classified.mode, arguments, interruption);
+    let (Some((metrics, draws)), Some(record)) = (metrics, all.sample()) else {
         return Err(all.none_classified());
     };
     let report = EvalReport {
@@ -186,13 +203,15 @@ pub(super) fn print(
         prompts: record.prompts.clone(),
         prompts_digest: record.prompts_digest.clone(),
         mode: record.mode,
-        calibrated: record.calibrated,
+        // In `multi` mode a label about which labelled images said too little is not.
+        calibrated: all.images.iter().any(|(_, record)| record.calibrated),
         learned: record.learned,
         failed: all.failed,
         rejected: all.rejected.len(),
-        interrupted: classified.interrupted,
+        copies: all.copies,
+        interrupted: interruption.is_there(),
         seed: arguments.seed,
-        draws: arguments.draws,
+        draws,
         metrics,
         adjusted,
     };
@@ -206,6 +225,23 @@ pub(super) fn print(
     } else {
         exit::OK
     })
+}
+
+/// The name of a mode, as options have it.
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Single => "single",
+        Mode::Multi => "multi",
+    }
+}
+
+/// `, 3 copies left out`; nothing without any.
+pub(in crate::commands) fn copies_words(copies: usize) -> String {
+    match copies {
+        0 => String::new(),
+        1 => ", 1 copy left out".to_owned(),
+        count => format!(", {count} copies left out"),
+    }
 }
 
 /// `, learned from 23 reviews`; nothing where scores are zero-shot.
@@ -227,17 +263,24 @@ fn table(report: &EvalReport) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
-        "model {}, prompts {}{}",
-        report.model,
-        report.prompts,
+        "model {}, prompts {}, mode {}, {}{}",
+        clean(&report.model),
+        clean(&report.prompts),
+        mode_name(report.mode),
+        if report.calibrated {
+            "calibrated"
+        } else {
+            "not calibrated"
+        },
         learned_words(report.learned)
     );
     let _ = writeln!(
         out,
-        "{} classified, {} rejected, {} failed{}",
+        "{} classified, {} rejected, {} failed{}{}",
         metrics.cases,
         report.rejected,
         report.failed,
+        copies_words(report.copies),
         if report.interrupted {
             ", interrupted"
         } else {

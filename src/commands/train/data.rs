@@ -158,7 +158,7 @@ pub(super) fn encode(
         move || drop(sender.send(RunMessage::Stop))
     })?;
     let (opened, opening) = bounded(1);
-    let fits = (setup.calibrations(), setup.learned());
+    let fits = (setup.calibrations(None), setup.learned());
     let factory = also_scoring(setup.factory(None), (set, mode, fits), opened);
     let progress = ProgressLine::new();
     let mut run = Run::start(factory, settings, messages, &progress);

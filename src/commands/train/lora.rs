@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &LoraArgs, setup: &CommandSetup) -> Result<u8, Faul
     let progress = ProgressLine::new();
     progress.message("loading the model");
     let options = options(setup);
-    let fits = (setup.calibrations(), setup.learned());
+    let fits = (setup.calibrations(None), setup.learned());
     let (model, check) = {
         let mut encoder = setup.source.open(options).map_err(Fault::unusable)?;
         let encoder = encoder.as_mut();

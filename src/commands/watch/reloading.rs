@@ -3,6 +3,7 @@
 use super::SettingsReader;
 use crate::commands::run::ScoreFits;
 use crate::commands::{CommandSetup, print};
+use crate::encoder::Fit;
 use crate::prompts::Prompts;
 
 /// What SIGHUP reloads.
@@ -14,6 +15,8 @@ pub(super) struct Reloading<'a> {
     pub(super) prompts: Prompts,
     /// The calibrations and what was learned, as they are in use.
     pub(super) fits: ScoreFits,
+    /// How images are fitted to the model's input.
+    pub(super) fit: Option<Fit>,
 }
 
 /// Why the scores of images may differ after a reload.
@@ -31,7 +34,7 @@ impl Reloading<'_> {
     /// Reads everything again; returns what this means for scores. What cannot be read stays as it is.
     pub(super) fn read_again(&mut self) -> ScoreChange {
         let prompts_changed = self.read_settings();
-        let fits = (self.setup.calibrations(), self.setup.learned());
+        let fits = (self.setup.calibrations(self.fit), self.setup.learned());
         let [calibrated, learned] = [fits.0 != self.fits.0, fits.1 != self.fits.1];
         let words = match (calibrated, learned) {
             (false, false) => None,

@@ -3,8 +3,8 @@
 use super::*;
 use crate::engine::learning::{LearnImage, LearnRequest};
 use crate::learn::{Learned, LearnedSets};
-use crate::scoring::calibration::{Calibration, fit};
-use crate::scoring::metrics::Case;
+use crate::scoring::calibration::{CalibratedConditions, Calibration, fit};
+use crate::scoring::metrics::{Case, CaseGroups};
 
 const WARD: &str = r#"
 name = "ward"
@@ -34,7 +34,12 @@ fn calibration() -> Calibration {
     };
     let cases: Vec<Case> = (0..40).map(case).collect();
     let names = ["haze", "clear"].map(str::to_owned);
-    let fitted = fit(&names, &[false, true], &cases).unwrap();
+    let of = CalibratedConditions {
+        names: &names,
+        normal: &[false, true],
+        min_probability: 0.5,
+    };
+    let fitted = fit(&of, &cases, &CaseGroups::default()).unwrap();
     Calibration {
         model: "fake".into(),
         model_digest: "blake3:0".into(),
@@ -42,12 +47,15 @@ fn calibration() -> Calibration {
         prompts_digest: ward().digest,
         mode: Mode::Single,
         learned: None,
+        fit: None,
         at: String::new(),
         images: 40,
         error_before: fitted.error_before,
         error_after: fitted.error_after,
         single: fitted.single,
         conditions: fitted.conditions,
+        normal: fitted.normal,
+        left_out: fitted.left_out,
     }
 }
 

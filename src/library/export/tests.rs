@@ -21,6 +21,7 @@ pub(crate) fn record(decision: Decision) -> Record {
             label: "pneumonia".into(),
             description: "=HYPERLINK(\"x\"), two\nlines".into(),
             probability: 0.75,
+            calibrated: false,
             decision,
             reason: None,
             scores: vec![score("pneumonia", 0.75), score("normal", 0.25)],
@@ -227,4 +228,17 @@ fn where_operating_points_are_known_a_table_names_the_conditions_that_reach_thei
         .map(|row| row.iter().next_back().unwrap_or_default().to_owned())
         .collect();
     assert_eq!(ends, ["present", "pneumonia; fracture", "", ""]);
+}
+
+#[test]
+fn a_tiny_number_is_written_with_an_exponent() {
+    for (value, text) in [
+        (7.25e-81, "7.25e-81"),
+        (1e-5, "0.00001"),
+        (0.0, "0"),
+        (1.0, "1"),
+        (0.125, "0.125"),
+    ] {
+        assert_eq!(number(value), text);
+    }
 }

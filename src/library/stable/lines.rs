@@ -46,7 +46,7 @@ pub(super) fn aggregate(
         .filter_map(|([model, prompts], group)| {
             let decider = deciders.get(prompts)?.clone();
             // Of the built-in model, what calibrates phantoms is not for real images.
-            let is_calibrated = group.iter().all(|instance| instance.source.calibrated);
+            let is_calibrated = group.iter().any(|instance| instance.source.calibrated);
             let calibration = calibrations
                 .for_results(model, prompts, subject.mode)
                 .filter(|_| is_calibrated);
@@ -80,6 +80,7 @@ fn line(
         instances: instances.len(),
         rejected: instances.iter().filter(|i| i.rejected.is_some()).count(),
         aggregate: "mean",
+        calibrated: verdict.calibrated && instances.iter().any(|own| own.source.calibrated),
         verdict,
         content: content(subject, instances),
         modality: common(|instance| &instance.source.modality),
@@ -89,7 +90,6 @@ fn line(
         prompts: source.prompts.clone(),
         prompts_digest: source.prompts_digest.clone(),
         mode: subject.mode,
-        calibrated: source.calibrated,
         learned: source.learned,
         device: source.device.clone(),
         at: now(),

@@ -143,6 +143,7 @@ fn a_line_about_uncalibrated_results_has_nothing_of_a_calibration() {
             prompts_digest: own.prompts_digest.clone(),
             mode: Mode::Multi,
             learned: None,
+            fit: None,
             at: String::new(),
             images: 40,
             error_before: 0.1,
@@ -154,7 +155,10 @@ fn a_line_about_uncalibrated_results_has_nothing_of_a_calibration() {
                 offset: 0.0,
                 threshold: 0.3,
                 positives: 20,
+                confidence: None,
             }],
+            normal: Vec::new(),
+            left_out: Vec::new(),
         };
         let all = Calibrations(vec![calibration]);
         let mut series = StableSeries::new(STABLE_AFTER, &prompts, Mode::Multi, &all);

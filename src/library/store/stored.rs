@@ -139,7 +139,7 @@ impl Library {
         let (condition, values) = selection.condition();
         let joint = if condition.is_empty() { "WHERE" } else { "AND" };
         let sql = format!(
-            "SELECT EXISTS (SELECT 1 {FROM} {condition} {joint} mode = 'multi' AND results.calibrated AND results.verdict LIKE '%\"threshold\":%')"
+            "SELECT EXISTS (SELECT 1 {FROM} {condition} {joint} mode = 'multi' AND results.verdict LIKE '%\"threshold\":%')"
         );
         let connection = self.connection()?;
         Ok(connection.query_row(&sql, params_from_iter(values), |row| row.get(0))?)
@@ -219,6 +219,7 @@ fn stored_result(row: &Row) -> rusqlite::Result<StoredResult> {
             label: verdict.label.unwrap_or_default(),
             description: verdict.description.unwrap_or_default(),
             probability: verdict.probability.unwrap_or(f64::NAN),
+            calibrated: row.get(12)?,
             decision: verdict.decision,
             reason: verdict.reason,
             scores: verdict.scores,

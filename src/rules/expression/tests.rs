@@ -7,6 +7,7 @@ fn verdict(label: &str, probability: f64, urgency: f64, decision: Decision) -> V
         label: label.to_owned(),
         description: String::new(),
         probability,
+        calibrated: false,
         decision,
         reason: None,
         scores: Vec::new(),

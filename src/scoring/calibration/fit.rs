@@ -1,7 +1,7 @@
 //! The numbers of a calibration.
 
 use super::super::metrics::{Case, MultiLabelCase};
-use super::{logit, tempered};
+use super::{log_tempered, logit};
 
 /// Bins of the expected calibration error.
 const BINS: usize = 15;
@@ -29,20 +29,33 @@ pub fn calibration_error(cases: &[(f64, bool)]) -> f64 {
     sum / cases.len().max(1) as f64
 }
 
-/// The temperature at which the labels are most likely.
-pub(super) fn temperature(cases: &[Case]) -> f64 {
+/// The temperature at which the labels are most likely. They are softened as those of Platt (1999, "Probabilistic outputs for
+/// support vector machines", section 2.2), by Laplace's rule of succession: after n labels that all held, the next one holds with a
+/// probability of (n + 1) / (n + 2). All labels speak for the one temperature, so that n is their number, and the other conditions
+/// share the rest alike. Without that, a few images that are told apart completely would make every probability 1.
+pub(super) fn temperature(cases: &[&Case]) -> f64 {
+    let held = (cases.len() as f64 + 1.0) / (cases.len() as f64 + 2.0);
     lowest(|temperature| {
         let losses = cases.iter().map(|case| {
-            let probabilities = tempered(&case.scores, temperature);
-            -probabilities[case.truth].max(f64::MIN_POSITIVE).ln()
+            let logarithms = log_tempered(&case.scores, temperature);
+            let others = (1.0 - held) / (logarithms.len() as f64 - 1.0).max(1.0);
+            let all: f64 = logarithms.iter().sum();
+            let own = logarithms[case.truth];
+            -held * own - others * (all - own)
         });
         losses.sum()
     })
 }
 
+/// Whether a temperature or slope lies at an end of the range in which it is sought: the best one is further out.
+pub(super) fn is_at_bound(value: f64) -> bool {
+    const NEAR: f64 = 1e-3;
+    (value / RANGE.0 - 1.0).abs() < NEAR || (value / RANGE.1 - 1.0).abs() < NEAR
+}
+
 /// The common slope, and the offset of each condition, at which the labels are most likely. The labels are those of Platt: as
 /// if each condition had been seen once more, and once less.
-pub(super) fn platt(cases: &[MultiLabelCase], conditions: &[usize]) -> (f64, Vec<f64>) {
+pub(super) fn platt(cases: &[&MultiLabelCase], conditions: &[usize]) -> (f64, Vec<f64>) {
     let logits: Vec<Vec<(f64, f64)>> = conditions
         .iter()
         .map(|at| {
@@ -52,7 +65,7 @@ pub(super) fn platt(cases: &[MultiLabelCase], conditions: &[usize]) -> (f64, Vec
                 1.0 / (negatives + 2.0),
                 (positives + 1.0) / (positives + 2.0),
             ];
-            let of_case = |case: &MultiLabelCase| {
+            let of_case = |case: &&MultiLabelCase| {
                 let target = targets[usize::from(case.shown[*at])];
                 (logit(case.scores[*at]), target)
             };

@@ -96,16 +96,16 @@ fn corrected(logarithms: &[f64], slope: f64, offsets: impl IntoIterator<Item = f
     softmax(&logits.collect::<Vec<_>>())
 }
 
-/// Fits slope and offsets to the scores of labelled images, which `temperature` makes calibrated, and checks what adjusting is worth.
+/// Fits slope and offsets to the scores of labelled images, which `temperature` makes calibrated, and checks what adjusting is worth on
+/// each of their halves.
 /// `normal`: which conditions are no finding.
 pub(super) fn fit(
     names: &[String],
     normal: &[bool],
-    cases: &[Case],
+    (cases, halves): (&[&Case], &[Vec<&Case>; 2]),
     temperature: f64,
 ) -> MixCalibration {
     let fitted = fit_one(names, cases, temperature);
-    let halves = super::halves(cases);
     let fits = [(0, 1), (1, 0)].map(|(from, on)| {
         let fitted = fit_one(names, &halves[from], temperature);
         (fitted, &*halves[on])
@@ -122,7 +122,7 @@ pub(super) fn fit(
         }
     });
     // Without both normal and other images there is no mix to check.
-    let is_normal = |case: &Case| normal.get(case.truth).copied().unwrap_or(false);
+    let is_normal = |case: &&Case| normal.get(case.truth).copied().unwrap_or(false);
     let has_both = cases.iter().any(is_normal) && !cases.iter().all(is_normal);
     MixCalibration {
         checks: if has_both {
@@ -134,7 +134,7 @@ pub(super) fn fit(
     }
 }
 
-fn fit_one(names: &[String], cases: &[Case], temperature: f64) -> MixCalibration {
+fn fit_one(names: &[String], cases: &[&Case], temperature: f64) -> MixCalibration {
     let targets = Targets::new(names.len(), cases);
     let rows: Vec<Vec<f64>> = cases
         .iter()
@@ -162,7 +162,7 @@ fn fit_one(names: &[String], cases: &[Case], temperature: f64) -> MixCalibration
 }
 
 /// For how many images each case counts, if so many of as many images are normal.
-fn weights(cases: &[Case], normal: &[bool], share: f64) -> Vec<f64> {
+fn weights(cases: &[&Case], normal: &[bool], share: f64) -> Vec<f64> {
     let is_normal = |case: &Case| normal.get(case.truth).copied().unwrap_or(false);
     let count = cases.len() as f64;
     let normals = cases.iter().filter(|case| is_normal(case)).count() as f64;
@@ -173,13 +173,13 @@ fn weights(cases: &[Case], normal: &[bool], share: f64) -> Vec<f64> {
             (1.0 - share) * count / (count - normals).max(1.0)
         }
     };
-    cases.iter().map(weight).collect()
+    cases.iter().map(|case| weight(case)).collect()
 }
 
 /// The share of right labels before and after adjusting cases to the mix that they themselves tell.
 fn right_labels(
     fitted: &MixCalibration,
-    cases: &[Case],
+    cases: &[&Case],
     weights: &[f64],
     temperature: f64,
 ) -> (f64, f64) {
@@ -198,7 +198,8 @@ fn right_labels(
         before += weight * f64::from(u8::from(case.predicted == case.truth)) / all;
         after += weight * f64::from(u8::from(is_right)) / all;
     }
-    (before, after)
+    // Weights that sum to all of them may do so with a rounding error.
+    (before.min(1.0), after.min(1.0))
 }
 
 /// The labels of the images, and how many have each.
@@ -210,7 +211,7 @@ struct Targets {
 
 impl Targets {
     /// A condition that no image shows counts for half an image: without that it would have no finite offset.
-    fn new(conditions: usize, cases: &[Case]) -> Self {
+    fn new(conditions: usize, cases: &[&Case]) -> Self {
         const UNSEEN: f64 = 0.5;
         let mut counts = vec![0.0_f64; conditions];
         for case in cases {

@@ -33,11 +33,30 @@ fn names() -> Vec<String> {
 
 const NORMAL: [bool; 4] = [false, false, false, true];
 
+/// Fits cases of as many patients.
+fn fit_all(cases: &[Case]) -> Result<FittedCalibration, CalibrationError> {
+    let names = names();
+    fit(&of(&names), cases, &CaseGroups::default())
+}
+
+fn fit_each_all(cases: &[MultiLabelCase]) -> Result<FittedCalibration, CalibrationError> {
+    let names = names();
+    fit_each(&of(&names), cases, &CaseGroups::default())
+}
+
+fn of(names: &[String]) -> CalibratedConditions<'_> {
+    CalibratedConditions {
+        names,
+        normal: &NORMAL,
+        min_probability: 0.5,
+    }
+}
+
 #[test]
 fn a_temperature_takes_back_what_logits_were_multiplied_by() {
     for factor in [0.5, 1.0, 4.0] {
         let cases = drawn(4000, factor, 1);
-        let fitted = fit(&names(), &NORMAL, &cases).unwrap();
+        let fitted = fit_all(&cases).unwrap();
         let single = fitted.single.unwrap();
         assert!(
             (single.temperature / factor - 1.0).abs() < 0.08,
@@ -58,7 +77,7 @@ fn a_temperature_takes_back_what_logits_were_multiplied_by() {
 #[test]
 fn at_most_one_confident_label_in_twenty_is_wrong() {
     let cases = drawn(2000, 3.0, 2);
-    let single = fit(&names(), &NORMAL, &cases).unwrap().single.unwrap();
+    let single = fit_all(&cases).unwrap().single.unwrap();
     let from = single.confident_from.unwrap();
     let confident: Vec<&Case> = cases
         .iter()
@@ -84,7 +103,7 @@ fn at_most_one_confident_label_in_twenty_is_wrong() {
                 .collect(),
         })
         .collect();
-    let single = fit(&names(), &NORMAL, &random).unwrap().single.unwrap();
+    let single = fit_all(&random).unwrap().single.unwrap();
     assert_eq!((single.confident_from, single.confident), (None, 0.0));
 }
 
@@ -117,7 +136,9 @@ fn calibration(cases: &[Case]) -> Calibration {
         error_after,
         single,
         conditions,
-    } = fit(&names(), &NORMAL, cases).unwrap();
+        normal,
+        left_out,
+    } = fit_all(cases).unwrap();
     Calibration {
         model: "m".to_owned(),
         model_digest: "blake3:1".to_owned(),
@@ -125,12 +146,15 @@ fn calibration(cases: &[Case]) -> Calibration {
         prompts_digest: "blake3:2".to_owned(),
         mode: Mode::Single,
         learned: None,
+        fit: None,
         at: String::new(),
         images: cases.len(),
         error_before,
         error_after,
         single,
         conditions,
+        normal,
+        left_out,
     }
 }
 
@@ -153,7 +177,7 @@ fn each(cases: &[Case]) -> Vec<MultiLabelCase> {
 fn each_condition_by_itself_gets_an_offset_and_all_the_same_slope() {
     let mut rng = ChaCha8Rng::seed_from_u64(6);
     // The stated logit is half of what it should be, less 1 for `b`.
-    let cases: Vec<Case> = (0..6000)
+    let mut cases: Vec<Case> = (0..6000)
         .map(|n| {
             let truth = n % 4;
             let score = |at: usize| {
@@ -168,7 +192,9 @@ fn each_condition_by_itself_gets_an_offset_and_all_the_same_slope() {
             }
         })
         .collect();
-    let fitted = fit_each(&names(), &NORMAL, &each(&cases)).unwrap();
+    // Halves of them must not differ in their labels.
+    cases.shuffle(&mut rng);
+    let fitted = fit_each_all(&each(&cases)).unwrap();
     assert_eq!(fitted.conditions.len(), 3, "what is normal has no finding");
     let [a, b, c] = &fitted.conditions[..] else {
         panic!("three");
@@ -189,16 +215,10 @@ fn each_condition_by_itself_gets_an_offset_and_all_the_same_slope() {
 #[test]
 fn what_cannot_be_calibrated_is_refused_with_the_reason() {
     let cases = drawn(400, 1.0, 7);
-    let error = fit(&names(), &NORMAL, &cases[..19]).unwrap_err();
+    let error = fit_all(&cases[..19]).unwrap_err();
     assert_eq!(error, CalibrationError::TooFew(19));
-    let of_two: Vec<Case> = cases.iter().filter(|c| c.truth != 1).cloned().collect();
-    let error = fit_each(&names(), &NORMAL, &each(&of_two)).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "`b` has 0 labelled images; each condition needs at least 10 to be decided on by itself"
-    );
     let of_one: Vec<Case> = cases.iter().filter(|c| c.truth == 1).cloned().collect();
-    let error = fit(&names(), &NORMAL, &of_one).unwrap_err();
+    let error = fit_all(&of_one).unwrap_err();
     assert_eq!(error, CalibrationError::OneLabel);
 }
 
@@ -224,7 +244,7 @@ fn of_any(count: usize) -> Vec<MultiLabelCase> {
 #[test]
 fn images_that_show_several_conditions_count_for_each_and_against_none_of_them() {
     let cases = of_any(4000);
-    let fitted = fit_each(&names(), &NORMAL, &cases).unwrap();
+    let fitted = fit_each_all(&cases).unwrap();
     for (at, own) in fitted.conditions.iter().enumerate() {
         let positives = cases.iter().filter(|case| case.shown[at]).count();
         assert_eq!(own.positives, positives, "{own:?}");
@@ -235,7 +255,7 @@ fn images_that_show_several_conditions_count_for_each_and_against_none_of_them()
     assert!(fitted.error_after < 0.05, "{}", fitted.error_after);
     // As if an image had its first condition only: the later ones then seem rarer than they are.
     let firsts: Vec<MultiLabelCase> = cases.iter().cloned().map(of_first).collect();
-    let wrong = fit_each(&names(), &NORMAL, &firsts).unwrap();
+    let wrong = fit_each_all(&firsts).unwrap();
     assert!(wrong.conditions[2].offset < -1.0, "{:?}", wrong.conditions);
 }
 
@@ -248,29 +268,146 @@ fn of_first(mut case: MultiLabelCase) -> MultiLabelCase {
 }
 
 #[test]
-fn a_condition_that_all_images_show_or_too_few_is_refused() {
+fn a_condition_that_all_images_show_or_too_few_is_left_out_and_named() {
     let mut cases = of_any(40);
-    for case in &mut cases {
-        case.shown[1] = true;
-    }
-    let error = fit_each(&names(), &NORMAL, &cases).unwrap_err();
-    assert_eq!(error, CalibrationError::OneOfAll("b".to_owned()));
     for (at, case) in cases.iter_mut().enumerate() {
-        case.shown[1] = at < 9;
+        case.shown = vec![true, at < 9, at % 2 == 0, false];
     }
-    let error = fit_each(&names(), &NORMAL, &cases).unwrap_err();
-    let too_few = CalibrationError::TooFewOfCondition {
-        condition: "b".to_owned(),
-        count: 9,
-    };
-    assert_eq!(error, too_few);
+    let fitted = fit_each_all(&cases).unwrap();
+    let names: Vec<&str> = fitted
+        .conditions
+        .iter()
+        .map(|own| &*own.condition)
+        .collect();
+    assert_eq!(names, ["c"]);
+    let left_out = [("a", 40), ("b", 9), ("d", 0)].map(|(name, positives)| LeftOutCondition {
+        condition: name.to_owned(),
+        positives,
+    });
+    assert_eq!(fitted.left_out, left_out);
+    // Where none is left, nothing can be said.
+    for case in &mut cases {
+        case.shown[2] = case.shown[1];
+    }
+    let error = fit_each_all(&cases).unwrap_err();
+    assert_eq!(error, CalibrationError::OneOfAll("a".to_owned()));
+    for case in &mut cases {
+        case.shown[0] = case.shown[1];
+    }
+    let error = fit_each_all(&cases).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`a` has 9 labelled images; each condition needs at least 10 to be decided on by itself"
+    );
     for case in &mut cases {
         case.shown = vec![true, true, false, false];
     }
-    let error = fit_each(&names(), &NORMAL, &cases).unwrap_err();
+    let error = fit_each_all(&cases).unwrap_err();
     assert_eq!(error, CalibrationError::OneLabel);
-    let error = fit_each(&names(), &NORMAL, &cases[..19]).unwrap_err();
+    let error = fit_each_all(&cases[..19]).unwrap_err();
     assert_eq!(error, CalibrationError::TooFew(19));
+}
+
+#[test]
+fn what_is_normal_gets_a_sigmoid_of_its_own_if_labels_tell_it() {
+    let mut cases = of_any(2000);
+    for case in &mut cases {
+        case.shown[3] = !case.shown[..3].contains(&true);
+        // As if the texts were sure of it half the time, whatever the image shows.
+        case.scores[3] = if case.shown[3] { 0.9 } else { 0.7 };
+    }
+    let fitted = fit_each_all(&cases).unwrap();
+    let [normal] = &fitted.normal[..] else {
+        panic!("one: {:?}", fitted.normal)
+    };
+    assert_eq!(fitted.conditions.len(), 3);
+    let of = |score| shifted(score, normal.slope, normal.offset);
+    assert!(of(0.9) > 0.98 && of(0.7) < 0.02, "{normal:?}");
+    assert!(normal.confidence.confident_from.is_some(), "{normal:?}");
+}
+
+#[test]
+fn a_few_labels_that_are_told_apart_completely_do_not_make_every_probability_one() {
+    let cases: Vec<Case> = (0..20)
+        .map(|at| {
+            let sure = 0.7 + 0.01 * f64::from(at);
+            let truth = at as usize % 2;
+            let mut scores = vec![(1.0 - sure) / 3.0; 4];
+            scores[truth] = sure;
+            Case {
+                truth,
+                predicted: truth,
+                scores,
+            }
+        })
+        .collect();
+    let calibration = calibration(&cases);
+    assert!(!calibration.is_at_bound(), "{calibration:?}");
+    let mean: f64 = cases
+        .iter()
+        .map(|case| {
+            calibration.probabilities(case.scores.clone(), &["a", "b", "c", "d"])[case.truth]
+        })
+        .sum::<f64>()
+        / 20.0;
+    // 21 of 22.
+    assert!((0.93..0.97).contains(&mean), "{mean}");
+    assert!(calibration.single.unwrap().answers.least < 0.99);
+}
+
+#[test]
+fn scores_that_say_nothing_end_at_the_bound_of_the_search() {
+    let cases: Vec<Case> = (0..80)
+        .map(|at| Case {
+            truth: at % 2,
+            predicted: at / 2 % 2,
+            scores: [[0.97, 0.01, 0.01, 0.01], [0.01, 0.97, 0.01, 0.01]][at / 2 % 2].to_vec(),
+        })
+        .collect();
+    let random = calibration(&cases);
+    assert!(!random.is_at_bound(), "two of four: {random:?}");
+    let even: Vec<Case> = (0..80)
+        .map(|at| Case {
+            truth: at % 4,
+            predicted: at / 4 % 4,
+            scores: (0..4)
+                .map(|own| if own == at / 4 % 4 { 0.97 } else { 0.01 })
+                .collect(),
+        })
+        .collect();
+    assert!(calibration(&even).is_at_bound());
+}
+
+#[test]
+fn images_of_one_patient_are_not_in_both_halves_and_of_one_alone_nothing_is_said() {
+    let cases = drawn(40, 2.0, 9);
+    let names = names();
+    let patients = |per_patient: usize| {
+        let patients: Vec<String> = (0..40).map(|at| (at / per_patient).to_string()).collect();
+        let groups = CaseGroups::of_patients(patients.iter().map(|own| Some(&**own)));
+        fit(&of(&names), &cases, &groups)
+    };
+    let [alone, ten] = [1, 10].map(|count| patients(count).unwrap());
+    assert_ne!(alone.error_after.to_bits(), ten.error_after.to_bits());
+    assert_eq!(patients(40).unwrap_err(), CalibrationError::OnePatient);
+}
+
+#[test]
+fn a_label_that_no_score_tells_is_not_confident_by_what_is_known_of_others() {
+    let mut cases = of_any(400);
+    for (at, case) in cases.iter_mut().enumerate() {
+        // The first condition is told without a fault, the second by no score.
+        case.scores[0] = if case.shown[0] { 0.95 } else { 0.05 };
+        case.scores[1] = 0.3 + 0.001 * (at % 7) as f64;
+        case.shown[1] = at % 2 == 0;
+    }
+    let fitted = fit_each_all(&cases).unwrap();
+    let from = |at: usize| fitted.conditions[at].confidence.unwrap().confident_from;
+    assert!(
+        from(0).is_some() && from(1).is_none(),
+        "{:?}",
+        fitted.conditions
+    );
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! The metrics of cases that may show any number of conditions, each of which is decided on by itself.
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::{BootstrapSample, Case, Estimate, PresenceScores, estimate, scores};
+use super::{
+    Bootstrap, BootstrapSample, Case, DrawProgress, Estimate, PresenceScores, estimate,
+    mean_of_counted, scores,
+};
 use crate::scoring::{DEFAULT_THRESHOLD, Verdict};
 
 /// One labelled case. All three are by class.
@@ -127,12 +128,12 @@ type SummaryValues<T> = [T; 4];
 
 impl MultiLabelEvaluation {
     /// Computes the metrics; `None` without cases. The same seed gives the same intervals, and the same cases are drawn as by
-    /// [`super::Evaluation::new`]. The number of draws so far is passed to `progress` before each.
+    /// [`super::Evaluation::drawing`]. Before each draw, `progress` decides whether to go on.
     pub fn new(
         conditions: &[JudgedCondition],
         cases: &[MultiLabelCase],
-        (draws, seed): (usize, u64),
-        progress: &mut dyn FnMut(usize),
+        bootstrap: &Bootstrap,
+        progress: DrawProgress<'_>,
     ) -> Option<Self> {
         if cases.is_empty() {
             return None;
@@ -141,10 +142,8 @@ impl MultiLabelEvaluation {
         let (own, all) = judged.measure(&BootstrapSample::all(cases.len()));
         let mut drawn = vec![ConditionValues::<Vec<f64>>::default(); own.len()];
         let mut drawn_all = SummaryValues::<Vec<f64>>::default();
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        for draw in 0..draws {
-            progress(draw);
-            let (own, all) = judged.measure(&BootstrapSample::drawn(cases.len(), &mut rng));
+        for sample in bootstrap.samples(cases.len(), progress) {
+            let (own, all) = judged.measure(&sample);
             let each = drawn.iter_mut().flatten().zip(own.into_iter().flatten());
             each.chain(drawn_all.iter_mut().zip(all))
                 .for_each(|(drawn, value)| drawn.extend(value));
@@ -292,9 +291,7 @@ impl JudgedCases {
         &self,
         values: impl Iterator<Item = Option<f64>>,
     ) -> Option<f64> {
-        let told = values.zip(&self.told).filter(|(_, is_told)| **is_told);
-        let values: Vec<f64> = told.map(|(value, _)| value).collect::<Option<_>>()?;
-        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+        mean_of_counted(values, &self.told)
     }
 
     /// See [`MultiLabelSummary::exact_match`].

@@ -3,8 +3,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::scoring::calibration::{AnswerRule, SingleCalibration, fit};
-use crate::scoring::metrics::Case;
+use crate::scoring::calibration::{AnswerRule, CalibratedConditions, SingleCalibration, fit};
+use crate::scoring::metrics::{Case, CaseGroups};
 use crate::scoring::softmax;
 
 const NAMES: [&str; 3] = ["opacity", "mass", "normal"];
@@ -48,7 +48,12 @@ fn cases(counts: [usize; 3], rng: &mut ChaCha8Rng) -> Vec<Case> {
 
 fn calibration(cases: &[Case]) -> Calibration {
     let names = NAMES.map(str::to_owned);
-    let fitted = fit(&names, &[false, false, true], cases).unwrap();
+    let conditions = CalibratedConditions {
+        names: &names,
+        normal: &[false, false, true],
+        min_probability: 0.5,
+    };
+    let fitted = fit(&conditions, cases, &CaseGroups::default()).unwrap();
     of(fitted.single)
 }
 
@@ -60,12 +65,15 @@ fn of(single: Option<SingleCalibration>) -> Calibration {
         prompts_digest: "p".to_owned(),
         mode: Mode::Single,
         learned: None,
+        fit: None,
         at: "2026-01-01T00:00:00Z".to_owned(),
         images: 100,
         error_before: 0.0,
         error_after: 0.0,
         single,
         conditions: Vec::new(),
+        normal: Vec::new(),
+        left_out: Vec::new(),
     }
 }
 

@@ -129,11 +129,11 @@ impl<'a> LabelNames<'a> {
         }
     }
 
-    /// What is wrong where rows of one file name two conditions, and one applies.
-    pub(super) fn two_labels(&self, labels: [usize; 2]) -> String {
+    /// What is wrong where rows of one file name two conditions, and one applies. `line`: that of the first row.
+    pub(super) fn two_labels(&self, labels: [usize; 2], line: u64) -> String {
         let [first, second] = labels.map(|at| clean(&self.set.conditions[at].name));
         format!(
-            "it is `{second}` here and `{first}` in a row above{}",
+            "it is `{second}` here and `{first}` in line {line}{}",
             self.several_hint()
         )
     }

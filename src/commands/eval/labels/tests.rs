@@ -170,18 +170,13 @@ fn rows_that_name_two_conditions_where_one_applies_are_refused_with_their_line()
     let error = read_rows_as(&set(), rows, Mode::Single).unwrap_err();
     let words = error.message;
     assert!(
-        words.contains("t.csv:5: ")
-            && words.contains("b: it is `ill` here and `well` in a row above"),
+        words.contains("t.csv:5: ") && words.contains("b: it is `ill` here and `well` in line 3"),
         "{words}"
     );
     assert!(words.contains("`--mode multi`"), "{words}");
-    // Twice the same is no contradiction.
-    assert_eq!(
-        read_rows_as(&set(), &rows[..19], Mode::Single)
-            .unwrap()
-            .len(),
-        3
-    );
+    // Twice the same is no contradiction, and one file.
+    let twice = read_rows_as(&set(), &rows[..19], Mode::Single).unwrap();
+    assert_eq!(twice.len(), 2);
     let each = read_rows_as(&set(), rows, Mode::Multi).unwrap();
     let labels: Vec<&[usize]> = each.iter().map(|own| &*own.labels).collect();
     assert_eq!(labels, [&[0][..], &[0, 1]]);
@@ -265,6 +260,11 @@ fn an_unknown_label_is_reported_with_its_line() {
     let message = || read(&table, &[]).unwrap_err().message;
     for (rows, line) in [
         ("path,label\na.png,ill\nb.png,wel\n", 3),
+        ("path,label\r\na.png,ill\r\nb.png,wel\r\n", 3),
+        ("path,label\ra.png,ill\rb.png,wel\r", 3),
+        ("path,label\n\na.png,ill\n\n\nb.png,wel\n", 6),
+        ("path,label\r\n\r\n\"a\r\n.png\",ill\r\nb.png,wel\r\n", 5),
+        ("sep=;\r\npath;label\r\na.png;ill\r\nb.png;wel\r\n", 4),
         ("sep=;\npath;label\na.png;ill\nb.png;wel\n", 4),
     ] {
         std::fs::write(&table, rows).unwrap();
@@ -285,4 +285,40 @@ fn an_unknown_label_is_reported_with_its_line() {
     assert!(message.contains("`sick`"), "{message}");
     let message = read(Path::new("/dev/zero"), &[]).unwrap_err().message;
     assert_eq!(message, "/dev/zero: a device, not a file");
+}
+
+#[test]
+fn a_file_is_one_however_its_path_is_written() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("t.csv");
+    let rows = |last: &str| {
+        let absolute = root.path().join("a").display().to_string();
+        format!("path,label,patient\na,ill,\n./a,ill,p\nb/../a,ill,\n{absolute},{last},\nc,well,\n")
+    };
+    let set = set();
+    let names = || LabelNames::new(&set, &[]).unwrap();
+    for mode in [Mode::Single, Mode::Multi] {
+        std::fs::write(&path, rows("ill")).unwrap();
+        let found = super::read_as(&path, &names(), mode).unwrap();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found[0].labels, [0]);
+        assert_eq!(found[0].patient.as_deref(), Some("p"));
+    }
+    std::fs::write(&path, rows("well")).unwrap();
+    let error = super::read_as(&path, &names(), Mode::Single)
+        .unwrap_err()
+        .message;
+    assert!(
+        error.contains("t.csv:5: ") && error.contains("`well` here and `ill` in line 2"),
+        "{error}"
+    );
+    let two = "path,label,patient\na,ill,p\n./a,ill,q\n";
+    std::fs::write(&path, two).unwrap();
+    let error = super::read_as(&path, &names(), Mode::Single)
+        .unwrap_err()
+        .message;
+    assert!(
+        error.contains("t.csv:3: ") && error.contains("`p` and `q`"),
+        "{error}"
+    );
 }

@@ -8,9 +8,9 @@ use std::path::Path;
 use medivision_tui::encoder::builtin::{self, BuiltinFiles};
 use medivision_tui::encoder::{DualEncoder, Encoder, ModelOptions, checkpoint};
 use medivision_tui::prompts::{KINDS, PromptSet};
-use medivision_tui::scoring::calibration::{Calibration, fit, fit_each};
+use medivision_tui::scoring::calibration::{CalibratedConditions, Calibration, fit, fit_each};
 use medivision_tui::scoring::known::KnownImages;
-use medivision_tui::scoring::metrics::{Case, MultiLabelCase};
+use medivision_tui::scoring::metrics::{Case, CaseGroups, MultiLabelCase};
 use medivision_tui::scoring::{Logits, Mode, Scorer, Verdict};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -206,11 +206,17 @@ fn calibrate(
             // Halves are fitted apart from each other, and must not differ in their labels.
             cases.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
             let normal: Vec<bool> = set.conditions.iter().map(|c| c.normal).collect();
+            let of = CalibratedConditions {
+                names: &names,
+                normal: &normal,
+                min_probability: set.min_probability,
+            };
+            let alone = CaseGroups::default();
             let fitted = match mode {
-                Mode::Single => fit(&names, &normal, &cases),
+                Mode::Single => fit(&of, &cases, &alone),
                 Mode::Multi => {
                     let cases = cases.iter().cloned().map(MultiLabelCase::from);
-                    fit_each(&names, &normal, &cases.collect::<Vec<_>>())
+                    fit_each(&of, &cases.collect::<Vec<_>>(), &alone)
                 }
             };
             let fitted = fitted.map_err(|error| format!("{}, {mode:?}: {error}", set.name))?;
@@ -221,6 +227,7 @@ fn calibrate(
                 prompts_digest: set.digest.clone(),
                 mode,
                 learned: None,
+                fit: None,
                 at: jiff::Timestamp::now()
                     .strftime("%Y-%m-%dT%H:%M:%SZ")
                     .to_string(),
@@ -229,6 +236,8 @@ fn calibrate(
                 error_after: fitted.error_after,
                 single: fitted.single,
                 conditions: fitted.conditions,
+                normal: fitted.normal,
+                left_out: fitted.left_out,
             });
         }
     }

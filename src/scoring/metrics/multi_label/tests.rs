@@ -1,3 +1,5 @@
+use std::ops::ControlFlow;
+
 use super::super::Evaluation;
 use super::*;
 use crate::scoring::{Decision, Score};
@@ -50,7 +52,16 @@ fn evaluated(
     cases: &[MultiLabelCase],
     draws: usize,
 ) -> MultiLabelEvaluation {
-    MultiLabelEvaluation::new(conditions, cases, (draws, 1), &mut |_| {}).unwrap()
+    let mut go_on = |_| ControlFlow::Continue(());
+    MultiLabelEvaluation::new(conditions, cases, &bootstrap(draws, 1), &mut go_on).unwrap()
+}
+
+fn bootstrap(draws: usize, seed: u64) -> Bootstrap {
+    Bootstrap {
+        draws,
+        seed,
+        ..Bootstrap::default()
+    }
 }
 
 fn value(estimate: Option<Estimate>) -> f64 {
@@ -98,7 +109,8 @@ fn a_case_that_is_drawn_twice_counts_as_two() {
     let cases = cases();
     let conditions = conditions(&POINTS);
     let judged = JudgedCases::new(conditions.iter().map(|own| own.normal), &cases);
-    let sample = BootstrapSample::drawn(cases.len(), &mut ChaCha8Rng::seed_from_u64(3));
+    let (bootstrap, mut go_on) = (bootstrap(1, 3), |_| ControlFlow::Continue(()));
+    let sample = bootstrap.samples(cases.len(), &mut go_on).next().unwrap();
     assert!(sample.counts.iter().any(|count| *count > 1));
     let drawn = sample.indices.iter().map(|index| cases[*index].clone());
     let drawn: Vec<MultiLabelCase> = drawn.collect();
@@ -131,10 +143,16 @@ fn areas_and_intervals_of_images_with_one_label_are_those_of_labels() {
     let labels = Evaluation::new(&names, &of_one, 200, 1).unwrap();
     let each: Vec<MultiLabelCase> = of_one.into_iter().map(MultiLabelCase::from).collect();
     let mut told = 0;
-    let found = MultiLabelEvaluation::new(&conditions(&POINTS), &each, (200, 1), &mut |draw| {
-        assert_eq!(draw, told);
-        told += 1;
-    });
+    let found = MultiLabelEvaluation::new(
+        &conditions(&POINTS),
+        &each,
+        &bootstrap(200, 1),
+        &mut |draw| {
+            assert_eq!(draw, told);
+            told += 1;
+            ControlFlow::Continue(())
+        },
+    );
     assert_eq!(told, 200);
     for (own, label) in found.unwrap().conditions.iter().zip(&labels.conditions) {
         assert_eq!(own.auroc, label.auroc);
@@ -146,7 +164,9 @@ fn areas_and_intervals_of_images_with_one_label_are_those_of_labels() {
         assert!(precision.low < Some(precision.value) && Some(precision.value) < precision.high);
     }
     assert_eq!(
-        MultiLabelEvaluation::new(&conditions(&POINTS), &[], (9, 1), &mut |_| {}),
+        MultiLabelEvaluation::new(&conditions(&POINTS), &[], &bootstrap(9, 1), &mut |_| {
+            ControlFlow::Continue(())
+        }),
         None
     );
 }
@@ -213,6 +233,7 @@ fn verdict(label: &str, scores: [(&str, f64, Option<f64>); 3]) -> Verdict {
         label: label.to_owned(),
         description: String::new(),
         probability: 0.5,
+        calibrated: false,
         decision: Decision::Confident,
         reason: None,
         scores: scores.to_vec(),

@@ -1,0 +1,194 @@
+//! Which cases belong together, and bootstrap samples of them.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Cases that are drawn, and held out, together: those of one patient, whose images resemble each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CaseGroups {
+    /// The number of each case's group, by first appearance; empty if each case is one of its own.
+    by_case: Vec<usize>,
+}
+
+impl CaseGroups {
+    /// The cases of each patient are a group; one without a patient is a group of its own.
+    pub fn of_patients<'a>(patients: impl Iterator<Item = Option<&'a str>>) -> Self {
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        let mut count = 0;
+        let mut next = || {
+            count += 1;
+            count - 1
+        };
+        let by_case = patients.map(|patient| match patient {
+            Some(patient) => *numbers.entry(patient).or_insert_with(&mut next),
+            None => next(),
+        });
+        Self {
+            by_case: by_case.collect(),
+        }
+    }
+
+    /// The indices of so many cases by group.
+    pub(in crate::scoring) fn members(&self, cases: usize) -> Vec<Vec<usize>> {
+        let mut members: Vec<Vec<usize>> = Vec::new();
+        for case in 0..cases {
+            // Cases beyond those that were named are alone.
+            let group = self.by_case.get(case).copied().unwrap_or(members.len());
+            if group >= members.len() {
+                members.resize_with(group + 1, Vec::new);
+            }
+            members[group].push(case);
+        }
+        members
+    }
+
+    /// The indices of so many cases in two halves, no group in both: each group, in turn, belongs to the half with fewer cases.
+    pub(in crate::scoring) fn halves(&self, cases: usize) -> [Vec<usize>; 2] {
+        let mut halves = [Vec::new(), Vec::new()];
+        for group in self.members(cases) {
+            let smaller = usize::from(halves[1].len() < halves[0].len());
+            halves[smaller].extend(group);
+        }
+        halves
+    }
+}
+
+/// Hears the number of draws so far before each, and says whether to go on.
+pub type DrawProgress<'a> = &'a mut dyn FnMut(usize) -> ControlFlow<()>;
+
+/// How confidence intervals are drawn.
+#[derive(Clone, Debug, Default)]
+pub struct Bootstrap {
+    /// The number of draws; 0 for no intervals.
+    pub draws: usize,
+    /// The random seed; the same one gives the same intervals.
+    pub seed: u64,
+    /// What is drawn: whole groups, as many as there are (the cluster bootstrap; Davison & Hinkley 1997, section 3.8).
+    pub groups: CaseGroups,
+}
+
+impl Bootstrap {
+    /// Samples of so many cases, until `progress` ends them. None of a single group: it says nothing of how far others would lie
+    /// from it.
+    pub(in crate::scoring) fn samples(
+        &self,
+        cases: usize,
+        progress: DrawProgress<'_>,
+    ) -> impl Iterator<Item = BootstrapSample> {
+        let groups = self.groups.members(cases);
+        let draws = if groups.len() > 1 { self.draws } else { 0 };
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        (0..draws).map_while(move |draw| {
+            progress(draw)
+                .is_continue()
+                .then(|| BootstrapSample::drawn(&groups, cases, &mut rng))
+        })
+    }
+}
+
+/// Cases drawn with replacement.
+pub(in crate::scoring) struct BootstrapSample {
+    /// The index of each.
+    pub(in crate::scoring) indices: Vec<usize>,
+    /// How often each case was drawn.
+    pub(in crate::scoring) counts: Vec<u32>,
+}
+
+impl BootstrapSample {
+    /// Each of so many cases once.
+    pub(in crate::scoring) fn all(cases: usize) -> Self {
+        Self {
+            indices: (0..cases).collect(),
+            counts: vec![1; cases],
+        }
+    }
+
+    /// As many groups as there are, at random, with all of their cases.
+    pub(in crate::scoring) fn drawn(
+        groups: &[Vec<usize>],
+        cases: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Self {
+        let mut indices = Vec::with_capacity(cases);
+        for _ in groups {
+            indices.extend(&groups[rng.random_range(0..groups.len())]);
+        }
+        let mut counts = vec![0; cases];
+        for &index in &indices {
+            counts[index] += 1;
+        }
+        Self { indices, counts }
+    }
+}
+
+/// The mean of the values that count; `None` if none counts, or one that counts has no value: a mean over the others would be of
+/// something else.
+pub(in crate::scoring) fn mean_of_counted(
+    values: impl Iterator<Item = Option<f64>>,
+    counts: &[bool],
+) -> Option<f64> {
+    let counted = values.zip(counts).filter(|(_, counts)| **counts);
+    let values: Vec<f64> = counted.map(|(value, _)| value).collect::<Option<_>>()?;
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cases_of_a_patient_are_drawn_together_and_never_in_both_halves() {
+        let patients = [Some("a"), None, Some("b"), Some("a"), Some("a"), Some("c")];
+        let groups = CaseGroups::of_patients(patients.into_iter());
+        assert_eq!(
+            groups.members(6),
+            [vec![0, 3, 4], vec![1], vec![2], vec![5]]
+        );
+        assert_eq!(groups.halves(6), [vec![0, 3, 4], vec![1, 2, 5]]);
+        let bootstrap = Bootstrap {
+            draws: 50,
+            seed: 1,
+            groups,
+        };
+        let mut go_on = |_| ControlFlow::Continue(());
+        for sample in bootstrap.samples(6, &mut go_on) {
+            let [a, _, _, d, e, _] = sample.counts[..] else {
+                panic!("six")
+            };
+            assert!(a == d && d == e, "{:?}", sample.counts);
+        }
+    }
+
+    #[test]
+    fn without_patients_each_case_is_alone_and_one_alone_is_never_drawn() {
+        let bootstrap = Bootstrap {
+            draws: 5,
+            ..Bootstrap::default()
+        };
+        let count = |cases, groups: CaseGroups| {
+            let bootstrap = Bootstrap {
+                groups,
+                ..bootstrap.clone()
+            };
+            let mut go_on = |_| ControlFlow::Continue(());
+            bootstrap.samples(cases, &mut go_on).count()
+        };
+        assert_eq!(CaseGroups::default().halves(5), [vec![0, 2, 4], vec![1, 3]]);
+        assert_eq!(count(2, CaseGroups::default()), 5);
+        assert_eq!(count(1, CaseGroups::default()), 0);
+        let one = CaseGroups::of_patients([Some("a"); 9].into_iter());
+        assert_eq!(count(9, one), 0);
+        // What hears the progress can end the draws.
+        let mut stop = |draw| {
+            if draw < 3 {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        assert_eq!(bootstrap.samples(2, &mut stop).count(), 3);
+    }
+}
