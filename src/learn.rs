@@ -4,11 +4,12 @@
 //! labelled images, from unlabelled ones that optimal transport assigns to conditions, and from the texts (SS-Text-U, Silva-Rodríguez
 //! and Konukoglu 2026, arXiv 2603.02959), or from ridge regression that starts at the texts: whichever scores labelled images better
 //! that took no part. A gate γ mixes the logits of texts and learned directions, `(1 − γ)·text + γ·learned`, and is chosen by the log-loss of
-//! labelled images that took no part: γ = 0 is zero-shot. From many labelled images a probe learns directions in the same form.
+//! labelled images that took no part: γ = 0 is zero-shot. It stays 0 where that is no gain, or nothing but another temperature. From many labelled images a probe learns directions in the same form.
 
 mod chance;
 mod comparison;
 mod figures;
+mod gain;
 mod gate;
 pub(crate) mod gda;
 pub(crate) mod linear;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 pub use chance::{BalancedAccuracy, Unproved};
 pub use comparison::LearningGain;
 pub use figures::{HeldOutFigures, compare};
+use gain::is_gain;
 use gate::LogitPair;
 pub use presence::{PresenceCase, Separation, Separations, compare_separations, separations};
 pub use presence_probe::{MIN_PRESENCE_IMAGES, PresenceShot, fit_presence_probe, learnable};
@@ -188,15 +190,6 @@ fn fit_by(
         directions: best.directions,
         held_out,
     })
-}
-
-/// Whether the images have less log-loss with what the others say than by the texts.
-fn is_gain(held_out: &[HeldOut]) -> bool {
-    let gains = held_out.iter().map(|own| {
-        let [before, after] = [&own.before, &own.after].map(|all| all[own.truth]);
-        after.max(f64::MIN_POSITIVE).ln() - before.max(f64::MIN_POSITIVE).ln()
-    });
-    gains.sum::<f64>() > 0.0
 }
 
 /// What one method learns.

@@ -8,6 +8,7 @@ mod event_loop;
 mod exports;
 mod folder_states;
 mod folders;
+mod learned_files;
 mod learning;
 mod library_changes;
 mod measurements;
@@ -35,6 +36,7 @@ pub use choices::ChoiceSources;
 pub use event_loop::Loop;
 pub use folder_states::FolderStateStore;
 use folder_states::FolderStateWriter;
+use learned_files::LearnedWatch;
 use library_changes::LibraryWatch;
 use measurements::MeasurementWriter;
 use prompt_files::PromptWatch;
@@ -70,6 +72,8 @@ pub struct Services {
     /// Stores measurements; `None` without a library.
     measurements: Option<MeasurementWriter>,
     _library_changes: Option<LibraryWatch>,
+    /// `None` without a library.
+    learned_files: Option<LearnedWatch>,
     /// `None` without a library.
     reviews: Option<ReviewWriter>,
     /// Where saved views and bookmarks are stored; `None` disables that.
@@ -115,6 +119,10 @@ impl Services {
             reviews: library
                 .clone()
                 .map(|library| ReviewWriter::start(library, Arc::clone(&send))),
+            learned_files: library.as_ref().map(|library| {
+                let learned = settings.learned.clone();
+                LearnedWatch::start(library.file(), learned, Arc::clone(&send))
+            }),
             measurements,
             _library_changes: library
                 .map(|library| LibraryWatch::start(library, Arc::clone(&send))),

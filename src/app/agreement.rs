@@ -29,6 +29,10 @@ pub(crate) struct AgreementView {
     pub model: Agreement,
     /// The same, of the images drawn at random only.
     pub sampled: Agreement,
+    /// Images from which the results were learned: what these say of them is too good.
+    pub learned_from: usize,
+    /// The reviewer and the results of the other images.
+    pub unseen: Agreement,
     /// The reviewer and each other one.
     pub others: BTreeMap<String, Agreement>,
     /// Row and column of the cell under the cursor.
@@ -68,12 +72,13 @@ impl AgreementView {
             Some((*judged, reviews, category(reviews.labels()?)))
         });
         let reviewed: Vec<_> = reviewed.collect();
-        let (mut model, mut sampled, mut others) =
-            (Vec::new(), Vec::new(), BTreeMap::<_, Vec<_>>::new());
+        let (mut model, mut sampled, mut unseen) = (Vec::new(), Vec::new(), Vec::new());
+        let mut others = BTreeMap::<_, Vec<_>>::new();
         for (judged, reviews, own) in &reviewed {
             if let Some(record) = judged.state.record().filter(|own| reviews.are_of(own)) {
                 let case = (own.clone(), claimed_category(record));
                 sampled.extend(reviews.sampled.then(|| case.clone()));
+                unseen.extend((!results.is_learned_from(record)).then(|| case.clone()));
                 model.push(case);
             }
             for other in &reviews.others {
@@ -89,7 +94,9 @@ impl AgreementView {
             images: images.len(),
             reviewed: reviewed.len(),
             flagged: flags.filter(|reviews| reviews.is_flagged()).count(),
+            learned_from: model.len() - unseen.len(),
             model: Agreement::of(model),
+            unseen: Agreement::of(unseen),
             sampled: Agreement::of(sampled),
             others: others
                 .map(|(name, cases)| (name, Agreement::of(cases)))

@@ -7,10 +7,13 @@ use super::keys::Action;
 use super::results::reviews::ImageReviews;
 use super::results::{Results, could_be_taught};
 use crate::config::BUILTIN;
-use crate::engine::learning::{LearnImage, Proposal, UnusedImages, study};
+use crate::engine::learning::{LearnImage, Proposal, UnusedImages, patient};
 use crate::library::Record;
 use crate::prompts::{KINDS, PromptSet};
 use crate::scoring::{Decision, Mode};
+
+/// Lines above the list of moved images on a narrow screen, at most.
+const MAX_LINES: usize = 24;
 
 /// What is learned for: a model and a prompt set in a mode.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +77,8 @@ pub(crate) struct LearningView {
     pub is_changing: bool,
     /// The moved image under the cursor.
     pub cursor: usize,
+    /// Lines above the view, where it does not fit on the screen.
+    pub scroll: usize,
 }
 
 impl LearningView {
@@ -90,8 +95,16 @@ impl LearningView {
 
     /// Moves the cursor.
     pub(super) fn act(&mut self, action: Action, page: usize) {
-        let last = self.proposal().map_or(0, |own| own.moved.len());
-        let last = last.saturating_sub(1);
+        let count = self.proposal().map_or(0, |own| own.moved.len());
+        let last = count.saturating_sub(1);
+        self.scroll = match action {
+            Action::First => 0,
+            Action::Last => MAX_LINES + count,
+            _ => self
+                .scroll
+                .saturating_add_signed(action.distance(page))
+                .min(MAX_LINES + count),
+        };
         self.cursor = match action {
             Action::First => 0,
             Action::Last => last,
@@ -112,7 +125,10 @@ pub(super) fn images(
 ) -> (Vec<LearnImage>, UnusedImages) {
     let (mut images, mut unused) = (Vec::new(), UnusedImages::default());
     let mut seen = HashSet::new();
-    for (path, judged) in results.judged_below(dir) {
+    // Of copies the first by path stands for all, and the results have no order.
+    let mut all: Vec<_> = results.judged_below(dir).collect();
+    all.sort_unstable_by_key(|(path, _)| *path);
+    for (path, judged) in all {
         let is_of = |own: &&Record| subject.is_of(own, results.reviews().findings_set(own));
         let Some(record) = judged.state.subject().filter(is_of) else {
             continue;
@@ -139,9 +155,10 @@ pub(super) fn images(
             }
             (Some(embedding), None) => images.push(LearnImage {
                 path: path.to_owned(),
+                content: record.content.clone(),
                 embedding,
                 labels: labels.map(<[String]>::to_vec),
-                study: study(&record.origin),
+                patient: patient(&record.origin),
                 synthetic: record.synthetic,
             }),
             (None, _) => unused.not_encoded += is_reviewed,

@@ -298,6 +298,14 @@ pub enum Msg {
         outcome: Result<(Option<LearnedSets>, String), String>,
     },
 
+    /// The files with what was learned hold something else than at the last report, or anything at the start.
+    LearnedFiles {
+        /// All that they hold.
+        learned: LearnedSets,
+        /// Whether the engine uses it already; else another process has changed it.
+        is_in_use: bool,
+    },
+
     // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────
     /// An event of the engine in use at the start.
     Engine(engine::Event),

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use super::entry::{FoundFile, Stamp};
 use crate::engine::{self, Lane};
 use crate::jobs::{End, Jobs, Reason};
+use crate::learn::LearnedSets;
 use crate::library::{Failure, Outcome, Record, ReviewChanges};
 use crate::media::{ErrorKind, FileContent};
 use crate::paths;
@@ -82,6 +83,8 @@ pub struct Results {
     /// The folder whose images are all known: it has been searched once.
     searched: Option<PathBuf>,
     reviews: Reviews,
+    /// What was learned from reviews.
+    learned: LearnedSets,
     /// Whether the reviewer works without sight of results.
     blind: bool,
     /// Changes with every state.
@@ -98,6 +101,7 @@ impl Default for Results {
             tallies: HashMap::new(),
             searched: None,
             reviews: Reviews::default(),
+            learned: LearnedSets::default(),
             blind: false,
             revision: 0,
             zone: TimeZone::UTC,
@@ -519,6 +523,20 @@ impl Results {
     /// The state of a file with the reviews of the image.
     pub fn judged(&self, path: &Path) -> Option<Judged<'_>> {
         self.files.get(path)?.judged(&self.zone)
+    }
+
+    /// Notes what was learned from reviews, and is in use.
+    pub(super) fn set_learned(&mut self, learned: LearnedSets) {
+        self.learned = learned;
+    }
+
+    /// Whether the scores of a result were learned from the image itself.
+    pub(super) fn is_learned_from(&self, record: &Record) -> bool {
+        let digests = [&*record.model_digest, &*record.prompts_digest];
+        record.learned.is_some()
+            && self
+                .learned
+                .learned_from(digests, record.mode, &record.content)
     }
 
     /// All images below a folder that have a result, with their reviews.

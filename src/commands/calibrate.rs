@@ -74,7 +74,8 @@ fn calibrate(
     if classified.interruption.left_out_images() {
         return Err(Fault::unusable("nothing was calibrated"));
     }
-    let all = classified.cases()?;
+    let mut all = classified.cases()?;
+    all.leave_out_shots(learned)?;
     let Some(record) = all.sample() else {
         return Err(all.none_classified());
     };

@@ -5,6 +5,7 @@ mod cases;
 pub(super) mod labels;
 mod multi_label;
 mod report;
+mod shots;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -49,12 +50,14 @@ pub fn run(arguments: &cli::EvalArgs, setup: &CommandSetup) -> Result<u8, Fault>
         Ok::<_, Fault>(mix)
     });
     let mix = mix.transpose()?;
+    let in_use = learned.clone();
     let scores = LabelledScores {
         calibrations,
         learned,
         are_stored: true,
     };
     with_outcomes(&arguments.labelled, setup, scores, |classified| {
+        classified.note_shots(&in_use);
         report::print(arguments, mix.as_ref(), classified)
     })
 }

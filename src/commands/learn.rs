@@ -1,10 +1,10 @@
 //! `learn`: learns from reviews on stored embeddings, says what that changes, and puts it into use.
 
+pub(super) mod copies;
 pub(super) mod images;
 mod output;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::cli::LearnArgs;
 use crate::encoder::{Encoder, ModelCard};
 use crate::engine;
 use crate::engine::learning::{Proposal, UnusedImages, propose};
-use crate::learn::LearnedFor;
+use crate::learn::{Learned, LearnedFor};
 use crate::library::json;
 use crate::library::learned::{self, Undone};
 use crate::media::clean;
@@ -53,12 +53,18 @@ impl LearnTarget {
         self.encoder.card()
     }
 
-    fn named(&self) -> LearnedFor<'_> {
+    /// Checks that what was learned is for this model and prompt set.
+    fn check(&self, own: &Learned) -> Result<(), String> {
         let card = self.card();
-        LearnedFor {
+        let conditions = self.set.conditions.iter();
+        let conditions: Vec<&str> = conditions.map(|own| own.name.as_str()).collect();
+        let subject = LearnedFor {
             model: [&card.id, &card.digest],
             prompts: [&self.set.name, &self.set.digest],
-        }
+            conditions: &conditions,
+            dimension: card.dimension,
+        };
+        own.check_for(&subject).map_err(|error| error.to_string())
     }
 }
 
@@ -149,7 +155,7 @@ fn learn(
         ..collected.left_out
     };
     let report = LearnReport {
-        in_use: in_use(&subject, arguments).map(|own| own.reviews),
+        in_use: in_use(&subject, arguments).map(|own| own.words()),
         proposal: &proposal,
         left_out,
         file: file.as_deref().map(shown),
@@ -201,7 +207,7 @@ fn report(arguments: &LearnArgs, report: &ChangeReport, words: &str) -> Result<u
     Ok(exit::OK)
 }
 
-fn in_use(subject: &LearnTarget, arguments: &LearnArgs) -> Option<crate::learn::Learned> {
+fn in_use(subject: &LearnTarget, arguments: &LearnArgs) -> Option<Learned> {
     let (all, _) = learned::load(&subject.folder);
     let mode = arguments.mode.for_set(&subject.set);
     all.find(&subject.card().digest, &subject.set.digest, mode)
@@ -213,15 +219,15 @@ fn undo(arguments: &LearnArgs, subject: &LearnTarget) -> Result<u8, Fault> {
     let digest = &subject.card().digest;
     let undone = learned::undo(&subject.folder, digest, &subject.set.digest, mode);
     let undone = undone.map_err(|error| not_kept(&subject.folder, &error))?;
-    let now = in_use(subject, arguments).map(|own| own.reviews);
-    let words = match (undone, now) {
+    let now = in_use(subject, arguments);
+    let words = match (undone, &now) {
         (Undone::Nothing, _) => "there is nothing to undo: scores are zero-shot".to_owned(),
-        (_, Some(reviews)) => format!("undone: scores are those learned from {reviews} reviews"),
+        (_, Some(own)) => format!("undone: {}", clean(&own.words())),
         (_, None) => "undone: nothing learned is in use".to_owned(),
     };
     let file = None;
     let done = "undone";
-    let learned = now;
+    let learned = now.map(|own| own.reviews);
     report(
         arguments,
         &ChangeReport {
@@ -237,7 +243,7 @@ fn export(file: &Path, arguments: &LearnArgs, subject: &LearnTarget) -> Result<u
     let own = in_use(subject, arguments);
     let own = own.ok_or_else(|| Fault::unusable("nothing was learned that could be exported"))?;
     learned::write(file, &own).map_err(|error| not_kept(file, &error))?;
-    let words = format!("what {} reviews taught is in {}", own.reviews, shown(file));
+    let words = format!("written to {}: {}", shown(file), clean(&own.words()));
     let change = ChangeReport {
         done: "exported",
         learned: Some(own.reviews),
@@ -246,31 +252,34 @@ fn export(file: &Path, arguments: &LearnArgs, subject: &LearnTarget) -> Result<u
     report(arguments, &change, &words)
 }
 
+/// What images unlike those that another file is from have taught, if it is in use and would be replaced: findings of one kind, or those of
+/// phantoms.
+pub(super) fn replaced(in_use: &Learned, by: &Learned) -> Option<String> {
+    (in_use.kind != by.kind).then(|| match &in_use.kind {
+        Some(kind) => format!("findings of the kind {} are", clean(kind)),
+        None => "scores that phantoms taught are".to_owned(),
+    })
+}
+
 fn import(file: &Path, arguments: &LearnArgs, subject: &LearnTarget) -> Result<u8, Fault> {
     let wrong = |reason: String| Fault::unusable(format!("{}: {reason}", shown(file)));
     let own = learned::read(file).map_err(wrong)?;
-    own.check_for(&subject.named())
-        .map_err(|error| wrong(error.to_string()))?;
+    subject.check(&own).map_err(wrong)?;
     let (all, _) = learned::load(&subject.folder);
     let in_use = all.find(&own.model_digest, &own.prompts_digest, own.mode);
-    let taught = in_use.and_then(|own| own.kind.clone());
-    if let Some(kind) = taught.filter(|kind| Some(kind) != own.kind.as_ref()) {
+    if let Some(words) = in_use.and_then(|in_use| replaced(in_use, &own)) {
         return Err(wrong(format!(
-            "findings of the kind {} are in use, and this would replace them; `learn --undo` takes them back first",
-            clean(&kind)
+            "{words} in use, and this would replace them; `learn --undo` takes them back first"
         )));
     }
     let saved = learned::save(&subject.folder, &own);
     let saved = saved.map_err(|error| not_kept(&subject.folder, &error))?;
     // The file knows its mode, whatever --mode is.
-    let mut words = format!(
-        "scores with --mode {} are those learned from {} reviews",
+    let words = format!(
+        "with --mode {}, {}",
         json::name(&own.mode),
-        own.reviews
+        clean(&own.words())
     );
-    if let Some(kind) = &own.kind {
-        let _ = write!(words, "; findings are judged of the kind {}", clean(kind));
-    }
     let change = ChangeReport {
         done: "imported",
         learned: Some(own.reviews),

@@ -7,11 +7,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::eval::labels;
+use super::learn::copies::Copies;
 use super::library::{existing, unusable};
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::app::results::reviews::findings_set;
 use crate::app::{category, claimed_category};
 use crate::cli::{ReviewsAction, ReviewsArgs};
+use crate::learn::LearnedSets;
 use crate::library::{FileIdentity, Library, Record, ResultSelection, Review};
 use crate::media::clean;
 use crate::paths;
@@ -42,6 +44,9 @@ struct RaterAgreement {
     kappa: Option<f64>,
     #[serde(flatten)]
     agreement: Agreement,
+    /// The images from which the model's scores were not learned, if they were from others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_learned_from: Option<Box<RaterAgreement>>,
 }
 
 impl RaterAgreement {
@@ -52,8 +57,34 @@ impl RaterAgreement {
             share: agreement.share(),
             kappa: agreement.kappa(),
             agreement,
+            not_learned_from: None,
         }
     }
+
+    /// The agreement with the model, as reviewer and model judge an image.
+    fn with_model<'a>(cases: impl Iterator<Item = (&'a String, &'a ModelClaim)>) -> Self {
+        let cases: Vec<(&String, &ModelClaim)> = cases.collect();
+        let of = |cases: &[(&String, &ModelClaim)]| {
+            let cases = cases.iter();
+            Self::new(
+                MODEL,
+                cases.map(|(own, claim)| ((*own).clone(), claim.category.clone())),
+            )
+        };
+        let mut others = cases.clone();
+        others.retain(|(_, claim)| !claim.is_learned_from);
+        Self {
+            not_learned_from: (others.len() < cases.len()).then(|| Box::new(of(&others))),
+            ..of(&cases)
+        }
+    }
+}
+
+/// What the newest result says of an image.
+struct ModelClaim {
+    category: String,
+    /// Whether its scores were learned from the image itself.
+    is_learned_from: bool,
 }
 
 /// Carries the command out; returns the exit code. `is_named`: the user has said who the reviewer is.
@@ -72,9 +103,9 @@ fn report(json: bool, setup: &CommandSetup) -> Result<u8, Fault> {
     let mut reviews = library.reviews().map_err(unusable(&library))?;
     reviews.retain(|review| !review.is_empty());
     let sets: BTreeSet<&str> = reviews.iter().map(|review| &*review.prompts).collect();
-    let mut reports = Vec::new();
+    let (mut reports, learned) = (Vec::new(), setup.learned());
     for prompts in sets {
-        let claims = claims(&library, prompts)?;
+        let claims = claims(&library, prompts, &learned)?;
         let of_set = reviews.iter().filter(|review| review.prompts == prompts);
         reports.extend(reports_of_set(
             prompts,
@@ -99,17 +130,31 @@ fn report(json: bool, setup: &CommandSetup) -> Result<u8, Fault> {
             report.flagged
         ))?;
         for RaterAgreement {
-            with, agreement, ..
+            with,
+            agreement,
+            not_learned_from,
+            ..
         } in report.agreements
         {
             print::line(format_args!("  with {}: {agreement}", clean(&with)))?;
+            if let Some(own) = not_learned_from {
+                print::line(format_args!(
+                    "    its scores were learned from {} of these images; of the others: {}",
+                    agreement.cases - own.agreement.cases,
+                    own.agreement
+                ))?;
+            }
         }
     }
     Ok(exit::OK)
 }
 
 /// The categories that the newest results under a prompt set claim, by content.
-fn claims(library: &Library, prompts: &str) -> Result<HashMap<String, String>, Fault> {
+fn claims(
+    library: &Library,
+    prompts: &str,
+    learned: &LearnedSets,
+) -> Result<HashMap<String, ModelClaim>, Fault> {
     let selection = ResultSelection {
         prompts: Some(prompts.to_owned()),
         ..ResultSelection::default()
@@ -118,8 +163,13 @@ fn claims(library: &Library, prompts: &str) -> Result<HashMap<String, String>, F
     let read = library.stored_results(&selection, &mut |_, record: Record| {
         // The aggregate comes after all frames; without one, the first frame stands for the file.
         if record.aggregate.is_some() || !claims.contains_key(&record.content) {
-            let claimed = claimed_category(&record);
-            claims.insert(record.content, claimed);
+            let digests = [&*record.model_digest, &*record.prompts_digest];
+            let claim = ModelClaim {
+                category: claimed_category(&record),
+                is_learned_from: record.learned.is_some()
+                    && learned.learned_from(digests, record.mode, &record.content),
+            };
+            claims.insert(record.content, claim);
         }
         true
     });
@@ -130,7 +180,7 @@ fn claims(library: &Library, prompts: &str) -> Result<HashMap<String, String>, F
 fn reports_of_set(
     prompts: &str,
     reviews: &[&Review],
-    claims: &HashMap<String, String>,
+    claims: &HashMap<String, ModelClaim>,
 ) -> Vec<ReviewerReport> {
     // What each reviewer says, by content.
     let mut decided: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
@@ -141,11 +191,10 @@ fn reports_of_set(
         }
     }
     let reports = decided.iter().map(|(reviewer, own)| {
-        let with_model = own.iter().filter_map(|(content, label)| {
-            let claimed = claims.get(*content)?;
-            Some((label.clone(), claimed.clone()))
-        });
-        let mut agreements = vec![RaterAgreement::new(MODEL, with_model)];
+        let with_model = own.iter();
+        let with_model =
+            with_model.filter_map(|(content, label)| Some((label, claims.get(*content)?)));
+        let mut agreements = vec![RaterAgreement::with_model(with_model)];
         for (other, theirs) in decided.iter().filter(|(other, _)| *other != reviewer) {
             let both = own.iter().filter_map(|(content, label)| {
                 let their = theirs.get(content)?;
@@ -224,7 +273,12 @@ fn import(path: &Path, map: &[(String, String)], setup: &CommandSetup) -> Result
     let sets = ImportSets::new(setup)?;
     let (files, names) = labels::read_any(path, sets.prompts.sets(), map)?;
     let results = sets.results(&library)?;
-    let mut reviews = Vec::new();
+    if files.iter().any(|file| file.patient.is_some()) {
+        print::message(
+            "note: reviews do not keep the column `patient`; `learn` with this table, and `train probe --labels`, keep a patient's images together",
+        );
+    }
+    let (mut reviews, mut copies) = (Vec::new(), Copies::default());
     let mut failures = 0_usize;
     for file in files {
         let absolute = paths::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
@@ -249,7 +303,12 @@ fn import(path: &Path, map: &[(String, String)], setup: &CommandSetup) -> Result
             })
         });
         match reviewed {
-            Ok(review) => reviews.push(review),
+            Ok(review) => {
+                let labels = review.labels.as_deref().unwrap_or_default();
+                if copies.add(&review.content, &review.path, labels)? {
+                    reviews.push(review);
+                }
+            }
             Err(error) => {
                 failures += 1;
                 print::message(format_args!("{}: {error}", shown(&file.path)));
@@ -260,16 +319,37 @@ fn import(path: &Path, map: &[(String, String)], setup: &CommandSetup) -> Result
         .import_reviews(&reviews)
         .map_err(unusable(&library))?;
     print::line(format_args!(
-        "{} labels imported as reviews of {}, {} were known",
-        stored,
+        "{stored} label{} imported as reviews of {}, {} {} known{}",
+        if stored == 1 { "" } else { "s" },
         clean(&setup.reviewer.name),
-        reviews.len() - stored
+        reviews.len() - stored,
+        if reviews.len() - stored == 1 {
+            "was"
+        } else {
+            "were"
+        },
+        sets_of(&reviews)
     ))?;
     Ok(if failures == 0 {
         exit::OK
     } else {
         exit::SOME_FAILED
     })
+}
+
+/// `; under brain-mri 149, general 1` where images are reviewed under several sets.
+fn sets_of(reviews: &[Review]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for review in reviews {
+        *counts.entry(&review.prompts).or_default() += 1;
+    }
+    let words = counts
+        .iter()
+        .map(|(name, count)| format!("{} {count}", clean(name)));
+    match counts.len() {
+        0 | 1 => String::new(),
+        _ => format!("; under {}", words.collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// The content of a file, which is read only if the library does not know it.

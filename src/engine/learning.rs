@@ -21,19 +21,22 @@ use super::scoring::Scorers;
 pub struct LearnImage {
     /// A file with it.
     pub path: PathBuf,
+    /// `blake3:<hex>` of its content.
+    pub content: String,
     /// Its unit embedding.
     pub embedding: Arc<[f32]>,
     /// The conditions that a person says it shows; `None` unless it is reviewed.
     pub labels: Option<Vec<String>>,
-    /// Its study, else its series; `None` if it is of none.
-    pub study: Option<String>,
+    /// Its patient, else its study or series, see [`patient`]; `None` if none is known.
+    pub patient: Option<String>,
     /// Whether it is marked as synthetic.
     pub synthetic: bool,
 }
 
-/// The study that an image belongs to, else its series.
-pub fn study(origin: &DicomOrigin) -> Option<String> {
-    origin.study.as_ref().or(origin.series.as_ref()).cloned()
+/// What images have in common that are too alike to examine each other: their patient, else their study or series.
+pub fn patient(origin: &DicomOrigin) -> Option<String> {
+    let study = origin.study.as_ref().or(origin.series.as_ref());
+    origin.patient.as_ref().or(study).cloned()
 }
 
 /// Reviewed images that take no part, by reason.
@@ -54,29 +57,33 @@ pub struct UnusedImages {
 }
 
 impl UnusedImages {
-    /// Each reason that there is, with its number, as a sentence goes on after `left out: 3 reviewed images`.
-    pub fn reasons(&self) -> impl Iterator<Item = (usize, &'static str)> {
+    /// Each reason that there is, with its number, as a sentence goes on after `left out`: `3 reviewed images: rejected by the model`.
+    pub fn reasons(&self) -> impl Iterator<Item = String> {
         let all = [
             (
                 self.not_encoded,
-                "have no embedding of this model, or are outside the folders; classify them first",
+                "no embedding of this model, or outside the folders; classify them first",
             ),
-            (self.rejected, "are rejected by the model"),
-            (self.disputed, "are judged differently by several reviewers"),
+            (self.rejected, "rejected by the model"),
+            (self.disputed, "judged differently by several reviewers"),
             (
                 self.several_frames,
-                "have several frames, and a review does not say which one shows it",
+                "several frames, and a review does not say which one shows it",
             ),
             (
                 self.other_labels,
-                "have labels from which nothing can be learned under this prompt set",
+                "labels from which nothing can be learned under this prompt set",
             ),
             (
                 self.other_kinds,
-                "are of another kind than most, or of none that is certain",
+                "of another kind than most, or of none that is certain",
             ),
         ];
-        all.into_iter().filter(|(count, _)| *count > 0)
+        let all = all.into_iter().filter(|(count, _)| *count > 0);
+        all.map(|(count, why)| match count {
+            1 => format!("1 reviewed image: {why}"),
+            _ => format!("{count} reviewed images: {why}"),
+        })
     }
 }
 
@@ -136,7 +143,7 @@ pub struct Proposal {
     pub other_labels: usize,
     /// Reviewed images among them that are unlike the most: of another kind, of one that is not certain, or phantoms beside real ones.
     pub other_kinds: usize,
-    /// Conditions of the set of which there are too few reviewed images, and which go by their texts.
+    /// Conditions of the set of which there are too few reviewed images to say how well they are told.
     pub rare: Vec<String>,
     /// Those whose label changes, the surest new label first; none if no score would change.
     pub moved: Vec<MovedImage>,
@@ -156,6 +163,8 @@ pub(super) struct LearningSubject<'a> {
     pub(super) kinds: &'a KindReader,
     /// The kind of real images of which findings are judged because of reviews, as results are.
     pub(super) taught: Option<&'a str>,
+    /// Whether scores that phantoms taught are in use.
+    pub(super) phantoms_taught: bool,
 }
 
 /// The images from which a model learns.
@@ -168,17 +177,20 @@ struct TaughtImages<'a> {
 }
 
 impl LearningSubject<'_> {
-    /// Learns from the reviews of these images.
+    /// Learns from the reviews of these images. Their order does not matter: folds and sums follow their contents, so that the same
+    /// reviews teach the same, wherever the files are and whatever they are called.
     ///
     /// # Errors
     ///
     /// Says why nothing can be learned.
     pub(super) fn propose(&self, images: &[LearnImage]) -> Result<Proposal, String> {
-        let taught = self.taught_images(images)?;
+        let mut images: Vec<&LearnImage> = images.iter().collect();
+        images.sort_by(|a, b| a.content.cmp(&b.content));
+        let taught = self.taught_images(&images)?;
         let reviewed = taught.images.iter().map(|image| ReviewedImage {
             embedding: &image.embedding,
             labels: image.labels.as_deref(),
-            study: image.study.as_deref(),
+            patient: image.patient.as_deref(),
         });
         let reviewed: Vec<ReviewedImage> = reviewed.collect();
         let lesson = learn(self.zero_shot, &reviewed).map_err(|error| error.to_string())?;
@@ -199,6 +211,7 @@ impl LearningSubject<'_> {
             held_out: lesson.comparison,
             conditions: lesson.conditions,
             kind: taught.kind.clone(),
+            shots: contents_of(&taught.images, &lesson.shots),
         };
         let moved = if learned.changes_results() {
             self.moved(&taught, &learned)
@@ -218,11 +231,11 @@ impl LearningSubject<'_> {
 
     /// The images that are alike. The built-in model learns from phantoms, or from real images of one kind: the kind of most that are
     /// labelled, as there is no telling by one what the labels of another are worth.
-    fn taught_images<'a>(&self, images: &'a [LearnImage]) -> Result<TaughtImages<'a>, String> {
+    fn taught_images<'a>(&self, images: &[&'a LearnImage]) -> Result<TaughtImages<'a>, String> {
         // Kinds themselves are learned from images of all kinds.
         if self.card.builtin.is_none() || self.set.name == KINDS {
             return Ok(TaughtImages {
-                images: images.iter().collect(),
+                images: images.to_vec(),
                 kind: None,
                 others: 0,
             });
@@ -231,7 +244,7 @@ impl LearningSubject<'_> {
             .iter()
             .map(|image| {
                 let nature = self.kinds.nature(&image.embedding, image.synthetic);
-                (image, nature)
+                (*image, nature)
             })
             .collect();
         // "None of them" may mean that it is of another kind.
@@ -248,15 +261,7 @@ impl LearningSubject<'_> {
             ImageNature::Kind(kind) => Some(kind.clone()),
             ImageNature::Unclear => return Err("the kind of most reviewed images is not certain, so that it could not be told which others are like them".to_owned()),
         };
-        if let Some(taught) = self
-            .taught
-            .filter(|taught| kind.as_deref() != Some(*taught))
-        {
-            let own = kind.as_deref().unwrap_or("phantoms");
-            return Err(format!(
-                "findings of the kind {taught} are in use under this prompt set, and what {own} teach would replace them; undo that first, or use a prompt set of its own"
-            ));
-        }
+        self.check_replaced(kind.as_deref())?;
         let is_alike = |own: &&(&LearnImage, ImageNature)| own.1 == *nature;
         let (alike, others): (Vec<_>, Vec<_>) = all.iter().partition(is_alike);
         let is_labelled = |own: &&(&LearnImage, ImageNature)| own.0.labels.is_some();
@@ -265,6 +270,23 @@ impl LearningSubject<'_> {
             others: others.into_iter().filter(is_labelled).count(),
             kind,
         })
+    }
+
+    /// Fails if images of a kind, or phantoms, would replace what others have taught.
+    fn check_replaced(&self, kind: Option<&str>) -> Result<(), String> {
+        const WAY_OUT: &str = "undo that first, or use a prompt set of its own";
+        match (self.taught, kind) {
+            (Some(taught), _) if kind != Some(taught) => {
+                let own = kind.unwrap_or("phantoms");
+                Err(format!(
+                    "findings of the kind {taught} are in use under this prompt set, and what {own} teach would replace them; {WAY_OUT}"
+                ))
+            }
+            (None, Some(kind)) if self.phantoms_taught => Err(format!(
+                "what phantoms taught is in use under this prompt set, and what images of the kind {kind} teach would replace it; {WAY_OUT}"
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn has_condition(&self, label: &str) -> bool {
@@ -305,6 +327,16 @@ impl LearningSubject<'_> {
     }
 }
 
+/// The contents of some of the images, in order.
+fn contents_of(images: &[&LearnImage], indices: &[usize]) -> Vec<String> {
+    let mut contents: Vec<String> = indices
+        .iter()
+        .map(|at| images[*at].content.clone())
+        .collect();
+    contents.sort_unstable();
+    contents
+}
+
 /// Whether the built-in model may judge findings of real images by what it was taught.
 fn check_earned(lesson: &Lesson) -> Result<(), String> {
     let images = lesson.comparison.images;
@@ -316,7 +348,7 @@ fn check_earned(lesson: &Lesson) -> Result<(), String> {
                 |name| format!("with {name}, and three without"),
             );
             return Err(format!(
-                "to tell whether findings can be told, ten reviewed images of as many studies are needed, three {of}; there are {images} of {studies}"
+                "to tell whether findings can be told, ten reviewed images of as many patients are needed, three {of}; there are {images} of {studies}"
             ));
         }
         Some(Unproved::OneSided(conditions)) => {

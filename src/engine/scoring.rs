@@ -56,6 +56,38 @@ pub fn check_mode(set: &PromptSet, mode: Mode, logits: Logits) -> Result<(), Str
     Ok(())
 }
 
+/// What was learned without what is about other conditions or embeddings than those of the model under these prompts, as a file has
+/// that was changed by hand; and a sentence about each.
+fn fitting(
+    learned: &LearnedSets,
+    prompts: &Prompts,
+    card: &ModelCard,
+) -> (LearnedSets, Vec<String>) {
+    let mut warnings = Vec::new();
+    let mut fits = |own: &&Learned| {
+        let is_own = |set: &&PromptSet| set.digest == own.prompts_digest;
+        let Some(set) = prompts.sets().iter().find(is_own) else {
+            return true;
+        };
+        let names: Vec<&str> = set.conditions.iter().map(|own| own.name.as_str()).collect();
+        let checked = if own.model_digest == card.digest {
+            own.check_shape(&names, card.dimension)
+        } else {
+            Ok(())
+        };
+        checked
+            .map_err(|error| {
+                warnings.push(format!(
+                    "what was learned under {} is not used: {error}; `learn --undo` takes it back",
+                    set.name
+                ));
+            })
+            .is_ok()
+    };
+    let kept = learned.0.iter().filter(|own| fits(own)).cloned().collect();
+    (LearnedSets(kept), warnings)
+}
+
 impl Scorers {
     /// Encodes the prompts' texts, and applies what was learned for them and the calibrations that fit. Also returns what the user should know of them, one sentence each.
     ///
@@ -84,6 +116,8 @@ impl Scorers {
         };
         let zero_shot = prompts.sets().iter().map(&mut scorer);
         let zero_shot = zero_shot.collect::<Result<Vec<Scorer>, _>>()?;
+        let (learned, mut warnings) = fitting(learned, &prompts, &card);
+        let learned = &learned;
         let in_use = |scorer: Scorer, set: &PromptSet| {
             let mode = mode.for_set(set);
             let own = learned.find(&card.digest, &set.digest, mode);
@@ -114,7 +148,6 @@ impl Scorers {
             (reviews, kind.or_else(|| tuned.map(str::to_owned)))
         });
         let (learned, taught) = own.unzip();
-        let mut warnings = Vec::new();
         for set in prompts.sets() {
             warnings.extend(phrases::warnings(set, encoder));
         }
@@ -229,6 +262,7 @@ impl Scorers {
             in_use: &self.scorers[at],
             kinds: &self.kinds,
             taught: self.taught[at].as_deref(),
+            phantoms_taught: self.taught[at].is_none() && self.learned[at].is_some(),
         };
         subject.propose(&request.images)
     }

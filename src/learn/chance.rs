@@ -26,6 +26,9 @@ pub struct BalancedAccuracy {
     pub after: Estimate,
     /// That of a guess: 0.5 of two conditions.
     pub chance: f64,
+    /// What it gained, with an interval of 95 % over the same draws of studies. `None` in files of earlier versions.
+    #[serde(default)]
+    pub gain: Option<Estimate>,
 }
 
 /// Why labelled images do not show that their labels can be told.
@@ -65,15 +68,21 @@ impl BalancedAccuracy {
             let own = own.filter_map(|(all, group)| Some((*all.get(at)?, *group)));
             Recalls::new(own, after)
         };
+        // Both sides draw the same studies, so that their draws are pairs.
         let side = |after: bool| {
             let all: Vec<Recalls> = (0..problems).map(|at| of_problem(at, after)).collect();
             let mut rng = ChaCha8Rng::seed_from_u64(0);
             let draws = (0..DRAWS).map(|_| mean(all.iter().map(|own| own.drawn(&mut rng))));
-            estimate(mean(all.iter().map(Recalls::balanced)), draws.collect())
+            let draws: Vec<f64> = draws.collect();
+            (mean(all.iter().map(Recalls::balanced)), draws)
         };
+        let (before, after) = (side(false), side(true));
+        let pairs = before.1.iter().zip(&after.1);
+        let gains = pairs.map(|(before, after)| after - before).collect();
         Self {
-            before: side(false),
-            after: side(true),
+            gain: Some(estimate(after.0 - before.0, gains)),
+            before: estimate(before.0, before.1),
+            after: estimate(after.0, after.1),
             chance: mean((0..problems).map(|at| of_problem(at, true).chance())),
         }
     }
@@ -222,6 +231,24 @@ mod tests {
         let (right, wrong) = (found(0, true), found(1, false));
         let both = BalancedAccuracy::new(&[vec![&right, &wrong], vec![&right, &wrong]], &[0, 1]);
         assert!((both.after.value - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_gain_is_that_of_the_same_draws() {
+        // Each image is right before and after, or neither: no draw gains anything, however much both sides vary.
+        let images: Vec<HeldOut> = (0..20)
+            .map(|at| HeldOut {
+                before: held_out(at % 2, if at % 3 == 0 { 3 } else { at % 2 }).after,
+                ..held_out(at % 2, if at % 3 == 0 { 3 } else { at % 2 })
+            })
+            .collect();
+        let own = balanced(&images);
+        assert!(own.after.high.unwrap() - own.after.low.unwrap() > 0.2);
+        let gain = own.gain.unwrap();
+        assert_eq!(
+            (gain.value, gain.low, gain.high),
+            (0.0, Some(0.0), Some(0.0))
+        );
     }
 
     #[test]

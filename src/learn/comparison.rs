@@ -8,12 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::HeldOut;
 use super::chance::{BalancedAccuracy, is_right};
+use super::gain::{loss, tempered};
 use crate::scoring::metrics::{Estimate, estimate};
 
 /// Bootstrap draws for the intervals.
 const DRAWS: usize = 1000;
-/// The least probability that counts: an image is not infinitely wrong.
-const MIN_PROBABILITY: f64 = 1e-12;
 
 /// Accuracy and log-loss of labelled images, each scored without its label. Intervals are of 95 %, by bootstrap over studies, or images
 /// that are of none.
@@ -36,6 +35,10 @@ pub struct LearningGain {
     /// The mean over the conditions that reviews name of the share of their images that are right; of several problems the mean. `None` in files of earlier versions.
     #[serde(default)]
     pub balanced_accuracy: Option<BalancedAccuracy>,
+    /// The log-loss by the texts at the temperature that suits these images best. `None` in files of earlier
+    /// versions.
+    #[serde(default)]
+    pub log_loss_tempered: Option<f64>,
 }
 
 /// An image: shares of right decisions and losses, before and after.
@@ -87,18 +90,56 @@ impl LearningGain {
             log_loss_after: loss_after,
             log_loss_gain: estimate(loss_before - loss_after, loss),
             balanced_accuracy: Some(BalancedAccuracy::new(images, groups)),
+            log_loss_tempered: Some(tempered_loss(images)),
         })
     }
+
+    /// Why what was learned is not used, where it is not, as a sentence goes on after `what was learned is not used:`.
+    pub fn refusal(&self) -> &'static str {
+        let falls = |own: BalancedAccuracy| own.gain.is_some_and(|gain| gain.value < 0.0);
+        let is_tempered = |loss: f64| self.log_loss_after >= loss;
+        if self.log_loss_after < self.log_loss_before && self.balanced_accuracy.is_some_and(falls) {
+            "probabilities fit better, but fewer labels are right"
+        } else if self.log_loss_after < self.log_loss_before
+            && self.log_loss_tempered.is_some_and(is_tempered)
+        {
+            "it changes how sure scores are and tells nothing better apart, which `calibrate` does as well"
+        } else {
+            "it is no better than zero-shot on images that took no part"
+        }
+    }
+
+    /// Whether chance may explain what the labels gain: the interval of balanced accuracy reaches 0.
+    pub fn may_be_chance(&self) -> bool {
+        let gain = self.balanced_accuracy.and_then(|own| own.gain);
+        gain.is_some_and(|gain| gain.low.is_none_or(|low| low <= 0.0))
+    }
+}
+
+/// The mean log-loss by the texts, each problem at its best temperature.
+fn tempered_loss(images: &[Vec<&HeldOut>]) -> f64 {
+    let problems = images.iter().map(Vec::len).max().unwrap_or(0);
+    let mut losses = vec![0.0; images.len()];
+    for problem in 0..problems {
+        let own = images.iter().enumerate();
+        let own = own.filter_map(|(at, all)| Some((at, *all.get(problem)?)));
+        let own: Vec<(usize, &HeldOut)> = own.collect();
+        let rows = tempered(own.iter().map(|(_, image)| *image));
+        for ((at, image), row) in own.into_iter().zip(rows) {
+            losses[at] += loss(&row, image.truth) / images[at].len() as f64;
+        }
+    }
+    let count = images.iter().filter(|all| !all.is_empty()).count();
+    losses.iter().sum::<f64>() / count.max(1) as f64
 }
 
 fn score(all: &[&HeldOut]) -> Option<HeldOutScore> {
     let mut sum = HeldOutScore::default();
     for held_out in all {
         for (at, probabilities) in [&held_out.before, &held_out.after].into_iter().enumerate() {
-            let truth = probabilities[held_out.truth];
             let is_right = is_right(held_out.truth, probabilities);
             sum.right[at] += f64::from(u8::from(is_right)) / all.len() as f64;
-            sum.loss[at] -= truth.max(MIN_PROBABILITY).ln() / all.len() as f64;
+            sum.loss[at] += loss(probabilities, held_out.truth) / all.len() as f64;
         }
     }
     (!all.is_empty()).then_some(sum)

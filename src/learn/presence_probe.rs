@@ -138,7 +138,7 @@ fn learn_presence(
         .iter()
         .map(|shot| learned.judge(problem, condition, shot))
         .collect();
-    // The images held out have the last word: what does harm to them is not used.
+    // The images held out have the last word: what is no gain for them is not used.
     if !is_gain(&learned.held_out) {
         learned.gate = 0.0;
         for own in &mut learned.held_out {

@@ -110,7 +110,7 @@ pub fn fit_probe(
             after: probabilities(gate, shot),
         })
         .collect();
-    // The images held out have the last word: what does harm to them is not used.
+    // The images held out have the last word: what is no gain for them is not used.
     let gate = if is_gain(&judged) { gate } else { 0.0 };
     let figures = |gate: f64| {
         let all = held_out.iter();

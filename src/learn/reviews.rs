@@ -18,8 +18,8 @@ pub struct ReviewedImage<'a> {
     pub embedding: &'a [f32],
     /// The conditions that a person says it shows; none if it shows none of them; `None` unless it is reviewed.
     pub labels: Option<&'a [String]>,
-    /// Its study; `None` if it is of none, and is left out by itself.
-    pub study: Option<&'a str>,
+    /// Its patient, or study where that is not known; `None` without either: it is left out by itself.
+    pub patient: Option<&'a str>,
 }
 
 /// What was learned, and what it is worth.
@@ -31,6 +31,8 @@ pub struct Lesson {
     pub method: Method,
     /// The labelled images that took part.
     pub reviews: usize,
+    /// Their indices among the images.
+    pub shots: Vec<usize>,
     /// Labelled images that did not, as their labels are no conditions of the set, or where one applies not one of them.
     pub other_labels: usize,
     /// The unlabelled images that took part.
@@ -39,8 +41,7 @@ pub struct Lesson {
     pub comparison: LearningGain,
     /// Why these do not show that labels can be told at all; `None` if they do.
     pub unproved: Option<Unproved>,
-    /// Conditions of which there are too few images to learn them, and which compete with the others as their texts say; none where each is
-    /// decided on by itself.
+    /// Conditions of which there are too few images to say how well they are told; none where each is decided on by itself.
     pub rare: Vec<String>,
 }
 
@@ -68,14 +69,14 @@ fn reviewed(images: &[ReviewedImage]) -> usize {
     images.iter().filter(|image| image.labels.is_some()).count()
 }
 
-/// A number for each image: the same for those of one study.
+/// A number for each image: the same for those of one patient, or study.
 fn studies(images: &[ReviewedImage]) -> Vec<usize> {
     let mut first: HashMap<&str, usize> = HashMap::new();
     let all = images.iter().enumerate();
     all.map(|(at, image)| {
         image
-            .study
-            .map_or(at, |study| *first.entry(study).or_insert(at))
+            .patient
+            .map_or(at, |patient| *first.entry(patient).or_insert(at))
     })
     .collect()
 }
@@ -90,15 +91,17 @@ fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, 
         scale: logits.scale,
     };
     let studies = studies(images);
-    let shots = images.iter().zip(&studies).filter_map(|(image, group)| {
+    let all = images.iter().zip(&studies).enumerate();
+    let shots = all.filter_map(|(at, (image, group))| {
         let [label] = image.labels? else { return None };
-        Some(Shot {
+        let shot = Shot {
             row: image.embedding,
             label: texts.iter().position(|own| own.name == label)?,
             group: *group,
-        })
+        };
+        Some((at, shot))
     });
-    let shots: Vec<Shot> = shots.collect();
+    let (indices, shots): (Vec<usize>, Vec<Shot>) = shots.unzip();
     let unlabelled = unlabelled(images);
     let fitted = fit(&problem, &shots, &unlabelled)?;
     let conditions = texts.iter().zip(&fitted.directions);
@@ -126,6 +129,7 @@ fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, 
         conditions: conditions.collect(),
         method: fitted.method,
         reviews: shots.len(),
+        shots: indices,
         other_labels: reviewed(images) - shots.len(),
         unlabelled: if fitted.method == Method::Transport {
             unlabelled.len()
@@ -140,7 +144,8 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
     let names: Vec<&str> = scorer.texts().map(|texts| texts.name).collect();
     let studies = studies(images);
     // A label that the set has no more may have been another name of a condition: such a review says nothing of its absence.
-    let known = images.iter().zip(&studies).filter_map(|(image, group)| {
+    let all = images.iter().zip(&studies).enumerate();
+    let known = all.filter_map(|(at, (image, group))| {
         let labels = image.labels?;
         let all_known = labels.iter().all(|label| names.contains(&label.as_str()));
         let shot = Shot {
@@ -148,9 +153,10 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
             label: 0,
             group: *group,
         };
-        all_known.then_some((shot, labels))
+        all_known.then_some((at, (shot, labels)))
     });
-    let (rows, labels): (Vec<Shot>, Vec<&[String]>) = known.unzip();
+    let (indices, known): (Vec<usize>, Vec<_>) = known.unzip();
+    let (rows, labels): (Vec<Shot>, Vec<&[String]>) = known.into_iter().unzip();
     if rows.is_empty() {
         return Err(LearnError::NoLabels);
     }
@@ -210,6 +216,7 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
         conditions,
         method,
         reviews: rows.len(),
+        shots: indices,
         other_labels: reviewed(images) - rows.len(),
         unlabelled,
         comparison: LearningGain::new(&held_out, &groups).ok_or(LearnError::OneLabel)?,

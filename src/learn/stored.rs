@@ -43,6 +43,9 @@ pub struct Learned {
     /// findings under the prompt set. `None` for other models, which judge findings of all images, and for what phantoms taught.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// The contents (`blake3:<hex>`) of the labelled images, in order: figures on these are too good. Empty in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shots: Vec<String>,
 }
 
 /// Why a file with what was learned is not used.
@@ -72,6 +75,17 @@ pub enum LearnedError {
     /// Its numbers do not fit together.
     #[error("`{0}` has no sound gate or direction")]
     Unsound(String),
+    /// It is about a condition that the prompt set does not have.
+    #[error("`{0}` is not a condition of the prompt set")]
+    Condition(String),
+    /// Its directions are not those of the model's embeddings.
+    #[error("its directions have {found} numbers, and embeddings of the model have {wanted}")]
+    Length {
+        /// Their numbers.
+        found: usize,
+        /// The model's.
+        wanted: usize,
+    },
 }
 
 /// What learned scores are to apply to.
@@ -81,6 +95,10 @@ pub struct LearnedFor<'a> {
     pub model: [&'a str; 2],
     /// The prompt set's name and digest.
     pub prompts: [&'a str; 2],
+    /// The names of the prompt set's conditions.
+    pub conditions: &'a [&'a str],
+    /// The numbers of an embedding.
+    pub dimension: usize,
 }
 
 impl Learned {
@@ -155,7 +173,43 @@ impl Learned {
                 wanted: prompts.to_owned(),
             });
         }
+        self.check_shape(subject.conditions, subject.dimension)
+    }
+
+    /// Checks that it is about these conditions, and about embeddings of so many numbers.
+    ///
+    /// # Errors
+    ///
+    /// Says what does not fit.
+    pub fn check_shape(&self, conditions: &[&str], dimension: usize) -> Result<(), LearnedError> {
+        for own in &self.conditions {
+            let found = own.direction.0.len();
+            if !conditions.contains(&own.condition.as_str()) {
+                return Err(LearnedError::Condition(own.condition.clone()));
+            }
+            if found != dimension {
+                let wanted = dimension;
+                return Err(LearnedError::Length { found, wanted });
+            }
+        }
         Ok(())
+    }
+
+    /// What is in use with it, as a sentence goes on.
+    pub fn words(&self) -> String {
+        let reviews = self.reviews;
+        let scores = match reviews {
+            1 => "scores are learned from 1 review".to_owned(),
+            _ => format!("scores are learned from {reviews} reviews"),
+        };
+        match (&self.kind, self.changes_scores()) {
+            (None, true) => scores,
+            (None, false) => "the texts alone score".to_owned(),
+            (Some(kind), true) => format!("findings of the kind {kind} are judged, and {scores}"),
+            (Some(kind), false) => {
+                format!("findings of the kind {kind} are judged by the texts alone")
+            }
+        }
     }
 
     /// `blake3:<hex>` of what changes scores: two with the same digest give the same scores.
@@ -186,6 +240,22 @@ impl LearnedSets {
         let mut all = self.0.iter();
         let found = all.find(|own| own.is_for(model_digest, prompts_digest, mode));
         found.filter(|own| own.changes_results())
+    }
+
+    /// Whether learned scores of an image in use were learned from the image itself, so that what they get right on it says little.
+    /// `content`: `blake3:<hex>` of the file.
+    pub fn learned_from(
+        &self,
+        [model_digest, prompts_digest]: [&str; 2],
+        mode: Mode,
+        content: &str,
+    ) -> bool {
+        let own = self.find(model_digest, prompts_digest, mode);
+        own.filter(|own| own.changes_scores()).is_some_and(|own| {
+            own.shots
+                .binary_search_by(|shot| shot.as_str().cmp(content))
+                .is_ok()
+        })
     }
 
     /// Of which kinds findings are judged, as ever, but all scores by the texts alone.

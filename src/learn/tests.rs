@@ -451,7 +451,7 @@ fn reviews_with_several_labels_teach_each_condition_by_itself() {
         .map(|(row, labels)| ReviewedImage {
             embedding: row,
             labels: Some(labels),
-            study: None,
+            patient: None,
         })
         .collect();
     let lesson = learn(&zero_shot, &images).unwrap();

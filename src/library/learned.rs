@@ -1,5 +1,6 @@
 //! The files that hold what was learned from reviews, in a folder beside the library. What was replaced stays there under a
-//! number, so that each step can be undone.
+//! number, so that each step can be undone. A file that cannot be read, as it is damaged or a newer version of the program wrote it, is no
+//! step: once another takes its place, it is set aside.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,6 +14,8 @@ use crate::scoring::Mode;
 const MAX_BYTES: u64 = 16 << 20;
 /// Replaced files that are kept.
 const MAX_REPLACED: u32 = 50;
+/// The end of the name of a file that was set aside, as it cannot be read.
+const SET_ASIDE: &str = "unreadable";
 
 /// The folder beside a library.
 pub fn folder(library: &Path) -> PathBuf {
@@ -83,11 +86,18 @@ pub fn save(folder: &Path, learned: &Learned) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
     let file = folder.join(name(learned));
     if file.exists() {
-        if read(&file).is_ok_and(|in_use| in_use == *learned) {
+        let in_use = read(&file);
+        let is_same = |own: &Learned| own.digest() == learned.digest() && own.kind == learned.kind;
+        if in_use.as_ref().is_ok_and(is_same) {
+            // No score differs: that is no step of its own.
+            write(&file, learned)?;
             return Ok(file);
         }
-        let number = replaced(&file).last().map_or(1, |last| last + 1);
-        let kept = numbered(&file, number);
+        let number = last_number(&file) + 1;
+        let kept = match in_use {
+            Ok(_) => numbered(&file, number),
+            Err(_) => aside(&file, number),
+        };
         // It keeps its name until the new one takes that; not all file systems have links.
         fs::hard_link(&file, &kept).or_else(|_| fs::copy(&file, &kept).map(drop))?;
         write(&file, learned).inspect_err(|_| {
@@ -115,7 +125,8 @@ pub enum Undone {
     Nothing,
 }
 
-/// Takes what was learned for this model, prompt set and mode out of use, and puts back what it had replaced.
+/// Takes what was learned for this model, prompt set and mode out of use, and puts back what it had replaced. Files that cannot be read
+/// are set aside on the way.
 ///
 /// # Errors
 ///
@@ -126,34 +137,65 @@ pub fn undo(
     prompts_digest: &str,
     mode: Mode,
 ) -> io::Result<Undone> {
-    let (all, _) = load(folder);
-    let mut all = all.0.iter();
-    let in_use = all.find(|own| own.is_for(model_digest, prompts_digest, mode));
-    let Some(in_use) = in_use else {
+    let Some(file) = file_of(folder, model_digest, prompts_digest, mode) else {
         return Ok(Undone::Nothing);
     };
-    let file = folder.join(name(in_use));
-    if let Some(last) = replaced(&file).last() {
-        fs::rename(numbered(&file, *last), &file)?;
-        return Ok(Undone::Restored);
+    if read(&file).is_err() {
+        fs::rename(&file, aside(&file, last_number(&file) + 1))?;
     }
-    fs::remove_file(&file)?;
+    for number in replaced(&file).into_iter().rev() {
+        let step = numbered(&file, number);
+        if read(&step).is_ok() {
+            fs::rename(step, &file)?;
+            return Ok(Undone::Restored);
+        }
+        fs::rename(step, aside(&file, number))?;
+    }
+    if file.exists() {
+        fs::remove_file(&file)?;
+    }
     Ok(Undone::ZeroShot)
+}
+
+/// The file of what was learned for this model, prompt set and mode, told by its name, as it may not be readable; one that is comes first.
+fn file_of(folder: &Path, model_digest: &str, prompts_digest: &str, mode: Mode) -> Option<PathBuf> {
+    let end = format!("-{}.toml", key(model_digest, prompts_digest, mode));
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    files.retain(|file| file.to_str().is_some_and(|name| name.ends_with(&end)));
+    files.sort();
+    let readable = files.iter().position(|file| read(file).is_ok());
+    (!files.is_empty()).then(|| files.swap_remove(readable.unwrap_or(0)))
 }
 
 /// The numbers of the files that this one has replaced, the oldest first.
 fn replaced(file: &Path) -> Vec<u32> {
+    numbers(file, |rest| rest.parse().ok())
+}
+
+/// The highest number that a file has which this one has replaced, also one that was set aside; 0 without any.
+fn last_number(file: &Path) -> u32 {
+    let all = numbers(file, |rest| rest.split('.').next()?.parse().ok());
+    all.last().copied().unwrap_or(0)
+}
+
+/// What `read` makes of the ends of names that begin with this file's, in order.
+fn numbers(file: &Path, read: impl Fn(&str) -> Option<u32>) -> Vec<u32> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let folder = file.parent().unwrap_or(Path::new("."));
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let number = |entry: fs::DirEntry| {
         let entry = entry.file_name();
-        let rest = entry.to_str()?.strip_prefix(&*name)?.strip_prefix('.')?;
-        rest.parse().ok()
+        read(entry.to_str()?.strip_prefix(&*name)?.strip_prefix('.')?)
     };
     let mut numbers: Vec<u32> = entries.filter_map(number).collect();
     numbers.sort_unstable();
     numbers
+}
+
+/// The name under which a file is set aside.
+fn aside(file: &Path, number: u32) -> PathBuf {
+    numbered(file, number).with_added_extension(SET_ASIDE)
 }
 
 fn numbered(file: &Path, number: u32) -> PathBuf {
@@ -164,9 +206,8 @@ fn numbered(file: &Path, number: u32) -> PathBuf {
 
 /// `chest-xray-single-1f0c….toml`: the prompt set and the mode for people, and what tells all else apart.
 fn name(learned: &Learned) -> String {
+    let key = key(&learned.model_digest, &learned.prompts_digest, learned.mode);
     let mode = super::json::name(&learned.mode);
-    let key = format!("{} {} {mode}", learned.model_digest, learned.prompts_digest);
-    let hash = blake3::hash(key.as_bytes()).to_hex();
     let plain = |c: char| {
         if c.is_alphanumeric() || c == '-' {
             c
@@ -175,7 +216,14 @@ fn name(learned: &Learned) -> String {
         }
     };
     let prompts: String = learned.prompts.chars().take(40).map(plain).collect();
-    format!("{prompts}-{mode}-{}.toml", &hash[..12])
+    format!("{prompts}-{mode}-{key}.toml")
+}
+
+/// The part of a file's name that tells model, prompt set and mode apart.
+fn key(model_digest: &str, prompts_digest: &str, mode: Mode) -> String {
+    let mode = super::json::name(&mode);
+    let key = format!("{model_digest} {prompts_digest} {mode}");
+    blake3::hash(key.as_bytes()).to_hex()[..12].to_owned()
 }
 
 #[cfg(test)]
@@ -204,6 +252,7 @@ mod tests {
             unlabelled: 3,
             held_out: LearningGain {
                 balanced_accuracy: None,
+                log_loss_tempered: None,
                 images: reviews,
                 accuracy_before: 0.5,
                 accuracy_after: 0.6,
@@ -213,10 +262,11 @@ mod tests {
                 log_loss_gain: estimate,
             },
             kind: None,
+            shots: vec!["blake3:0".to_owned()],
             conditions: vec![LearnedCondition {
                 condition: "c".to_owned(),
                 gate: 0.3,
-                direction: vec![0.1, -f32::MIN_POSITIVE, 1.0 / 3.0].into(),
+                direction: vec![0.1, -f32::MIN_POSITIVE, reviews as f32 / 3.0].into(),
             }],
         }
     }
@@ -241,6 +291,36 @@ mod tests {
         assert_eq!(other, Undone::Nothing);
         assert_eq!(undo_all(&folder), Undone::ZeroShot);
         assert_eq!(load(&folder).0, LearnedSets::default());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_step_and_hides_none() {
+        let home = tempfile::tempdir().unwrap();
+        let damage = |file: &Path| {
+            let text = fs::read_to_string(file).unwrap();
+            fs::write(file, &text[..60]).unwrap();
+        };
+        let file = save(home.path(), &learned(5)).unwrap();
+        save(home.path(), &learned(7)).unwrap();
+        save(home.path(), &learned(9)).unwrap();
+        // The file in use and the last step are damaged: the first is put back.
+        damage(&file);
+        damage(&numbered(&file, 2));
+        assert!(load(home.path()).0.0.is_empty());
+        assert_eq!(undo_all(home.path()), Undone::Restored);
+        assert_eq!(
+            load(home.path()),
+            (LearnedSets(vec![learned(5)]), Vec::new())
+        );
+        assert_eq!(undo_all(home.path()), Undone::ZeroShot);
+        // Nothing was lost that a newer version may read.
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
+        // A damaged file that is replaced is no step, either.
+        save(home.path(), &learned(5)).unwrap();
+        damage(&file);
+        save(home.path(), &learned(9)).unwrap();
+        assert_eq!(undo_all(home.path()), Undone::ZeroShot);
+        assert_eq!(undo_all(home.path()), Undone::Nothing);
     }
 
     #[test]
@@ -273,12 +353,34 @@ mod tests {
     #[test]
     fn the_same_again_is_no_step_to_undo() {
         let home = tempfile::tempdir().unwrap();
-        for reviews in [5, 9, 9] {
-            save(home.path(), &learned(reviews)).unwrap();
+        for (reviews, at) in [(5, "a"), (9, "b"), (9, "c")] {
+            let at = at.to_owned();
+            save(
+                home.path(),
+                &Learned {
+                    at,
+                    ..learned(reviews)
+                },
+            )
+            .unwrap();
         }
         assert_eq!(undo_all(home.path()), Undone::Restored);
-        assert_eq!(load(home.path()).0.0, [learned(5)]);
+        assert_eq!(load(home.path()).0.0[0].reviews, 5);
         assert_eq!(undo_all(home.path()), Undone::ZeroShot);
+    }
+
+    #[test]
+    fn files_of_earlier_versions_are_read_without_what_they_do_not_say() {
+        let text = toml::to_string(&learned(5)).unwrap();
+        let lines = text.lines().filter(|line| !line.contains("shots"));
+        let old: Learned = toml::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap();
+        assert!(old.shots.is_empty());
+        let own = ["blake3:1", "blake3:2"];
+        let from = |own_file: Learned, content: &str| {
+            LearnedSets(vec![own_file]).learned_from(own, Mode::Single, content)
+        };
+        assert!(!from(old, "blake3:0"));
+        assert!(from(learned(5), "blake3:0") && !from(learned(5), "blake3:1"));
     }
 
     #[test]
@@ -286,6 +388,8 @@ mod tests {
         let subject = |model, prompts| LearnedFor {
             model: ["this", model],
             prompts: ["set", prompts],
+            conditions: &["c", "d"],
+            dimension: 3,
         };
         let own = learned(5);
         assert_eq!(own.check_for(&subject("blake3:1", "blake3:2")), Ok(()));
@@ -293,6 +397,16 @@ mod tests {
         assert!(matches!(model, LearnedError::Model { .. }), "{model}");
         let prompts = own.check_for(&subject("blake3:1", "blake3:9")).unwrap_err();
         assert!(matches!(prompts, LearnedError::Prompts { .. }), "{prompts}");
+        let shape = |conditions: &[&str], dimension| own.check_shape(conditions, dimension);
+        assert_eq!(
+            shape(&["d"], 3),
+            Err(LearnedError::Condition("c".to_owned()))
+        );
+        let length = Err(LearnedError::Length {
+            found: 3,
+            wanted: 4,
+        });
+        assert_eq!(shape(&["c"], 4), length);
         let home = tempfile::tempdir().unwrap();
         let mut newer = learned(5);
         newer.format = 2;

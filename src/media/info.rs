@@ -72,6 +72,9 @@ pub struct DicomOrigin {
     pub study: Option<String>,
     /// Station Name (0008,1010).
     pub station: Option<String>,
+    /// Tells patients apart without naming them: a hash of Patient ID (0010,0020).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient: Option<String>,
 }
 
 /// The range of modality values that is mapped to black–white (PS3.3 C.11.2).

@@ -372,6 +372,9 @@ impl Services {
             engine.use_learned(learned.clone());
         }
         self.engine.use_learned(learned.clone());
+        if let Some(watch) = &self.learned_files {
+            watch.set(learned.clone());
+        }
         self.settings.learned = learned;
     }
 

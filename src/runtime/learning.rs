@@ -20,23 +20,12 @@ pub(super) fn change(library: &Path, effect: Effect, send: MsgSender) {
     });
 }
 
-/// What is in use, as a sentence goes on.
-fn words(learned: &Learned) -> String {
-    let scores = format!("scores are learned from {} reviews", learned.reviews);
-    match (&learned.kind, learned.changes_scores()) {
-        (None, true) => scores,
-        (None, false) => "the texts alone score".to_owned(),
-        (Some(kind), true) => format!("findings of the kind {kind} are judged, and {scores}"),
-        (Some(kind), false) => format!("findings of the kind {kind} are judged by the texts alone"),
-    }
-}
-
 /// All that is in use then, unless nothing has changed, and a sentence about it.
 fn carry_out(folder: &Path, effect: Effect) -> io::Result<(Option<LearnedSets>, String)> {
     let words = match effect {
         Effect::KeepLearned(own) => {
             learned::save(folder, &own)?;
-            words(&own)
+            own.words()
         }
         Effect::UndoLearned(subject) => {
             let (model, prompts) = (&subject.model_digest, &subject.prompts_digest);
@@ -44,7 +33,7 @@ fn carry_out(folder: &Path, effect: Effect) -> io::Result<(Option<LearnedSets>, 
                 Undone::Restored => {
                     let (all, _) = learned::load(folder);
                     let now = all.find(model, prompts, subject.mode);
-                    let now = now.map_or_else(|| "scores are zero-shot".to_owned(), words);
+                    let now = now.map_or_else(|| "scores are zero-shot".to_owned(), Learned::words);
                     format!("undone: {now}, as before")
                 }
                 Undone::ZeroShot => "undone: nothing learned is in use".to_owned(),

@@ -46,6 +46,15 @@ fn words(view: &AgreementView, reviewer: &str, columns: usize, looks: Looks) -> 
     );
     let mut all = vec![(counts, false)];
     all.push((format!("With the model: {}.", view.model), false));
+    if view.learned_from > 0 {
+        let (count, of) = (view.learned_from, view.model.cases);
+        let words = format!(
+            "The scores were learned from {count} of these {of} images, on which this is too good."
+        );
+        all.push((words, false));
+        let words = format!("Of the others: {}.", view.unseen);
+        all.push((words, false));
+    }
     if view.sampled.cases > 0 {
         let words = format!("Of the images drawn at random: {}.", view.sampled);
         all.push((words, false));

@@ -19,6 +19,8 @@ use crate::scoring::metrics::Estimate;
 const SIDE: usize = 22;
 /// Columns between the parts of a row.
 const GAP: usize = 2;
+/// Rows of the list of moved images, its heading included, below which all of the view moves.
+const MIN_MOVED: usize = 4;
 
 /// Draws the view.
 pub(super) fn draw(model: &Model, view: &LearningView, looks: Looks, frame: &mut Frame) {
@@ -35,6 +37,22 @@ pub(super) fn draw(model: &Model, view: &LearningView, looks: Looks, frame: &mut
     .intersection(area);
     let (columns, rows) = (usize::from(area.width), usize::from(area.height));
     let mut lines = head(view, columns, looks);
+    let keys: Vec<Line> = keys(view, looks).into_iter().collect();
+    if lines.len() + keys.len() + MIN_MOVED > rows {
+        // Where there is little room, the keys stay at the end, and what is above them moves with the cursor.
+        if let Some(proposal) = view.proposal() {
+            let room = proposal.moved.len();
+            lines.extend(moved(model, proposal, view.cursor, (columns, room), looks));
+        }
+        let room = rows.saturating_sub(keys.len());
+        let first = view.scroll.min(lines.len().saturating_sub(room));
+        let shown = lines.into_iter().skip(first).take(room).chain(keys);
+        for (at, line) in shown.enumerate() {
+            frame.render_widget(line, row(area, at as u16));
+        }
+        return;
+    }
+    lines.extend(keys);
     if let Some(proposal) = view.proposal() {
         let room = rows.saturating_sub(lines.len() + 2);
         lines.extend(moved(model, proposal, view.cursor, (columns, room), looks));
@@ -44,13 +62,30 @@ pub(super) fn draw(model: &Model, view: &LearningView, looks: Looks, frame: &mut
     }
 }
 
+/// The line that names the keys of the view, if there is one.
+fn keys(view: &LearningView, looks: Looks) -> Option<Line<'static>> {
+    let accepts = view
+        .proposal()
+        .is_some_and(|own| own.learned.changes_results());
+    let keys = [
+        accepts.then_some("a accepts"),
+        view.is_in_use.then_some("u undoes what is in use"),
+    ];
+    let keys: Vec<&str> = keys.into_iter().flatten().collect();
+    (!keys.is_empty()).then(|| Line::styled(keys.join(" · "), looks.accent()))
+}
+
 /// `zero-shot`, or how many reviews scores are learned from.
 fn scores(reviews: Option<usize>) -> String {
     match reviews {
         None => "zero-shot".to_owned(),
-        Some(1) => "learned from 1 review".to_owned(),
-        Some(count) => format!("learned from {count} reviews"),
+        Some(count) => format!("learned from {}", counted(count)),
     }
+}
+
+/// `1 review`, `2 reviews`.
+fn counted(count: usize) -> String {
+    format!("{count} review{}", if count == 1 { "" } else { "s" })
 }
 
 fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>> {
@@ -90,21 +125,7 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
         ..view.unused
     };
     let unused = unused.reasons();
-    all.extend(unused.map(|(count, why)| {
-        let words = format!("Left out: {count} reviewed images {why}.");
-        (words, looks.dim())
-    }));
-    let accepts = view
-        .proposal()
-        .is_some_and(|own| own.learned.changes_results());
-    let keys = [
-        accepts.then_some("a accepts"),
-        view.is_in_use.then_some("u undoes what is in use"),
-    ];
-    let keys: Vec<&str> = keys.into_iter().flatten().collect();
-    if !keys.is_empty() {
-        all.push((keys.join(" · "), looks.accent()));
-    }
+    all.extend(unused.map(|words| (format!("Left out: {words}."), looks.dim())));
     let lines = all.into_iter().flat_map(|(words, style)| {
         let lines = wrap(&words, columns).into_iter();
         lines.map(move |line| Line::styled(line, style))
@@ -116,11 +137,17 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
 fn verdict(learned: &Learned) -> String {
     let kind = learned.kind.as_deref().map(safe_str);
     match (learned.changes_scores(), kind) {
+        (true, None) if learned.held_out.may_be_chance() => {
+            "The reviews make scores better, and that labels get better may be chance: `a` puts them to use.".to_owned()
+        }
         (true, None) => "The reviews make scores better: `a` puts them to use.".to_owned(),
         (true, Some(kind)) => format!(
             "The reviews make scores better than the texts alone: `a` has findings of this kind judged ({kind})."
         ),
-        (false, None) => "The reviews add nothing to the texts: no better than zero-shot on images that took no part, so there is nothing to accept.".to_owned(),
+        (false, None) => format!(
+            "The reviews add nothing to the texts, so there is nothing to accept: {}.",
+            learned.held_out.refusal()
+        ),
         (false, Some(kind)) => format!(
             "The reviews add nothing to the texts; `a` lets the texts alone judge findings of this kind ({kind})."
         ),
@@ -157,15 +184,21 @@ fn worth(proposal: &Proposal, is_first: bool) -> Vec<String> {
     let share = |value: f64| format!("{:.0} %", value * 100.0);
     let points = |value: f64| format!("{:+.1}", value * 100.0);
     let balanced = own.balanced_accuracy.map(|own| {
+        let gain = own
+            .gain
+            .map(|gain| format!(" {} points.", gain.text(points)));
         format!(
-            "Balanced accuracy {} % → {} %, where guessing gets {:.0} %.",
+            "Balanced accuracy {} % → {} %, where guessing gets {:.0} %.{}",
             own.before.text(|value| format!("{:.0}", value * 100.0)),
             own.after.text(|value| format!("{:.0}", value * 100.0)),
-            own.chance * 100.0
+            own.chance * 100.0,
+            gain.unwrap_or_default()
         )
     });
+    let tempered = own.log_loss_tempered;
+    let tempered = tempered.map(|own| format!(" The texts at their best temperature: {own:.2}."));
     let first = vec![
-        format!("{tried} {} reviews {how}.", learned.reviews),
+        format!("{tried} {} {how}.", counted(learned.reviews)),
         format!(
             "Reviewed images, each without its own review: accuracy {} → {}, {} points.",
             share(own.accuracy_before),
@@ -173,10 +206,11 @@ fn worth(proposal: &Proposal, is_first: bool) -> Vec<String> {
             own.accuracy_gain.text(points)
         ),
         format!(
-            "Log-loss {:.2} → {:.2}, {}.",
+            "Log-loss {:.2} → {:.2}, {}.{}",
             own.log_loss_before,
             own.log_loss_after,
-            change_of_loss(own.log_loss_gain)
+            change_of_loss(own.log_loss_gain),
+            tempered.unwrap_or_default()
         ),
     ];
     let moved = format!(
@@ -193,7 +227,9 @@ fn worth(proposal: &Proposal, is_first: bool) -> Vec<String> {
     let kind = kind.map(|kind| format!("Findings are judged of this kind: {}.", safe_str(kind)));
     let rare = (!proposal.rare.is_empty()).then(|| {
         let names = safe_str(&proposal.rare.join(", "));
-        format!("By their texts alone, as too few reviews name them: {names}.")
+        format!(
+            "How well these are told is not known, as fewer than three reviews name them: {names}."
+        )
     });
     let all = first.into_iter().chain(balanced).chain(kind).chain(rare);
     all.chain([moved]).collect()

@@ -102,6 +102,7 @@ fn proposal(gate: f64) -> Proposal {
                     before: estimate(0.5),
                     after: estimate(0.75),
                     chance: 0.25,
+                    gain: Some(estimate(0.25)),
                 }),
                 images: 2,
                 accuracy_before: 0.5,
@@ -110,6 +111,7 @@ fn proposal(gate: f64) -> Proposal {
                 log_loss_before: 1.2,
                 log_loss_after: 0.9,
                 log_loss_gain: estimate(0.3),
+                log_loss_tempered: Some(1.0),
             },
             conditions: vec![LearnedCondition {
                 condition: "pneumonia".to_owned(),
@@ -117,6 +119,7 @@ fn proposal(gate: f64) -> Proposal {
                 direction: vec![1.0, 0.0].into(),
             }],
             kind: None,
+            shots: Vec::new(),
         },
         images: 3,
         other_labels: 0,
@@ -369,4 +372,51 @@ fn a_key_pressed_twice_changes_what_is_in_use_once() {
         );
         assert_eq!(counted(&program.press("u")), 1, "{keys}");
     }
+}
+
+#[test]
+fn what_another_process_learned_is_used_and_the_reviews_behind_it_are_told_apart() {
+    let mut program = begin(Some(1), false);
+    let mut learned = proposal(0.5).learned;
+    let first = records(None).remove(0);
+    learned.model_digest.clone_from(&first.model_digest);
+    learned.prompts_digest.clone_from(&first.prompts_digest);
+    learned.mode = first.mode;
+    learned.shots = vec!["a".to_owned()];
+    let found = |is_in_use| Msg::LearnedFiles {
+        learned: LearnedSets(vec![learned.clone()]),
+        is_in_use,
+    };
+    assert_eq!(program.send(found(true)), [], "it is used already");
+    let effects = program.send(found(false));
+    assert!(
+        matches!(&effects[0], Effect::UseLearned(all) if all.0 == [learned.clone()]),
+        "{effects:?}"
+    );
+    assert!(
+        matches!(effects[1], Effect::UsePrompts { .. }),
+        "{effects:?}"
+    );
+    program.press(",c");
+    let screen = program.screen(100, 30);
+    assert!(
+        screen.contains("The scores were learned from 1 of these"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn on_a_small_screen_the_keys_stay_and_the_figures_move() {
+    let mut program = shown(0.5);
+    program.send(Msg::Resized { cols: 40, rows: 12 });
+    let screen = program.screen(40, 12);
+    assert!(screen.contains("a accepts"), "{screen}");
+    assert!(!screen.contains("get another label"), "{screen}");
+    let mut found = false;
+    for _ in 0..20 {
+        program.press("j");
+        found |= program.screen(40, 12).contains("get another label");
+    }
+    assert!(found, "{}", program.screen(40, 12));
+    assert!(program.screen(40, 12).contains("a accepts"));
 }

@@ -232,7 +232,35 @@ fn commands_that_score_otherwise_leave_the_results_of_the_library_alone() {
         let output = ward.run(&[command, &weak].concat());
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert_eq!(stored(), before, "{}", command[0]);
+        match command[0] {
+            "explain" => {
+                let told = format!(
+                    "{}{}",
+                    String::from_utf8_lossy(&output.stdout),
+                    stderr(&output)
+                );
+                assert!(told.contains("learned"), "{told}");
+            }
+            "calibrate" => assert!(
+                stderr(&output).contains("left out: 16 of "),
+                "not on what was learned from: {}",
+                stderr(&output)
+            ),
+            _ => {}
+        }
     }
+    let judged = ward.run(&[&["eval", "d"][..], &weak].concat());
+    assert!(
+        stderr(&judged).contains("learned from 16 of these"),
+        "{}",
+        stderr(&judged)
+    );
+    let reviews = ward.run(&["reviews"]);
+    let told = String::from_utf8_lossy(&reviews.stdout).into_owned();
+    assert!(
+        told.contains("its scores were learned from 16 of these images"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -245,4 +273,22 @@ fn labels_of_a_table_that_are_not_learned_from_are_counted() {
     assert_eq!(learned.status.code(), Some(0), "{}", stderr(&learned));
     let report: Value = serde_json::from_slice(&learned.stdout).expect("JSON");
     assert_eq!(report["left_out"]["not_encoded"], 1, "{report}");
+    // Two copies of one image with different labels are an error for both commands, and nothing is kept.
+    fs::copy(home.join("elsewhere.png"), home.join("copy.png")).expect("copied");
+    fs::write(
+        home.join("more.csv"),
+        "path,label\nelsewhere.png,tumor\ncopy.png,normal\n",
+    )
+    .expect("written");
+    let refused = ward.learn(&["--dry-run", "d", "more.csv"]);
+    let import = ["reviews", "import", "more.csv", "--reviewer", "bo"];
+    let other = ward.run(&[&import[..], &["--prompts", "weak.toml"]].concat());
+    for output in [refused, other] {
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        let told = stderr(&output);
+        assert!(
+            told.contains("elsewhere.png") && told.contains("copy.png"),
+            "{told}"
+        );
+    }
 }

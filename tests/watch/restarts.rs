@@ -377,6 +377,7 @@ fn learned(line: &Value) -> Learned {
         unlabelled: 0,
         held_out: LearningGain {
             balanced_accuracy: None,
+            log_loss_tempered: None,
             images: 23,
             accuracy_before: 0.5,
             accuracy_after: 0.6,
@@ -386,6 +387,7 @@ fn learned(line: &Value) -> Learned {
             log_loss_gain: estimate,
         },
         kind: None,
+        shots: Vec::new(),
         conditions: vec![LearnedCondition {
             condition: "pneumonia".to_owned(),
             gate: 1.0,

@@ -56,6 +56,7 @@ impl Model {
                 unused,
                 is_changing: false,
                 cursor: 0,
+                scroll: 0,
             })));
         vec![Effect::Learn(Box::new(request))]
     }
@@ -102,6 +103,17 @@ impl Model {
         }
     }
 
+    /// Notes what is in use, or scores with it where another process has changed it.
+    pub(super) fn learned_found(&mut self, learned: LearnedSets, is_in_use: bool) -> Vec<Effect> {
+        self.results.set_learned(learned.clone());
+        if is_in_use {
+            return Vec::new();
+        }
+        self.learned_words =
+            Some("another process has changed what was learned; scores follow it".to_owned());
+        vec![Effect::UseLearned(learned), self.prompt_sets.renew()]
+    }
+
     /// Scores with what is in use now.
     pub(super) fn learned_kept(
         &mut self,
@@ -113,6 +125,7 @@ impl Model {
                     self.screen.close_overlay();
                 }
                 self.learned_words = Some(words);
+                self.results.set_learned(learned.clone());
                 vec![Effect::UseLearned(learned), self.prompt_sets.renew()]
             }
             Ok((None, words)) => {

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use super::super::eval::labels::{self, LabelNames};
 use super::super::library::{existing, unusable};
-use super::super::{CommandSetup, Fault, reviews, shown};
+use super::super::reviews::content;
+use super::super::{CommandSetup, Fault, shown};
+use super::copies::Copies;
 use crate::app::results::could_be_taught;
 use crate::app::results::reviews::findings_set;
 use crate::encoder::ModelCard;
-use crate::engine::learning::{LearnImage, UnusedImages, study};
+use crate::engine::learning::{LearnImage, UnusedImages, patient};
 use crate::library::{Library, Record, ResultSelection, Review};
 use crate::paths;
 use crate::prompts::{KINDS, PromptSet, Prompts};
@@ -38,13 +40,14 @@ impl CollectedImages {
             &set.name,
             &setup.reviewer.name,
         );
-        let mut in_tables = HashSet::new();
+        let (mut in_tables, mut patients) = (HashSet::new(), HashMap::new());
         for path in paths {
             let absolute = paths::absolute(path).unwrap_or_else(|_| path.clone());
             if absolute.is_file() {
-                for (content, labels) in table(&library, &absolute, (map, mode), set)? {
-                    in_tables.insert(content.clone());
-                    said.insert(content, labels);
+                for row in table(&library, &absolute, (map, mode), set)? {
+                    in_tables.insert(row.content.clone());
+                    patients.extend(row.patient.map(|own| (row.content.clone(), own)));
+                    said.insert(row.content, Said::Labels(row.labels));
                 }
             } else if absolute.is_dir() {
                 folders.push(absolute);
@@ -79,10 +82,13 @@ impl CollectedImages {
                 collected.left_out.several_frames += usize::from(labels.is_some());
                 continue;
             }
+            let named = patients.remove(&image.content);
+            let named = named.map(|own| format!("patient {own}"));
             collected.images.push(LearnImage {
-                study: study(&image.origin),
+                patient: named.or_else(|| patient(&image.origin)),
                 synthetic: image.synthetic,
                 path: image.path,
+                content: image.content,
                 embedding: image.embedding,
                 labels,
             });
@@ -128,23 +134,40 @@ fn decisions(all: Vec<Review>, set: &str, reviewer: &str) -> HashMap<String, Sai
     decided.collect()
 }
 
-/// The labels of a table, by content.
+/// What a table says of an image.
+struct TableRow {
+    content: String,
+    labels: Vec<String>,
+    /// What the column `patient` says.
+    patient: Option<String>,
+}
+
+/// The rows of a table, by content. Copies of an image with different labels are an error.
 fn table(
     library: &Library,
     file: &std::path::Path,
     (map, mode): (&[(String, String)], Mode),
     set: &PromptSet,
-) -> Result<Vec<(String, Said)>, Fault> {
+) -> Result<Vec<TableRow>, Fault> {
+    let mut copies = Copies::default();
     let names = LabelNames::new(set, map)?;
     let files = labels::read_as(file, &names, mode.for_set(set))?.into_iter();
     let of_file = files.map(|file| {
         let path = &file.path;
         let absolute = paths::absolute(path).unwrap_or_else(|_| path.clone());
-        let content = reviews::content(library, &absolute)
+        let content = content(library, &absolute)
             .map_err(|error| Fault::unusable(format!("{}: {error}", shown(path))))?;
         let labels = file.labels.into_iter();
-        let labels = labels.map(|label| set.conditions[label].name.clone());
-        Ok((content, Said::Labels(labels.collect())))
+        let labels: Vec<String> = labels
+            .map(|label| set.conditions[label].name.clone())
+            .collect();
+        copies.add(&content, &absolute, &labels)?;
+        let patient = file.patient;
+        Ok(TableRow {
+            content,
+            labels,
+            patient,
+        })
     });
     of_file.collect()
 }

@@ -17,8 +17,8 @@ const MAX_SHOWN: usize = 20;
 pub(super) struct LearnReport<'a> {
     pub(super) proposal: &'a Proposal,
     pub(super) left_out: UnusedImages,
-    /// The number of reviews behind the scores in use; `None` if they are zero-shot.
-    pub(super) in_use: Option<usize>,
+    /// What is in use; `None` if scores are zero-shot.
+    pub(super) in_use: Option<String>,
     /// Where it is kept.
     pub(super) file: Option<String>,
     pub(super) dry_run: bool,
@@ -69,12 +69,13 @@ impl LearnReport<'_> {
         let words = match &self.file {
             Some(file) => format!("kept in {file}; `learn --undo` takes it back"),
             None if !learned.changes_results() => {
-                let why = "not kept: what was learned is no better than zero-shot on images that took no part";
-                match self.in_use {
-                    Some(reviews) => format!(
-                        "{why}; scores stay those learned from {reviews} reviews, `learn --undo` takes that back"
+                let why = format!("not kept: {}", learned.held_out.refusal());
+                match &self.in_use {
+                    Some(words) => format!(
+                        "{why}; as before, {}, and `learn --undo` takes that back",
+                        clean(words)
                     ),
-                    None => why.to_owned(),
+                    None => why,
                 }
             }
             None if self.dry_run => "not kept (--dry-run)".to_owned(),
@@ -99,10 +100,10 @@ impl LearnReport<'_> {
         // Writing to a string cannot fail.
         let _ = writeln!(
             out,
-            "model {}, prompts {}: learned from {} reviews {how}",
+            "model {}, prompts {}: learned from {} {how}",
             clean(&learned.model),
             clean(&learned.prompts),
-            learned.reviews,
+            counted(learned.reviews, "review"),
         );
         let gates = learned.conditions.iter();
         let gates: Vec<f64> = gates.map(|own| own.gate).collect();
@@ -124,8 +125,8 @@ impl LearnReport<'_> {
                 );
             }
         }
-        for (count, why) in self.left_out.reasons() {
-            let _ = writeln!(out, "left out: {count} reviewed images {why}");
+        for words in self.left_out.reasons() {
+            let _ = writeln!(out, "left out: {words}");
         }
     }
 
@@ -152,6 +153,12 @@ impl LearnReport<'_> {
             worth.log_loss_after,
             worth.log_loss_gain.text(|value| format!("{value:.3}"))
         );
+        if let Some(tempered) = worth.log_loss_tempered {
+            let _ = writeln!(
+                out,
+                "            {tempered:.3} zero-shot at its best temperature"
+            );
+        }
         if let Some(balanced) = worth.balanced_accuracy {
             let _ = writeln!(
                 out,
@@ -162,6 +169,15 @@ impl LearnReport<'_> {
                 balanced.after.text(|value| format!("{:.1}", value * 100.0)),
                 balanced.chance * 100.0
             );
+            if let Some(gain) = balanced.gain {
+                let _ = writeln!(out, "                     {} points", gain.text(points));
+            }
+            if self.proposal.learned.changes_scores() && worth.may_be_chance() {
+                let _ = writeln!(
+                    out,
+                    "                     the interval reaches 0: that labels get better may be chance"
+                );
+            }
         }
         if let Some(kind) = &self.proposal.learned.kind {
             let _ = writeln!(out, "findings are judged of this kind: {}", clean(kind));
@@ -171,7 +187,7 @@ impl LearnReport<'_> {
             let rare: Vec<String> = rare.iter().map(|name| clean(name)).collect();
             let _ = writeln!(
                 out,
-                "by their texts alone, as too few reviews name them: {}",
+                "how well these are told is not known, as fewer than three reviews name them: {}",
                 rare.join(", ")
             );
         }
@@ -179,7 +195,12 @@ impl LearnReport<'_> {
 
     fn moves(&self, out: &mut String) {
         let Proposal { images, moved, .. } = self.proposal;
-        let _ = writeln!(out, "{} of {images} images get another label", moved.len());
+        let _ = writeln!(
+            out,
+            "{} of {} get another label",
+            moved.len(),
+            counted(*images, "image")
+        );
         for image in moved.iter().take(MAX_SHOWN) {
             let said = match &image.labels {
                 Some(labels) if labels.is_empty() => "  (reviewed: none)".to_owned(),
@@ -202,6 +223,11 @@ impl LearnReport<'_> {
             );
         }
     }
+}
+
+/// `1 review`, `2 reviews`.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn score(score: &ImageScore) -> String {

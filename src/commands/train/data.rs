@@ -25,6 +25,8 @@ use crate::scoring::{Decision, Logits, Mode, Scorer};
 pub(super) struct EncodedImages {
     pub(super) images: Vec<LabelledImage>,
     pub(super) embeddings: Vec<Arc<[f32]>>,
+    /// `blake3:<hex>` of each file.
+    pub(super) contents: Vec<String>,
     /// Files that are images, or were named, and could not be read.
     pub(super) failed: usize,
     /// Images that the model is not for.
@@ -93,8 +95,8 @@ impl ScoredModel {
 #[derive(Default)]
 struct EncodedFiles {
     count: usize,
-    /// Also of those that were rejected; and whether the image is marked as synthetic.
-    embeddings: BTreeMap<usize, (Arc<[f32]>, bool)>,
+    /// Also of those that were rejected; whether the image is marked as synthetic; and its content.
+    embeddings: BTreeMap<usize, (Arc<[f32]>, bool, String)>,
     rejected: BTreeSet<usize>,
     failures: BTreeMap<usize, Failure>,
 }
@@ -114,7 +116,8 @@ impl BatchHandler<(usize, PathBuf), usize> for EncodedFiles {
                                 self.rejected.insert(index);
                             }
                             let embedding = record.embedding.clone();
-                            let embedding = embedding.map(|own| (own, record.synthetic));
+                            let embedding = embedding
+                                .map(|own| (own, record.synthetic, record.content.clone()));
                             self.embeddings.extend(embedding.map(|own| (index, own)));
                         }
                         Err(failure) => {
@@ -199,6 +202,7 @@ impl EncodedFiles {
         let mut encoded = EncodedImages {
             images: Vec::new(),
             embeddings: Vec::new(),
+            contents: Vec::new(),
             failed,
             rejected: 0,
             kind: None,
@@ -208,9 +212,9 @@ impl EncodedFiles {
         let mut embeddings = self.embeddings;
         let mut all = Vec::new();
         for (index, image) in images.into_iter().enumerate() {
-            if let Some((embedding, synthetic)) = embeddings.remove(&index) {
+            if let Some((embedding, synthetic, content)) = embeddings.remove(&index) {
                 let is_rejected = self.rejected.contains(&index);
-                all.push((image, embedding, synthetic, is_rejected));
+                all.push((image, embedding, synthetic, is_rejected, content));
             }
         }
         // The built-in model rejects real images until it is taught.
@@ -226,8 +230,10 @@ impl EncodedFiles {
             encoded.rejected = self.rejected.len();
             all.iter().map(|own| !own.3).collect()
         };
-        for ((image, embedding, ..), _) in all.into_iter().zip(keep).filter(|own| own.1) {
+        for ((image, embedding, _, _, content), _) in all.into_iter().zip(keep).filter(|own| own.1)
+        {
             encoded.images.push(image);
+            encoded.contents.push(content);
             encoded.embeddings.push(embedding);
         }
         Ok(encoded)

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::super::learn::replaced;
 use super::super::{CommandSetup, Fault, exit, print, shown};
 use super::alike::unproved_words;
 use super::conditions::TrainedCondition;
@@ -57,6 +58,8 @@ pub(super) fn run(arguments: &ProbeArgs, setup: &CommandSetup) -> Result<u8, Fau
 struct FittedProbe {
     probe: Probe,
     split: SplitReport,
+    /// The images that it was fitted on.
+    train: Vec<usize>,
     gain: TrainingGain,
     conditions: Vec<TrainedCondition>,
     without_condition: Option<usize>,
@@ -98,6 +101,7 @@ impl FittedProbe {
             without_condition: truths.without_condition(),
             unproved,
             split: SplitReport::new(&arguments.images, &split, sources),
+            train: split.train,
             probe,
         })
     }
@@ -113,6 +117,9 @@ impl FittedProbe {
             gate: *gate,
             direction: direction.clone().into(),
         });
+        let train = self.train.iter();
+        let mut shots: Vec<String> = train.map(|at| encoded.contents[*at].clone()).collect();
+        shots.sort_unstable();
         Learned {
             format: Learned::FORMAT,
             model: card.id.clone(),
@@ -127,6 +134,7 @@ impl FittedProbe {
             held_out: self.probe.gain.clone(),
             conditions: conditions.collect(),
             kind: encoded.kind.clone(),
+            shots,
         }
     }
 
@@ -214,11 +222,10 @@ fn keep(
     };
     let (all, _) = learned::load(&folder);
     let in_use = all.find(&own.model_digest, &own.prompts_digest, own.mode);
-    let in_use = in_use.filter(|in_use| in_use.kind != own.kind);
-    if let Some(kind) = in_use.and_then(|own| own.kind.as_deref()) {
+    if let Some(words) = in_use.and_then(|in_use| replaced(in_use, own)) {
         return Err(Fault::unusable(format!(
-            "findings of the kind {kind} are in use under {}, and the probe would replace them; `learn --undo` takes them back, or --export writes the probe to a file",
-            own.prompts
+            "{words} in use under {}, and the probe would replace them; `learn --undo` takes them back, or --export writes the probe to a file",
+            clean(&own.prompts)
         )));
     }
     let saved = learned::save(&folder, own).map_err(|error| fault(&folder, error))?;

@@ -13,9 +13,10 @@ fn shown(kind: usize, has_finding: bool, at: usize) -> LearnImage {
     let row: Vec<f32> = row.into_iter().map(|own| own / length).collect();
     LearnImage {
         path: PathBuf::from(at.to_string()),
+        content: format!("blake3:{at:04}"),
         embedding: row.into(),
         labels: None,
-        study: None,
+        patient: None,
         synthetic: false,
     }
 }
@@ -50,6 +51,14 @@ fn propose_under(
     images: &[LearnImage],
     taught: Option<&str>,
 ) -> Result<Proposal, String> {
+    propose_beside(set, images, (taught, false))
+}
+
+fn propose_beside(
+    set: &str,
+    images: &[LearnImage],
+    (taught, phantoms_taught): (Option<&str>, bool),
+) -> Result<Proposal, String> {
     let (prompts, card) = (named(set), built_in(Vec::new()));
     let set = &prompts.sets()[0];
     let own = scorer(set).unwrap();
@@ -61,6 +70,7 @@ fn propose_under(
         in_use: &own,
         kinds: &kinds,
         taught,
+        phantoms_taught,
     };
     subject.propose(images)
 }
@@ -137,9 +147,9 @@ fn labels_that_cannot_be_told_from_each_other_earn_no_findings() {
     );
     let refused = propose(&reviewed()[..6], None).unwrap_err();
     assert!(refused.contains("there are 6 of 6"), "{refused}");
-    // Many slices of a few studies are a few.
+    // Many slices of a few patients are a few.
     let slices = (0..40).map(|at| LearnImage {
-        study: Some((at % 4).to_string()),
+        patient: Some((at % 4).to_string()),
         ..reviewed()[at % 12].clone()
     });
     let refused = propose(&slices.collect::<Vec<_>>(), None).unwrap_err();
@@ -174,4 +184,72 @@ fn kinds_themselves_are_learned_from_images_of_all_kinds() {
     let images: Vec<LearnImage> = (0..8).map(image).collect();
     let proposal = propose_under("kinds", &images, None).unwrap();
     assert_eq!((proposal.learned.reviews, proposal.learned.kind), (8, None));
+}
+
+#[test]
+fn what_phantoms_taught_is_not_replaced_unasked() {
+    let refused = propose_beside("chest-xray", &reviewed(), (None, true)).unwrap_err();
+    assert!(
+        refused.contains("what phantoms taught is in use") && refused.contains("undo that first"),
+        "{refused}"
+    );
+    let phantom = |own: LearnImage| LearnImage {
+        synthetic: true,
+        ..own
+    };
+    let phantoms: Vec<LearnImage> = reviewed().into_iter().map(phantom).collect();
+    assert!(propose_beside("chest-xray", &phantoms, (None, true)).is_ok());
+}
+
+#[test]
+fn the_order_of_the_images_changes_nothing() {
+    let mut images = reviewed();
+    images.extend((12..60).map(|at| shown(CHEST, at % 3 == 0, at)));
+    let learned = |images: &[LearnImage]| {
+        let own = propose(images, None).unwrap().learned;
+        (own.digest(), own.held_out, own.shots)
+    };
+    let first = learned(&images);
+    assert_eq!(first.2.len(), 12);
+    for turn in [1, 7, 31] {
+        images.rotate_left(turn);
+        assert_eq!(learned(&images), first);
+    }
+    images.reverse();
+    assert_eq!(learned(&images), first);
+}
+
+#[test]
+fn images_of_one_patient_count_once_whatever_their_studies() {
+    let origin = |patient: Option<&str>| DicomOrigin {
+        study: Some("1.2.3".to_owned()),
+        patient: patient.map(str::to_owned),
+        ..DicomOrigin::default()
+    };
+    assert_eq!(patient(&origin(Some("p"))).as_deref(), Some("p"));
+    assert_eq!(patient(&origin(None)).as_deref(), Some("1.2.3"));
+    assert_eq!(patient(&DicomOrigin::default()), None);
+    let of_one = reviewed().into_iter().map(|own| LearnImage {
+        patient: Some("p".to_owned()),
+        ..own
+    });
+    let refused = propose(&of_one.collect::<Vec<_>>(), None).unwrap_err();
+    assert!(refused.contains("there are 12 of 1"), "{refused}");
+}
+
+#[test]
+fn a_reason_counts_one_image_as_one() {
+    let unused = UnusedImages {
+        rejected: 1,
+        disputed: 2,
+        ..UnusedImages::default()
+    };
+    let words: Vec<String> = unused.reasons().collect();
+    assert_eq!(
+        words,
+        [
+            "1 reviewed image: rejected by the model",
+            "2 reviewed images: judged differently by several reviewers"
+        ]
+    );
 }

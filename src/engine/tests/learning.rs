@@ -110,9 +110,10 @@ fn images() -> Vec<LearnImage> {
         };
         LearnImage {
             path: PathBuf::from(at.to_string()),
+            content: format!("blake3:{at:04}"),
             embedding: vec![cos, sin].into(),
             labels: (at < 8).then(|| vec![label.to_owned()]),
-            study: None,
+            patient: None,
             synthetic: false,
         }
     };
@@ -236,4 +237,36 @@ fn what_cannot_be_learned_is_answered_too() {
     let unlabelled: Vec<LearnImage> = images().split_off(8);
     let reason = running.learn(unlabelled).unwrap_err();
     assert!(reason.contains("reviewed"), "{reason}");
+}
+
+#[test]
+fn a_file_that_does_not_fit_model_or_prompts_scores_nothing_and_is_named() {
+    let running = start(
+        Behaviour::Answer,
+        false,
+        Settings {
+            prompts: Prompts::only(ward()),
+            ..settings()
+        },
+    );
+    let learned = running.learn(images()).unwrap().learned;
+    let mut longer = learned.clone();
+    longer.conditions[0].direction = vec![0.5; 7].into();
+    let mut unknown = learned;
+    unknown.conditions[0].condition = "mass".to_owned();
+    for (own, words) in [
+        (longer, "7 numbers"),
+        (unknown, "`mass` is not a condition"),
+    ] {
+        running.engine.use_learned(LearnedSets(vec![own]));
+        running
+            .engine
+            .use_prompts(Prompts::only(ward()), Mode::Single, 1);
+        let warnings = running.next(|event| match event {
+            Event::Prompts { warnings, .. } => Some(warnings),
+            _ => None,
+        });
+        let is_named = |own: &String| own.contains(words) && own.contains("is not used");
+        assert!(warnings.iter().any(is_named), "{words}: {warnings:?}");
+    }
 }

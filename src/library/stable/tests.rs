@@ -40,6 +40,7 @@ fn instance(study: &str, series: &str, instance: &str, content: u32) -> Record {
         series: Some(series.to_owned()),
         study: (!study.is_empty()).then(|| study.to_owned()),
         station: None,
+        ..DicomOrigin::default()
     };
     record
 }

@@ -430,6 +430,7 @@ fn station_and_uids_are_read_unless_they_are_malformed() {
         series: Some("1.2.34".to_owned()),
         study: Some("1.2".to_owned()),
         station: Some("XRAY-1".to_owned()),
+        patient: None,
     };
     assert_eq!(origin("1.2.34.5", "XRAY-1"), expected);
     let malformed = DicomOrigin {
@@ -438,6 +439,22 @@ fn station_and_uids_are_read_unless_they_are_malformed() {
         ..expected
     };
     assert_eq!(origin("Doe^Jane", &"X".repeat(66)), malformed);
+}
+
+#[test]
+fn patients_are_told_apart_by_their_id_without_naming_it() {
+    let mark = |id: &str| {
+        let object = ObjectBuilder::grey16(1, 1, "MONOCHROME2", false)
+            .text(tags::PATIENT_ID, *b"LO", id)
+            .words(&[1]);
+        let info = object.decode(&DecodeOptions::default()).expect("a picture");
+        info.0.dicom.expect("DICOM").origin.patient
+    };
+    let own = mark("MRN-0017").expect("a mark");
+    assert!(own.len() == 32 && !own.contains("0017"), "{own}");
+    assert_eq!(mark("MRN-0017 "), Some(own.clone()), "padding");
+    assert_ne!(mark("MRN-0018"), Some(own));
+    assert_eq!(mark("  "), None);
 }
 
 #[test]
