@@ -19,7 +19,7 @@ pub(crate) enum Overlay {
     /// The activity log.
     Activity(ActivityView),
     /// The agreement of reviews with results.
-    Agreement(AgreementView),
+    Agreement(Box<AgreementView>),
     /// What reviews teach.
     Learning(Box<LearningView>),
     /// The nearest reviewed images.

@@ -195,7 +195,9 @@ fn numbers(file: &Path, read: impl Fn(&str) -> Option<u32>) -> Vec<u32> {
 
 /// The name under which a file is set aside.
 fn aside(file: &Path, number: u32) -> PathBuf {
-    numbered(file, number).with_added_extension(SET_ASIDE)
+    let mut name = numbered(file, number).into_os_string();
+    name.push(format!(".{SET_ASIDE}"));
+    PathBuf::from(name)
 }
 
 fn numbered(file: &Path, number: u32) -> PathBuf {

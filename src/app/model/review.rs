@@ -500,7 +500,7 @@ impl Model {
         } else {
             self.viewer.stop();
             let view = AgreementView::new(&self.results, &self.env.root);
-            self.screen.open_overlay(Overlay::Agreement(view));
+            self.screen.open_overlay(Overlay::Agreement(Box::new(view)));
         }
     }
 
