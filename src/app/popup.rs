@@ -149,7 +149,9 @@ pub(crate) struct Popups {
 }
 
 /// Columns of a popup on a wide screen.
-const MAX_WIDTH: u16 = 104;
+const MAX_WIDTH: u16 = 76;
+/// Columns of the help there: two columns of keys with what they do.
+const HELP_WIDTH: u16 = 104;
 
 impl Popup {
     /// The title in its frame.
@@ -166,9 +168,17 @@ impl Popup {
         }
     }
 
+    /// Columns for its text on a screen of `cols` columns, without frame and margins.
+    pub(crate) fn content_width(&self, cols: u16) -> u16 {
+        match self {
+            Self::Help { .. } => columns_within(cols, HELP_WIDTH),
+            _ => content_width(cols),
+        }
+    }
+
     /// Its lines. `choices`: those of a picker, as far as they are known.
     pub(crate) fn lines(&self, env: &Environment, choices: Option<&[Choice]>) -> Vec<PopupLine> {
-        let width = usize::from(content_width(env.cols));
+        let width = usize::from(self.content_width(env.cols));
         match self {
             Self::Help { mode, .. } => help::lines(&env.keymap, *mode, width),
             Self::Explanation(explanation) => explanation.lines(width),
@@ -409,14 +419,15 @@ impl Popups {
     }
 }
 
-/// Columns for text in a popup on a screen of `cols` columns, without frame and margins.
+/// Columns for text in any popup but the help on a screen of `cols` columns, without frame and margins.
 pub fn content_width(cols: u16) -> u16 {
+    columns_within(cols, MAX_WIDTH)
+}
+
+/// Columns for text within a frame that is at most `widest` columns wide.
+fn columns_within(cols: u16, widest: u16) -> u16 {
     // No narrow stripes are left beside it.
-    let outer = if cols < MAX_WIDTH + 12 {
-        cols
-    } else {
-        MAX_WIDTH
-    };
+    let outer = if cols < widest + 12 { cols } else { widest };
     outer.saturating_sub(4)
 }
 

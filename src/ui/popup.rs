@@ -9,7 +9,7 @@ use super::rules::row;
 use super::theme::Looks;
 use crate::app::Model;
 use crate::app::keys::HelpLine;
-use crate::app::popup::{Popup, PopupLine, content_rows, content_width};
+use crate::app::popup::{Popup, PopupLine, content_rows};
 use crate::app::text::{cut_end, width};
 
 /// Maximum columns for the keys in the help.
@@ -27,7 +27,7 @@ pub(super) fn draw(model: &Model, popup: &Popup, looks: Looks, frame: &mut Frame
         .min(lines.len().saturating_sub(page));
     let inside = open(
         popup.title(),
-        rows,
+        (popup.content_width(screen.width), rows),
         first + page < lines.len(),
         looks,
         frame,
@@ -40,10 +40,17 @@ pub(super) fn draw(model: &Model, popup: &Popup, looks: Looks, frame: &mut Frame
     }
 }
 
-/// Draws an empty frame in the middle, `rows` high inside, and returns the area of its text. `more`: there is text below.
-pub(super) fn open(title: &str, rows: u16, more: bool, looks: Looks, frame: &mut Frame) -> Rect {
+/// Draws an empty frame in the middle with room for so many columns and rows of text, and returns the area of that. `more`: there is text
+/// below.
+pub(super) fn open(
+    title: &str,
+    (columns, rows): (u16, u16),
+    more: bool,
+    looks: Looks,
+    frame: &mut Frame,
+) -> Rect {
     let screen = frame.area();
-    let (outer_width, outer_height) = (content_width(screen.width) + 4, rows + 2);
+    let (outer_width, outer_height) = (columns + 4, rows + 2);
     let outer = Rect {
         x: screen.width.saturating_sub(outer_width) / 2,
         y: screen.height.saturating_sub(outer_height) / 2,

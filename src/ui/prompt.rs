@@ -10,7 +10,7 @@ use super::{popup, rect};
 use crate::app::Model;
 use crate::app::keys::PaletteEntry;
 use crate::app::line::{self, Purpose};
-use crate::app::popup::content_rows;
+use crate::app::popup::{content_rows, content_width};
 use crate::app::text::{cut_end, safe_str, width};
 
 /// Minimum columns for the text; a hint that leaves fewer is not shown.
@@ -131,7 +131,8 @@ fn palette(model: &Model, typed: &line::Line, looks: Looks, frame: &mut Frame) {
     let rows = PALETTE_ROWS.min(content_rows(frame.area().height));
     let page = usize::from(rows.saturating_sub(1));
     let first = (typed.chosen() + 1).saturating_sub(page);
-    let area = popup::open("Commands", rows, first + page < offers.len(), looks, frame);
+    let size = (content_width(frame.area().width), rows);
+    let area = popup::open("Commands", size, first + page < offers.len(), looks, frame);
     let hint = candidates(typed, CANDIDATES).unwrap_or_default();
     input(typed, ": ", &hint, looks, row(area, 0), frame);
     if offers.is_empty() {

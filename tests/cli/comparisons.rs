@@ -187,7 +187,12 @@ fn a_signal_ends_the_draws_at_once() {
     kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130));
-    assert!(output.stdout.is_empty(), "the draws went on");
+    // With the draws that there were by then; nothing if there were none.
+    let told = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(
+        told.is_empty() || told.contains("; interrupted"),
+        "the draws went on: {told}"
+    );
 }
 
 #[test]

@@ -239,7 +239,7 @@ fn commands_that_score_otherwise_leave_the_results_of_the_library_alone() {
                     String::from_utf8_lossy(&output.stdout),
                     stderr(&output)
                 );
-                assert!(told.contains("learned"), "{told}");
+                assert!(told.contains("what 16 reviews taught"), "{told}");
             }
             "calibrate" => assert!(
                 stderr(&output).contains("left out: 16 of "),
