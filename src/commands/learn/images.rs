@@ -135,7 +135,7 @@ fn decisions(all: Vec<Review>, set: &str, reviewer: &str) -> HashMap<String, Sai
 }
 
 /// What a table says of an image.
-struct TableRow {
+struct TaughtRow {
     content: String,
     labels: Vec<String>,
     /// What the column `patient` says.
@@ -148,7 +148,7 @@ fn table(
     file: &std::path::Path,
     (map, mode): (&[(String, String)], Mode),
     set: &PromptSet,
-) -> Result<Vec<TableRow>, Fault> {
+) -> Result<Vec<TaughtRow>, Fault> {
     let mut copies = Copies::default();
     let names = LabelNames::new(set, map)?;
     let files = labels::read_as(file, &names, mode.for_set(set))?.into_iter();
@@ -163,7 +163,7 @@ fn table(
             .collect();
         copies.add(&content, &absolute, &labels)?;
         let patient = file.patient;
-        Ok(TableRow {
+        Ok(TaughtRow {
             content,
             labels,
             patient,

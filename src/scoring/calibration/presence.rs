@@ -11,7 +11,7 @@ use super::{
 
 /// What the logit of a condition becomes.
 #[derive(Clone, Copy)]
-struct Fit {
+struct ConditionSigmoid {
     /// The index of the condition.
     at: usize,
     slope: f64,
@@ -40,15 +40,15 @@ pub(super) fn fit(
         calibration_error(&decisions(&halves[on], &fittable.fits(&halves[from])))
     });
     let fits = fittable.fits(&all);
-    let unchanged: Vec<Fit> = fits
+    let unchanged: Vec<ConditionSigmoid> = fits
         .iter()
-        .map(|own| Fit {
+        .map(|own| ConditionSigmoid {
             slope: 1.0,
             offset: 0.0,
             ..*own
         })
         .collect();
-    let (conditions, normal) = Fitted::new(of, cases, &fits).conditions(&fittable);
+    let (conditions, normal) = CasesUnderFits::new(of, cases, &fits).conditions(&fittable);
     Ok(FittedCalibration {
         error_before: calibration_error(&decisions(&all, &unchanged)),
         error_after: f64::midpoint(held_out[0], held_out[1]),
@@ -89,13 +89,13 @@ impl Fittable {
         })
     }
 
-    fn fits(&self, cases: &[&MultiLabelCase]) -> Vec<Fit> {
+    fn fits(&self, cases: &[&MultiLabelCase]) -> Vec<ConditionSigmoid> {
         let alone = self.normal.iter().map(std::slice::from_ref);
         let together = std::iter::once(&self.abnormal[..]).chain(alone);
         let fits = together.flat_map(|conditions| {
             let (slope, offsets) = platt(cases, conditions);
             let each = conditions.iter().zip(offsets);
-            let each = each.map(|(&at, offset)| Fit { at, slope, offset });
+            let each = each.map(|(&at, offset)| ConditionSigmoid { at, slope, offset });
             each.collect::<Vec<_>>()
         });
         fits.collect()
@@ -103,7 +103,7 @@ impl Fittable {
 }
 
 /// Each fitted condition of each case: its probability, and whether it is there.
-fn decisions(cases: &[&MultiLabelCase], fits: &[Fit]) -> Vec<(f64, bool)> {
+fn decisions(cases: &[&MultiLabelCase], fits: &[ConditionSigmoid]) -> Vec<(f64, bool)> {
     let of_case = |case: &&MultiLabelCase| {
         let each = fits.iter().map(|fit| decision(case, *fit));
         each.collect::<Vec<_>>()
@@ -111,23 +111,30 @@ fn decisions(cases: &[&MultiLabelCase], fits: &[Fit]) -> Vec<(f64, bool)> {
     cases.iter().flat_map(of_case).collect()
 }
 
-fn decision(case: &MultiLabelCase, Fit { at, slope, offset }: Fit) -> (f64, bool) {
+fn decision(
+    case: &MultiLabelCase,
+    ConditionSigmoid { at, slope, offset }: ConditionSigmoid,
+) -> (f64, bool) {
     (shifted(case.scores[at], slope, offset), case.shown[at])
 }
 
 /// Labelled images under fitted conditions.
-struct Fitted<'a> {
+struct CasesUnderFits<'a> {
     of: &'a CalibratedConditions<'a>,
     cases: &'a [MultiLabelCase],
-    fits: &'a [Fit],
+    fits: &'a [ConditionSigmoid],
     /// The operating point of each condition, also of those that are not fitted.
     thresholds: Vec<f64>,
     /// The label of each case: the index of a condition.
     labels: Vec<usize>,
 }
 
-impl<'a> Fitted<'a> {
-    fn new(of: &'a CalibratedConditions, cases: &'a [MultiLabelCase], fits: &'a [Fit]) -> Self {
+impl<'a> CasesUnderFits<'a> {
+    fn new(
+        of: &'a CalibratedConditions,
+        cases: &'a [MultiLabelCase],
+        fits: &'a [ConditionSigmoid],
+    ) -> Self {
         let mut thresholds = vec![DEFAULT_THRESHOLD; of.names.len()];
         for fit in fits.iter().filter(|fit| !of.normal[fit.at]) {
             let of_cases: Vec<(f64, bool)> =
@@ -151,7 +158,7 @@ impl<'a> Fitted<'a> {
     }
 
     /// From when a label is confident: by the images that have it.
-    fn confidence(&self, fit: Fit) -> LabelConfidence {
+    fn confidence(&self, fit: ConditionSigmoid) -> LabelConfidence {
         let labelled = self.cases.iter().zip(&self.labels);
         let labelled = labelled.filter(|(_, label)| **label == fit.at);
         let own: Vec<(f64, bool)> = labelled.map(|(case, _)| decision(case, fit)).collect();
