@@ -147,6 +147,7 @@ pub(super) fn images(
             continue;
         };
         let is_reviewed = usize::from(labels.is_some());
+        let named = reviews.and_then(|reviews| reviews.patient().map(str::to_owned));
         let records = judged.state.records().map_or(&[][..], AsRef::as_ref);
         let mut embeddings = records.iter().filter_map(|own| own.embedding.clone());
         match (embeddings.next(), embeddings.next()) {
@@ -158,7 +159,7 @@ pub(super) fn images(
                 content: record.content.clone(),
                 embedding,
                 labels: labels.map(<[String]>::to_vec),
-                patient: patient(&record.origin),
+                patient: named.or_else(|| patient(&record.origin)),
                 synthetic: record.synthetic,
             }),
             (None, _) => unused.not_encoded += is_reviewed,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::labelled::mapping;
+use crate::scoring::Mode;
 
 /// `library`
 #[derive(Debug, Args)]
@@ -55,5 +56,8 @@ pub enum ReviewsAction {
         /// Take a label to mean a condition of another name; can be repeated
         #[arg(long, value_name = "LABEL=CONDITION", value_parser = mapping)]
         map: Vec<(String, String)>,
+        /// One condition applies to each image (single), or any number, of which a label may name several (multi)
+        #[arg(long, default_value = "single")]
+        mode: Mode,
     },
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::eval::labels;
+use super::eval::labels::{self, LabelledEach};
 use super::learn::copies::Copies;
 use super::library::{existing, unusable};
 use super::{CommandSetup, Fault, exit, print, shown};
@@ -15,9 +15,10 @@ use crate::app::{category, claimed_category};
 use crate::cli::{ReviewsAction, ReviewsArgs};
 use crate::learn::LearnedSets;
 use crate::library::{FileIdentity, Library, Record, ResultSelection, Review};
-use crate::media::clean;
+use crate::media::{clean, patient_mark};
 use crate::paths;
 use crate::prompts::{DEFAULT, PromptSet, Prompts};
+use crate::scoring::Mode;
 use crate::scoring::agreement::Agreement;
 
 /// The model among the raters.
@@ -90,7 +91,9 @@ struct ModelClaim {
 /// Carries the command out; returns the exit code. `is_named`: the user has said who the reviewer is.
 pub fn run(arguments: &ReviewsArgs, setup: &CommandSetup, is_named: bool) -> Result<u8, Fault> {
     match &arguments.action {
-        Some(ReviewsAction::Import { labels, map }) if is_named => import(labels, map, setup),
+        Some(ReviewsAction::Import { labels, map, mode }) if is_named => {
+            import((labels, map, *mode), setup)
+        }
         Some(ReviewsAction::Import { .. }) => Err(Fault::usage(
             "say whose labels these are with --reviewer NAME, such as `truth`",
         )),
@@ -249,15 +252,15 @@ impl ImportSets {
         Ok(found)
     }
 
-    /// The set of these names that has the label, the last one if none has; without a result, the only one, or `general`, which takes any
+    /// The set of these names that has all labels, the last one if none has; without a result, the only one, or `general`, which takes any
     /// image.
-    fn find(&self, names: Option<&[Option<String>; 2]>, label: &str) -> &PromptSet {
+    fn find(&self, names: Option<&[Option<String>; 2]>, labels: &[&str]) -> &PromptSet {
         let sets = self.prompts.sets();
         let named = |name: &str| sets.iter().find(|set| set.name == name);
         let known = names.into_iter().flatten().flatten();
         let known: Vec<&PromptSet> = known.filter_map(|name| named(name)).collect();
-        let mut with_label = known.iter().filter(|set| has_condition(set, label));
-        let found = with_label.next().or(known.last()).copied();
+        let has_all = |set: &&&PromptSet| labels.iter().all(|label| has_condition(set, label));
+        let found = known.iter().find(has_all).or(known.last()).copied();
         found.or_else(|| named(DEFAULT)).unwrap_or_else(|| &sets[0])
     }
 }
@@ -266,39 +269,72 @@ fn has_condition(set: &PromptSet, name: &str) -> bool {
     set.conditions.iter().any(|own| own.name == name)
 }
 
-fn import(path: &Path, map: &[(String, String)], setup: &CommandSetup) -> Result<u8, Fault> {
+/// A label that a file is read to have, as the conditions of one set.
+struct ReadLabels<'a> {
+    sets: &'a ImportSets,
+    /// What labels are indices among.
+    names: &'a [String],
+    mode: Mode,
+}
+
+impl ReadLabels<'_> {
+    /// The set under which an image is reviewed, and the names of the conditions that it shows. `result`: the sets of its newest result.
+    fn of(
+        &self,
+        mut file: LabelledEach,
+        result: Option<&[Option<String>; 2]>,
+    ) -> Result<(&str, Vec<String>), String> {
+        let labels = file.labels.iter().map(|label| &*self.names[*label]);
+        let set = self.sets.find(result, &labels.collect::<Vec<_>>());
+        let advice = "under which this image is reviewed; name a prompt set with --prompts";
+        let taken = file.take_labels_of(self.names, set);
+        taken.map_err(|reason| format!("{reason}, {advice}"))?;
+        if self.mode.for_set(set) == Mode::Single && file.labels.len() != 1 {
+            return Err(format!(
+                "it has {} labels, and exactly one condition applies under {}, {advice}",
+                file.labels.len(),
+                clean(&set.name)
+            ));
+        }
+        let labels = file.labels.iter();
+        let labels = labels.map(|label| set.conditions[*label].name.clone());
+        Ok((&set.name, labels.collect()))
+    }
+}
+
+fn import(
+    (path, map, mode): (&Path, &[(String, String)], Mode),
+    setup: &CommandSetup,
+) -> Result<u8, Fault> {
     let library = setup
         .library()
         .ok_or_else(|| Fault::usage("there is no library to import into: --library is `none`"))?;
     let sets = ImportSets::new(setup)?;
-    let (files, names) = labels::read_any(path, sets.prompts.sets(), map)?;
+    let all = sets.prompts.sets();
+    let takes_several = all.iter().any(|set| !set.is_exhaustive());
+    let (files, names) = labels::read_any_as(path, (all, takes_several), map, mode)?;
     let results = sets.results(&library)?;
-    if files.iter().any(|file| file.patient.is_some()) {
-        print::message(
-            "note: reviews do not keep the column `patient`; `learn` with this table, and `train probe --labels`, keep a patient's images together",
-        );
-    }
+    let read = ReadLabels {
+        sets: &sets,
+        names: &names,
+        mode,
+    };
     let (mut reviews, mut copies) = (Vec::new(), Copies::default());
     let mut failures = 0_usize;
     for file in files {
-        let absolute = paths::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
+        let named = file.path.clone();
+        let absolute = paths::absolute(&named).unwrap_or_else(|_| named.clone());
         let content = content(&library, &absolute).map_err(|error| error.to_string());
         let reviewed = content.and_then(|content| {
-            let name = &names[file.label];
-            let set = sets.find(results.get(&content), name);
-            if !has_condition(set, name) {
-                return Err(format!(
-                    "`{}` is not a condition of {}, under which this image is reviewed; name a prompt set with --prompts",
-                    clean(name),
-                    clean(&set.name)
-                ));
-            }
+            let patient = file.patient.as_deref().and_then(patient_mark);
+            let (set, labels) = read.of(file, results.get(&content))?;
             Ok(Review {
                 content,
-                prompts: set.name.clone(),
+                prompts: set.to_owned(),
                 reviewer: setup.reviewer.name.clone(),
                 path: absolute,
-                labels: Some(vec![name.clone()]),
+                labels: Some(labels),
+                patient,
                 ..Review::default()
             })
         });
@@ -311,7 +347,7 @@ fn import(path: &Path, map: &[(String, String)], setup: &CommandSetup) -> Result
             }
             Err(error) => {
                 failures += 1;
-                print::message(format_args!("{}: {error}", shown(&file.path)));
+                print::message(format_args!("{}: {error}", shown(&named)));
             }
         }
     }

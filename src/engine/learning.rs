@@ -27,7 +27,7 @@ pub struct LearnImage {
     pub embedding: Arc<[f32]>,
     /// The conditions that a person says it shows; `None` unless it is reviewed.
     pub labels: Option<Vec<String>>,
-    /// Its patient, else its study or series, see [`patient`]; `None` if none is known.
+    /// Its patient as a table of labels names it, else as [`patient`] does; `None` if none is known.
     pub patient: Option<String>,
     /// Whether it is marked as synthetic.
     pub synthetic: bool,

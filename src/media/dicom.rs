@@ -18,6 +18,7 @@ pub(crate) mod tags;
 mod tiled;
 
 pub(super) use object::DicomObject;
+pub use object::patient_mark;
 pub(super) use parsing::body::Body;
 pub(super) use studies::directory::members;
 pub(super) use studies::header::header;

@@ -54,6 +54,7 @@ mod warnings;
 
 pub use contain::{contain, is_contained};
 pub use dicom::caption::Caption;
+pub use dicom::patient_mark;
 pub use dicom::studies::frame_order::FrameOrder;
 pub use dicom::studies::identity::ObjectIdentity;
 pub use dicom::studies::series::{

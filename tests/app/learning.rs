@@ -58,7 +58,10 @@ fn begin(learned: Option<usize>, blind: bool) -> Program {
     let reviews = vec![
         review("a", "ana", "pneumonia"),
         review("a", "bo", "normal"),
-        review("b", "bo", "tumor"),
+        Review {
+            patient: Some("9f".to_owned()),
+            ..review("b", "bo", "tumor")
+        },
         review("d", "ana", "tumor"),
     ];
     let samples = Vec::new();
@@ -168,16 +171,22 @@ fn all_images_of_the_set_take_part_with_what_the_reviewer_says_before_others() {
     let mut images: Vec<_> = request
         .images
         .iter()
-        .map(|image| (image.path.clone(), image.labels.clone()))
+        .map(|image| {
+            (
+                image.path.clone(),
+                image.labels.clone(),
+                image.patient.as_deref(),
+            )
+        })
         .collect();
     images.sort();
     let labels = |label: &str| Some(vec![label.to_owned()]);
     assert_eq!(
         images,
         [
-            (path("a"), labels("pneumonia")),
-            (path("b"), labels("tumor")),
-            (path("c"), None),
+            (path("a"), labels("pneumonia"), None),
+            (path("b"), labels("tumor"), Some("9f")),
+            (path("c"), None, None),
         ],
         "the rejected image takes no part"
     );

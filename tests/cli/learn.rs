@@ -292,3 +292,29 @@ fn labels_of_a_table_that_are_not_learned_from_are_counted() {
         );
     }
 }
+
+#[test]
+fn patients_that_an_imported_table_names_are_left_out_together() {
+    let ward = Ward::new();
+    let held_out = |arguments: &[&str]| {
+        let learned = ward.learn(&[arguments, &["--dry-run", "--json"]].concat());
+        assert_eq!(learned.status.code(), Some(0), "{}", stderr(&learned));
+        let report: Value = serde_json::from_slice(&learned.stdout).expect("JSON");
+        report["held_out"].clone()
+    };
+    let each_by_itself = held_out(&[]);
+    let rows = ward.truth.iter().step_by(3).enumerate();
+    let rows = rows.map(|(at, (path, label))| format!("{path},{label},{}", at / 3));
+    let rows: Vec<String> = rows.collect();
+    let table = format!("path,label,patient\n{}\n", rows.join("\n"));
+    fs::write(ward.home.path().join("d/patients.csv"), table).expect("written");
+    let by_table = held_out(&["d/patients.csv"]);
+    assert_ne!(by_table, each_by_itself);
+    let import = ["reviews", "import", "d/patients.csv", "--reviewer", "bo"];
+    let imported = ward.run(&[&import[..], &["--prompts", "weak.toml"]].concat());
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    assert_eq!(held_out(&[]), by_table);
+    let again = ward.run(&[&import[..], &["--prompts", "weak.toml"]].concat());
+    let told = String::from_utf8_lossy(&again.stdout).into_owned();
+    assert!(told.contains("16 were known"), "{told}");
+}

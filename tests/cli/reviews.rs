@@ -321,3 +321,46 @@ fn figures_follow_the_set_that_all_images_choose() {
             .expect("JSON");
     assert_eq!(general["prompts"], "general", "unless auto is asked for");
 }
+
+#[test]
+fn labels_of_several_conditions_become_reviews() {
+    let home = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| run(home.path(), arguments);
+    for (name, grey) in [("a.png", 10), ("b.png", 20), ("c.png", 30)] {
+        picture(&home.path().join(name), grey);
+    }
+    let table = "path,label\na.png,pneumonia;tumor\nb.png,\nc.png,fracture\nc.png,tumor\n";
+    fs::write(home.path().join("t.csv"), table).expect("written");
+    let import = ["reviews", "import", "t.csv", "--reviewer", "bo"];
+    let one = run(&[&import[..], &["--prompts", "general"]].concat());
+    assert_eq!(one.status.code(), Some(2), "one applies unless it is said");
+    let several = [&import[..], &["--prompts", "general", "--mode", "multi"]].concat();
+    let imported = run(&several);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let labels = || {
+        let exported = lines(&run(&["export", "--what", "reviews"]));
+        let labels = exported.into_iter().map(|mut line| line["labels"].take());
+        labels.collect::<Vec<_>>()
+    };
+    let expected = serde_json::json!([["pneumonia", "tumor"], ["normal"], ["tumor", "fracture"]]);
+    assert_eq!(Value::from(labels()), expected);
+    // Exactly one kind applies, whatever the mode.
+    fs::write(
+        home.path().join("k.csv"),
+        "path,label\na.png,ultrasound;CT slice\nb.png,ultrasound\n",
+    )
+    .expect("written");
+    let kinds = [
+        "reviews",
+        "import",
+        "k.csv",
+        "--reviewer",
+        "bo",
+        "--prompts",
+        "kinds",
+        "--mode",
+        "multi",
+    ];
+    let refused = run(&kinds);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+}

@@ -40,6 +40,12 @@ impl ImageReviews {
         self.mine.as_ref().is_some_and(|review| review.flagged)
     }
 
+    /// What tells the image's patient from others, as a table of labels said.
+    pub fn patient(&self) -> Option<&str> {
+        let mut all = self.mine.iter().chain(&self.others);
+        all.find_map(|review| review.patient.as_deref())
+    }
+
     /// Whether they are of the question that the result answers, and not of findings where it tells a kind only.
     pub fn are_of(&self, record: &Record) -> bool {
         let mut all = self.mine.iter().chain(&self.others);

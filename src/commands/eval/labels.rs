@@ -232,20 +232,8 @@ fn files(path: &Path, read: LabelReader) -> Result<Vec<LabelledEach>, Fault> {
     Ok(files)
 }
 
-/// Reads labels that may be conditions of any of these sets: the index of a file's label is that of its name among the names that
-/// are returned, too.
-pub(in crate::commands) fn read_any(
-    path: &Path,
-    sets: &[PromptSet],
-    map: &[(String, String)],
-) -> Result<(Vec<Labelled>, Vec<String>), Fault> {
-    let all = joined_sets(sets)?;
-    let files = read(path, &LabelNames::new(&all, map)?)?;
-    Ok((files, condition_names(all)))
-}
-
-/// The same as a mode has them, where the sets can be `takes_several`: one of each file, or any. Of a file that shows nothing, the set
-/// that it is scored with says which condition is normal, see [`LabelledEach::take_labels_of`]. In the order of the first rows.
+/// Reads labels that may be conditions of any of these sets, where these can be `takes_several`, as a mode has them: one of each file, or
+/// any. A label is the index of its name among the names that are returned, too. Of a file that shows nothing, the set that it is scored with says which condition is normal, see [`LabelledEach::take_labels_of`]. In the order of the first rows.
 pub(in crate::commands) fn read_any_as(
     path: &Path,
     (sets, takes_several): (&[PromptSet], bool),

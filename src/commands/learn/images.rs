@@ -13,6 +13,7 @@ use crate::app::results::reviews::findings_set;
 use crate::encoder::ModelCard;
 use crate::engine::learning::{LearnImage, UnusedImages, patient};
 use crate::library::{Library, Record, ResultSelection, Review};
+use crate::media::patient_mark;
 use crate::paths;
 use crate::prompts::{KINDS, PromptSet, Prompts};
 use crate::scoring::{Decision, Mode};
@@ -21,6 +22,8 @@ use crate::scoring::{Decision, Mode};
 pub(in crate::commands) struct CollectedImages {
     pub(in crate::commands) images: Vec<LearnImage>,
     pub(super) left_out: UnusedImages,
+    /// What tells the patients of contents, where tables or reviews name them.
+    pub(in crate::commands) patients: HashMap<String, String>,
 }
 
 impl CollectedImages {
@@ -35,18 +38,17 @@ impl CollectedImages {
     ) -> Result<Self, Fault> {
         let library = existing(setup)?;
         let mut folders = Vec::new();
-        let mut said = decisions(
-            library.reviews().map_err(unusable(&library))?,
-            &set.name,
-            &setup.reviewer.name,
-        );
-        let (mut in_tables, mut patients) = (HashSet::new(), HashMap::new());
+        let mut reviews = library.reviews().map_err(unusable(&library))?;
+        let mut patients = named_patients(&mut reviews, &setup.reviewer.name);
+        let mut said = decisions(reviews, &set.name, &setup.reviewer.name);
+        let mut in_tables = HashSet::new();
         for path in paths {
             let absolute = paths::absolute(path).unwrap_or_else(|_| path.clone());
             if absolute.is_file() {
                 for row in table(&library, &absolute, (map, mode), set)? {
                     in_tables.insert(row.content.clone());
-                    patients.extend(row.patient.map(|own| (row.content.clone(), own)));
+                    let patient = row.patient.as_deref().and_then(patient_mark);
+                    patients.extend(patient.map(|own| (row.content.clone(), own)));
                     said.insert(row.content, Said::Labels(row.labels));
                 }
             } else if absolute.is_dir() {
@@ -62,6 +64,7 @@ impl CollectedImages {
         let mut collected = Self {
             images: Vec::new(),
             left_out: UnusedImages::default(),
+            patients,
         };
         for image in images {
             let result = results.get(&image.content);
@@ -82,8 +85,7 @@ impl CollectedImages {
                 collected.left_out.several_frames += usize::from(labels.is_some());
                 continue;
             }
-            let named = patients.remove(&image.content);
-            let named = named.map(|own| format!("patient {own}"));
+            let named = collected.patients.get(&image.content).cloned();
             collected.images.push(LearnImage {
                 patient: named.or_else(|| patient(&image.origin)),
                 synthetic: image.synthetic,
@@ -104,6 +106,16 @@ impl CollectedImages {
 enum Said {
     Labels(Vec<String>),
     Disputed,
+}
+
+/// What tells the patients of contents, as tables named them whose labels were imported: those of this reviewer, else of others.
+fn named_patients(reviews: &mut [Review], reviewer: &str) -> HashMap<String, String> {
+    reviews.sort_by_key(|review| review.reviewer == reviewer);
+    let named = reviews.iter().filter_map(|review| {
+        let patient = review.patient.clone()?;
+        Some((review.content.clone(), patient))
+    });
+    named.collect()
 }
 
 /// What is said of each content under a prompt set: by this reviewer, else by others where they agree.

@@ -20,7 +20,7 @@ pub(in crate::commands) struct LabelledImage {
     pub(in crate::commands) path: PathBuf,
     /// The indices of its conditions in the prompt set: one, unless each is decided on by itself.
     pub(in crate::commands) labels: Vec<usize>,
-    /// What a table says of its patient.
+    /// What a table says of its patient, or what tells it from others where labels of a table were imported as reviews.
     pub(in crate::commands) patient: Option<String>,
 }
 
@@ -123,9 +123,9 @@ fn of_reviews(
         }
         let is_meant = mode == Mode::Multi || labels.len() == 1;
         is_meant.then_some(LabelledImage {
+            patient: all.patients.get(&image.content).cloned(),
             path: image.path,
             labels,
-            patient: None,
         })
     });
     let images: Vec<LabelledImage> = images.collect();

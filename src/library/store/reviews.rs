@@ -34,6 +34,9 @@ pub struct Review {
     pub flagged: bool,
     /// Whether it was decided without sight of results and of the reviews of others.
     pub blind: bool,
+    /// What tells the image's patient from others, see [`patient_mark`](crate::media::patient_mark); `None` unless a table of labels
+    /// named them.
+    pub patient: Option<String>,
 }
 
 impl Review {
@@ -127,7 +130,7 @@ const UNDONE: i64 = 1;
 /// It was undone, and another change has followed.
 const DROPPED: i64 = 2;
 
-const COLUMNS: &str = "hash, prompts, reviewer, path, at, labels, note, flagged, blind";
+const COLUMNS: &str = "hash, prompts, reviewer, path, at, labels, note, flagged, blind, patient";
 
 impl Library {
     /// Carries out a request, and waits until the disk has it.
@@ -172,17 +175,17 @@ impl Library {
                 ..
             } = review.clone();
             let before = in_force(&change, content, prompts, reviewer, path)?;
-            if before.labels != review.labels {
-                let (note, flagged) = (before.note, before.flagged);
-                store(
-                    &change,
-                    &Review {
-                        note,
-                        flagged,
-                        ..review.clone()
-                    },
-                    Some(import),
-                )?;
+            let is_decided_so = before.labels == review.labels;
+            let names_patient = review.patient.is_some() && review.patient != before.patient;
+            if !is_decided_so || names_patient {
+                let after = Review {
+                    labels: review.labels.clone(),
+                    path: review.path.clone(),
+                    blind: is_decided_so && before.blind,
+                    patient: review.patient.clone().or_else(|| before.patient.clone()),
+                    ..before
+                };
+                store(&change, &after, Some(import))?;
                 stored += 1;
             }
         }
@@ -252,7 +255,7 @@ fn store(
     };
     let sql = format!(
         "INSERT INTO reviews (revision, {COLUMNS}, import)
-         VALUES ((SELECT ifnull(max(revision), 0) + 1 FROM reviews), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+         VALUES ((SELECT ifnull(max(revision), 0) + 1 FROM reviews), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
     );
     change.execute(
         &sql,
@@ -269,6 +272,7 @@ fn store(
             review.note,
             review.flagged,
             review.blind,
+            review.patient,
             import
         ],
     )?;
@@ -427,6 +431,7 @@ fn review(row: &Row) -> rusqlite::Result<Review> {
         note: row.get(6)?,
         flagged: row.get(7)?,
         blind: row.get(8)?,
+        patient: row.get(9)?,
     })
 }
 

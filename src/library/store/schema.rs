@@ -19,7 +19,7 @@ const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// The extensions of a file that is taken for a damaged library if its first bytes are something else.
 const DATABASE_EXTENSIONS: [&str; 3] = ["sqlite3", "sqlite", "db"];
 /// Version of the tables (`user_version`).
-const SCHEMA_VERSION: i64 = 7;
+const SCHEMA_VERSION: i64 = 8;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait before the journal is tried again.
@@ -170,6 +170,10 @@ ALTER TABLE reviews ADD COLUMN import INTEGER;
     "
 -- The number of reviews from which the scores were learned; NULL if they are zero-shot.
 ALTER TABLE results ADD COLUMN learned INTEGER;
+",
+    "
+-- What tells the image's patient from others, where a table of labels named them: a hash.
+ALTER TABLE reviews ADD COLUMN patient TEXT;
 ",
 ];
 

@@ -224,7 +224,7 @@ impl DicomObject {
 }
 
 /// What tells a patient from others without naming them: half of a keyed hash of Patient ID, in hexadecimal; `None` if it is empty.
-fn patient_mark(id: &str) -> Option<String> {
+pub fn patient_mark(id: &str) -> Option<String> {
     let id = id.trim();
     let key = blake3::derive_key(
         "medivision-tui: patients told apart by Patient ID",

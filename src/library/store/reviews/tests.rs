@@ -55,6 +55,7 @@ fn a_review_is_kept_with_all_that_it_says_and_replaces_the_earlier_one() {
         note: "see\nagain".to_owned(),
         flagged: true,
         blind: true,
+        patient: Some("9f".to_owned()),
         ..a_review("1", "")
     };
     store(&library, &a_review("1", "normal"));
@@ -169,6 +170,39 @@ fn an_import_is_undone_and_redone_as_one_step_wherever_its_images_are() {
     assert!(matches!(request(true), ReviewOutcome::Review(_)));
     request(true);
     assert_eq!(kept(), ["1"]);
+}
+
+#[test]
+fn an_import_that_names_the_patient_leaves_the_rest_of_a_review_as_it_is() {
+    let (_home, library) = library();
+    let mine = Review {
+        note: "see again".to_owned(),
+        flagged: true,
+        blind: true,
+        ..a_review("1", "tumor")
+    };
+    store(&library, &mine);
+    let named = Review {
+        patient: Some("9f".to_owned()),
+        ..a_review("1", "tumor")
+    };
+    for stored in [1, 0] {
+        let import = library.import_reviews(std::slice::from_ref(&named));
+        assert_eq!(import.unwrap(), stored);
+        let [kept] = &library.reviews().unwrap()[..] else {
+            panic!("one review");
+        };
+        let expected = Review {
+            at: kept.at.clone(),
+            patient: named.patient.clone(),
+            ..mine.clone()
+        };
+        assert_eq!(*kept, expected);
+    }
+    // A table without patients does not take them away.
+    library.import_reviews(&[a_review("1", "normal")]).unwrap();
+    let kept = library.reviews().unwrap().remove(0);
+    assert_eq!((kept.patient, kept.blind), (named.patient, false));
 }
 
 #[test]
