@@ -528,10 +528,21 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 
 /// Softmax that does not overflow.
 pub(crate) fn softmax(logits: &[f64]) -> Vec<f64> {
+    let mut probabilities = logits.to_vec();
+    softmax_in_place(&mut probabilities);
+    probabilities
+}
+
+/// The same in place of the logits.
+fn softmax_in_place(logits: &mut [f64]) {
     let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let powers: Vec<f64> = logits.iter().map(|logit| (logit - highest).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
+    for own in &mut *logits {
+        *own = (*own - highest).exp();
+    }
+    let sum: f64 = logits.iter().sum();
+    for own in logits {
+        *own /= sum;
+    }
 }
 
 #[cfg(test)]

@@ -419,22 +419,18 @@ impl Calibrations {
 
 /// Probabilities whose logits are divided by a temperature. Dividing the logarithms of a softmax is the same.
 fn tempered(probabilities: &[f64], temperature: f64) -> Vec<f64> {
-    let logits = probabilities
-        .iter()
-        .map(|p| p.max(f64::MIN_POSITIVE).ln() / temperature);
-    super::softmax(&logits.collect::<Vec<_>>())
+    let mut logits = logarithms(probabilities);
+    for own in &mut logits {
+        *own /= temperature;
+    }
+    super::softmax_in_place(&mut logits);
+    logits
 }
 
-/// The logarithms of the same, finite also where the probabilities are not above 0.
-fn log_tempered(probabilities: &[f64], temperature: f64) -> Vec<f64> {
-    let logits = probabilities
-        .iter()
-        .map(|p| p.max(f64::MIN_POSITIVE).ln() / temperature);
-    let logits: Vec<f64> = logits.collect();
-    let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = logits.iter().map(|logit| (logit - highest).exp()).sum();
-    let shift = highest + sum.ln();
-    logits.into_iter().map(|logit| logit - shift).collect()
+/// The logarithms of probabilities, finite also where these are not above 0.
+fn logarithms(probabilities: &[f64]) -> Vec<f64> {
+    let all = probabilities.iter();
+    all.map(|p| p.max(f64::MIN_POSITIVE).ln()).collect()
 }
 
 /// A probability with another slope and offset of its logit.

@@ -180,7 +180,7 @@ impl LabelledEach {
 
     /// Makes its labels, which are indices among these names, those of a set, which says what is normal. The error says which of them
     /// is no condition of the set.
-    pub(super) fn take_labels_of(
+    pub(in crate::commands) fn take_labels_of(
         &mut self,
         names: &[String],
         set: &PromptSet,

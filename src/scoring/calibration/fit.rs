@@ -1,7 +1,7 @@
 //! The numbers of a calibration.
 
 use super::super::metrics::{Case, MultiLabelCase};
-use super::{log_tempered, logit};
+use super::{logarithms, logit};
 
 /// Bins of the expected calibration error.
 const BINS: usize = 15;
@@ -35,12 +35,19 @@ pub fn calibration_error(cases: &[(f64, bool)]) -> f64 {
 /// share the rest alike. Without that, a few images that are told apart completely would make every probability 1.
 pub(super) fn temperature(cases: &[&Case]) -> f64 {
     let held = (cases.len() as f64 + 1.0) / (cases.len() as f64 + 2.0);
+    let rows = cases
+        .iter()
+        .map(|case| (case.truth, logarithms(&case.scores)));
+    let rows: Vec<(usize, Vec<f64>)> = rows.collect();
     lowest(|temperature| {
-        let losses = cases.iter().map(|case| {
-            let logarithms = log_tempered(&case.scores, temperature);
-            let others = (1.0 - held) / (logarithms.len() as f64 - 1.0).max(1.0);
-            let all: f64 = logarithms.iter().sum();
-            let own = logarithms[case.truth];
+        let losses = rows.iter().map(|(truth, row)| {
+            let logits = row.iter().map(|own| own / temperature);
+            let highest = logits.clone().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = logits.clone().map(|logit| (logit - highest).exp()).sum();
+            let shift = highest + sum.ln();
+            let others = (1.0 - held) / (row.len() as f64 - 1.0).max(1.0);
+            let all: f64 = logits.map(|logit| logit - shift).sum();
+            let own = row[*truth] / temperature - shift;
             -held * own - others * (all - own)
         });
         losses.sum()

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::super::metrics::Case;
 use super::fit::lowest;
-use super::{MIN_PROBABILITY, tempered};
+use super::{MIN_PROBABILITY, logarithms, tempered};
 use crate::scoring::label_shift::{self, ConditionGroups, posterior};
-use crate::scoring::softmax;
+use crate::scoring::softmax_in_place;
 
 /// Most steps of iterative scaling while a slope is sought, each search beginning where the last one ended.
 const SCALING_STEPS: usize = 20;
@@ -73,8 +73,15 @@ impl MixCalibration {
 
     /// The corrected probabilities of conditions from calibrated ones, in the order of [`Self::conditions`]. They sum to 1.
     pub fn corrected(&self, calibrated: &[f64]) -> Vec<f64> {
-        let offsets = self.conditions.iter().map(|own| own.offset);
-        corrected(&logarithms(calibrated), self.slope, offsets)
+        let offsets: Vec<f64> = self.conditions.iter().map(|own| own.offset).collect();
+        let mut probabilities = Vec::new();
+        correct(
+            &mut probabilities,
+            &logarithms(calibrated),
+            self.slope,
+            &offsets,
+        );
+        probabilities
     }
 
     /// The mix that corrected probabilities stand for.
@@ -83,17 +90,12 @@ impl MixCalibration {
     }
 }
 
-/// The logarithms of probabilities.
-fn logarithms(probabilities: &[f64]) -> Vec<f64> {
-    let all = probabilities.iter();
-    all.map(|p| p.max(f64::MIN_POSITIVE).ln()).collect()
-}
-
-/// The corrected probabilities for the logarithms of calibrated ones.
-fn corrected(logarithms: &[f64], slope: f64, offsets: impl IntoIterator<Item = f64>) -> Vec<f64> {
+/// Makes `probabilities` the corrected ones for the logarithms of calibrated ones.
+fn correct(probabilities: &mut Vec<f64>, logarithms: &[f64], slope: f64, offsets: &[f64]) {
     let logits = logarithms.iter().zip(offsets);
-    let logits = logits.map(|(logarithm, offset)| slope * logarithm + offset);
-    softmax(&logits.collect::<Vec<_>>())
+    probabilities.clear();
+    probabilities.extend(logits.map(|(logarithm, offset)| slope * logarithm + offset));
+    softmax_in_place(probabilities);
 }
 
 /// Fits slope and offsets to the scores of labelled images, which `temperature` makes calibrated, and checks what adjusting is worth on
@@ -242,8 +244,9 @@ impl Targets {
     }
 
     fn loss(&self, rows: &[Vec<f64>], slope: f64, offsets: &[f64]) -> f64 {
+        let mut probabilities = Vec::new();
         let losses = rows.iter().zip(&self.truths).map(|(row, truth)| {
-            let probabilities = corrected(row, slope, offsets.iter().copied());
+            correct(&mut probabilities, row, slope, offsets);
             -probabilities[*truth].max(f64::MIN_POSITIVE).ln()
         });
         losses.sum()
@@ -251,10 +254,10 @@ impl Targets {
 }
 
 fn mean_probabilities(rows: &[Vec<f64>], slope: f64, offsets: &[f64]) -> Vec<f64> {
-    let mut sums = vec![0.0; offsets.len()];
+    let (mut sums, mut probabilities) = (vec![0.0; offsets.len()], Vec::new());
     for row in rows {
-        let probabilities = corrected(row, slope, offsets.iter().copied());
-        for (sum, p) in sums.iter_mut().zip(probabilities) {
+        correct(&mut probabilities, row, slope, offsets);
+        for (sum, p) in sums.iter_mut().zip(&probabilities) {
             *sum += p / rows.len() as f64;
         }
     }
