@@ -10,7 +10,7 @@
 //! * services: [`jobs`], which drives the engine; [`exec`]; [`transfer`]; [`watch`], [`library`], [`engine`], [`llm`]
 //! * model: [`encoder`]: the only layer that uses libtorch, fine-tuning included
 //! * domain: [`config`], [`media`], [`paths`], [`view`], [`rules`], [`prompts`], [`scoring`], [`learn`], [`phantom`]: plain data
-//!   and arithmetic; [`http`]: what the clients of the hub and of language models share
+//!   and arithmetic; [`files`]: writing in one step; [`http`]: what the clients of the hub and of language models share
 //!
 //! [`media`] is a separate crate (`src/media`): it builds, and is tested and fuzzed, without libtorch.
 
@@ -24,6 +24,7 @@ pub mod config;
 pub mod encoder;
 pub mod engine;
 pub mod exec;
+pub mod files;
 pub mod graphics;
 pub mod http;
 pub mod jobs;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 /// The layers from the bottom. A room may use the rooms of its own layer and of those below.
 const LAYERS: [&[&str]; 7] = [
     &[
-        "config", "http", "media", "paths", "view", "rules", "prompts", "scoring", "learn",
-        "phantom",
+        "config", "files", "http", "media", "paths", "view", "rules", "prompts", "scoring",
+        "learn", "phantom",
     ],
     &["encoder"],
     &["engine", "library", "llm", "watch"],

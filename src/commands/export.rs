@@ -4,15 +4,12 @@ mod facts;
 mod filter;
 mod reports;
 
-use std::fs::Permissions;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use tempfile::NamedTempFile;
 
 use super::library::{existing, unusable};
 use super::print::{self, closed_pipe};
@@ -21,6 +18,7 @@ use super::{CommandSetup, Fault, Reviewer, exit, on_signals, run, shown};
 use crate::app::results::reviews::Reviews;
 use crate::cli::{ExportArgs, ExportFormat, ExportSubject, GlobalArgs, ReportScope};
 use crate::config::{BUILTIN, DEMO};
+use crate::files::{self, Access};
 use crate::library::export::{FactKind, RESULT_SCHEMA, ResultColumns, TableFormat, TableWriter};
 use crate::library::{AuditEvent, Library, OutputLog, ResultSelection, ReviewPosition};
 use crate::paths;
@@ -121,27 +119,26 @@ fn write_table(
     if !folder.is_dir() {
         return Err(Fault::usage(format!("{}: no such folder", shown(folder))));
     }
-    let fault = |error: io::Error| Fault {
-        code: exit::SOME_FAILED,
-        message: format!("{}: {error}", shown(file)),
-    };
-    let written = tempfile::Builder::new()
-        .prefix(".medivision-")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder);
-    let written: NamedTempFile =
-        written.map_err(|error| Fault::usage(format!("{}: {}", shown(folder), error.kind())))?;
-    let exported = match write(Box::new(BufWriter::new(written.as_file()))) {
+    let written = files::replace(file, Access::Kept, |to| {
+        let exported = write(Box::new(to))?;
+        if exported.is_interrupted {
+            return Err(ExportError::Interrupted(exported));
+        }
+        Ok(exported)
+    });
+    let exported = match written {
         Ok(exported) => exported,
-        Err(ExportError::Output(error)) => return Err(fault(error)),
+        Err(ExportError::Interrupted(exported)) => return Ok(exported),
+        Err(ExportError::Output(error)) => {
+            return Err(Fault {
+                code: exit::SOME_FAILED,
+                message: format!("{}: {error}", shown(file)),
+            });
+        }
         Err(ExportError::Other(fault)) => return Err(fault),
     };
-    if !exported.is_interrupted {
-        written.as_file().sync_all().map_err(fault)?;
-        written.persist(file).map_err(|error| fault(error.error))?;
-        let rows = exported.rows;
-        print::message(format_args!("{rows} {what} in {}", shown(file)));
-    }
+    let rows = exported.rows;
+    print::message(format_args!("{rows} {what} in {}", shown(file)));
     Ok(exported)
 }
 
@@ -149,6 +146,8 @@ fn write_table(
 enum ExportError {
     /// The output cannot be written.
     Output(io::Error),
+    /// A signal ended it; a file is then not replaced.
+    Interrupted(Exported),
     Other(Fault),
 }
 
@@ -170,6 +169,7 @@ fn of_stdout(error: ExportError) -> Result<Exported, Fault> {
             rows: 0,
             is_interrupted: false,
         }),
+        ExportError::Interrupted(exported) => Ok(exported),
         ExportError::Other(fault) => Err(fault),
     }
 }

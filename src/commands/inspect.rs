@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Fault, exit, output, print};
 use crate::cli;
+use crate::files::{self, Access};
 use crate::library::{Failure, export, path_text};
 use crate::media::{self, DecodeOptions, DicomInfo, MediaError, Picture, Pixels};
 
@@ -26,10 +27,12 @@ pub fn run(arguments: &cli::InspectArgs) -> Result<u8, Fault> {
     match report(path, arguments.frame, arguments.window) {
         Ok((report, picture)) => {
             if let Some(out) = &arguments.render {
-                output::replace(out, |to| write_png(&picture, to)).map_err(|error| Fault {
-                    code: exit::SOME_FAILED,
-                    message: format!("{}: {error}", super::shown(out)),
-                })?;
+                files::replace(out, Access::Kept, |to| write_png(&picture, to)).map_err(
+                    |error| Fault {
+                        code: exit::SOME_FAILED,
+                        message: format!("{}: {error}", super::shown(out)),
+                    },
+                )?;
             }
             print::json_line(&report)?;
             Ok(exit::OK)

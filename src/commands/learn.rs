@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::library::{existing, unusable};
+use super::output::unwritable;
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli::LearnArgs;
 use crate::encoder::{Encoder, ModelCard};
@@ -242,7 +243,7 @@ fn undo(arguments: &LearnArgs, subject: &LearnTarget) -> Result<u8, Fault> {
 fn export(file: &Path, arguments: &LearnArgs, subject: &LearnTarget) -> Result<u8, Fault> {
     let own = in_use(subject, arguments);
     let own = own.ok_or_else(|| Fault::unusable("nothing was learned that could be exported"))?;
-    learned::write(file, &own).map_err(|error| not_kept(file, &error))?;
+    learned::export(file, &own).map_err(|error| unwritable(file, &error))?;
     let words = format!("written to {}: {}", shown(file), clean(&own.words()));
     let change = ChangeReport {
         done: "exported",

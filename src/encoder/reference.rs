@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::ModelCard;
+use crate::files::{self, Access};
 use crate::media::read_text;
 
 /// The target of log records that are for the user: shown without time and module.
@@ -70,12 +71,8 @@ impl ReferenceRecords {
     /// Stores a record.
     pub fn remember(&self, record: &ReferenceRecord) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        serde_json::to_writer_pretty(&mut file, record)?;
-        file.flush()?;
-        file.persist(self.file(&record.digest, "json"))
-            .map_err(|error| error.error)?;
-        Ok(())
+        let file = self.file(&record.digest, "json");
+        files::replace_with(&file, Access::Owner, &serde_json::to_vec_pretty(record)?)
     }
 
     /// What to say about a published checkpoint: something on its first use, unless it was compared before. `comparable` says whether it

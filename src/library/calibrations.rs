@@ -1,9 +1,10 @@
 //! The files that hold calibrations, in a folder beside the library.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::{self, Access};
 use crate::media::read_text;
 use crate::scoring::calibration::{Calibration, Calibrations};
 
@@ -47,10 +48,7 @@ pub fn save(folder: &Path, calibration: &Calibration) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
     let text = toml::to_string(calibration).map_err(io::Error::other)?;
     let file = folder.join(name(calibration));
-    let mut new = tempfile::NamedTempFile::new_in(folder)?;
-    new.write_all(text.as_bytes())?;
-    new.as_file().sync_all()?;
-    new.persist(&file).map_err(|error| error.error)?;
+    files::replace_with(&file, Access::Owner, text.as_bytes())?;
     Ok(file)
 }
 

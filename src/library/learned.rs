@@ -3,9 +3,10 @@
 //! step: once another takes its place, it is set aside.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::{self, Access};
 use crate::learn::{Learned, LearnedSets};
 use crate::media::read_text;
 use crate::scoring::Mode;
@@ -57,23 +58,23 @@ pub fn read(file: &Path) -> Result<Learned, String> {
     Ok(learned)
 }
 
-/// Writes a file, in place of what has its name, or of what a link of its name leads to.
+/// Writes a file that the user names, which may be a pipe.
 ///
 /// # Errors
 ///
 /// Fails if the file cannot be written.
-pub fn write(file: &Path, learned: &Learned) -> io::Result<()> {
-    let file = &file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+pub fn export(file: &Path, learned: &Learned) -> io::Result<()> {
+    write_for(Access::Kept, file, learned)
+}
+
+/// Writes a file of the folder.
+fn write(file: &Path, learned: &Learned) -> io::Result<()> {
+    write_for(Access::Owner, file, learned)
+}
+
+fn write_for(access: Access, file: &Path, learned: &Learned) -> io::Result<()> {
     let text = toml::to_string(learned).map_err(io::Error::other)?;
-    let mut new = tempfile::NamedTempFile::new_in(folder)?;
-    new.write_all(text.as_bytes())?;
-    new.as_file().sync_all()?;
-    new.persist(file).map_err(|error| error.error)?;
-    Ok(())
+    files::replace_with(file, access, text.as_bytes())
 }
 
 /// Puts what was learned into use, and keeps what was in use for the same model, prompt set and mode; returns its file. On an

@@ -2,13 +2,14 @@
 //! file that cannot be read is never replaced.
 
 use std::fs::{DirBuilder, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::folders::{MsgSender, spawn};
 use crate::app::{Msg, PlaceChange, Places};
+use crate::files::{self, Access};
 use crate::media::read_text;
 
 /// Maximum size of the file.
@@ -72,13 +73,8 @@ fn apply(file: &Path, change: PlaceChange) -> io::Result<Places> {
     let _ = lock.lock();
     let mut places = read(file)?;
     places.apply(change);
-    let text = toml::to_string(&places).map_err(io::Error::other)?;
-    // Created with mode 0600: the names of folders may identify patients.
-    let mut written = tempfile::NamedTempFile::new_in(folder)?;
-    written.write_all(HEAD.as_bytes())?;
-    written.write_all(text.as_bytes())?;
-    written.as_file().sync_all()?;
-    written.persist(file)?;
+    let text = HEAD.to_owned() + &toml::to_string(&places).map_err(io::Error::other)?;
+    files::replace_with(file, Access::Owner, text.as_bytes())?;
     Ok(places)
 }
 

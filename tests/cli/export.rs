@@ -160,6 +160,11 @@ fn a_file_is_replaced_when_the_export_is_complete() {
     assert_eq!(text.lines().count(), 5, "a header and four results");
     let piped = export(home.path(), &["--all", "--format", "csv"]);
     assert_eq!(String::from_utf8_lossy(&piped.stdout), text);
+    let link = home.path().join("out.csv");
+    std::os::unix::fs::symlink("/proc/self/fd/1", &link).expect("linked");
+    let piped = export(home.path(), &["--all", "--output", "out.csv"]);
+    assert_eq!(String::from_utf8_lossy(&piped.stdout), text);
+    assert!(link.is_symlink(), "the reader's end is not replaced");
     export(home.path(), &["--output", "all.csv"]);
     let text = fs::read_to_string(home.path().join("all.csv")).expect("written");
     assert_eq!(text.lines().count(), 3);

@@ -1,5 +1,7 @@
 //! Learning from reviews on the command line: what is learned, that scores follow it, and that each step can be taken back.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 /// Prompts that say little of the phantoms' conditions.
@@ -100,6 +102,38 @@ impl Ward {
     }
 }
 
+/// Into an earlier file, which keeps its mode, and through a link into a device, which stays one. Where nothing can be written, that is said.
+fn exports_go_where_they_are_named(ward: &Ward) {
+    let at = |name: &str| ward.home.path().join(name);
+    fs::write(at("earlier.toml"), "").expect("written");
+    let mode = fs::Permissions::from_mode(0o664);
+    fs::set_permissions(at("earlier.toml"), mode).expect("set");
+    for (link, target) in [("stdout", "/proc/self/fd/1"), ("full", "/dev/full")] {
+        std::os::unix::fs::symlink(target, at(link)).expect("linked");
+    }
+    let exported = ward.learn(&["--export", "earlier.toml"]);
+    assert_eq!(exported.status.code(), Some(0), "{}", stderr(&exported));
+    let found = fs::metadata(at("earlier.toml")).expect("there");
+    assert_eq!(found.permissions().mode() & 0o777, 0o664);
+    let piped = ward.learn(&["--export", "stdout"]);
+    assert_eq!(piped.status.code(), Some(0), "{}", stderr(&piped));
+    let text = fs::read_to_string(at("earlier.toml")).expect("readable");
+    assert!(String::from_utf8_lossy(&piped.stdout).starts_with(&text));
+    for (name, reason) in [("full", "No space left"), ("none/a.toml", "no such folder")] {
+        let failed = ward.learn(&["--export", name]);
+        assert_eq!(failed.status.code(), Some(1), "{}", stderr(&failed));
+        let words = format!("{name} cannot be written: ");
+        assert!(
+            stderr(&failed).contains(&words) && stderr(&failed).contains(reason),
+            "{}",
+            stderr(&failed)
+        );
+    }
+    for link in ["stdout", "full"] {
+        assert!(at(link).is_symlink(), "{link}");
+    }
+}
+
 #[test]
 fn scores_follow_reviews_until_that_is_undone_bit_for_bit() {
     let ward = Ward::new();
@@ -139,6 +173,7 @@ fn scores_follow_reviews_until_that_is_undone_bit_for_bit() {
     let changed = changed.filter(|(old, new)| old["frames"] == 1 && old["label"] != new["label"]);
     assert_eq!(changed.count(), moved.len());
 
+    exports_go_where_they_are_named(&ward);
     let exported = ward.learn(&["--export", "carried.toml"]);
     assert_eq!(exported.status.code(), Some(0), "{}", stderr(&exported));
     let undone = ward.learn(&["--undo"]);

@@ -113,6 +113,14 @@ fn a_probe_is_used_until_it_is_undone() {
     );
     assert_eq!(exported.status.code(), Some(0), "{}", stderr(&exported));
     assert_eq!(results(home, "demo"), before, "only written to a file");
+    std::os::unix::fs::symlink("/dev/full", home.join("full")).expect("linked");
+    let full = train(
+        home,
+        &["probe", "--labels", "d/truth.csv", "--export", "full"],
+    );
+    assert_eq!(full.status.code(), Some(1), "{}", stderr(&full));
+    assert!(stderr(&full).contains("full cannot be written: No space left"));
+    assert!(home.join("full").is_symlink());
     let import = [
         "learn",
         "--import",

@@ -9,8 +9,9 @@ use image::{ExtendedColorType, ImageEncoder, ImageError};
 use serde::Serialize;
 
 use super::super::run::{Run, RunMessage};
-use super::super::{Fault, exit, output, shown};
+use super::super::{Fault, exit, shown};
 use crate::engine::{Event, MapRequest};
+use crate::files::{self, Access};
 use crate::graphics::preview::letters;
 use crate::library::Record;
 use crate::media::{self, DecodeOptions, Pixels};
@@ -163,7 +164,7 @@ impl CheckedMap {
         if self.check.passed {
             self.placed.blend_onto(above, width, (0, 0));
         }
-        output::replace(out, |to| {
+        files::replace(out, Access::Kept, |to| {
             write_png(&bytes, (width as u32, height + rows), to)
         })
         .map_err(|error| failed(out, &error))

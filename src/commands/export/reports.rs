@@ -1,7 +1,7 @@
 //! Writes structured reports to a folder, one file each.
 
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,9 +9,10 @@ use std::{fs, mem};
 
 use super::super::library::unusable;
 use super::super::progress::ProgressLine;
-use super::super::{Fault, exit, output, print, shown};
+use super::super::{Fault, exit, print, shown};
 use super::filter::ResultFilter;
 use crate::cli::ReportScope;
+use crate::files::{self, Access};
 use crate::library::export::report::{Observation, ReportedImage, StructuredReport};
 use crate::library::{
     AuditEvent, FileIdentity, Library, OutputLog, Record, ResultSelection, Review,
@@ -277,8 +278,7 @@ impl ReportWriting<'_> {
         let mut bytes = Vec::new();
         file.write_all(&mut bytes)
             .map_err(|error| fault(io::Error::other(error)))?;
-        let write = |to: &mut dyn Write| to.write_all(&bytes);
-        output::replace(&path, write).map_err(fault)?;
+        files::replace_with(&path, Access::Kept, &bytes).map_err(fault)?;
         self.done.written += 1;
         self.done.replaced += u64::from(was_there);
         self.progress.set(self.done.written, None);

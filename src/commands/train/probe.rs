@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::learn::replaced;
+use super::super::output::unwritable;
 use super::super::{CommandSetup, Fault, exit, print, shown};
 use super::alike::unproved_words;
 use super::conditions::TrainedCondition;
@@ -210,11 +211,8 @@ fn keep(
     if arguments.dry_run || !own.changes_results() {
         return Ok(None);
     }
-    let fault = |path: &std::path::Path, error: std::io::Error| {
-        Fault::unusable(format!("{}: {error}", shown(path)))
-    };
     if let Some(file) = &arguments.export {
-        learned::write(file, own).map_err(|error| fault(file, error))?;
+        learned::export(file, own).map_err(|error| unwritable(file, &error))?;
         return Ok(Some(file.clone()));
     }
     let Some(folder) = folder else {
@@ -228,6 +226,7 @@ fn keep(
             clean(&own.prompts)
         )));
     }
-    let saved = learned::save(&folder, own).map_err(|error| fault(&folder, error))?;
+    let saved = learned::save(&folder, own)
+        .map_err(|error| Fault::unusable(format!("{}: {error}", shown(&folder))))?;
     Ok(Some(saved))
 }

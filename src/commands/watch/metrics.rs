@@ -11,7 +11,8 @@ use prometheus::{
 
 use super::reports::WatchNumbers;
 use crate::commands::summary::FileCounts;
-use crate::commands::{output, print, shown};
+use crate::commands::{print, shown};
+use crate::files::{self, Access};
 use crate::library::Outcome;
 use crate::scoring::Decision;
 
@@ -222,7 +223,7 @@ impl MetricsFile {
                 return;
             }
         };
-        match output::replace_readable(&self.path, text.as_bytes()) {
+        match files::replace_with(&self.path, Access::Everybody, text.as_bytes()) {
             Ok(()) => {
                 self.text = text;
                 self.has_failed = false;
