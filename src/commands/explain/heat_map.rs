@@ -24,6 +24,10 @@ const GENERATION: u64 = 1;
 const LETTER_WIDTH: u32 = 400;
 /// Letters that the bar with the hues is wide.
 const BAR: usize = 8;
+/// What the hues at its ends mean.
+const RAISES: &str = "raises it";
+/// Pixels that the legend of a narrower image may take: enough for any name that people give to a condition.
+const MAX_LEGEND_WIDTH: usize = 1024;
 
 /// What is printed of a map.
 #[derive(Serialize)]
@@ -133,12 +137,7 @@ impl CheckedMap {
         };
         let loaded = media::load(path, &options).map_err(|error| failed(path, &error))?;
         let (image_width, height) = (loaded.picture.width as usize, loaded.picture.height);
-        let words = if self.check.passed {
-            format!("{}: lowers the score", self.condition)
-        } else {
-            format!("heat map withheld: {}", self.condition)
-        };
-        let size = (image_width / LETTER_WIDTH as usize).max(1);
+        let (size, words) = legend_words(image_width, &self.condition, self.check.passed);
         let (width, legend) = legend(image_width, size, &words, self.check.passed);
         let rows = (legend.len() / (width * 3)) as u32;
         // All in one piece of memory, black beside an image that is narrower than its legend.
@@ -171,12 +170,40 @@ impl CheckedMap {
     }
 }
 
+/// The words of a legend and the size of their letters: the usual one, or a smaller one with which the legend is no wider than the
+/// image. If the smallest is too wide, the condition's name is cut.
+fn legend_words(image_width: usize, condition: &str, has_hues: bool) -> (usize, String) {
+    let words = |name: &str| {
+        if has_hues {
+            format!("{name}: lowers the score")
+        } else {
+            format!("heat map withheld: {name}")
+        }
+    };
+    let needed = |words: &str| legend_letters(words, has_hues) * letters::GLYPH_SIZE as usize;
+    let whole = words(condition);
+    let usual = image_width / LETTER_WIDTH as usize;
+    let size = usual.min(image_width / needed(&whole)).max(1);
+    let limit = image_width.max(MAX_LEGEND_WIDTH);
+    if needed(&whole) <= limit {
+        return (size, whole);
+    }
+    let surplus = (needed(&whole) - limit).div_ceil(letters::GLYPH_SIZE as usize) + 1;
+    let kept = condition.chars().count().saturating_sub(surplus);
+    let cut: String = condition.chars().take(kept).collect();
+    (size, words(&format!("{}…", cut.trim_end())))
+}
+
+/// The width of a legend in letters, with half a letter at either end.
+fn legend_letters(words: &str, has_hues: bool) -> usize {
+    let hues = if has_hues { BAR + 1 + RAISES.len() } else { 0 };
+    words.chars().count() + hues + 1
+}
+
 /// A strip of RGB rows, at least `width` wide: the words in letters of a size, and for a map its two hues. Also returns its width.
 fn legend(width: usize, size: usize, words: &str, has_hues: bool) -> (usize, Vec<u8>) {
-    const RAISES: &str = "raises it";
     let letter = letters::GLYPH_SIZE as usize * size;
-    let hues = if has_hues { BAR + 1 + RAISES.len() } else { 0 };
-    let needed = (words.chars().count() + hues + 1) * letter;
+    let needed = legend_letters(words, has_hues) * letter;
     let (width, rows) = (width.max(needed), letter * 2);
     let mut strip = vec![0_u8; width * rows * 3];
     let mut set = |x: usize, y: usize, colour: [u8; 3]| {
@@ -225,6 +252,32 @@ fn write_png(bytes: &[u8], (width, height): (u32, u32), to: &mut dyn Write) -> i
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_name_makes_letters_smaller_and_is_cut_at_last() {
+        let long = "x".repeat(1500);
+        for has_hues in [true, false] {
+            // As wide as a large image, its letters grow with it.
+            assert_eq!(legend_words(4000, "tumor", has_hues).0, 10);
+            let name = "consolidation of the lung with air bronchograms";
+            let (size, words) = legend_words(4000, name, has_hues);
+            assert!((2..10).contains(&size) && words.contains(name), "{size}");
+            for image_width in [10, 512, 4000, 20_000] {
+                let (size, words) = legend_words(image_width, &long, has_hues);
+                let (width, _) = legend(image_width, size, &words, has_hues);
+                assert!(width <= image_width.max(MAX_LEGEND_WIDTH), "{width}");
+                let is_whole = words.contains(&long);
+                assert_eq!(words.contains('…'), !is_whole, "{words}");
+                assert_eq!(is_whole, image_width == 20_000);
+                let said = if has_hues {
+                    "lowers the score"
+                } else {
+                    "withheld"
+                };
+                assert!(words.contains(said), "{words}");
+            }
+        }
+    }
 
     #[test]
     fn a_legend_is_whole_below_the_narrowest_image() {

@@ -6,10 +6,15 @@ use font8x8::UnicodeFonts;
 pub(crate) const GLYPH_SIZE: i64 = 8;
 /// A dot in the middle, for masked characters and for those that the font lacks.
 const FALLBACK_GLYPH: [u8; 8] = [0, 0, 0, 0x18, 0x18, 0, 0, 0];
+/// Three dots on the line, where a text is cut.
+const ELLIPSIS_GLYPH: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x49, 0];
 
 /// The glyphs of a line, each as eight rows; the lowest bit of a row is its leftmost dot.
 pub(crate) fn glyphs(line: &str) -> impl Iterator<Item = [u8; 8]> {
     line.chars().map(|letter| {
+        if letter == '…' {
+            return ELLIPSIS_GLYPH;
+        }
         let latin = font8x8::BASIC_FONTS.get(letter);
         let others = || {
             font8x8::LATIN_FONTS
@@ -47,6 +52,7 @@ mod tests {
         );
         assert!(drawn("Ä") != drawn("A") && drawn("Ä") != drawn("•"));
         assert_eq!(drawn("胸"), drawn("•"), "not drawn here");
+        assert_eq!(drawn("…")[6], "#..#..#.");
         assert_eq!(glyphs("").count(), 0);
     }
 }
