@@ -8,6 +8,7 @@ mod chat;
 mod client;
 mod description;
 mod draft;
+mod secrets;
 
 use std::env::VarError;
 use std::net::IpAddr;
@@ -15,8 +16,8 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-pub use chat::{ChatRequest, Message};
-pub use client::{ChatProgress, Client};
+pub use chat::{ChatRequest, Dialect, Message};
+pub use client::{ChatAnswer, ChatProgress, Client};
 pub use description::{DescriptionRequest, ScoredCondition};
 pub use draft::{DraftRequest, DraftRequestError};
 

@@ -55,8 +55,8 @@ pub(super) fn generated(
         print::message("nothing was sent");
         return Ok(None);
     }
-    let text = language_model::ask(&client, &chat, |text| request.read(text));
-    let text = text.map_err(|error| Fault {
+    let answer = language_model::ask(&client, &chat, |text| request.read(text));
+    let answer = answer.map_err(|error| Fault {
         code: match error {
             LlmError::Interrupted => exit::INTERRUPTED,
             _ => exit::UNUSABLE,
@@ -64,7 +64,7 @@ pub(super) fn generated(
         message: error.to_string(),
     })?;
     Ok(Some(GeneratedText {
-        text,
+        text: answer.content,
         model: client.endpoint().model().to_owned(),
         url: client.endpoint().url().to_owned(),
     }))

@@ -13,7 +13,7 @@ use super::progress::ProgressLine;
 use super::{Fault, exit, leave, on_signals, print};
 use crate::exec::CommandLine;
 use crate::library::json;
-use crate::llm::{ChatProgress, ChatRequest, Client, LlmError};
+use crate::llm::{ChatAnswer, ChatProgress, ChatRequest, Client, LlmError};
 
 /// What Ctrl-C does.
 #[derive(Clone, Copy)]
@@ -121,7 +121,7 @@ pub(super) fn ask<T>(
     client: &Client,
     chat: &ChatRequest,
     read: impl Fn(&str) -> Result<T, String>,
-) -> Result<T, LlmError> {
+) -> Result<ChatAnswer<T>, LlmError> {
     let progress = ProgressLine::new();
     enter(Phase::Waiting);
     let answer = client.complete(chat, read, &mut |step| {

@@ -45,9 +45,9 @@ enum AnswerFormat {
     Unstated,
 }
 
-/// The parts of a request that not every server accepts.
+/// The parts of a request that not every server accepts, and which of them were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dialect {
+pub struct Dialect {
     format: AnswerFormat,
     /// Newer models of OpenAI count the tokens of their thoughts, too, and have another name for the limit.
     counts_thoughts: bool,
@@ -90,6 +90,16 @@ impl Dialect {
             AnswerFormat::Unstated => return false,
         };
         true
+    }
+
+    /// What was sent to make the answer repeatable, in words.
+    pub fn sampling(self) -> String {
+        match (self.sends_temperature, self.sends_seed) {
+            (true, true) => format!("temperature 0, seed {SEED}"),
+            (true, false) => "temperature 0, no seed, which the server refused".to_owned(),
+            (false, true) => format!("no temperature, which the server refused, seed {SEED}"),
+            (false, false) => "neither temperature nor seed, which the server refused".to_owned(),
+        }
     }
 
     /// Whether the server was given the schema.
@@ -199,7 +209,7 @@ pub(super) fn answer_text(url: &str, response: &str, max_tokens: u32) -> Result<
         },
     };
     let completion: ChatCompletion =
-        serde_json::from_str(response).map_err(|error| fault(error.to_string()))?;
+        serde_json::from_str(response).map_err(|error| fault(quoted(&error.to_string())))?;
     let choice = completion.choices.into_iter().next();
     let choice = choice.ok_or_else(|| fault("it has no `choices`".to_owned()))?;
     if let Some(refusal) = choice.message.refusal.filter(|text| !text.is_empty()) {

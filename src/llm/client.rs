@@ -8,6 +8,7 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 use ureq::{Agent, Timeout};
 
 use super::chat::{ChatRequest, Dialect, answer_text, error_words, is_over_quota, is_too_long};
+use super::secrets::Secrets;
 use super::{Endpoint, LlmError};
 use crate::http::{self, ProxyUse, RequestTimeouts, header, retry_after};
 
@@ -42,10 +43,20 @@ pub struct Client {
     endpoint: Endpoint,
 }
 
+/// What a model answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatAnswer<T> {
+    /// As it was read.
+    pub content: T,
+    /// How it was asked for in the end.
+    pub sent: Dialect,
+}
+
 /// A response of any status.
 struct Reply {
     status: u16,
     retry_after: Option<Duration>,
+    /// Without the keys that the request was sent with.
     body: String,
 }
 
@@ -100,7 +111,7 @@ impl Client {
         request: &ChatRequest,
         read: impl Fn(&str) -> Result<T, String>,
         report: ChatProgressCallback,
-    ) -> Result<T, LlmError> {
+    ) -> Result<ChatAnswer<T>, LlmError> {
         let mut dialect = Dialect::default();
         let deadline = Instant::now() + self.endpoint.timeout;
         loop {
@@ -121,7 +132,12 @@ impl Client {
             match text.and_then(|text| read(&text).map_err(LlmError::Nonsense)) {
                 // Some servers ignore in silence how the form of the answer is asked for.
                 Err(LlmError::Nonsense(_)) if dialect.simplify_format() => {}
-                answer => return answer,
+                answer => {
+                    return answer.map(|content| ChatAnswer {
+                        content,
+                        sent: dialect,
+                    });
+                }
             }
         }
     }
@@ -284,7 +300,7 @@ fn post(agent: &Agent, endpoint: &Endpoint, left: Duration, body: &str) -> Resul
     Ok(Reply {
         status,
         retry_after,
-        body,
+        body: Secrets::of(endpoint).hidden_in(body, (200..300).contains(&status)),
     })
 }
 
@@ -423,7 +439,10 @@ mod tests {
             other => Err(format!("it says {other}")),
         };
         let answer = client.complete(&request, read, &mut |_| ControlFlow::Continue(()));
-        (answer, count.try_iter().count())
+        (
+            answer.map(|answer| answer.content),
+            count.try_iter().count(),
+        )
     }
 
     fn said(text: &str) -> Vec<u8> {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::chat::{ChatRequest, Message};
+use super::chat::{ChatRequest, Message, quoted};
 
 /// Maximum length of a description in characters.
 const MAX_CHARS: usize = 1000;
@@ -92,7 +92,7 @@ impl DescriptionRequest {
     /// nobody has seen.
     pub fn read(&self, answer: &str) -> Result<String, String> {
         let answer: DescriptionAnswer =
-            serde_json::from_str(answer).map_err(|error| error.to_string())?;
+            serde_json::from_str(answer).map_err(|error| quoted(&error.to_string()))?;
         let words: Vec<&str> = answer.text.split_whitespace().collect();
         let text = crate::media::clean(&words.join(" "));
         let label = self.conditions.first().map_or("", |first| &first.name);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Endpoint;
-use super::chat::{ChatRequest, Message, SEED, quoted};
+use super::chat::{ChatRequest, Dialect, Message, quoted};
 use crate::prompts::Condition;
 use crate::prompts::draft::{DraftedPhrases, is_normal_name, is_same_name};
 
@@ -151,8 +151,14 @@ impl DraftRequest {
         }
     }
 
-    /// Where drafted phrases come from and what was left out, for the head of their file: one comment a line.
-    pub fn provenance(&self, endpoint: &Endpoint, draft: &DraftedPhrases) -> Vec<String> {
+    /// Where drafted phrases come from and what was left out, for the head of their file: one comment a line. `sent`: how they were
+    /// asked for in the end.
+    pub fn provenance(
+        &self,
+        endpoint: &Endpoint,
+        sent: Dialect,
+        draft: &DraftedPhrases,
+    ) -> Vec<String> {
         let date = Timestamp::now().strftime("%Y-%m-%d");
         let modality = if self.modality.is_empty() {
             "any"
@@ -168,8 +174,9 @@ impl DraftRequest {
             "Nobody has measured these phrases yet: read them, and use `prompts compare` with labelled images."
                 .to_owned(),
             format!(
-                "Request: conditions {}; modality {modality}; temperature 0, seed {SEED}; instructions of medivision-tui {}.",
+                "Request: conditions {}; modality {modality}; {}; instructions of medivision-tui {}.",
                 self.conditions.join(", "),
+                sent.sampling(),
                 env!("CARGO_PKG_VERSION")
             ),
         ];
@@ -213,7 +220,7 @@ impl DraftRequest {
     /// What is wrong with the answer, in words that go on after "the answer is not usable: ".
     pub fn read(&self, answer: &str) -> Result<Vec<Condition>, String> {
         let answer: DraftAnswer = serde_json::from_str(answer)
-            .map_err(|error| format!("{error}, in “{}”", quoted(answer)))?;
+            .map_err(|error| format!("{}, in “{}”", quoted(&error.to_string()), quoted(answer)))?;
         let mut drafted = answer.conditions;
         let mut conditions = Vec::with_capacity(self.conditions.len());
         for name in &self.conditions {

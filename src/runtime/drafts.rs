@@ -62,7 +62,8 @@ fn drafted(
             ControlFlow::Continue(())
         }
     });
-    let draft = DraftedPhrases::new(answer.map_err(told)?);
+    let answer = answer.map_err(told)?;
+    let draft = DraftedPhrases::new(answer.content);
     let set = |draft: &DraftedPhrases| draft.to_set(&name, &DraftModality::default(), Some(&base));
     let linted = linter.lint(draft.clone(), set(&draft), || stop.is_set());
     let not_compared = linted.as_ref().err().cloned();
@@ -70,7 +71,7 @@ fn drafted(
     let set = set(&draft);
     Ok(Box::new(DraftedSet {
         set,
-        provenance: request.provenance(client.endpoint(), &draft),
+        provenance: request.provenance(client.endpoint(), answer.sent, &draft),
         left_out: draft.left_out,
         not_compared,
         not_saved: None,

@@ -14,7 +14,7 @@ use super::super::{CommandSetup, Fault, exit, language_model, print};
 use crate::cli::DraftArgs;
 use crate::config::Folders;
 use crate::engine::phrases;
-use crate::llm::{Client, DraftRequest, LlmError};
+use crate::llm::{Client, Dialect, DraftRequest, LlmError};
 use crate::prompts::draft::{DraftModality, DraftedPhrases, is_normal_name, names_in};
 use crate::prompts::{Change, Condition, PromptSet, Prompts, difference};
 use saving::Target;
@@ -69,26 +69,27 @@ pub(super) fn run(arguments: &DraftArgs, setup: &CommandSetup) -> Result<u8, Fau
         print::message("nothing was sent");
         return Ok(exit::OK);
     }
-    let conditions = match language_model::ask(&client, &chat, |text| plan.request.read(text)) {
+    let answer = match language_model::ask(&client, &chat, |text| plan.request.read(text)) {
         Err(LlmError::Interrupted) => {
             print::message("interrupted; nothing was saved");
             return Ok(exit::INTERRUPTED);
         }
         answer => answer.map_err(Fault::unusable)?,
     };
-    let drafted = DraftedPhrases::new(conditions);
+    let sent = answer.sent;
+    let drafted = DraftedPhrases::new(answer.content);
     // On disk before anything else can fail: printing, a signal, the model that compares the phrases.
-    let text = plan.text(&drafted, &client);
-    let answer = plan.target.keep(&text);
+    let text = plan.text(&drafted, &client, sent);
+    let kept = plan.target.keep(&text);
     // Where no file can be written, it is at least on screen.
-    let answer = answer.inspect_err(|_| drop(print::try_lines(&text)))?;
+    let kept = kept.inspect_err(|_| drop(print::try_lines(&text)))?;
     let draft = linted(drafted, &plan, setup);
     let set = plan.set(&draft);
     let known = plan.target.existing.as_ref().or(plan.base.as_ref());
     let printed = show(&draft, known, &set, arguments.json);
-    let text = plan.text(&draft, &client);
+    let text = plan.text(&draft, &client, sent);
     let edits = is_interactive() && !arguments.no_edit;
-    let saved = plan.target.save((answer, &text), edits, arguments.yes)?;
+    let saved = plan.target.save((kept, &text), edits, arguments.yes)?;
     let Some(saved) = saved else {
         print::message("nothing was saved");
         printed.or_else(print::closed_pipe)?;
@@ -141,8 +142,8 @@ impl DraftPlan {
     }
 
     /// The text of its file.
-    fn text(&self, draft: &DraftedPhrases, client: &Client) -> String {
-        let provenance = self.request.provenance(client.endpoint(), draft);
+    fn text(&self, draft: &DraftedPhrases, client: &Client, sent: Dialect) -> String {
+        let provenance = self.request.provenance(client.endpoint(), sent, draft);
         self.set(draft).to_toml(&provenance)
     }
 
@@ -271,7 +272,7 @@ fn report<'a>(
     }
 }
 
-/// The name of a set in the folder of the user's sets, if that is where a file is.
+/// The folder of the user's sets.
 fn folder_of(folder: Option<PathBuf>) -> Result<PathBuf, Fault> {
     folder.ok_or_else(|| {
         Fault::usage("there is no home folder for prompt sets; name a file with --out")
