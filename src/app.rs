@@ -68,7 +68,7 @@ pub use model::{Model, ReviewSetup, Setup};
 pub use models::OfferedModel;
 pub use msg::{Msg, Severity};
 pub use places::{PlaceChange, Places, SavedView};
-pub use popup::{DraftedSet, LanguageModel};
+pub use popup::{DraftedSet, LanguageModel, UnsavedDraft};
 pub use preview::{
     Decorations, EncodedImage, Graphics, ImageView, MarkedFigure, OverlaidObjects, OverlayText,
     PixelValue, Preview, PreviewKey, Previewed, Quality, Reformat, RelatedContent, Scene,

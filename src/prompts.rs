@@ -14,7 +14,7 @@ use crate::media::read_text;
 pub use draft_file::DraftFile;
 use images::admits;
 pub use images::{ImageCriteria, ImageTraits};
-pub use write::{Change, back_up, difference, save, save_new};
+pub use write::{Change, back_up, difference, save};
 
 /// The built-in sets with their names, in the order of `prompts list`.
 const BUILT_IN: [(&str, &str); 7] = [
@@ -42,6 +42,9 @@ pub const WITHOUT_PHANTOMS: [&str; 2] = ["mass", "fracture-mass"];
 /// The default set, which `auto` also uses if no other matches and the image may show what it asks for.
 pub const DEFAULT: &str = "general";
 
+/// Characters of a set's name in that of its draft: with four bytes each, they leave room in a file's name.
+const MAX_DRAFT_NAME: usize = 40;
+
 /// Maximum size of a file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Default of [`PromptSet::min_probability`].
@@ -68,6 +71,15 @@ impl PromptError {
     pub fn all(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(&self.more)
     }
+}
+
+/// Whether a name consists of letters, digits, `-` and `_`, so that a file of that name is in the folder of the sets.
+pub fn is_plain_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(is_plain)
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_alphanumeric() || "-_".contains(c)
 }
 
 /// A condition that an image may show, and the phrases that describe it.
@@ -133,6 +145,15 @@ impl PromptSet {
             file: Some(path.to_owned()),
             ..Self::parse(&text, &file)?
         })
+    }
+
+    /// The name of a draft for the set: after that by which it is listed, and a [plain](is_plain_name) one, whatever the set calls itself.
+    pub fn draft_name(&self) -> String {
+        let listed = self.file.as_deref().and_then(Path::file_stem);
+        let listed = listed.map_or(self.name.as_str().into(), |stem| stem.to_string_lossy());
+        let plain = |c: char| if is_plain(c) { c } else { '-' };
+        let name: String = listed.chars().take(MAX_DRAFT_NAME).map(plain).collect();
+        format!("{name}-draft")
     }
 
     /// Whether the set is for images of this modality and body part.

@@ -1,7 +1,7 @@
 //! Drafts of prompt sets by a language model: what would be sent is shown, and sent only when the user agrees.
 
 use super::effect::Effect;
-use super::popup::{DraftProposal, DraftedSet, LanguageModel, Popup};
+use super::popup::{DraftProposal, DraftedSet, LanguageModel, Popup, UnsavedDraft};
 use super::request::Request;
 use super::text;
 use crate::prompts::PromptSet;
@@ -90,15 +90,16 @@ impl Drafting {
     /// What follows once a draft is saved, or could not be: then it is shown again. `keys`: those that list sets, and open one there.
     pub(super) fn saved(
         &mut self,
-        outcome: Result<String, String>,
+        outcome: Result<String, UnsavedDraft>,
         keys: [&str; 2],
     ) -> Vec<Request> {
         let drafted = self.saving.take();
         match outcome {
             // The popup may cover the status line, so it says so, too.
-            Err(reason) => {
+            Err(UnsavedDraft { reason, kept }) => {
                 let shown = drafted.map(|mut drafted| {
                     drafted.not_saved = Some(reason.clone());
+                    drafted.kept = kept;
                     Request::Open(Popup::Drafted(drafted))
                 });
                 shown.into_iter().chain([Request::error(reason)]).collect()

@@ -240,8 +240,8 @@ pub enum Msg {
     },
     /// The answer to [`super::Effect::SaveDraft`].
     DraftSaved(
-        /// The set's name; or why it is not saved, and in which file the draft is kept.
-        Result<String, String>,
+        /// The set's name, or why it is not saved.
+        Result<String, super::UnsavedDraft>,
     ),
     /// The answer to [`super::Effect::Models`].
     Models(Vec<super::OfferedModel>),

@@ -16,7 +16,7 @@ use super::text;
 use crate::library::Failure;
 use crate::media::{ErrorKind, FileContent};
 use crate::view::Area;
-pub use drafted::DraftedSet;
+pub use drafted::{DraftedSet, UnsavedDraft};
 pub(super) use menu::{MenuKind, Switch};
 pub use phrases::PhraseTable;
 pub(super) use picker::Choice;

@@ -1,14 +1,12 @@
 //! Writes prompt sets as TOML, and tells two of them apart.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use super::{Condition, DEFAULT_MIN_MARGIN, DEFAULT_MIN_PROBABILITY, PromptSet};
+use crate::files::{self, Access};
 
 /// Columns up to which a list stays on one line.
 const LINE_WIDTH: usize = 100;
@@ -93,39 +91,10 @@ fn list(key: &str, values: &[String]) -> String {
 ///
 /// If folder or file cannot be written; an earlier file is then as it was.
 pub fn save(file: &Path, text: &str) -> io::Result<()> {
-    let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let whole = staged(&file, text)?;
-    whole.persist(file)?;
-    Ok(())
-}
-
-/// As [`save`], but replaces nothing: fails with [`io::ErrorKind::AlreadyExists`] if there is such a file.
-///
-/// # Errors
-///
-/// If folder or file cannot be written, or the file exists.
-pub fn save_new(file: &Path, text: &str) -> io::Result<()> {
-    let whole = staged(file, text)?;
-    whole.persist_noclobber(file)?;
-    Ok(())
-}
-
-/// A text beside the file that it is to become, on disk, with the permissions of an earlier file.
-fn staged(file: &Path, text: &str) -> io::Result<NamedTempFile> {
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(folder)?;
-    let mut whole = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(folder)?;
-    if let Ok(earlier) = fs::metadata(file) {
-        whole.as_file().set_permissions(earlier.permissions())?;
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
     }
-    whole.write_all(text.as_bytes())?;
-    whole.as_file().sync_all()?;
-    Ok(whole)
+    files::replace_with(file, Access::Kept, text.as_bytes())
 }
 
 /// Copies a file that is about to be replaced by a text to `NAME.toml~`, or if there is one, `NAME.toml~2` and so on; returns the copy.
@@ -231,6 +200,9 @@ fn changes(old: &[String], new: &[String], prefix: &str) -> Vec<(Change, String)
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::prompts::Prompts;
 
@@ -283,10 +255,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ward.toml");
         assert_eq!(back_up(&file, "a").unwrap(), None);
-        save_new(&file, "by hand").unwrap();
-        let taken = save_new(&file, "drafted").unwrap_err();
-        assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
-        assert_eq!(fs::read_to_string(&file).unwrap(), "by hand");
+        fs::write(&file, "by hand").unwrap();
         assert_eq!(back_up(&file, "by hand").unwrap(), None);
         for (name, text) in [("ward.toml~", "by hand"), ("ward.toml~2", "again by hand")] {
             fs::write(&file, text).unwrap();

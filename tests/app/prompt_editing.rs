@@ -1,7 +1,7 @@
 //! Editing prompt sets, letting a language model draft them, and what a change does to the labels.
 
 use crossterm::event::KeyCode;
-use medivision_tui::app::{DraftedSet, Effect, LanguageModel, Msg, Severity};
+use medivision_tui::app::{DraftedSet, Effect, LanguageModel, Msg, Severity, UnsavedDraft};
 use medivision_tui::engine::Event;
 use medivision_tui::prompts::draft::{LeftOut, PhraseFault};
 use medivision_tui::prompts::{PromptSet, Prompts};
@@ -106,6 +106,7 @@ fn a_draft() -> Box<DraftedSet> {
         }],
         not_compared: None,
         not_saved: None,
+        kept: None,
     })
 }
 
@@ -168,7 +169,11 @@ fn a_draft_that_could_not_be_saved_is_shown_again_and_y_tries_again() {
     assert_eq!(program.press("y"), [Effect::SaveDraft(a_draft())]);
     assert!(!program.screen(80, 24).contains("beside chest-xray"));
     let reason = "/p/chest-xray-draft.toml: No space left; the draft is in /tmp/.d.draft";
-    program.send(Msg::DraftSaved(Err(reason.to_owned())));
+    let kept = Some("/tmp/.d.draft".into());
+    program.send(Msg::DraftSaved(Err(UnsavedDraft {
+        reason: reason.to_owned(),
+        kept: kept.clone(),
+    })));
     let screen = program.screen(100, 24);
     for part in [
         "chest-xray-draft, beside chest-xray",
@@ -179,7 +184,7 @@ fn a_draft_that_could_not_be_saved_is_shown_again_and_y_tries_again() {
     }
     let effects = program.press("y");
     assert!(
-        matches!(effects.as_slice(), [Effect::SaveDraft(draft)] if draft.set == a_draft().set),
+        matches!(effects.as_slice(), [Effect::SaveDraft(draft)] if draft.set == a_draft().set && draft.kept == kept),
         "{effects:?}"
     );
     program.send(Msg::DraftSaved(Ok("chest-xray-draft".to_owned())));

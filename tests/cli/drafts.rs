@@ -510,14 +510,84 @@ fn names_are_those_of_the_set_and_it_keeps_one_healthy_condition() {
 #[test]
 fn a_draft_that_cannot_be_saved_is_kept_and_named() {
     let home = tempfile::tempdir().expect("a home");
-    fs::create_dir(home.path().join("taken.toml")).expect("made");
-    let server = Server::saying(GOOD);
+    let taken = home.path().join("taken.toml");
+    let server = Server::start(move |_, _| {
+        fs::create_dir(&taken).expect("made");
+        said(GOOD)
+    });
     let arguments = ["--yes", "--out", "taken.toml"];
     let (code, _, told) = outcome(draft(home.path(), &server.url, &arguments));
     assert_eq!(code, Some(1), "{told}");
     let (_, kept) = told.rsplit_once("the draft is in ").expect("it is named");
     let kept = fs::read_to_string(home.path().join(kept.trim())).expect("it is there");
     assert!(kept.contains("hazy patchy opacity"), "{kept}");
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_told_before_anything_is_sent() {
+    let home = tempfile::tempdir().expect("a home");
+    fs::create_dir(home.path().join("taken.toml")).expect("made");
+    fs::write(home.path().join("file"), "").expect("written");
+    let server = Server::saying(GOOD);
+    for out in ["taken.toml", "file/ward.toml", "/proc/self/ward.toml"] {
+        let (code, _, told) = outcome(draft(home.path(), &server.url, &["--yes", "--out", out]));
+        assert_eq!(code, Some(1), "{told}");
+        assert!(
+            told.contains(&format!("{out} cannot be written: ")),
+            "{told}"
+        );
+    }
+    assert!(server.requests().is_empty());
+    assert_eq!(fs::read_dir(home.path()).expect("readable").count(), 2);
+}
+
+#[test]
+fn a_refused_key_that_the_server_quotes_is_not_shown() {
+    let home = tempfile::tempdir().expect("a home");
+    let server = Server::start(|request, number| match number {
+        0 => failing(
+            401,
+            &format!(
+                "Incorrect API key: {}",
+                request.key.as_deref().unwrap_or("none")
+            ),
+        ),
+        _ => said(r#"{"sk-TOPSECRET123": 1}"#),
+    });
+    for part in ["does not accept the key", "not usable"] {
+        let mut command = draft(home.path(), &server.url, &["--yes"]);
+        command.env("MEDIVISION_LLM_KEY", "sk-TOPSECRET123");
+        let (code, _, told) = outcome(command);
+        assert_eq!(code, Some(3), "{told}");
+        assert!(told.contains(part) && told.contains("•••"), "{told}");
+        assert!(!told.contains("SECRET"), "{told}");
+    }
+}
+
+#[test]
+fn a_draft_says_how_its_answer_was_asked_for() {
+    let home = tempfile::tempdir().expect("a home");
+    let server = Server::start(|request, _| {
+        let refused = ["temperature", "seed"]
+            .into_iter()
+            .find(|key| !request.body[key].is_null());
+        refused.map_or_else(
+            || said(GOOD),
+            |key| failing(400, &format!("unknown field `{key}`")),
+        )
+    });
+    let (code, _, told) = outcome(draft(
+        home.path(),
+        &server.url,
+        &["--yes", "--out", "w.toml"],
+    ));
+    assert_eq!((code, server.requests().len()), (Some(0), 3), "{told}");
+    let saved = fs::read_to_string(home.path().join("w.toml")).expect("saved");
+    assert!(
+        saved.contains("neither temperature nor seed, which the server refused"),
+        "{saved}"
+    );
+    assert!(!saved.contains("temperature 0"), "{saved}");
 }
 
 #[test]

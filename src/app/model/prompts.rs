@@ -5,7 +5,7 @@ use crate::app::activity::Incident;
 use crate::app::effect::Effect;
 use crate::app::keys::Action;
 use crate::app::msg::Severity;
-use crate::app::popup::{DraftedSet, PickerKind, Popup};
+use crate::app::popup::{DraftedSet, PickerKind, Popup, UnsavedDraft};
 use crate::app::request::Request;
 use crate::app::results::FileState;
 use crate::app::status::StatusMessage;
@@ -91,7 +91,7 @@ impl Model {
         vec![self.drafting.save(drafted)]
     }
 
-    pub(super) fn draft_saved(&mut self, outcome: Result<String, String>) -> Vec<Effect> {
+    pub(super) fn draft_saved(&mut self, outcome: Result<String, UnsavedDraft>) -> Vec<Effect> {
         let [list, edit] = [Action::PromptSet, Action::EditPrompts].map(|key| self.env.key(key));
         let requests = self.drafting.saved(outcome, [&list, &edit]);
         self.note_errors(&requests);

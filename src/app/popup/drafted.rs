@@ -1,5 +1,7 @@
 //! A drafted prompt set beside the one that it is to replace, before it is saved.
 
+use std::path::PathBuf;
+
 use super::PopupLine;
 use crate::app::text;
 use crate::prompts::draft::LeftOut;
@@ -20,6 +22,17 @@ pub struct DraftedSet {
     pub not_compared: Option<String>,
     /// Why it could not be saved, if that was tried.
     pub not_saved: Option<String>,
+    /// The file in which it is kept since then.
+    pub kept: Option<PathBuf>,
+}
+
+/// Why a draft is not saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsavedDraft {
+    /// The reason, and in which file the draft is kept.
+    pub reason: String,
+    /// That file.
+    pub kept: Option<PathBuf>,
 }
 
 /// The draft, in lines of a width: what it changes, then what was left out of it and why.

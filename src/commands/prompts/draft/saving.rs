@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::super::super::ask::confirm;
 use super::super::super::language_model::{edit, set_unsaved};
+use super::super::super::output::unwritable;
 use super::super::super::{Fault, exit, print, shown};
 use super::folder_of;
 use crate::cli::DraftArgs;
 use crate::exec;
+use crate::files::check_writable;
 use crate::prompts::{self, AUTO, DraftFile, KINDS, PromptSet};
 
 /// Maximum length of a name that is made of conditions, in characters.
@@ -37,13 +39,11 @@ impl Target {
         let stem = arguments.out.as_deref().and_then(Path::file_stem);
         let stem = stem.map(|stem| stem.to_string_lossy().into_owned());
         let made = || match base {
-            Some(set) => format!("{}-draft", set.name),
+            Some(set) => set.draft_name(),
             None => slug(conditions),
         };
         let name = arguments.name.clone().or(stem).unwrap_or_else(made);
-        let is_plain = |c: char| c.is_alphanumeric() || "-_".contains(c);
-        if name.is_empty() || !name.chars().all(is_plain) || [AUTO, KINDS].contains(&name.as_str())
-        {
+        if !prompts::is_plain_name(&name) || [AUTO, KINDS].contains(&name.as_str()) {
             return Err(Fault::usage(format!(
                 "`{}` cannot be the name of a prompt set; use letters, digits, - and _",
                 crate::media::clean(&name)
@@ -66,6 +66,8 @@ impl Target {
             }
             None => folder_of(folder)?.join(format!("{name}.toml")),
         };
+        // An answer that cannot be saved may have cost money.
+        check_writable(&file).map_err(|error| unwritable(&file, &error))?;
         Ok(Self {
             existing: existing(&file)?,
             name,
@@ -192,10 +194,7 @@ impl Target {
     }
 
     fn fault(&self, error: &io::Error) -> Fault {
-        Fault {
-            code: exit::SOME_FAILED,
-            message: format!("{} cannot be written: {error}", shown(&self.file)),
-        }
+        unwritable(&self.file, error)
     }
 }
 
