@@ -64,7 +64,7 @@ impl Secrets {
                 let mut hidden = Map::new();
                 for (name, mut value) in std::mem::take(fields) {
                     let shown = self.hidden(&name, is_answer);
-                    has_changed |= self.hide_in(&mut value, is_answer) | (shown != name);
+                    has_changed |= self.hide_in(&mut value, is_answer) || shown != name;
                     hidden.insert(shown, value);
                 }
                 *fields = hidden;
