@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::library::{existing, unusable};
-use super::output::unwritable;
+use super::output::{is_same_file, unwritable};
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli::LearnArgs;
 use crate::encoder::{Encoder, ModelCard};
@@ -245,6 +245,11 @@ fn export(file: &Path, arguments: &LearnArgs, subject: &LearnTarget) -> Result<u
     let own = own.ok_or_else(|| Fault::unusable("nothing was learned that could be exported"))?;
     learned::export(file, &own).map_err(|error| unwritable(file, &error))?;
     let words = format!("written to {}: {}", shown(file), clean(&own.words()));
+    if is_same_file(file, Path::new("/proc/self/fd/1")) {
+        // What reads stdout gets the file alone.
+        print::message(words);
+        return Ok(exit::OK);
+    }
     let change = ChangeReport {
         done: "exported",
         learned: Some(own.reviews),

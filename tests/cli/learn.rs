@@ -118,7 +118,8 @@ fn exports_go_where_they_are_named(ward: &Ward) {
     let piped = ward.learn(&["--export", "stdout"]);
     assert_eq!(piped.status.code(), Some(0), "{}", stderr(&piped));
     let text = fs::read_to_string(at("earlier.toml")).expect("readable");
-    assert!(String::from_utf8_lossy(&piped.stdout).starts_with(&text));
+    assert_eq!(String::from_utf8_lossy(&piped.stdout), text);
+    assert!(stderr(&piped).contains("written to stdout: "));
     for (name, reason) in [("full", "No space left"), ("none/a.toml", "no such folder")] {
         let failed = ward.learn(&["--export", name]);
         assert_eq!(failed.status.code(), Some(1), "{}", stderr(&failed));
