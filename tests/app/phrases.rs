@@ -113,7 +113,7 @@ fn of_learned_scores_it_is_said_that_the_texts_alone_are_explained() {
     program.scan(&["a.png"]);
     let learned = embedded("tumor", Decision::Confident).map(|mut record| {
         record.learned = Some(23);
-        "pneumothorax".clone_into(&mut record.verdict.label);
+        "lymphadenopathy of the mediastinum".clone_into(&mut record.verdict.label);
         record
     });
     program.answer("a.png", learned);
