@@ -202,7 +202,7 @@ impl HeatMaps {
                 format!("{name}: orange raises, blue lowers (being checked)")
             }
             MapState::Withdrawn => format!("{name}: withdrawn, no better than random"),
-            MapState::Failed(message) => format!("none of {name}: {message}"),
+            MapState::Failed(message) => format!("{name}: no map; {message}"),
         })
     }
 

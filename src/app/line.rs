@@ -170,6 +170,17 @@ impl Line {
         true
     }
 
+    /// Inserts text at the cursor.
+    pub(super) fn paste(&mut self, text: &str) -> LineOutcome {
+        self.completion = None;
+        self.chosen = 0;
+        self.replace(self.typed().len(), text);
+        match self.purpose {
+            Purpose::Filter => LineOutcome::Filter(self.input.value().to_owned()),
+            _ => LineOutcome::None,
+        }
+    }
+
     /// Replaces the text from a byte to the cursor.
     fn replace(&mut self, start: usize, text: &str) {
         let typed = self.typed();

@@ -27,6 +27,8 @@ pub enum Msg {
     // ── the terminal ──────────────────────────────────────────────────────────────────────────────────────────
     /// A key was pressed or repeats. Releases are not sent.
     Key(KeyEvent),
+    /// Text was pasted.
+    Pasted(String),
     /// A mouse button or the wheel was used, or the mouse was dragged.
     Mouse {
         /// The event, with its cell.

@@ -150,8 +150,8 @@ pub(crate) struct Popups {
 
 /// Columns of a popup on a wide screen.
 const MAX_WIDTH: u16 = 76;
-/// Columns of the help there: two columns of keys with what they do.
-const HELP_WIDTH: u16 = 104;
+/// Columns there of what needs more: the help, two columns of keys with what they do, and phrases with their bars.
+const MAX_WIDE: u16 = 104;
 
 impl Popup {
     /// The title in its frame.
@@ -171,7 +171,7 @@ impl Popup {
     /// Columns for its text on a screen of `cols` columns, without frame and margins.
     pub(crate) fn content_width(&self, cols: u16) -> u16 {
         match self {
-            Self::Help { .. } => columns_within(cols, HELP_WIDTH),
+            Self::Help { .. } | Self::Phrases(_) => columns_within(cols, MAX_WIDE),
             _ => content_width(cols),
         }
     }
@@ -419,7 +419,7 @@ impl Popups {
     }
 }
 
-/// Columns for text in any popup but the help on a screen of `cols` columns, without frame and margins.
+/// Columns for text in most popups on a screen of `cols` columns, without frame and margins.
 pub fn content_width(cols: u16) -> u16 {
     columns_within(cols, MAX_WIDTH)
 }

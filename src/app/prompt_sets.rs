@@ -1,6 +1,6 @@
 //! The choice of a prompt set and of the mode, by which all results are scored again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::effect::Effect;
@@ -59,6 +59,8 @@ pub(crate) struct PromptSets {
     fault: Option<String>,
     /// The conditions of the sets that were in use, by name, in their order.
     orders: HashMap<String, Vec<String>>,
+    /// Warnings that were told.
+    warned: HashSet<String>,
 }
 
 impl PromptSets {
@@ -74,7 +76,21 @@ impl PromptSets {
             rescoring: None,
             revision: 0,
             fault: None,
+            warned: HashSet::new(),
         }
+    }
+
+    /// The first of the model's warnings about prompts that was not told before.
+    pub(super) fn new_warning<'a>(&mut self, warnings: &'a [String]) -> Option<&'a String> {
+        let new = warnings
+            .iter()
+            .filter(|own| self.warned.insert((*own).clone()));
+        new.collect::<Vec<_>>().into_iter().next()
+    }
+
+    /// Whether a set is chosen for each image, so that those in use need not score any.
+    pub(super) fn are_chosen(&self) -> bool {
+        self.in_use.is_auto()
     }
 
     /// Whether one condition applies, or each on its own.

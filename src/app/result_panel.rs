@@ -341,36 +341,32 @@ impl ResultPanel<'_> {
         lines
     }
 
-    /// The bars of the conditions: the highest first, or with their digits in the order of the prompt set.
-    fn bars(&self, record: &Record) -> Vec<Detail> {
-        let scores = &record.verdict.scores;
-        let bar = |name: String, probability: f64| Detail::Bar {
-            name,
-            share: Some(probability),
-            figure: percent(probability),
-        };
+    /// The bars of the conditions, the highest first.
+    fn bars(&self, record: &Record) -> impl Iterator<Item = Detail> {
+        let scores = record.verdict.scores.iter();
+        scores.map(|score| Detail::Bar {
+            name: text::safe_str(&score.condition),
+            share: Some(score.probability),
+            figure: percent(score.probability),
+        })
+    }
+
+    /// The conditions with their digits in the order of the prompt set, while the review leader waits for one; with their bars, unless the
+    /// image is rejected or the model judges other conditions of it.
+    fn numbered(&self, record: &Record) -> Vec<Detail> {
         let Some(leader) = self.leader else {
-            let bars = scores.iter();
-            return bars
-                .map(|score| bar(text::safe_str(&score.condition), score.probability))
-                .collect();
+            return Vec::new();
         };
+        let is_judged = record.verdict.decision != Decision::Rejected;
         let numbered = self.conditions.iter().enumerate().map(|(at, name)| {
-            // Of findings that the model does not judge there is no score.
-            let score = scores.iter().find(|score| score.condition == *name);
-            let mark = if leader.chosen.contains(name) {
-                "✓"
-            } else {
-                ""
-            };
-            let name = format!("{}{mark} {}", at + 1, text::safe_str(name));
-            match score {
-                Some(score) => bar(name, score.probability),
-                None => Detail::Bar {
-                    name,
-                    share: None,
-                    figure: String::new(),
-                },
+            let mut scores = record.verdict.scores.iter().filter(|_| is_judged);
+            let score = scores.find(|score| score.condition == *name);
+            let is_chosen = leader.chosen.contains(name);
+            let mark = if is_chosen { "✓" } else { "" };
+            Detail::Bar {
+                name: format!("{}{mark} {}", at + 1, text::safe_str(name)),
+                share: score.map(|score| score.probability),
+                figure: score.map_or_else(String::new, |score| percent(score.probability)),
             }
         });
         numbered.collect()
@@ -423,7 +419,9 @@ impl ResultPanel<'_> {
                 word.to_owned(),
             ));
         }
-        if rejected {
+        // Where they are seen on a small screen, too.
+        lines.extend(self.numbered(record));
+        if rejected && self.leader.is_none() {
             // No claim: not even the order of the conditions is shown.
             lines.push(Detail::Bar {
                 name: String::new(),
@@ -443,7 +441,9 @@ impl ResultPanel<'_> {
         }
         if !rejected {
             lines.extend(answers(verdict).map(|words| Detail::Fact("answer", words)));
-            lines.extend(self.bars(record));
+            if self.leader.is_none() {
+                lines.extend(self.bars(record));
+            }
             lines.extend(self.adjusted(record, width));
             let present = operating_points(verdict);
             lines.extend(

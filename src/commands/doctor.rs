@@ -177,7 +177,7 @@ fn colour(limits: &Limits) -> Check {
         return Check::note(
             "colour",
             format!("NO_COLOR is set; {found}"),
-            "the screen is drawn without colour; images as half blocks need colour",
+            "the screen is drawn without colour; where the terminal has no graphics, so are images, with characters",
         );
     }
     let advice = match value {

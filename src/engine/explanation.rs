@@ -21,8 +21,8 @@ const MIN_COMPARED: usize = 10;
 pub struct ExplanationRequest {
     /// The digest of the prompt set that the image was scored by.
     pub prompts_digest: String,
-    /// Its scores.
-    pub scores: Vec<Score>,
+    /// Its scores; `None` if they are learned: what is explained are the texts, by which it is scored anew.
+    pub scores: Option<Vec<Score>>,
     /// Its unit embedding.
     pub embedding: Arc<[f32]>,
     /// `blake3:<hex>` of its content.
@@ -301,7 +301,11 @@ impl InferenceWorker<'_> {
         let set = set.ok_or("the prompts have changed")?;
         let encoded = EncodedSet::new(set, self.encoder.as_mut());
         let encoded = encoded.map_err(|error| error.to_string())?;
-        let own = encoded.explain(logits, &request.scores, &request.embedding, &request.others);
+        let scores = match &request.scores {
+            Some(scores) => scores,
+            None => &self.scorers.scores_by_texts(digest, &request.embedding),
+        };
+        let own = encoded.explain(logits, scores, &request.embedding, &request.others);
         Ok(PhraseExplanation {
             neighbours: self.neighbours(request),
             ..own

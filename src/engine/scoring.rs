@@ -13,7 +13,7 @@ use crate::library::{self, Failure, ImageContent, Outcome, Provenance, Record};
 use crate::media::FrameOrder;
 use crate::prompts::{ImageTraits, KINDS, PromptSet, Prompts};
 use crate::scoring::calibration::Calibrations;
-use crate::scoring::{Logits, Mode, Scorer, Verdict};
+use crate::scoring::{Logits, Mode, Score, Scorer, Verdict};
 
 /// The number of a frame, and its unit embedding.
 pub(super) type FrameResult = (u32, Result<Arc<[f32]>, Failure>);
@@ -243,6 +243,14 @@ impl Scorers {
         scorer.direction(at).ok_or_else(|| {
             format!("`{condition}` is told by its distance to what the model knows, not by regions")
         })
+    }
+
+    /// What the texts of a set alone say of an image, not calibrated; nothing without the set.
+    pub(super) fn scores_by_texts(&self, digest: &str, embedding: &[f32]) -> Vec<Score> {
+        let sets = self.prompts.sets().iter();
+        let mut all = sets.zip(&self.zero_shot);
+        let found = all.find(|(set, _)| set.digest == digest);
+        found.map_or_else(Vec::new, |(_, scorer)| scorer.verdict(embedding).scores)
     }
 
     /// What tells kinds of image apart.

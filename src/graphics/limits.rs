@@ -64,6 +64,14 @@ impl Limits {
             };
         }
     }
+
+    /// Takes the colours away, so that images made of cells are drawn with characters.
+    pub(super) fn draw_with_characters(&mut self) {
+        self.colours = Decided {
+            value: Colours::None,
+            by: "NO_COLOR".to_owned(),
+        };
+    }
 }
 
 /// The escape sequences that the terminal parses rather than prints, in ECMA-48's terms.

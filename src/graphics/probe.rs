@@ -183,6 +183,10 @@ pub fn probe(choice: Setting<Graphics>, limits: &mut Limits) -> io::Result<Probe
     if answers.full_colours {
         limits.raise();
     }
+    let graphics = decide(choice, &answers, &environment);
+    if environment.no_color && !chosen && graphics == Graphics::Halfblocks {
+        limits.draw_with_characters();
+    }
     let capabilities = Capabilities {
         chosen,
         asked,
@@ -197,7 +201,7 @@ pub fn probe(choice: Setting<Graphics>, limits: &mut Limits) -> io::Result<Probe
         route,
         remote: environment.remote,
         iterm2: environment.iterm2,
-        graphics: decide(choice, &answers, environment),
+        graphics,
     };
     Ok(Probed {
         capabilities,
@@ -270,15 +274,13 @@ fn cell_of_window() -> Option<(u16, u16)> {
 fn decide(
     choice: Setting<Graphics>,
     answers: &Answers,
-    environment: TerminalEnvironment,
+    environment: &TerminalEnvironment,
 ) -> Graphics {
     match choice {
         Setting::Fixed(graphics) => graphics,
         Setting::Auto if environment.iterm2 => Graphics::Iterm2,
         Setting::Auto if answers.kitty && !environment.konsole => Graphics::Kitty,
         Setting::Auto if answers.sixel => Graphics::Sixel,
-        // Half blocks consist of colour only.
-        Setting::Auto if environment.no_color => Graphics::None,
         Setting::Auto => Graphics::Halfblocks,
     }
 }
@@ -303,20 +305,10 @@ mod tests {
         };
         let silent = Answers::default();
         let plain = TerminalEnvironment::default();
-        let auto = |answers, environment| decide(Setting::Auto, answers, environment);
+        let auto = |answers, environment| decide(Setting::Auto, answers, &environment);
         assert_eq!(auto(&kitty, plain), Graphics::Kitty);
         assert_eq!(auto(&sixel, plain), Graphics::Sixel);
         assert_eq!(auto(&silent, plain), Graphics::Halfblocks);
-        assert_eq!(
-            auto(
-                &silent,
-                TerminalEnvironment {
-                    no_color: true,
-                    ..plain
-                }
-            ),
-            Graphics::None
-        );
         assert_eq!(
             auto(
                 &kitty,
@@ -338,7 +330,7 @@ mod tests {
             Graphics::Iterm2
         );
         assert_eq!(
-            decide(Setting::Fixed(Graphics::Halfblocks), &kitty, plain),
+            decide(Setting::Fixed(Graphics::Halfblocks), &kitty, &plain),
             Graphics::Halfblocks
         );
     }

@@ -22,14 +22,14 @@ const RESTORE_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long writing other short sequences (queries, modes) may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Alternate screen, no cursor.
-const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l";
+/// Alternate screen, no cursor, and what is pasted told from what is typed.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h";
 /// Reports buttons, the wheel, and movement while a button is down, in SGR encoding. Not every movement: that would flood a
 /// slow link.
 const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 /// Ends an unfinished control string, then resets attributes, returns to the main screen and shows the cursor.
-const LEAVE: &[u8] = b"\x1b\\\x1b[m\x1b[?1049l\x1b[?25h";
+const LEAVE: &[u8] = b"\x1b\\\x1b[m\x1b[?2004l\x1b[?1049l\x1b[?25h";
 
 /// Whether the terminal is acquired; makes [`restore`] idempotent.
 static ACQUIRED: AtomicBool = AtomicBool::new(false);

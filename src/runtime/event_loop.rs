@@ -176,6 +176,7 @@ fn translate(event: &Input, at: Duration) -> Option<Msg> {
     match *event {
         Input::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),
         Input::Mouse(event) => Some(Msg::Mouse { event, at }),
+        Input::Paste(ref text) => Some(Msg::Pasted(text.clone())),
         Input::Resize(cols, rows) => Some(Msg::Resized { cols, rows }),
         _ => None,
     }

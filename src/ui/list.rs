@@ -28,6 +28,8 @@ use crate::view::panels::Panel;
 const LEFT: usize = 4;
 /// Behind a label whose score was learned from reviews.
 const LEARNED: &str = "*";
+/// The mark of an uncertain one.
+const UNCERTAIN: &str = "?";
 /// Columns of `100%`.
 const FIGURE: usize = 4;
 
@@ -385,12 +387,14 @@ fn record_columns(
     let mut spans = Vec::new();
     if columns.label > 0 {
         let label = label_shown(record);
-        // A label that just fits is not cut to make room for a mark: the symbol shows uncertainty, too, and the result panel what is learned.
-        let label = match (status, record.learned) {
-            (_, Some(_)) if width(&label) < columns.label => format!("{label}{LEARNED}"),
-            (FileStatus::Uncertain, None) if width(&label) < columns.label => format!("{label}?"),
-            _ => cut_end(&label, columns.label),
+        let mark = match (status, record.learned) {
+            (_, Some(_)) => LEARNED,
+            // No label is cut for it: the symbol shows uncertainty, too.
+            (FileStatus::Uncertain, None) if width(&label) < columns.label => UNCERTAIN,
+            _ => "",
         };
+        let room = columns.label.saturating_sub(width(mark));
+        let label = format!("{}{mark}", cut_end(&label, room));
         let blanks = " ".repeat(columns.label.saturating_sub(width(&label)));
         spans.push(Span::styled(format!(" {label}{blanks}"), Looks::text()));
     }

@@ -91,7 +91,7 @@ fn the_key_for_why_shows_the_phrases_of_a_classified_image_beside_a_placebo() {
     }));
     let screen = program.screen(100, 30);
     for words in [
-        "tumor  90 % (present from 62 %), lead +2.50",
+        "tumor 90 % (present from 62 %), lead +2.50",
         "Δ +0.031 (present 0.284, absent 0.253)",
         "+2.00 ██████████ a round mass (more than in 75 % of 12 here)",
         "-0.50 ███        a lesion",
@@ -113,10 +113,14 @@ fn of_learned_scores_it_is_said_that_the_texts_alone_are_explained() {
     program.scan(&["a.png"]);
     let learned = embedded("tumor", Decision::Confident).map(|mut record| {
         record.learned = Some(23);
+        "lymphadenopathy of the mediastinum".clone_into(&mut record.verdict.label);
         record
     });
     program.answer("a.png", learned);
+    let list = program.screen(80, 24);
+    assert!(list.contains("…*"), "a long label leaves room:\n{list}");
     let asked = request(&program.press("e")).expect("a request");
+    assert_eq!(asked.scores, None, "not the learned ones");
     program.send(Msg::Engine(Event::Explained {
         generation: asked.generation,
         outcome: Ok(explanation()),

@@ -373,3 +373,23 @@ fn nothing_is_said_of_labels_that_stay_or_are_hidden() {
     let screen = blind.screen(100, 24);
     assert!(screen.contains("changes of labels are hidden"), "{screen}");
 }
+
+#[test]
+fn a_warning_about_prompts_is_told_once_and_hides_nothing() {
+    let mut program = Program::new(100, 24);
+    program.ready(false);
+    let warning = "prompt set `weak`: the model does not know these words: lesion";
+    let uses = |warnings: &[&str]| Event::Prompts {
+        prompts: "weak".to_owned(),
+        mode: Mode::Single,
+        warnings: warnings.iter().map(|own| (*own).to_owned()).collect(),
+        revision: 0,
+    };
+    program.engine_uses(uses(&[warning]));
+    let told = program.screen(100, 24);
+    assert!(told.contains("these words: lesion"), "{told}");
+    program.engine_uses(uses(&[warning]));
+    let again = program.screen(100, 24);
+    assert!(!again.contains("these words"), "{again}");
+    assert!(again.contains("prompts: weak"), "{again}");
+}

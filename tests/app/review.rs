@@ -252,6 +252,34 @@ fn digits_have_names_where_no_result_panel_shows_them() {
 }
 
 #[test]
+fn every_digit_has_its_name_on_a_small_screen_too() {
+    let mut records = five();
+    for record in &mut records {
+        // Much to say about each, as of images that the model has told the kind of.
+        record.verdict.description = "Several sentences about what it shows. ".repeat(6);
+    }
+    let mut program = begin(records, false);
+    program.send(Msg::Resized { cols: 80, rows: 24 });
+    for reviewed in [false, true] {
+        program.press(",");
+        let screen = program.screen(80, 24);
+        for named in ["1 normal", "2 pneumonia", "3 tumor", "4 fracture"] {
+            assert!(screen.contains(named), "{reviewed}, {named}:\n{screen}");
+        }
+        // Back to the image that was reviewed.
+        program.press("1k");
+    }
+    // A rejected image, which makes no claim, can be reviewed, too.
+    let mut program = begin(vec![result("e", "tumor", 0.9, Decision::Rejected)], false);
+    program.press(",");
+    let screen = program.screen(100, 24);
+    assert!(
+        screen.contains("3 tumor") && !screen.contains("90.0%"),
+        "{screen}"
+    );
+}
+
+#[test]
 fn where_several_conditions_may_apply_digits_choose_and_the_leader_decides() {
     let mut records = five();
     records.truncate(2);
@@ -590,4 +618,25 @@ fn the_agreement_view_counts_and_its_cells_lead_to_their_images() {
     program.send(key(KeyCode::Esc));
     program.send(key(KeyCode::Esc));
     assert!(!program.screen(100, 24).contains("Agreement"));
+}
+
+#[test]
+fn what_is_pasted_is_typed_into_a_line_and_presses_no_keys() {
+    let mut program = begin(five(), false);
+    let effects = program.send(Msg::Pasted(",2,2\rq".to_owned()));
+    assert_eq!(effects, [], "nothing is reviewed, and the program goes on");
+    assert!(
+        status(&program).contains("pasted text"),
+        "{}",
+        status(&program)
+    );
+    assert_eq!(cursor(&program), "a");
+    program.press("/");
+    program.send(Msg::Pasted("tumor\n".to_owned()));
+    let line = status(&program);
+    assert!(line.contains("tumor"), "{line}");
+    // A line break is no Enter: the line is still typed.
+    program.press("s");
+    let line = status(&program);
+    assert!(line.contains("tumors"), "{line}");
 }

@@ -68,7 +68,12 @@ impl Model {
                     prompts,
                     is_builtin,
                 };
-                if let Some(warning) = warnings.first() {
+                for warning in &warnings {
+                    let words = text::safe_str(warning);
+                    self.activity.note(Incident::Said(Severity::Info, words));
+                }
+                let new = self.prompt_sets.new_warning(&warnings);
+                if let Some(warning) = new.filter(|_| !self.prompt_sets.are_chosen()) {
                     self.say(Severity::Info, warning);
                 }
                 return Vec::from_iter(self.prompt_sets.restore_mode());
@@ -213,24 +218,23 @@ impl Model {
             *prompts = text::safe_str(name);
         }
         let learned = self.learned_words.take();
-        // A warning, or what the mode means, stays on screen.
-        let subject = match &learned {
-            Some(words) => words.clone(),
-            None => format!("prompts: {name}"),
+        let warning = self.prompt_sets.new_warning(warnings);
+        let is_switch = changed && warning.is_none();
+        let subject = match (learned, warning) {
+            (Some(words), _) => words,
+            (None, Some(warning)) => format!("{warning}; prompts: {name}"),
+            (None, None) => format!("prompts: {name}"),
         };
-        let told = Some(subject).filter(|_| warnings.is_empty() && !changed);
-        match (warnings.first(), self.prompt_sets.mode()) {
-            _ if learned.is_some() => self.say(Severity::Info, &learned.unwrap_or_default()),
-            (Some(warning), _) => self.say(Severity::Info, warning),
-            (None, Mode::Single) if changed => {
-                self.say(Severity::Info, "one label for each image");
+        let words = match self.prompt_sets.mode() {
+            Mode::Single if is_switch => "one label for each image",
+            Mode::Multi if is_switch => {
+                "each condition by itself: an image may have several labels"
             }
-            (None, Mode::Multi) if changed => self.say(
-                Severity::Info,
-                "each condition by itself: an image may have several labels",
-            ),
-            (None, _) => self.say(Severity::Info, &format!("prompts: {name}")),
-        }
+            _ => &subject,
+        };
+        // What the mode means stays on screen.
+        let told = Some(subject.clone()).filter(|_| !changed);
+        self.say(Severity::Info, words);
         let mut files = self.results.classified();
         self.label_changes.begin(&files, told);
         let on_screen = self.paths_on_screen();

@@ -102,6 +102,34 @@ impl Model {
         if !stays {
             self.line = None;
         }
+        self.take_line(outcome)
+    }
+
+    /// Takes pasted text where text is typed. Elsewhere each of its letters would be a key.
+    pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
+        const LONGEST: usize = 4096;
+        let as_typed = |c: char| if c.is_control() { ' ' } else { c };
+        let text: String = text.trim().chars().take(LONGEST).map(as_typed).collect();
+        match self.mode() {
+            InputMode::Line => {
+                let outcome = self.line.as_mut().map(|line| line.paste(&text));
+                return outcome.map_or_else(Vec::new, |outcome| self.take_line(outcome));
+            }
+            InputMode::TagSearch => {
+                for letter in text.chars() {
+                    self.tags
+                        .type_search(KeyCode::Char(letter).into(), &self.env);
+                }
+            }
+            _ => self.say(
+                Severity::Info,
+                "pasted text is taken where a line is typed, and nothing was done with it here",
+            ),
+        }
+        Vec::new()
+    }
+
+    fn take_line(&mut self, outcome: LineOutcome) -> Vec<Effect> {
         match outcome {
             LineOutcome::Filter(text) => self.browser.filter(&text, &self.results),
             LineOutcome::Find(text) => return self.find(&text),

@@ -87,7 +87,7 @@ impl Model {
             prompts,
             labels,
             reviewer: self.results.reviews().reviewer().to_owned(),
-            scores: record.verdict.scores,
+            scores: record.learned.is_none().then_some(record.verdict.scores),
             embedding,
             others,
             generation,

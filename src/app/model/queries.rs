@@ -220,10 +220,9 @@ impl Model {
         subject.map_or_else(Vec::new, |record| self.conditions(record))
     }
 
-    /// The conditions with their digits, as in `2✓ pneumonia`, while the review leader waits for one and no result panel shows them.
+    /// The conditions with their digits, as in `2✓ pneumonia`, while the review leader waits for one and no result panel has room for them.
     pub(crate) fn digit_names(&self) -> Vec<String> {
-        let is_in_panel =
-            matches!(self.view(), InputMode::Panels(_)) && self.panels().result.is_some();
+        let is_in_panel = matches!(self.view(), InputMode::Panels(_)) && self.panel_shows_digits();
         if !self.leader.awaits || is_in_panel {
             return Vec::new();
         }
@@ -234,6 +233,13 @@ impl Model {
             format!("{}{mark} {}", at + 1, text::safe_str(&name))
         });
         named.collect()
+    }
+
+    /// Whether all conditions with their digits are seen in the result panel, below the headline and what was reviewed.
+    fn panel_shows_digits(&self) -> bool {
+        const ABOVE: usize = 2;
+        let (rows, _) = self.result_extent();
+        self.result_scroll() == 0 && rows >= ABOVE + self.review_conditions().len()
     }
 
     /// The first line of the result panel on screen.

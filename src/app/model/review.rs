@@ -13,6 +13,7 @@ use crate::app::entry::EntryKind;
 use crate::app::keys::Action;
 use crate::app::line::Purpose;
 use crate::app::msg::Severity;
+use crate::app::results::FileStatus;
 use crate::app::results::could_be_taught;
 use crate::app::results::reviews::{ImageReviews, claim, label_words};
 use crate::app::review_keys::{self, DIGITS};
@@ -232,7 +233,11 @@ impl Model {
                 self.browser.folder.go_to_path(next);
                 String::new()
             }
-            None => "; no unreviewed image is left here".to_owned(),
+            None => match self.without_result() {
+                0 => "; no unreviewed image is left here".to_owned(),
+                1 => "; the last unreviewed image here has no result yet".to_owned(),
+                n => format!("; {n} unreviewed images here have no result yet"),
+            },
         };
         let leader = self.env.key(Action::Review);
         let advice = if is_untaught && !blind && reviewed >= ENOUGH_TO_LEARN {
@@ -455,6 +460,14 @@ impl Model {
             .map(|row| row.path.clone())
     }
 
+    /// How many files here are to get a result.
+    fn without_result(&self) -> usize {
+        let rows = self.folder().rows();
+        let states = rows.filter_map(|row| self.results.get(&row.path));
+        let queued = states.filter(|state| state.status() == FileStatus::Queued);
+        queued.count()
+    }
+
     fn go_to_unreviewed(&mut self) {
         let here = self
             .file_in_sight()
@@ -464,7 +477,14 @@ impl Model {
             Some(path) => {
                 self.browser.folder.go_to_path(&path);
             }
-            None => self.say(Severity::Info, "no other unreviewed image here"),
+            None => match self.without_result() {
+                0 => self.say(Severity::Info, "no other unreviewed image here"),
+                n => {
+                    let words =
+                        format!("no other unreviewed image here has a result yet; {n} queued");
+                    self.say(Severity::Info, &words);
+                }
+            },
         }
     }
 

@@ -28,6 +28,7 @@ impl Model {
     fn take_in(&mut self, msg: Msg) -> Vec<Effect> {
         match msg {
             Msg::Key(key) => return self.press(key),
+            Msg::Pasted(text) => return self.paste(&text),
             Msg::Mouse { event, at } => return self.mouse(event, at),
             Msg::Resized { cols, rows } => self.resize(cols, rows),
             Msg::Graphics(graphics) => self.env.graphics = Some(graphics),

@@ -1,7 +1,7 @@
 //! What the phrases of each condition contribute to the scores of an image, as bars beside a placebo.
 
 use super::{PopupLine, wrapped};
-use crate::app::text::{cut_end, safe, safe_str};
+use crate::app::text::{self, cut_end, safe, safe_str};
 use crate::engine::explanation::{BY_DISTANCE, ExplainedScore, PhraseExplanation, SimilarityPair};
 use crate::library::neighbours::{Neighbour, Neighbours};
 
@@ -85,25 +85,41 @@ impl PhraseTable {
         lines.extend(self.neighbour_lines(width));
         for condition in &self.conditions {
             lines.push(PopupLine::Text(String::new()));
-            lines.push(PopupLine::Subject(cut_end(&condition.heading, width)));
+            lines.extend(wrapped(&condition.heading, width, PopupLine::Subject));
             let pair = condition.pair.iter();
             lines.extend(pair.map(|words| PopupLine::Aside(cut_end(&format!("  {words}"), width))));
             if condition.by_distance {
                 lines.extend(wrapped(BY_DISTANCE, width, PopupLine::Aside));
             }
-            for row in &condition.rows {
-                let bar = "█".repeat(row.bar);
-                let words = format!("{:>7} {bar:<BAR$} {}", row.figure, row.words);
-                let line = if row.is_placebo {
-                    PopupLine::Aside
-                } else {
-                    PopupLine::Text
-                };
-                lines.push(line(cut_end(&words, width)));
-            }
+            lines.extend(condition.rows.iter().flat_map(|row| row.lines(width)));
         }
         lines
     }
+}
+
+impl PhraseRow {
+    /// Figure, bar and words.
+    fn lines(&self, width: usize) -> impl Iterator<Item = PopupLine> {
+        let bar = "█".repeat(self.bar);
+        let beside = format!("{:>7} {bar:<BAR$} ", self.figure);
+        let line = if self.is_placebo {
+            PopupLine::Aside
+        } else {
+            PopupLine::Text
+        };
+        hanging(&beside, &self.words, width).into_iter().map(line)
+    }
+}
+
+/// Words beside a figure, which go on below themselves.
+fn hanging(beside: &str, words: &str, width: usize) -> Vec<String> {
+    let indent = text::width(beside);
+    let parts = text::wrap(words, width.saturating_sub(indent)).into_iter();
+    let lines = parts.enumerate().map(|(at, part)| match at {
+        0 => format!("{beside}{part}"),
+        _ => format!("{:indent$}{part}", ""),
+    });
+    lines.collect()
 }
 
 impl PhraseTable {
@@ -131,9 +147,11 @@ impl PhraseTable {
         for own in found.nearest.chunk_by(|a, b| a.label == b.label) {
             // A copy only where there is nothing else.
             let first = own.iter().find(|own| !own.is_near_copy).or(own.first());
-            lines.extend(
-                first.map(|first| PopupLine::Text(cut_end(&neighbour_words(first), width))),
-            );
+            let words = first.into_iter().flat_map(|first| {
+                let beside = format!("{:>7.2}  ", first.similarity);
+                hanging(&beside, &neighbour_words(first), width)
+            });
+            lines.extend(words.map(PopupLine::Text));
         }
         lines
     }
@@ -151,12 +169,7 @@ fn neighbour_words(own: &Neighbour) -> String {
     let name = own.path.file_name().unwrap_or_default();
     let copy = if own.is_near_copy { ", a copy" } else { "" };
     let missing = if own.is_missing { ", missing" } else { "" };
-    format!(
-        "{:>7.2}  {}: {}{copy}{missing}",
-        own.similarity,
-        safe_str(label),
-        safe(name)
-    )
+    format!("{}: {}{copy}{missing}", safe_str(label), safe(name))
 }
 
 /// What a phrase of the placebo makes up on average, beside which each phrase stands.

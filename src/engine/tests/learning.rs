@@ -1,8 +1,11 @@
 //! Learning from reviews while the engine runs, and what that does to calibrations.
 
 use super::*;
+use crate::engine::explanation::ExplanationRequest;
 use crate::engine::learning::{LearnImage, LearnRequest};
 use crate::learn::{Learned, LearnedSets};
+use crate::library::Record;
+use crate::scoring::Score;
 use crate::scoring::calibration::{CalibratedConditions, Calibration, fit};
 use crate::scoring::metrics::{Case, CaseGroups};
 
@@ -84,6 +87,29 @@ impl TestEngine {
         })
     }
 
+    /// The probabilities beside the phrases of an image, of all conditions.
+    fn explained(&self, record: &Record, scores: Option<Vec<Score>>) -> Vec<(String, f64)> {
+        self.engine.explain(ExplanationRequest {
+            prompts_digest: record.prompts_digest.clone(),
+            scores,
+            embedding: record.embedding.clone().unwrap(),
+            content: record.content.clone(),
+            prompts: String::new(),
+            labels: Vec::new(),
+            reviewer: String::new(),
+            others: Vec::new(),
+            generation: 4,
+        });
+        let found = self.next(|event| match event {
+            Event::Explained { outcome, .. } => Some(outcome.unwrap()),
+            _ => None,
+        });
+        let conditions = found.conditions.into_iter();
+        conditions
+            .map(|own| (own.condition, own.probability))
+            .collect()
+    }
+
     /// The records of a file under what was learned.
     fn rescored(&self, learned: LearnedSets, before: &ClassifiedFile) -> ClassifiedFile {
         self.engine.use_learned(learned);
@@ -155,7 +181,14 @@ fn what_was_learned_is_used_and_taken_back_and_drops_a_calibration_of_other_scor
     let record = &after.records[0];
     assert_eq!((record.learned, record.calibrated), (Some(8), false));
     assert_ne!(record.verdict, before.records[0].verdict);
+    // What phrases are explained beside are the scores of the texts, not those that are learned.
+    let explained = running.explained(record, None);
+    assert_ne!(
+        explained,
+        running.explained(record, Some(record.verdict.scores.clone()))
+    );
     let back = running.rescored(LearnedSets::default(), &after);
+    assert_eq!(running.explained(record, None), explained);
     assert_eq!(back.records[0].verdict, before.records[0].verdict);
     assert!(back.records[0].calibrated && back.records[0].learned.is_none());
 }

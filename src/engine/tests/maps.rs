@@ -120,7 +120,7 @@ fn phrases_are_explained_with_a_placebo_of_the_same_size() {
         prompts: String::new(),
         reviewer: String::new(),
         prompts_digest: set.digest.clone(),
-        scores: Vec::new(),
+        scores: Some(Vec::new()),
         embedding: vec![1.0, 0.0].into(),
         others: vec![vec![0.0, 1.0].into(); 12],
         generation: 9,
