@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde::Serialize;
 
 use super::Library;
@@ -208,14 +208,14 @@ fn frame_number(record: &Record) -> i64 {
 }
 
 impl Library {
-    /// Stores results of contents that the library knows, one slice per file. Those with the same content, frame, model, prompts
-    /// and mode as one that is stored already change nothing.
+    /// Stores results of contents that the library knows, one slice per file. One with the same content, frame, model, prompts,
+    /// mode and device as one that is stored already replaces it; if it says the same, it only becomes the last one.
     pub fn put_results(&self, files: Vec<Arc<[Record]>>) {
         self.send(|| WriteRequest::Results(files));
     }
 
-    /// The files whose content got a result after position `since`, in this process or another, by path, and the position
-    /// after these; of more than ten thousand results, the first ones. With `i64::MAX`, the newest position only. `None` if the
+    /// The files whose content got a result, or another one than before, after position `since`, in this process or another, by
+    /// path, and the position after these; of more than ten thousand results, the first ones. With `i64::MAX`, the newest position only. `None` if the
     /// library cannot be read. Costs some microseconds if there is nothing new.
     pub fn changes(&self, since: i64) -> Option<(Vec<FileWithResult>, i64)> {
         self.open()?.query(|reader| {
@@ -273,31 +273,78 @@ pub(super) fn put<'a>(
         return Ok(());
     };
     let source = sources.id(change, &ResultSource::of(first))?;
-    let mut statement = change.prepare_cached(
-        "INSERT INTO results (content, provenance, frame, at, verdict, calibrated, learned)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (content, provenance, frame) DO UPDATE
-         SET at = excluded.at, verdict = excluded.verdict, calibrated = excluded.calibrated, learned = excluded.learned
-         WHERE excluded.calibrated <> results.calibrated
-            OR excluded.learned IS NOT results.learned
-            OR json_extract(excluded.verdict, '$.decision') <> json_extract(results.verdict, '$.decision')
-            OR ((excluded.calibrated = 1 OR excluded.learned IS NOT NULL) AND excluded.verdict <> results.verdict)",
+    let (others, last) = recency(change, content, source)?;
+    let mut stored = change.prepare_cached(
+        "SELECT id, recency, verdict = ?4 AND calibrated = ?5 AND learned IS ?6 FROM results
+         WHERE content = ?1 AND provenance = ?2 AND frame = ?3",
     )?;
+    // What differs gets a new number, by which other processes see it.
+    let mut replace = change.prepare_cached(
+        "INSERT OR REPLACE INTO results (content, provenance, frame, verdict, calibrated, learned, at, recency)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    let mut touch =
+        change.prepare_cached("UPDATE results SET at = ?2, recency = ?3 WHERE id = ?1")?;
     for record in records {
         let verdict = serde_json::to_string(&record.verdict);
         let verdict =
             verdict.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         let frame = frame_number(record);
-        statement.execute(params![
-            content,
-            source,
-            frame,
-            record.at,
-            verdict,
-            record.calibrated,
-            record.learned.map(|count| count as i64)
-        ])?;
+        let learned = record.learned.map(|count| count as i64);
+        let result = params![content, source, frame, verdict, record.calibrated, learned];
+        let found = stored.query_row(result, |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?))
+        });
+        match found.optional()? {
+            Some((_, recency, true)) if others.is_none_or(|others| others < recency) => {}
+            Some((id, _, true)) => {
+                touch.execute(params![id, record.at, last + 1])?;
+            }
+            _ => {
+                replace.execute(params![
+                    content,
+                    source,
+                    frame,
+                    verdict,
+                    record.calibrated,
+                    learned,
+                    record.at,
+                    last + 1
+                ])?;
+            }
+        }
     }
+    Ok(())
+}
+
+/// How recent the newest result of a content is from other sources, and from any.
+fn recency(
+    change: &Transaction,
+    content: i64,
+    source: i64,
+) -> rusqlite::Result<(Option<i64>, i64)> {
+    let mut statement = change.prepare_cached(
+        "SELECT max(recency) FILTER (WHERE provenance <> ?2), ifnull(max(recency), 0) FROM results
+         WHERE content = ?1",
+    )?;
+    statement.query_row([content, source], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Forgets the oldest results beyond so many.
+pub(super) fn forget_oldest(change: &Transaction, max: i64) -> rusqlite::Result<()> {
+    let numbers = "SELECT ifnull(max(id) - min(id) + 1, 0) FROM results";
+    let numbers: i64 = change
+        .prepare_cached(numbers)?
+        .query_row([], |row| row.get(0))?;
+    // Results that were replaced leave gaps, so that these must be counted, which takes milliseconds.
+    if numbers <= max {
+        return Ok(());
+    }
+    change.execute(
+        "DELETE FROM results WHERE id IN (
+             SELECT id FROM results ORDER BY id LIMIT max(0, (SELECT count(*) FROM results) - ?1))",
+        [max],
+    )?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// The extensions of a file that is taken for a damaged library if its first bytes are something else.
 const DATABASE_EXTENSIONS: [&str; 3] = ["sqlite3", "sqlite", "db"];
 /// Version of the tables (`user_version`).
-const SCHEMA_VERSION: i64 = 8;
+const SCHEMA_VERSION: i64 = 9;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait before the journal is tried again.
@@ -174,6 +174,10 @@ ALTER TABLE results ADD COLUMN learned INTEGER;
     "
 -- What tells the image's patient from others, where a table of labels named them: a hash.
 ALTER TABLE reviews ADD COLUMN patient TEXT;
+",
+    "
+-- Among the results of a content, the one that was computed last has the highest; 0 before that was noted, where the number tells it.
+ALTER TABLE results ADD COLUMN recency INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

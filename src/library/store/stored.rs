@@ -167,7 +167,8 @@ impl Library {
         let sql = format!(
             "SELECT files.path, results.frame, results.verdict, results.at, contents.hash, contents.facts, model, model_digest,
                 prompts, prompts_digest, mode, device, results.calibrated, results.learned
-             {FROM} {condition} ORDER BY {study} files.path, results.frame < 0, results.frame, results.id"
+             {FROM} {condition} ORDER BY {study} files.path, results.frame < 0, results.frame, results.recency,
+                results.id"
         );
         for_each(&connection, &sql, values, selection.all, take)?;
         Ok(())

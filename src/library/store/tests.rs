@@ -524,26 +524,27 @@ fn other_processes_learn_which_files_got_results() {
     assert_eq!(own.state().unwrap().unwrap().results, 4);
 }
 
+/// All results in the library, in their order; `all`: not only the last one of each frame.
+fn stored(library: &Library, all: bool) -> Vec<Record> {
+    let mut found = Vec::new();
+    let selection = ResultSelection {
+        all,
+        ..ResultSelection::default()
+    };
+    library
+        .stored_results(&selection, &mut |_, record| {
+            found.push(record);
+            true
+        })
+        .unwrap();
+    found
+}
+
 #[test]
-fn a_result_is_stored_anew_if_its_decision_alone_has_changed() {
+fn a_result_that_says_something_else_replaces_the_one_before_and_is_a_change() {
     let (_home, path) = file();
     let library = library(&path);
     library.note_file(Path::new("/in/a"), IDENTITY, content("1"));
-    let stored = || {
-        let mut found = Vec::new();
-        let all = ResultSelection {
-            all: true,
-            ..ResultSelection::default()
-        };
-        library
-            .stored_results(&all, &mut |_, record| {
-                found.push(record);
-                true
-            })
-            .unwrap();
-        assert_eq!(found.len(), 1);
-        found.remove(0)
-    };
     let put = |record: &Record| {
         library.put_results(vec![[record.clone()].into()]);
         library.flush(LONG);
@@ -551,22 +552,102 @@ fn a_result_is_stored_anew_if_its_decision_alone_has_changed() {
     let first = record("1", Some(0));
     assert!(!first.calibrated && first.learned.is_none());
     put(&first);
-    // Neither the time nor a score that differs in its last digits makes another result of it.
+    let (_, position) = library.changes(0).unwrap();
+    // The time alone makes no other result of it.
     let mut again = first.clone();
     again.at = "2031-01-31T10:00:00Z".to_owned();
-    again.verdict.probability += 1e-9;
     put(&again);
-    assert_eq!(stored().at, first.at);
-    let mut decided = again.clone();
-    decided.verdict.probability = first.verdict.probability;
-    decided.verdict.decision = crate::scoring::Decision::Uncertain;
-    put(&decided);
-    let found = stored();
-    assert_eq!(found.verdict.decision, crate::scoring::Decision::Uncertain);
+    assert_eq!(stored(&library, true)[0].at, first.at);
+    assert_eq!(library.changes(position), Some((vec![], position)));
+    again.verdict.probability -= 0.01;
+    put(&again);
+    let found = stored(&library, true);
+    assert_eq!(found.len(), 1);
     assert_eq!(
-        (&found.at, &found.verdict.label),
-        (&decided.at, &first.verdict.label)
+        (found[0].verdict.probability, &found[0].at),
+        (again.verdict.probability, &again.at)
     );
+    let (changed, last) = library.changes(position).unwrap();
+    assert_eq!(changed.len(), 1);
+    assert!(last > position);
+}
+
+#[test]
+fn the_result_that_was_computed_last_is_the_last_one_also_if_it_says_what_it_said_before() {
+    let (_home, path) = file();
+    let library = library(&path);
+    library.note_file(Path::new("/in/a"), IDENTITY, content("1"));
+    let put = |prompts: &str, at: &str| {
+        let of = |frame| Record {
+            prompts: prompts.to_owned(),
+            at: at.to_owned(),
+            ..record("1", frame)
+        };
+        library.put_results(vec![[of(Some(0)), of(None)].into()]);
+        library.flush(LONG);
+    };
+    // All within one second.
+    let at = "2031-01-31T10:00:00Z";
+    for prompts in ["general", "chest-xray"] {
+        put(prompts, at);
+    }
+    let (_, position) = library.changes(0).unwrap();
+    for prompts in ["general", "chest-xray", "general"] {
+        put(prompts, at);
+        let last = stored(&library, false).into_iter();
+        let last: Vec<String> = last.map(|record| record.prompts).collect();
+        assert_eq!(last, [prompts, prompts]);
+    }
+    assert_eq!(library.changes(position), Some((vec![], position)));
+    assert_eq!(stored(&library, true).len(), 4);
+    put("general", "2032-01-31T10:00:00Z");
+    assert_eq!(stored(&library, false)[0].at, at, "nothing is written");
+}
+
+#[test]
+fn results_of_an_earlier_version_are_in_the_order_of_their_numbers_until_computed_again() {
+    let (home, path) = file();
+    std::fs::create_dir(home.path().join("data")).unwrap();
+    let library = library(&path);
+    library.note_file(Path::new("/in/a"), IDENTITY, content("1"));
+    let of = |prompts: &str| Record {
+        prompts: prompts.to_owned(),
+        ..record("1", Some(0))
+    };
+    library.put_results(vec![[of("b")].into(), [of("a")].into()]);
+    library.flush(LONG);
+    let old = Connection::open(&path).unwrap();
+    old.execute("UPDATE results SET recency = 0", []).unwrap();
+    assert_eq!(stored(&library, false)[0].prompts, "a");
+    library.put_results(vec![[of("b")].into()]);
+    library.flush(LONG);
+    assert_eq!(stored(&library, false)[0].prompts, "b");
+}
+
+#[test]
+fn the_oldest_results_are_forgotten_and_replaced_ones_do_not_count() {
+    let (_home, path) = file();
+    let library = library(&path);
+    for hash in ["1", "2", "3"] {
+        library.note_file(&Path::new("/in").join(hash), IDENTITY, content(hash));
+        library.put_results(vec![[record(hash, Some(0))].into()]);
+    }
+    for change in 1..5 {
+        let mut again = record("3", Some(0));
+        again.verdict.probability = f64::from(change) / 10.0;
+        library.put_results(vec![[again].into()]);
+    }
+    library.flush(LONG);
+    let left = |max: i64| {
+        let mut connection = Connection::open(&path).unwrap();
+        let change = connection.transaction().unwrap();
+        results::forget_oldest(&change, max).unwrap();
+        change.commit().unwrap();
+        let all = stored(&library, true).into_iter();
+        all.map(|record| record.content).collect::<Vec<_>>()
+    };
+    assert_eq!(left(3), ["1", "2", "3"]);
+    assert_eq!(left(2), ["2", "3"]);
 }
 
 #[test]

@@ -201,10 +201,7 @@ impl LibraryWriter {
             }
         }
         if has_results {
-            change.execute(
-                "DELETE FROM results WHERE id <= (SELECT max(id) FROM results) - ?1",
-                [MAX_RESULTS],
-            )?;
+            results::forget_oldest(&change, MAX_RESULTS)?;
         }
         if added {
             // The oldest have the lowest numbers. What people have reviewed is worth most, and little.
