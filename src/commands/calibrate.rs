@@ -197,6 +197,9 @@ fn table(calibration: &Calibration, all: &LabelledCases, file: Option<&str>) -> 
         "calibration error  {:.3} before, {:.3} on images held out",
         calibration.error_before, calibration.error_after
     );
+    if calibration.error_after > calibration.error_before {
+        out.push_str("note: calibrating makes the error larger on images held out; more labelled images may help\n");
+    }
     if let Some(single) = &calibration.single {
         single_lines(&mut out, single);
     }
@@ -310,7 +313,7 @@ fn adjusting(mix: &MixCalibration) -> String {
     let what = if mix.failed_check().is_some() {
         "not offered, as it makes labels worse on images held out: right "
     } else if checks.is_empty() {
-        "offered; nothing is known of its worth without both normal and abnormal images"
+        "offered; nothing is known of its worth without both normal and abnormal images in a half that is held out"
     } else {
         "offered: right labels on images held out "
     };

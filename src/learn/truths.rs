@@ -207,6 +207,7 @@ impl Truths {
                     value: 0.0,
                     low: None,
                     high: None,
+                    draws: None,
                 };
                 TrainingGain {
                     balanced_accuracy: gain.map_or(nothing, |own| own.balanced_accuracy),

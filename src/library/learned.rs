@@ -241,6 +241,7 @@ mod tests {
             value: 0.1,
             low: Some(0.0),
             high: Some(0.2),
+            draws: None,
         };
         Learned {
             format: Learned::FORMAT,

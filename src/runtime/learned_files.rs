@@ -127,6 +127,7 @@ mod tests {
             value: 0.1,
             low: None,
             high: None,
+            draws: None,
         };
         Learned {
             format: Learned::FORMAT,

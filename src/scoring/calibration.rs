@@ -57,7 +57,8 @@ pub struct Calibration {
     pub images: usize,
     /// Expected calibration error before, over all images.
     pub error_before: f64,
-    /// Expected calibration error of images that were held out: the mean of two halves, each with what the other one says.
+    /// Expected calibration error of images that were held out: of two halves together, each with what the other one says. (Files of
+    /// earlier versions: the mean of both.)
     pub error_after: f64,
     /// If one condition applies.
     pub single: Option<SingleCalibration>,
@@ -168,9 +169,10 @@ pub enum CalibrationError {
     /// All are of one patient, so that nothing can be held out.
     #[error("all images are of one patient; images of others are needed to check what is found")]
     OnePatient,
-    /// Each condition has too few of them; the first one.
+    /// Each finding has too few of them; the one that has most.
     #[error(
-        "`{condition}` has {count} labelled images; each condition needs at least {MIN_POSITIVES} to be decided on by itself"
+        "too few images show a finding: `{condition}`, which most show, has {count}, and at least {MIN_POSITIVES} must show one for it to be \
+         decided on by itself"
     )]
     TooFewOfCondition {
         /// The condition's name.
@@ -181,9 +183,9 @@ pub enum CalibrationError {
     /// All have the same label, from which nothing follows about the others.
     #[error("all images have the same label")]
     OneLabel,
-    /// All show the only condition that enough images show, so that nothing tells it from its absence.
+    /// All show the only finding that enough images show, so that nothing tells it from its absence.
     #[error(
-        "all images show `{0}`; each condition needs images without it to be decided on by itself"
+        "all images show `{0}`, and too few another finding; one needs images with and without it to be decided on by itself"
     )]
     OneOfAll(String),
 }
@@ -258,7 +260,7 @@ fn fit_single(of: &CalibratedConditions, cases: &[Case], groups: &CaseGroups) ->
     let halves = halves(cases, groups);
     let held_out = [(0, 1), (1, 0)].map(|(from, on)| {
         let found = temperature(&halves[from]);
-        calibration_error(&tops(&halves[on], found))
+        tops(&halves[on], found)
     });
     let found = temperature(&all);
     let confidence = LabelConfidence::of(&tops(&all, found), of.min_probability);
@@ -274,7 +276,7 @@ fn fit_single(of: &CalibratedConditions, cases: &[Case], groups: &CaseGroups) ->
     let quantile = nonconformity_quantile(scores.collect(), COVERAGE);
     FittedCalibration {
         error_before: calibration_error(&tops(&all, 1.0)),
-        error_after: f64::midpoint(held_out[0], held_out[1]),
+        error_after: calibration_error(&held_out.concat()),
         single: Some(SingleCalibration {
             temperature: found,
             confident_from: confidence.confident_from,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::calibration::calibration_error;
 use super::metrics::{
     Bootstrap, BootstrapSample, Case, DrawProgress, Estimate, JudgedCases, MultiLabelCase, Ranking,
-    accuracy, balanced_accuracy, confusion, estimate, mean_of_counted, shown_classes,
+    accuracy, balanced_accuracy, confusion, counted_estimate, mean_of_counted, shown_classes,
 };
 
 /// A metric of both sets and of the placebo, and how it differs.
@@ -79,7 +79,7 @@ pub struct SetComparison {
     pub calibration_error: PairedMetric,
     /// What decides.
     pub verdict_by: DecidingMetric,
-    /// What the second set gains; `None` without draws.
+    /// What the second set gains; `None` without enough draws.
     pub verdict: Option<Gain>,
 }
 
@@ -284,8 +284,8 @@ fn paired(
         a,
         b,
         placebo,
-        b_minus_a: estimate(b - a, differences(0)),
-        b_minus_placebo: estimate(b - placebo, differences(2)),
+        b_minus_a: counted_estimate(b - a, differences(0), samples.len()),
+        b_minus_placebo: counted_estimate(b - placebo, differences(2), samples.len()),
     })
 }
 
@@ -480,7 +480,7 @@ mod tests {
         let (a, b) = (set(1.0), set(0.0));
         let placebos = [b.clone()];
         let found =
-            SetComparison::new(3, (&a, &b), &placebos, &bootstrap(300), &mut go_on).unwrap();
+            SetComparison::new(3, (&a, &b), &placebos, &bootstrap(500), &mut go_on).unwrap();
         let auroc = found.auroc.unwrap().b_minus_a;
         let near = |found: f64| assert!((found + 1.0 / 3.0).abs() < 1e-9, "{auroc:?}");
         near(auroc.value);

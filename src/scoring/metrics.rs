@@ -1,6 +1,6 @@
 //! Metrics of predictions against labels. Confidence intervals are bootstrap percentiles (Efron & Tibshirani 1993, chapter 13):
 //! each draw is a sample of all cases with replacement, as large as their number, or of all patients. Means over classes are of
-//! the same classes in each draw: one that lacks a class does not count.
+//! the same classes in each draw: one that lacks a class does not count. There is no interval where few draws count.
 
 mod multi_label;
 mod ranking;
@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize};
 use super::Verdict;
 pub(super) use multi_label::JudgedCases;
 pub use multi_label::{
-    JudgedCondition, MultiLabelCase, MultiLabelEvaluation, MultiLabelSummary, PresenceMetrics,
+    JudgedCondition, MultiLabelCase, MultiLabelDraws, MultiLabelEvaluation, MultiLabelSummary,
+    PresenceMetrics,
 };
 pub(crate) use ranking::{PresenceScores, Ranking};
-pub use sampling::{Bootstrap, CaseGroups, DrawProgress};
-pub(super) use sampling::{BootstrapSample, mean_of_counted};
+pub(super) use sampling::mean_of_counted;
+pub use sampling::{Bootstrap, BootstrapSample, CaseGroups, DrawProgress, SampledMetrics};
 
 /// One labelled case. Classes are indices.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,15 +55,21 @@ fn scores(names: &[String], verdict: &Verdict) -> Vec<f64> {
     scores.collect()
 }
 
+/// Counted draws without which there is no interval: its ends lie beyond 2.5 % of them.
+pub const MIN_DRAWS: usize = 200;
+
 /// A metric with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The value over all cases.
     pub value: f64,
-    /// The lower end of the interval; `None` without draws.
+    /// The lower end of the interval; `None` without enough draws.
     pub low: Option<f64>,
-    /// The upper end of the interval; `None` without draws.
+    /// The upper end of the interval; `None` without enough draws.
     pub high: Option<f64>,
+    /// The number of draws in which the metric has a value; `None` without draws, or where all have one by design.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draws: Option<usize>,
 }
 
 impl Estimate {
@@ -128,39 +135,101 @@ impl Evaluation {
         if cases.is_empty() {
             return None;
         }
-        let all = BootstrapSample::all(cases.len());
-        let classes = names.len();
-        let shown = shown_classes(cases, classes);
-        let rankings = Ranking::of_classes(cases, classes);
-        let (mut accuracies, mut balanced) = (Vec::new(), Vec::new());
-        let mut areas = vec![Vec::new(); classes];
-        for drawn in bootstrap.samples(cases.len(), progress) {
-            let table = confusion(cases, &drawn, classes);
-            accuracies.push(accuracy(&table));
-            balanced.extend(balanced_accuracy(&table, &shown));
-            for (ranking, areas) in rankings.iter().zip(&mut areas) {
-                areas.extend(ranking.auroc(&drawn));
-            }
+        let mut draws = EvaluationDraws::new(names, cases);
+        bootstrap.draw(cases.len(), &mut [&mut draws], progress);
+        draws.finish()
+    }
+}
+
+/// An [`Evaluation`] whose intervals are being drawn.
+pub struct EvaluationDraws<'a> {
+    names: &'a [String],
+    cases: &'a [Case],
+    /// The position of each of all cases among these; `None` if these are all.
+    positions: Option<Vec<Option<usize>>>,
+    /// Which classes have cases.
+    shown: Vec<bool>,
+    rankings: Vec<Ranking>,
+    /// Values of the draws so far.
+    accuracies: Vec<f64>,
+    balanced: Vec<f64>,
+    /// By class.
+    areas: Vec<Vec<f64>>,
+}
+
+impl<'a> EvaluationDraws<'a> {
+    /// Begins without draws.
+    pub fn new(names: &'a [String], cases: &'a [Case]) -> Self {
+        Self {
+            names,
+            cases,
+            positions: None,
+            shown: shown_classes(cases, names.len()),
+            rankings: Ranking::of_classes(cases, names.len()),
+            accuracies: Vec::new(),
+            balanced: Vec::new(),
+            areas: vec![Vec::new(); names.len()],
         }
-        let table = confusion(cases, &all, classes);
-        let conditions = names
+    }
+
+    /// The same of some of the cases that are drawn; `positions`: where each of all is among these.
+    #[must_use]
+    pub fn among(mut self, positions: Vec<Option<usize>>) -> Self {
+        self.positions = Some(positions);
+        self
+    }
+
+    /// The metrics with the intervals of the draws; `None` without cases.
+    pub fn finish(self) -> Option<Evaluation> {
+        if self.cases.is_empty() {
+            return None;
+        }
+        let (made, all) = (
+            self.accuracies.len(),
+            BootstrapSample::all(self.cases.len()),
+        );
+        let table = confusion(self.cases, &all, self.names.len());
+        let conditions = self
+            .names
             .iter()
-            .zip(areas.into_iter().zip(&rankings))
+            .zip(self.areas.into_iter().zip(&self.rankings))
             .enumerate()
             .map(|(class, (name, (areas, ranking)))| ClassMetrics {
                 condition: name.clone(),
                 cases: table[class].iter().sum(),
                 recall: recall(&table, class),
                 precision: precision(&table, class),
-                auroc: ranking.auroc(&all).map(|value| estimate(value, areas)),
+                auroc: ranking
+                    .auroc(&all)
+                    .map(|value| counted_estimate(value, areas, made)),
             });
-        Some(Self {
-            cases: cases.len(),
-            accuracy: estimate(accuracy(&table), accuracies),
-            balanced_accuracy: estimate(balanced_accuracy(&table, &shown)?, balanced),
+        Some(Evaluation {
+            cases: self.cases.len(),
+            accuracy: counted_estimate(accuracy(&table), self.accuracies, made),
+            balanced_accuracy: counted_estimate(
+                balanced_accuracy(&table, &self.shown)?,
+                self.balanced,
+                made,
+            ),
             conditions: conditions.collect(),
             confusion: table,
         })
+    }
+}
+
+impl SampledMetrics for EvaluationDraws<'_> {
+    fn measure(&mut self, sample: &BootstrapSample) {
+        let own = self.positions.as_ref().map(|own| sample.within(own));
+        let sample = own.as_ref().unwrap_or(sample);
+        if sample.indices.is_empty() {
+            return;
+        }
+        let table = confusion(self.cases, sample, self.names.len());
+        self.accuracies.push(accuracy(&table));
+        self.balanced.extend(balanced_accuracy(&table, &self.shown));
+        for (ranking, areas) in self.rankings.iter().zip(&mut self.areas) {
+            areas.extend(ranking.auroc(sample));
+        }
     }
 }
 
@@ -230,6 +299,27 @@ pub(crate) fn bootstrap_mean(values: &[f64]) -> Estimate {
     estimate(values.iter().sum::<f64>() / count, drawn)
 }
 
+/// A value with the interval of the draws that count, of those that were `made`. There is none if these are too few, or fewer than half:
+/// draws that happen to have a value are not like the others. Nor is there one that does not contain the value, as where resampling
+/// shifts a metric.
+pub(super) fn counted_estimate(value: f64, drawn: Vec<f64>, made: usize) -> Estimate {
+    /// Sums in another order differ by less.
+    const ROUNDING: f64 = 1e-9;
+    let counted = drawn.len();
+    let is_enough = counted >= MIN_DRAWS && 2 * counted >= made;
+    let found = estimate(value, if is_enough { drawn } else { Vec::new() });
+    let interval = found.low.zip(found.high);
+    let interval = interval
+        .filter(|(low, high)| *low <= value + ROUNDING && value <= *high + ROUNDING)
+        .map(|(low, high)| (low.min(value), high.max(value)));
+    Estimate {
+        value,
+        low: interval.map(|own| own.0),
+        high: interval.map(|own| own.1),
+        draws: (made > 0).then_some(counted),
+    }
+}
+
 /// A value with the 2.5th and 97.5th percentiles of the draws, linearly interpolated.
 pub(crate) fn estimate(value: f64, mut drawn: Vec<f64>) -> Estimate {
     drawn.sort_by(f64::total_cmp);
@@ -242,6 +332,7 @@ pub(crate) fn estimate(value: f64, mut drawn: Vec<f64>) -> Estimate {
         value,
         low: percentile(0.025),
         high: percentile(0.975),
+        draws: None,
     }
 }
 
@@ -357,6 +448,62 @@ mod tests {
         };
         // Ten patients of forty images that are alike say as much as ten images.
         assert!(width(40) > 4.0 * width(1), "{} {}", width(40), width(1));
+    }
+
+    #[test]
+    fn an_interval_needs_enough_draws_that_count_and_contains_its_value() {
+        let ends = |value, drawn: Vec<f64>, made| {
+            let found = counted_estimate(value, drawn, made);
+            assert_eq!(found.low.is_some(), found.high.is_some());
+            (found.low.is_some(), found.draws)
+        };
+        let around = |count: usize| vec![0.4, 0.6].repeat(count / 2);
+        assert_eq!(ends(0.5, around(200), 200), (true, Some(200)));
+        assert_eq!(ends(0.5, around(200), 400), (true, Some(200)));
+        assert_eq!(ends(0.5, around(200), 402), (false, Some(200)));
+        assert_eq!(ends(0.5, around(198), 200), (false, Some(198)));
+        assert_eq!(ends(0.3, around(400), 400), (false, Some(400)));
+        assert_eq!(ends(0.5, Vec::new(), 0), (false, None));
+        // Forty classes of two images each: hardly a draw has all of them.
+        let names: Vec<String> = (0..40).map(|at| at.to_string()).collect();
+        let cases: Vec<Case> = (0..80)
+            .map(|at| Case {
+                truth: at / 2,
+                predicted: at % 40,
+                scores: vec![0.025; 40],
+            })
+            .collect();
+        let found = Evaluation::new(&names, &cases, 1000, 0).unwrap();
+        assert_eq!(found.balanced_accuracy.low, None);
+        assert!(found.balanced_accuracy.draws < Some(10));
+        assert_eq!(found.accuracy.draws, Some(1000));
+        assert!(found.accuracy.low.is_some());
+    }
+
+    #[test]
+    fn metrics_of_some_cases_are_of_the_same_draws_as_those_of_all() {
+        let cases: Vec<Case> = (0..60)
+            .map(|at| case(at % 2, (at % 7) as f64 / 7.0))
+            .collect();
+        let some: Vec<Case> = cases.iter().skip(30).cloned().collect();
+        let names = names();
+        let positions = (0..60_usize).map(|at| at.checked_sub(30)).collect();
+        let (mut all, mut own) = (
+            EvaluationDraws::new(&names, &cases),
+            EvaluationDraws::new(&names, &some).among(positions),
+        );
+        let bootstrap = Bootstrap {
+            draws: 300,
+            seed: 1,
+            groups: CaseGroups::default(),
+        };
+        let mut go_on = |_| ControlFlow::Continue(());
+        bootstrap.draw(60, &mut [&mut all, &mut own], &mut go_on);
+        let plain = Evaluation::new(&names, &cases, 300, 1);
+        assert_eq!(all.finish(), plain, "as if drawn alone");
+        let own = own.finish().unwrap();
+        assert_eq!((own.cases, own.accuracy.draws), (30, Some(300)));
+        assert!(own.accuracy.low.is_some());
     }
 
     #[test]

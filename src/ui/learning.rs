@@ -164,6 +164,7 @@ fn change_of_loss(gain: Estimate) -> String {
         value: -gain.value,
         low: gain.high.map(|high| -high),
         high: gain.low.map(|low| -low),
+        draws: None,
     };
     format!("worse by {}", loss.text(show))
 }

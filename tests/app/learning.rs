@@ -82,6 +82,7 @@ fn proposal(gate: f64) -> Proposal {
         value,
         low: Some(value - 0.04),
         high: Some(value + 0.06),
+        draws: None,
     };
     let score = |label: &str, probability| ImageScore {
         label: label.to_owned(),
@@ -304,6 +305,7 @@ fn where_labels_add_nothing_the_texts_may_judge_and_a_loss_is_no_negative_gain()
         value: -0.02,
         low: Some(-0.05),
         high: Some(0.01),
+        draws: None,
     };
     let mut program = shows(proposal);
     let screen = program.screen(120, 24);

@@ -17,7 +17,7 @@ fn eval_compares_predictions_with_a_table_of_labels() {
     assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
     let output = run(
         home.path(),
-        &["eval", "d/truth.csv", "--json", "--draws", "50"],
+        &["eval", "d/truth.csv", "--json", "--draws", "200"],
     );
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -306,7 +306,7 @@ fn evaluated(home: &Path, rows: &[[&str; 3]]) -> Output {
     let rows: Vec<String> = rows.iter().map(|row| row.join(",")).collect();
     let table = format!("path,label,patient\n{}\n", rows.join("\n"));
     fs::write(home.join("d/t.csv"), table).expect("written");
-    run(home, &["eval", "d/t.csv", "--json", "--draws", "50"])
+    run(home, &["eval", "d/t.csv", "--json", "--draws", "200"])
 }
 
 fn json(output: &Output) -> Value {
@@ -366,7 +366,7 @@ fn intervals_are_of_patients_and_one_says_nothing_of_others() {
     };
     let apart = json(&evaluated(home.path(), &with("")));
     assert!(apart["accuracy"]["low"].is_number(), "{apart}");
-    assert_eq!(apart["draws"], 50);
+    assert_eq!(apart["draws"], 200);
     let one = json(&evaluated(home.path(), &with("p")));
     assert_eq!(one["accuracy"]["value"], apart["accuracy"]["value"]);
     assert!(one["accuracy"]["low"].is_null(), "{one}");

@@ -199,7 +199,7 @@ fn eval_judges_each_condition_of_images_that_show_several() {
         "{said}"
     );
 
-    let eval = ["eval", "--draws", "50"];
+    let eval = ["eval", "--draws", "200"];
     let report = json(&measured(home, &[&eval[..], &["--json"]].concat(), &MULTI));
     assert_eq!(
         (&report["cases"], &report["mode"]),
@@ -358,7 +358,7 @@ fn operating_points_from_several_labels_reach_results_exports_and_eval() {
             assert!(is_same(point, points.get(name)), "{line}");
         }
     }
-    let eval = ["eval", "--draws", "50", "--json"];
+    let eval = ["eval", "--draws", "200", "--json"];
     let report = json(&measured(home, &eval, &MULTI));
     assert_eq!(report["calibrated"], true);
     for own in report["conditions"].as_array().expect("conditions") {

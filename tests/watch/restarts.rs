@@ -363,6 +363,7 @@ fn learned(line: &Value) -> Learned {
         value: 0.1,
         low: None,
         high: None,
+        draws: None,
     };
     Learned {
         format: Learned::FORMAT,

@@ -5,16 +5,52 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::super::mix::MixOptions;
-use super::super::progress::ProgressLine;
-use super::super::run::Interruption;
 use super::Fault;
 use super::cases::LabelledCases;
-use crate::cli;
 use crate::library::Record;
 use crate::library::mixes::{FolderMixes, shares};
 use crate::media::clean;
-use crate::scoring::metrics::{Bootstrap, Case, CaseGroups, Evaluation};
+use crate::scoring::metrics::{Case, Evaluation};
 use crate::scoring::mix::FolderMix;
+
+/// Results that are adjusted to the images' mix, before metrics are drawn. Labels, of which each image has one, take no part.
+pub(super) struct AdjustedCases {
+    mix: FolderMix,
+    pub(super) cases: Vec<Case>,
+    /// Where each of all images is among these; `None` if it cannot be adjusted.
+    pub(super) positions: Vec<Option<usize>>,
+}
+
+impl AdjustedCases {
+    pub(super) fn new(mix: &MixOptions, all: &LabelledCases) -> Result<Self, Fault> {
+        let records = || all.images.iter().map(|(_, record)| *record);
+        let mixes = mix.mixes(records());
+        if let Some(error) = mixes.failure() {
+            return Err(Fault::unusable(error));
+        }
+        let (mut cases, mut positions) = (Vec::new(), Vec::new());
+        for (file, record) in &all.images {
+            let found = case(&all.names, file.labels[0], record, &mixes);
+            positions.push(found.is_some().then_some(cases.len()));
+            cases.extend(found);
+        }
+        let found = records().find_map(|record| Some(mixes.adjusted(record)?.mix.clone()));
+        let mix = found.ok_or_else(|| all.none_classified())?;
+        Ok(Self {
+            mix,
+            cases,
+            positions,
+        })
+    }
+
+    /// Together with their metrics.
+    pub(super) fn with(self, metrics: Evaluation) -> AdjustedEvaluation {
+        AdjustedEvaluation {
+            mix: self.mix,
+            metrics,
+        }
+    }
+}
 
 /// What adjusting does to the metrics.
 #[derive(Debug, Serialize)]
@@ -25,38 +61,6 @@ pub(super) struct AdjustedEvaluation {
 }
 
 impl AdjustedEvaluation {
-    /// Adjusts the results that count. Labels, of which each image has one, take no part.
-    pub(super) fn new(
-        mix: &MixOptions,
-        all: &LabelledCases,
-        arguments: &cli::EvalArgs,
-        interruption: &Interruption,
-    ) -> Result<Self, Fault> {
-        let records = || all.images.iter().map(|(_, record)| *record);
-        let mixes = mix.mixes(records());
-        if let Some(error) = mixes.failure() {
-            return Err(Fault::unusable(error));
-        }
-        let cases = all.images.iter().filter_map(|(file, record)| {
-            let case = case(&all.names, file.labels[0], record, &mixes)?;
-            Some((case, file.patient.as_deref()))
-        });
-        let (cases, patients): (Vec<Case>, Vec<Option<&str>>) = cases.unzip();
-        let bootstrap = Bootstrap {
-            draws: arguments.draws,
-            seed: arguments.seed,
-            groups: CaseGroups::of_patients(patients.into_iter()),
-        };
-        let (metrics, _) = ProgressLine::of_draws(arguments.draws, interruption, |progress| {
-            Evaluation::drawing(&all.names, &cases, &bootstrap, progress)
-        });
-        let found = records().find_map(|record| Some(mixes.adjusted(record)?.mix.clone()));
-        let (Some(metrics), Some(mix)) = (metrics, found) else {
-            return Err(all.none_classified());
-        };
-        Ok(Self { mix, metrics })
-    }
-
     /// The lines of the report.
     pub(super) fn table(&self) -> String {
         let share = |value: f64| format!("{:.1} %", value * 100.0);

@@ -10,15 +10,15 @@ use super::super::progress::ProgressLine;
 use super::super::run::Interruption;
 use super::super::{Fault, exit, print};
 use super::ClassifiedLabels;
-use super::adjusted::AdjustedEvaluation;
+use super::adjusted::{AdjustedCases, AdjustedEvaluation};
 use super::cases::LabelledCases;
 use super::multi_label;
 use crate::cli;
 use crate::media::{clean, padded};
 use crate::scoring::Mode;
 use crate::scoring::metrics::{
-    Bootstrap, ClassMetrics, Estimate, Evaluation, JudgedCondition, MultiLabelEvaluation,
-    MultiLabelSummary, PresenceMetrics,
+    Bootstrap, ClassMetrics, Estimate, Evaluation, EvaluationDraws, JudgedCondition, MIN_DRAWS,
+    MultiLabelDraws, MultiLabelEvaluation, MultiLabelSummary, PresenceMetrics, SampledMetrics,
 };
 use crate::scoring::mix::MixError;
 
@@ -82,36 +82,88 @@ pub(super) struct MultiLabelMetrics {
     pub(super) summary: MultiLabelSummary,
 }
 
-impl EvalMetrics {
+/// All that a report is of, with intervals of the same draws.
+struct DrawnMetrics {
+    metrics: EvalMetrics,
+    adjusted: Option<AdjustedEvaluation>,
+    /// The number of draws that were made.
+    draws: usize,
+}
+
+impl DrawnMetrics {
     /// The metrics of cases as a mode has them; `None` without cases.
-    /// Also returns the number of bootstrap draws.
     fn new(
         all: &LabelledCases,
         mode: Mode,
-        arguments: &cli::EvalArgs,
-        interruption: &Interruption,
-    ) -> Option<(Self, usize)> {
-        let draws = arguments.draws;
+        adjusted: Option<AdjustedCases>,
+        (arguments, interruption): (&cli::EvalArgs, &Interruption),
+    ) -> Option<Self> {
         let bootstrap = Bootstrap {
-            draws,
+            draws: arguments.draws,
             seed: arguments.seed,
             groups: all.groups(),
         };
-        let (labels, made) = ProgressLine::of_draws(draws, interruption, |progress| {
-            Evaluation::drawing(&all.names, &all.of_one()?, &bootstrap, progress)
+        let verdict = &all.sample()?.verdict;
+        let conditions = JudgedCondition::of_verdict(&all.names, &all.normal, verdict);
+        let (of_one, of_any) = (all.of_one(), all.of_any());
+        let of_labels = |cases| EvaluationDraws::new(&all.names, cases);
+        let mut labels = of_one.as_deref().map(of_labels);
+        let mut presence =
+            (mode == Mode::Multi).then(|| MultiLabelDraws::new(&conditions, &of_any));
+        let mut of_adjusted = adjusted
+            .as_ref()
+            .map(|own| of_labels(&own.cases).among(own.positions.clone()));
+        let ((), draws) = ProgressLine::of_draws(arguments.draws, interruption, |progress| {
+            let mut drawn: Vec<&mut dyn SampledMetrics> = Vec::new();
+            drawn.extend(labels.as_mut().map(|own| own as &mut dyn SampledMetrics));
+            drawn.extend(presence.as_mut().map(|own| own as &mut dyn SampledMetrics));
+            drawn.extend(
+                of_adjusted
+                    .as_mut()
+                    .map(|own| own as &mut dyn SampledMetrics),
+            );
+            bootstrap.draw(all.images.len(), &mut drawn, progress);
         });
-        match mode {
-            Mode::Single => Some((Self::of_labels(labels?), made)),
-            Mode::Multi => {
-                let record = all.sample()?;
-                let conditions =
-                    JudgedCondition::of_verdict(&all.names, &all.normal, &record.verdict);
-                let (presence, made) = ProgressLine::of_draws(draws, interruption, |progress| {
-                    MultiLabelEvaluation::new(&conditions, &all.of_any(), &bootstrap, progress)
-                });
-                Some((Self::of_presence(all, labels, presence?), made))
-            }
+        let labels = labels.and_then(EvaluationDraws::finish);
+        let of_adjusted = of_adjusted.and_then(EvaluationDraws::finish);
+        Some(Self {
+            metrics: match presence {
+                None => EvalMetrics::of_labels(labels?),
+                Some(presence) => EvalMetrics::of_presence(all, labels, presence.finish()?),
+            },
+            adjusted: adjusted
+                .zip(of_adjusted)
+                .map(|(own, metrics)| own.with(metrics)),
+            draws,
+        })
+    }
+}
+
+impl EvalMetrics {
+    /// Why there are no intervals, or none of means over conditions, if that is for want of draws.
+    fn interval_note(&self, draws: usize) -> Option<String> {
+        let means = self.multi_label.iter().flat_map(|all| {
+            let MultiLabelSummary {
+                mean_auroc,
+                mean_average_precision,
+                ..
+            } = all.summary;
+            [mean_auroc, mean_average_precision]
+        });
+        let means = means.chain([self.balanced_accuracy]).flatten();
+        let counted = means.filter_map(|own| own.draws).min()?;
+        if draws < MIN_DRAWS {
+            return Some(format!(
+                "note: no intervals: these need at least {MIN_DRAWS} draws, and {draws} were made"
+            ));
         }
+        let is_enough = counted >= MIN_DRAWS && 2 * counted >= draws;
+        (!is_enough).then(|| {
+            format!(
+                "note: no interval for means over conditions: only {counted} of {draws} draws have all of these; give more images of each, or fewer \
+                 conditions"
+            )
+        })
     }
 
     fn of_labels(labels: Evaluation) -> Self {
@@ -190,13 +242,17 @@ pub(super) fn print(
     if mix.is_some() && classified.mode == Mode::Multi {
         return Err(Fault::usage(MixError::Multi.to_string()));
     }
-    let adjusted = mix
-        .map(|mix| AdjustedEvaluation::new(mix, &all, arguments, interruption))
-        .transpose()?;
-    let metrics = EvalMetrics::new(&all, classified.mode, arguments, interruption);
-    let (Some((metrics, draws)), Some(record)) = (metrics, all.sample()) else {
+    let adjusted = mix.map(|mix| AdjustedCases::new(mix, &all)).transpose()?;
+    let context = (arguments, interruption);
+    let drawn = DrawnMetrics::new(&all, classified.mode, adjusted, context);
+    let (Some(drawn), Some(record)) = (drawn, all.sample()) else {
         return Err(all.none_classified());
     };
+    let DrawnMetrics {
+        metrics,
+        adjusted,
+        draws,
+    } = drawn;
     let report = EvalReport {
         model: record.model.clone(),
         model_digest: record.model_digest.clone(),
@@ -305,6 +361,9 @@ fn table(report: &EvalReport) -> String {
     }
     if let Some(adjusted) = &report.adjusted {
         let _ = write!(out, "\n{}", adjusted.table());
+    }
+    if let Some(note) = metrics.interval_note(report.draws) {
+        let _ = writeln!(out, "{note}");
     }
     if let Some(confusion) = &metrics.confusion {
         let _ = writeln!(out, "\nrows: truth, columns: prediction, in the same order");

@@ -99,7 +99,7 @@ fn correct(probabilities: &mut Vec<f64>, logarithms: &[f64], slope: f64, offsets
 }
 
 /// Fits slope and offsets to the scores of labelled images, which `temperature` makes calibrated, and checks what adjusting is worth on
-/// each of their halves.
+/// each of their halves that has both normal and other images: in others there is no mix to check.
 /// `normal`: which conditions are no finding.
 pub(super) fn fit(
     names: &[String],
@@ -107,32 +107,32 @@ pub(super) fn fit(
     (cases, halves): (&[&Case], &[Vec<&Case>; 2]),
     temperature: f64,
 ) -> MixCalibration {
-    let fitted = fit_one(names, cases, temperature);
-    let fits = [(0, 1), (1, 0)].map(|(from, on)| {
-        let fitted = fit_one(names, &halves[from], temperature);
-        (fitted, &*halves[on])
+    let is_normal = |case: &Case| normal.get(case.truth).copied().unwrap_or(false);
+    let checked = [(0, 1), (1, 0)].into_iter().filter_map(|(from, on)| {
+        let on = &halves[on];
+        let normals = on.iter().filter(|case| is_normal(case)).count();
+        let has_both = (1..on.len()).contains(&normals);
+        has_both.then(|| (fit_one(names, &halves[from], temperature), on))
     });
-    let checks = CHECKED_SHARES.map(|share| {
-        let both = fits.each_ref().map(|(fitted, on)| {
-            let weights = weights(on, normal, share);
-            right_labels(fitted, on, &weights, temperature)
-        });
+    let checked: Vec<(MixCalibration, &Vec<&Case>)> = checked.collect();
+    let check = |share: f64| {
+        let mut all = RightLabels::default();
+        for (fitted, on) in &checked {
+            all.add(fitted, on, &weights(on, is_normal, share), temperature);
+        }
         MixCheck {
             normal: share,
-            before: f64::midpoint(both[0].0, both[1].0),
-            after: f64::midpoint(both[0].1, both[1].1),
+            before: all.before / all.weight,
+            after: all.after / all.weight,
         }
-    });
-    // Without both normal and other images there is no mix to check.
-    let is_normal = |case: &&Case| normal.get(case.truth).copied().unwrap_or(false);
-    let has_both = cases.iter().any(is_normal) && !cases.iter().all(is_normal);
+    };
     MixCalibration {
-        checks: if has_both {
-            checks.to_vec()
-        } else {
+        checks: if checked.is_empty() {
             Vec::new()
+        } else {
+            CHECKED_SHARES.map(check).to_vec()
         },
-        ..fitted
+        ..fit_one(names, cases, temperature)
     }
 }
 
@@ -163,45 +163,51 @@ fn fit_one(names: &[String], cases: &[&Case], temperature: f64) -> MixCalibratio
     }
 }
 
-/// For how many images each case counts, if so many of as many images are normal.
-fn weights(cases: &[&Case], normal: &[bool], share: f64) -> Vec<f64> {
-    let is_normal = |case: &Case| normal.get(case.truth).copied().unwrap_or(false);
+/// For how many images each case counts, if so many of as many images are normal. There must be both normal and other ones.
+fn weights(cases: &[&Case], is_normal: impl Fn(&Case) -> bool, share: f64) -> Vec<f64> {
     let count = cases.len() as f64;
     let normals = cases.iter().filter(|case| is_normal(case)).count() as f64;
-    let weight = |case: &Case| {
+    let weight = |case: &&Case| {
         if is_normal(case) {
             share * count / normals
         } else {
-            (1.0 - share) * count / (count - normals).max(1.0)
+            (1.0 - share) * count / (count - normals)
         }
     };
-    cases.iter().map(|case| weight(case)).collect()
+    cases.iter().map(weight).collect()
 }
 
-/// The share of right labels before and after adjusting cases to the mix that they themselves tell.
-fn right_labels(
-    fitted: &MixCalibration,
-    cases: &[&Case],
-    weights: &[f64],
-    temperature: f64,
-) -> (f64, f64) {
-    let there = fitted.shares();
-    let rows = cases
-        .iter()
-        .map(|case| fitted.corrected(&tempered(&case.scores, temperature)));
-    let rows: Vec<Vec<f64>> = rows.collect();
-    let weighted = rows.iter().map(AsRef::as_ref).zip(weights.iter().copied());
-    let here = label_shift::shares(weighted, &there, &ConditionGroups::free(there.len()));
-    let all: f64 = weights.iter().sum();
-    let (mut before, mut after) = (0.0, 0.0);
-    for ((case, row), weight) in cases.iter().zip(&rows).zip(weights) {
-        let adjusted = posterior(row, &there, &here);
-        let is_right = adjusted.iter().all(|p| *p <= adjusted[case.truth]);
-        before += weight * f64::from(u8::from(case.predicted == case.truth)) / all;
-        after += weight * f64::from(u8::from(is_right)) / all;
+/// The weights of images with right labels before and after adjusting, and of all images.
+#[derive(Default)]
+struct RightLabels {
+    before: f64,
+    after: f64,
+    weight: f64,
+}
+
+impl RightLabels {
+    /// Adds cases, adjusted to the mix that they themselves tell.
+    fn add(&mut self, fitted: &MixCalibration, cases: &[&Case], weights: &[f64], temperature: f64) {
+        let there = fitted.shares();
+        let rows = cases
+            .iter()
+            .map(|case| fitted.corrected(&tempered(&case.scores, temperature)));
+        let rows: Vec<Vec<f64>> = rows.collect();
+        let weighted = rows.iter().map(AsRef::as_ref).zip(weights.iter().copied());
+        let here = label_shift::shares(weighted, &there, &ConditionGroups::free(there.len()));
+        for ((case, row), weight) in cases.iter().zip(&rows).zip(weights) {
+            let adjusted = posterior(row, &there, &here);
+            let is_right = adjusted.iter().all(|p| *p <= adjusted[case.truth]);
+            // All are summed in the same order, so that no share exceeds 1.
+            self.before += if case.predicted == case.truth {
+                *weight
+            } else {
+                0.0
+            };
+            self.after += if is_right { *weight } else { 0.0 };
+            self.weight += weight;
+        }
     }
-    // Weights that sum to all of them may do so with a rounding error.
-    (before.min(1.0), after.min(1.0))
 }
 
 /// The labels of the images, and how many have each.

@@ -36,9 +36,8 @@ pub(super) fn fit(
     let fittable = Fittable::new(of, cases)?;
     let all: Vec<&MultiLabelCase> = cases.iter().collect();
     let halves = super::halves(cases, groups);
-    let held_out = [(0, 1), (1, 0)].map(|(from, on)| {
-        calibration_error(&decisions(&halves[on], &fittable.fits(&halves[from])))
-    });
+    let held_out =
+        [(0, 1), (1, 0)].map(|(from, on)| decisions(&halves[on], &fittable.fits(&halves[from])));
     let fits = fittable.fits(&all);
     let unchanged: Vec<ConditionSigmoid> = fits
         .iter()
@@ -51,7 +50,7 @@ pub(super) fn fit(
     let (conditions, normal) = CasesUnderFits::new(of, cases, &fits).conditions(&fittable);
     Ok(FittedCalibration {
         error_before: calibration_error(&decisions(&all, &unchanged)),
-        error_after: f64::midpoint(held_out[0], held_out[1]),
+        error_after: calibration_error(&held_out.concat()),
         single: None,
         conditions,
         normal,
@@ -71,11 +70,12 @@ impl Fittable {
             condition: of.names[at].clone(),
             positives: positives(at),
         });
-        if let (true, Some(&first)) = (
-            abnormal.is_empty(),
-            others.iter().find(|at| !of.normal[**at]),
-        ) {
-            let (condition, count) = (of.names[first].clone(), positives(first));
+        let findings = others.iter().copied().filter(|at| !of.normal[*at]);
+        // The one that most images show lacks least.
+        if abnormal.is_empty()
+            && let Some(most) = findings.rev().max_by_key(|at| positives(*at))
+        {
+            let (condition, count) = (of.names[most].clone(), positives(most));
             return Err(if count == cases.len() {
                 CalibrationError::OneOfAll(condition)
             } else {

@@ -297,7 +297,7 @@ fn a_condition_that_all_images_show_or_too_few_is_left_out_and_named() {
     let error = fit_each_all(&cases).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`a` has 9 labelled images; each condition needs at least 10 to be decided on by itself"
+        "too few images show a finding: `a`, which most show, has 9, and at least 10 must show one for it to be decided on by itself"
     );
     for case in &mut cases {
         case.shown = vec![true, true, false, false];
@@ -417,4 +417,50 @@ fn the_calibration_error_is_the_mean_distance_of_what_is_stated_from_what_is_rig
     let in_two_bins = [(0.95, true), (0.95, true), (0.1, false), (0.1, true)];
     assert!((calibration_error(&in_two_bins) - (0.1 + 0.8) / 4.0).abs() < 1e-9);
     assert!(calibration_error(&[]).abs() < 1e-12);
+}
+
+/// Cases of which these are normal, and each is told to be of the first condition; they belong to the two halves in turn.
+fn with_normal(is_normal: fn(usize) -> bool) -> MixCalibration {
+    let cases: Vec<Case> = (0..40)
+        .map(|at| Case {
+            truth: if is_normal(at) { 3 } else { at / 2 % 3 },
+            predicted: 0,
+            scores: vec![0.7, 0.1, 0.1, 0.1],
+        })
+        .collect();
+    fit_all(&cases).unwrap().single.unwrap().mix.unwrap()
+}
+
+#[test]
+fn a_mix_is_checked_only_on_halves_with_both_normal_and_other_images() {
+    // The only normal image is told wrong.
+    let checks = with_normal(|at| at == 0).checks;
+    let all_normal = checks.last().unwrap();
+    assert!((all_normal.normal - 1.0).abs() < 1e-12 && all_normal.before.abs() < 1e-12);
+    // Six of the nineteen others in its half are told right.
+    let half = checks[0];
+    assert!((half.before - 0.5 * 6.0 / 19.0).abs() < 1e-9, "{half:?}");
+    let apart = with_normal(|at| at % 2 == 0);
+    assert_eq!(apart.checks, [], "each half is of one sort");
+    assert_eq!(apart.failed_check(), None);
+}
+
+#[test]
+fn each_image_held_out_counts_alike_for_the_error_however_large_the_halves_are() {
+    let cases = drawn(40, 3.0, 9);
+    let names = names();
+    // One patient with 39 images comes last.
+    let patients = (0..40).map(|at| Some(if at == 0 { "b" } else { "a" }));
+    let groups = CaseGroups::of_patients(patients);
+    let fitted = fit(&of(&names), &cases, &groups).unwrap();
+    let [small, large]: [Vec<&Case>; 2] =
+        [cases[..1].iter().collect(), cases[1..].iter().collect()];
+    let told = [
+        tops(&small, temperature(&large)),
+        tops(&large, temperature(&small)),
+    ];
+    let expected = calibration_error(&told.concat());
+    let mean = f64::midpoint(calibration_error(&told[0]), calibration_error(&told[1]));
+    assert!((fitted.error_after - expected).abs() < 1e-12);
+    assert!((mean - expected).abs() > 0.01, "{mean} {expected}");
 }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    Bootstrap, BootstrapSample, Case, DrawProgress, Estimate, PresenceScores, estimate,
-    mean_of_counted, scores,
+    Bootstrap, BootstrapSample, Case, DrawProgress, Estimate, PresenceScores, SampledMetrics,
+    counted_estimate, mean_of_counted, scores,
 };
 use crate::scoring::{DEFAULT_THRESHOLD, Verdict};
 
@@ -138,41 +138,82 @@ impl MultiLabelEvaluation {
         if cases.is_empty() {
             return None;
         }
-        let judged = JudgedCases::new(conditions.iter().map(|own| own.normal), cases);
-        let (own, all) = judged.measure(&BootstrapSample::all(cases.len()));
-        let mut drawn = vec![ConditionValues::<Vec<f64>>::default(); own.len()];
-        let mut drawn_all = SummaryValues::<Vec<f64>>::default();
-        for sample in bootstrap.samples(cases.len(), progress) {
-            let (own, all) = judged.measure(&sample);
-            let each = drawn.iter_mut().flatten().zip(own.into_iter().flatten());
-            each.chain(drawn_all.iter_mut().zip(all))
-                .for_each(|(drawn, value)| drawn.extend(value));
+        let mut draws = MultiLabelDraws::new(conditions, cases);
+        bootstrap.draw(cases.len(), &mut [&mut draws], progress);
+        draws.finish()
+    }
+}
+
+/// A [`MultiLabelEvaluation`] whose intervals are being drawn.
+pub struct MultiLabelDraws<'a> {
+    conditions: &'a [JudgedCondition],
+    cases: &'a [MultiLabelCase],
+    judged: JudgedCases,
+    /// The number of draws so far.
+    made: usize,
+    /// Their values, by condition.
+    drawn: Vec<ConditionValues<Vec<f64>>>,
+    /// Their values of all conditions.
+    drawn_all: SummaryValues<Vec<f64>>,
+}
+
+impl<'a> MultiLabelDraws<'a> {
+    /// Begins without draws.
+    pub fn new(conditions: &'a [JudgedCondition], cases: &'a [MultiLabelCase]) -> Self {
+        Self {
+            conditions,
+            cases,
+            judged: JudgedCases::new(conditions.iter().map(|own| own.normal), cases),
+            made: 0,
+            drawn: vec![ConditionValues::default(); conditions.len()],
+            drawn_all: SummaryValues::default(),
         }
-        let conditions = conditions
+    }
+
+    /// The metrics with the intervals of the draws; `None` without cases.
+    pub fn finish(self) -> Option<MultiLabelEvaluation> {
+        if self.cases.is_empty() {
+            return None;
+        }
+        let (own, all) = self.judged.measure(&BootstrapSample::all(self.cases.len()));
+        let made = self.made;
+        let conditions = self
+            .conditions
             .iter()
             .enumerate()
-            .zip(own.into_iter().zip(drawn));
+            .zip(own.into_iter().zip(self.drawn));
         let conditions = conditions.map(|((at, condition), (values, drawn))| {
-            let positives = cases.iter().filter(|case| case.shown[at]).count();
-            let counts = [positives, cases.len() - positives];
-            PresenceMetrics::new(condition, counts, estimates(values, drawn))
+            let positives = self.cases.iter().filter(|case| case.shown[at]).count();
+            let counts = [positives, self.cases.len() - positives];
+            PresenceMetrics::new(condition, counts, estimates(values, drawn, made))
         });
         let [
             mean_auroc,
             mean_average_precision,
             exact_match,
             hamming_loss,
-        ] = estimates(all, drawn_all);
-        Some(Self {
+        ] = estimates(all, self.drawn_all, made);
+        Some(MultiLabelEvaluation {
             conditions: conditions.collect(),
             summary: MultiLabelSummary {
-                averaged: judged.told.iter().filter(|is_told| **is_told).count(),
+                averaged: self.judged.told.iter().filter(|is_told| **is_told).count(),
                 mean_auroc,
                 mean_average_precision,
                 exact_match,
                 hamming_loss,
             },
         })
+    }
+}
+
+impl SampledMetrics for MultiLabelDraws<'_> {
+    fn measure(&mut self, sample: &BootstrapSample) {
+        let (own, all) = self.judged.measure(sample);
+        let each = self.drawn.iter_mut().flatten();
+        each.zip(own.into_iter().flatten())
+            .chain(self.drawn_all.iter_mut().zip(all))
+            .for_each(|(drawn, value)| drawn.extend(value));
+        self.made += 1;
     }
 }
 
@@ -207,11 +248,12 @@ impl PresenceMetrics {
 fn estimates<const N: usize>(
     values: [Option<f64>; N],
     drawn: [Vec<f64>; N],
+    made: usize,
 ) -> [Option<Estimate>; N] {
     let mut drawn = drawn.into_iter();
     values.map(|value| {
         let drawn = drawn.next().unwrap_or_default();
-        value.map(|value| estimate(value, drawn))
+        value.map(|value| counted_estimate(value, drawn, made))
     })
 }
 

@@ -45,10 +45,12 @@ impl CaseGroups {
         members
     }
 
-    /// The indices of so many cases in two halves, no group in both: each group, in turn, belongs to the half with fewer cases.
+    /// The indices of so many cases in two halves, no group in both: each group, the largest first, belongs to the half with fewer cases.
     pub(in crate::scoring) fn halves(&self, cases: usize) -> [Vec<usize>; 2] {
         let mut halves = [Vec::new(), Vec::new()];
-        for group in self.members(cases) {
+        let mut groups = self.members(cases);
+        groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
+        for group in groups {
             let smaller = usize::from(halves[1].len() < halves[0].len());
             halves[smaller].extend(group);
         }
@@ -71,6 +73,20 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
+    /// Measures all metrics on the same samples of so many cases, until `progress` ends them.
+    pub fn draw(
+        &self,
+        cases: usize,
+        metrics: &mut [&mut dyn SampledMetrics],
+        progress: DrawProgress<'_>,
+    ) {
+        for sample in self.samples(cases, progress) {
+            for own in &mut *metrics {
+                own.measure(&sample);
+            }
+        }
+    }
+
     /// Samples of so many cases, until `progress` ends them. None of a single group: it says nothing of how far others would lie
     /// from it.
     pub(in crate::scoring) fn samples(
@@ -89,8 +105,14 @@ impl Bootstrap {
     }
 }
 
+/// Metrics that are measured on samples.
+pub trait SampledMetrics {
+    /// Measures a sample.
+    fn measure(&mut self, sample: &BootstrapSample);
+}
+
 /// Cases drawn with replacement.
-pub(in crate::scoring) struct BootstrapSample {
+pub struct BootstrapSample {
     /// The index of each.
     pub(in crate::scoring) indices: Vec<usize>,
     /// How often each case was drawn.
@@ -98,6 +120,17 @@ pub(in crate::scoring) struct BootstrapSample {
 }
 
 impl BootstrapSample {
+    /// Those of the drawn cases that are at a position in a selection of all.
+    pub(super) fn within(&self, positions: &[Option<usize>]) -> Self {
+        let found = self.indices.iter().filter_map(|index| positions[*index]);
+        let indices: Vec<usize> = found.collect();
+        let mut counts = vec![0; positions.iter().flatten().count()];
+        for &index in &indices {
+            counts[index] += 1;
+        }
+        Self { indices, counts }
+    }
+
     /// Each of so many cases once.
     pub(in crate::scoring) fn all(cases: usize) -> Self {
         Self {
@@ -148,6 +181,10 @@ mod tests {
             [vec![0, 3, 4], vec![1], vec![2], vec![5]]
         );
         assert_eq!(groups.halves(6), [vec![0, 3, 4], vec![1, 2, 5]]);
+        // The largest groups come first, so that halves are as even as they can be.
+        let late = [Some("a"), Some("b"), Some("c"), Some("c"), Some("c")];
+        let late = CaseGroups::of_patients(late.into_iter());
+        assert_eq!(late.halves(5), [vec![2, 3, 4], vec![0, 1]]);
         let bootstrap = Bootstrap {
             draws: 50,
             seed: 1,
