@@ -414,7 +414,12 @@ impl CommandSetup {
             all = own;
         }
         all.0.extend(builtin::calibrations().0);
-        all.of_fit(fit.map(Fit::name))
+        all.of_fit(self.other_fit(fit).map(Fit::name))
+    }
+
+    /// The way to fit images to the model's input, if it is not the model's own.
+    pub fn other_fit(&self, fit: Option<Fit>) -> Option<Fit> {
+        fit.filter(|fit| self.source.own_fit() != Some(*fit))
     }
 
     /// What was learned from reviews; files that cannot be used are named.

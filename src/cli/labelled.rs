@@ -58,7 +58,7 @@ pub struct LabelledArgs {
     /// Frames of multi-frame files to classify
     #[arg(long, default_value = "first")]
     pub frames: FrameSelection,
-    /// How to fit an image to the model's input [default: as the model specifies]
+    /// How to fit an image to the model's input; a calibration is for images fitted alike [default: as the model specifies]
     #[arg(long)]
     pub fit: Option<Fit>,
     /// Decode large JPEG files at full resolution, not at reduced scale

@@ -1,5 +1,6 @@
 //! `calibrate`: fits probabilities and thresholds to known labels, and keeps what was found beside the library.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -8,9 +9,11 @@ use serde::Serialize;
 use super::eval::{ClassifiedLabels, LabelledCases, LabelledScores, copies_words, with_outcomes};
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::cli;
+use crate::encoder::Fit;
 use crate::learn::{Learned, LearnedSets};
 use crate::library::{calibrations, now};
 use crate::media::clean;
+use crate::prompts::{KINDS, PromptSet, Prompts};
 use crate::scoring::Mode;
 use crate::scoring::calibration::{
     COVERAGE, CalibratedConditions, Calibration, CalibrationError, Calibrations, FittedCalibration,
@@ -52,85 +55,129 @@ pub fn run(arguments: &cli::CalibrateArgs, setup: &CommandSetup) -> Result<u8, F
             setup.prompts.name
         ));
     }
-    // Scores as the model gives them, whatever was fitted before. They are none for the library; and what was learned meanwhile
-    // has no part in them.
+    // They are none for the library; and what was learned meanwhile has no part in them.
     let learned = setup.learned();
-    let scores = LabelledScores {
-        calibrations: Calibrations::default(),
+    let scores = |calibrations| LabelledScores {
+        calibrations,
         learned: learned.clone(),
         are_stored: false,
     };
-    with_outcomes(&arguments.labelled, setup, scores, |all| {
-        calibrate(arguments, folder, &learned, all)
+    let calibration = CalibrationRequest {
+        arguments,
+        folder,
+        fit: setup.other_fit(arguments.labelled.fit),
+        learned: &learned,
+    };
+    let prompts = setup.load_prompts()?;
+    let others = of_kinds(setup.calibrations(arguments.labelled.fit), &prompts);
+    let chose_kinds = Cell::new(false);
+    let code = with_outcomes(&arguments.labelled, setup, scores(others), |all| {
+        chose_kinds.set(is_kinds(all.set) && prompts.is_auto());
+        if chose_kinds.get() && !all.interruption.left_out_images() {
+            return Ok(exit::OK);
+        }
+        calibration.fit(all)
+    })?;
+    if !chose_kinds.get() {
+        return Ok(code);
+    }
+    // What chose the set is what is calibrated, and its own scores are wanted as the model gives them.
+    let mut setup = setup.clone();
+    KINDS.clone_into(&mut setup.prompts.name);
+    let scores = scores(Calibrations::default());
+    with_outcomes(&arguments.labelled, &setup, scores, |all| {
+        calibration.fit(all)
     })
 }
 
-fn calibrate(
-    arguments: &cli::CalibrateArgs,
+fn is_kinds(set: &PromptSet) -> bool {
+    set.name == KINDS
+}
+
+/// The calibrations by which images are judged while a set is calibrated, whose scores must be as the model gives them: those that tell kinds
+/// of image apart, by which images are rejected and sets chosen. None if kinds are what is calibrated.
+fn of_kinds(mut all: Calibrations, prompts: &Prompts) -> Calibrations {
+    let calibrates_kinds = prompts.sets().len() == 1 && prompts.sets().iter().all(is_kinds);
+    all.0
+        .retain(|own| own.prompts == KINDS && !calibrates_kinds);
+    all
+}
+
+/// What is calibrated with the labelled images, and where it is kept.
+struct CalibrationRequest<'a> {
+    arguments: &'a cli::CalibrateArgs,
+    /// `None`: nowhere.
     folder: Option<PathBuf>,
-    learned: &LearnedSets,
-    classified: &ClassifiedLabels,
-) -> Result<u8, Fault> {
-    if classified.interruption.left_out_images() {
-        return Err(Fault::unusable("nothing was calibrated"));
+    /// How images are fitted to the model's input, if not as it specifies.
+    fit: Option<Fit>,
+    learned: &'a LearnedSets,
+}
+
+impl CalibrationRequest<'_> {
+    /// Calibrates, and prints what is found; returns the exit code.
+    fn fit(&self, classified: &ClassifiedLabels) -> Result<u8, Fault> {
+        let (arguments, learned) = (self.arguments, self.learned);
+        if classified.interruption.left_out_images() {
+            return Err(Fault::unusable("nothing was calibrated"));
+        }
+        let mut all = classified.cases()?;
+        all.leave_out_shots(learned)?;
+        let Some(record) = all.sample() else {
+            return Err(all.none_classified());
+        };
+        let fitted = fitted(&all, classified);
+        let FittedCalibration {
+            error_before,
+            error_after,
+            single,
+            conditions,
+            normal,
+            left_out,
+        } = fitted.map_err(Fault::unusable)?;
+        let calibration = Calibration {
+            model: record.model.clone(),
+            model_digest: record.model_digest.clone(),
+            prompts: record.prompts.clone(),
+            prompts_digest: record.prompts_digest.clone(),
+            mode: record.mode,
+            learned: learned
+                .find(&record.model_digest, &record.prompts_digest, record.mode)
+                // What real images teach is not meant for phantoms.
+                .filter(|own| own.kind.is_none() || !record.synthetic)
+                .map(Learned::digest),
+            fit: self.fit.map(|fit| fit.name().to_owned()),
+            at: now(),
+            images: all.images.len(),
+            error_before,
+            error_after,
+            single,
+            conditions,
+            normal,
+            left_out,
+        };
+        let file = self.folder.as_ref().map(|folder| {
+            let saved = calibrations::save(folder, &calibration);
+            saved.map_err(|error| Fault::unusable(format!("{}: {error}", shown(folder))))
+        });
+        let file = file.transpose()?.map(|file| shown(&file));
+        if arguments.json {
+            print::json(&CalibrationReport {
+                calibration: &calibration,
+                failed: all.failed,
+                rejected: all.rejected.len(),
+                copies: all.copies,
+                at_bound: calibration.is_at_bound(),
+                file,
+            })?;
+        } else {
+            print::lines(&table(&calibration, &all, file.as_deref()))?;
+        }
+        Ok(if all.failed > 0 {
+            exit::SOME_FAILED
+        } else {
+            exit::OK
+        })
     }
-    let mut all = classified.cases()?;
-    all.leave_out_shots(learned)?;
-    let Some(record) = all.sample() else {
-        return Err(all.none_classified());
-    };
-    let fitted = fitted(&all, classified);
-    let FittedCalibration {
-        error_before,
-        error_after,
-        single,
-        conditions,
-        normal,
-        left_out,
-    } = fitted.map_err(Fault::unusable)?;
-    let calibration = Calibration {
-        model: record.model.clone(),
-        model_digest: record.model_digest.clone(),
-        prompts: record.prompts.clone(),
-        prompts_digest: record.prompts_digest.clone(),
-        mode: record.mode,
-        learned: learned
-            .find(&record.model_digest, &record.prompts_digest, record.mode)
-            // What real images teach is not meant for phantoms.
-            .filter(|own| own.kind.is_none() || !record.synthetic)
-            .map(Learned::digest),
-        fit: arguments.labelled.fit.map(|fit| fit.name().to_owned()),
-        at: now(),
-        images: all.images.len(),
-        error_before,
-        error_after,
-        single,
-        conditions,
-        normal,
-        left_out,
-    };
-    let file = folder.map(|folder| {
-        let saved = calibrations::save(&folder, &calibration);
-        saved.map_err(|error| Fault::unusable(format!("{}: {error}", shown(&folder))))
-    });
-    let file = file.transpose()?.map(|file| shown(&file));
-    if arguments.json {
-        print::json(&CalibrationReport {
-            calibration: &calibration,
-            failed: all.failed,
-            rejected: all.rejected.len(),
-            copies: all.copies,
-            at_bound: calibration.is_at_bound(),
-            file,
-        })?;
-    } else {
-        print::lines(&table(&calibration, &all, file.as_deref()))?;
-    }
-    Ok(if all.failed > 0 {
-        exit::SOME_FAILED
-    } else {
-        exit::OK
-    })
 }
 
 /// Fits the scores as a mode has them.
@@ -182,7 +229,8 @@ fn table(calibration: &Calibration, all: &LabelledCases, file: Option<&str>) -> 
         "model {}, prompts {}{}: {} labelled images, {} rejected, {} failed{}",
         clean(&calibration.model),
         clean(&calibration.prompts),
-        if calibration.learned.is_some() {
+        // Of what was learned, nothing may be used.
+        if all.images.iter().any(|(_, own)| own.learned.is_some()) {
             ", learned scores"
         } else {
             ""
@@ -318,4 +366,23 @@ fn adjusting(mix: &MixCalibration) -> String {
         "offered: right labels on images held out "
     };
     format!("adjusting a mix    {what}{}", checks.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::builtin;
+
+    #[test]
+    fn images_are_judged_as_ever_while_a_set_is_calibrated_and_its_own_scores_are_the_models() {
+        let left = |name: &str| {
+            let prompts = Prompts::select(name, None).unwrap();
+            let left = of_kinds(builtin::calibrations(), &prompts).0.into_iter();
+            left.map(|own| own.prompts).collect::<Vec<_>>()
+        };
+        assert!(builtin::calibrations().0.len() > 1);
+        assert_eq!(left("chest-xray"), [KINDS]);
+        assert_eq!(left("auto"), [KINDS]);
+        assert!(left(KINDS).is_empty());
+    }
 }

@@ -155,28 +155,31 @@ pub(super) fn with_outcomes(
 
 /// The prompt set of all results. Where one is chosen for each image, these must agree: figures are of one set.
 fn set_in_use<'a>(prompts: &'a Prompts, outcomes: &Outcomes) -> Result<&'a PromptSet, Fault> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    // Sets of one content are the same set, whatever their files are called.
+    let mut counts: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
     for record in outcomes.values().flatten() {
-        *counts.entry(&record.prompts).or_default() += 1;
+        let own = counts.entry(&record.prompts_digest);
+        own.or_insert((&record.prompts, 0)).1 += 1;
     }
-    let mut in_use = prompts
-        .sets()
-        .iter()
-        .filter(|set| counts.contains_key(&*set.name));
-    match (prompts.sets(), in_use.next(), in_use.next()) {
-        ([only], ..) | (_, Some(only), None) => Ok(only),
-        ([first, ..], None, _) => Ok(first),
-        _ => {
-            let counts = counts
-                .iter()
-                .map(|(name, count)| format!("{} {count}", clean(name)));
-            let counts: Vec<String> = counts.collect();
-            Err(Fault::usage(format!(
-                "these images choose several prompt sets ({}), and this is about one; name it with --prompts, or give the images of one",
-                counts.join(", ")
-            )))
+    let mut sets = prompts.sets().iter();
+    match (prompts.sets(), counts.len()) {
+        ([only], _) => return Ok(only),
+        (_, 1) => {
+            if let Some(chosen) = sets.find(|set| counts.contains_key(&*set.digest)) {
+                return Ok(chosen);
+            }
         }
+        ([first, ..], 0) => return Ok(first),
+        _ => {}
     }
+    let counts = counts
+        .values()
+        .map(|(name, count)| format!("{} {count}", clean(name)));
+    let counts: Vec<String> = counts.collect();
+    Err(Fault::usage(format!(
+        "these images choose several prompt sets ({}), and this is about one; name it with --prompts, or give the images of one",
+        counts.join(", ")
+    )))
 }
 
 /// Makes the labels of files, which are indices among `names`, those of the conditions of a set.
@@ -231,5 +234,39 @@ impl BatchHandler<(usize, PathBuf), usize> for Collected {
         }
         progress.set(self.outcomes.len() as u64, Some(self.count as u64));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::library::export::tests::record;
+
+    #[test]
+    fn copies_of_a_set_in_the_users_folder_are_the_same_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = include_str!("../../prompts/general.toml");
+        std::fs::write(folder.path().join("ward.toml"), text).unwrap();
+        let prompts = Prompts::select("auto", Some(folder.path())).unwrap();
+        let of_set = |name: &str| {
+            let set = prompts.sets().iter().find(|set| set.name == name).unwrap();
+            let mut record = record(crate::scoring::Decision::Confident);
+            record.prompts.clone_from(&set.name);
+            record.prompts_digest.clone_from(&set.digest);
+            Ok(record)
+        };
+        let general = of_set("general");
+        let same = prompts.sets().iter();
+        let same = same.filter(|set| set.digest == general.as_ref().unwrap().prompts_digest);
+        assert_eq!(same.count(), 2);
+        let mut outcomes: Outcomes = [(0, general)].into_iter().collect();
+        let chosen = set_in_use(&prompts, &outcomes).ok().unwrap();
+        assert_eq!(chosen.name, "general");
+        outcomes.insert(1, of_set("chest-xray"));
+        let message = set_in_use(&prompts, &outcomes).err().unwrap().message;
+        assert!(
+            message.contains("general 1") && message.contains("chest-xray 1"),
+            "{message}"
+        );
     }
 }

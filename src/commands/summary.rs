@@ -1,9 +1,13 @@
 //! Counts of classified, rejected, failed and skipped files, for the last line on stderr.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::library::Outcome;
 use crate::scoring::Decision;
+
+/// Maximum number of reasons for rejecting files that are told.
+const MAX_REASONS: usize = 5;
 
 /// Numbers of files by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,9 +106,7 @@ impl Summary {
     /// The counts as parts of a sentence.
     pub(super) fn parts(&self) -> Vec<String> {
         let mut parts = vec![format!("{} classified", self.classified)];
-        for (reason, count) in &self.rejected {
-            parts.push(format!("{count} rejected ({reason})"));
-        }
+        parts.extend(rejected_parts(&self.rejected));
         if self.failed > 0 {
             parts.push(format!("{} failed", self.failed));
         }
@@ -118,9 +120,51 @@ impl Summary {
     }
 }
 
+/// The numbers of rejected files by reason, the most frequent first; of many reasons how many others there are, as a longer line would
+/// be cut.
+pub(super) fn rejected_parts(rejected: &BTreeMap<String, u64>) -> Vec<String> {
+    let mut reasons: Vec<(&String, u64)> = rejected.iter().map(|own| (own.0, *own.1)).collect();
+    reasons.sort_by_key(|(_, count)| Reverse(*count));
+    let (told, others) = reasons.split_at(reasons.len().min(MAX_REASONS));
+    let told = told.iter();
+    let mut parts: Vec<String> = told
+        .map(|(reason, count)| format!("{count} rejected ({reason})"))
+        .collect();
+    let files: u64 = others.iter().map(|(_, count)| count).sum();
+    match others.len() {
+        0 => {}
+        1 => parts.push(format!("{files} rejected for another reason")),
+        reasons => parts.push(format!("{files} rejected for {reasons} other reasons")),
+    }
+    parts
+}
+
 /// Whether the file is not an image at all.
 pub(super) fn is_not_an_image(outcomes: &[Outcome]) -> bool {
     let is_none =
         |outcome: &Outcome| matches!(outcome, Err(failure) if !failure.content.is_image());
     outcomes.iter().all(is_none)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_frequent_reasons_are_told_and_the_others_counted() {
+        let reasons = |count: u64| {
+            let reasons = (1..=count).map(|own| (format!("reason {own}"), own));
+            rejected_parts(&reasons.collect())
+        };
+        assert_eq!(
+            reasons(2),
+            ["2 rejected (reason 2)", "1 rejected (reason 1)"]
+        );
+        assert_eq!(reasons(6)[5], "1 rejected for another reason");
+        let many = reasons(60);
+        assert_eq!(many.len(), 6);
+        assert_eq!(many[0], "60 rejected (reason 60)");
+        assert_eq!(many[5], "1540 rejected for 55 other reasons");
+        assert_eq!(reasons(0), [""; 0]);
+    }
 }

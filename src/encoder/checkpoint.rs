@@ -1,5 +1,7 @@
 //! Opens a checkpoint, a folder as on the hub or a file of weights, as a [`DualEncoder`].
 
+pub(super) mod own_fit;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

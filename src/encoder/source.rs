@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use super::hub::{self, HubCache};
 use super::layout::CheckpointLayout;
 use super::reference::NOTICE;
-use super::{Encoder, EncoderError, ModelOptions, ReferenceRecords, builtin, catalog, checkpoint};
+use super::{
+    Encoder, EncoderError, Fit, ModelOptions, ReferenceRecords, builtin, catalog, checkpoint,
+};
 use crate::config::{BUILTIN, DEMO};
 
 /// A model that has not been opened yet.
@@ -56,6 +58,15 @@ impl ModelSource {
             Self::Builtin => BUILTIN.to_owned(),
             Self::Path(path) => checkpoint::name(path),
             Self::Missing(id) => id.clone(),
+        }
+    }
+
+    /// How the model fits images to its input if nothing else is stated; `None` if its files cannot be read. Reads no weights.
+    pub fn own_fit(&self) -> Option<Fit> {
+        match self {
+            Self::Builtin => checkpoint::own_fit::of_builtin(builtin::files()),
+            Self::Path(path) => checkpoint::own_fit::own_fit(path),
+            Self::Missing(_) => None,
         }
     }
 

@@ -48,7 +48,7 @@ pub struct Calibration {
     /// The digest of what reviews taught, whose scores it was fitted to; `None` for those of the texts alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learned: Option<String>,
-    /// How images were fitted to the model's input, if that was stated; `None`: as the model specifies.
+    /// How images were fitted to the model's input, if not as the model specifies; `None`: as it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fit: Option<String>,
     /// When it was fitted: RFC 3339, UTC.

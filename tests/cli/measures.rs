@@ -352,6 +352,16 @@ fn a_file_in_several_rows_and_its_copies_are_one_image() {
         words.contains("(line 2)") && words.contains("(line 4)"),
         "{words}"
     );
+    // As with rows of one path.
+    let mut of_two = table;
+    (of_two[0][2], of_two[2][2]) = ("a", "b");
+    let refused = evaluated(home.path(), &of_two);
+    assert_eq!(refused.status.code(), Some(2));
+    let words = stderr(&refused);
+    assert!(
+        words.contains("same content and different patients, `a` and `b`"),
+        "{words}"
+    );
 }
 
 #[test]
@@ -430,7 +440,8 @@ fn a_calibration_is_for_the_fit_that_its_images_had() {
         all.iter().all(|line| line["calibrated"] == true)
     };
     assert!(are_calibrated(&pad));
-    // What the model ships with is for its own fit.
+    // What the model ships with is for its own fit, named or not.
+    assert!(are_calibrated(&["--fit", "squash"]));
     assert!(are_calibrated(&[]) && !are_calibrated(&["--fit", "crop"]));
     let words = |fit: &[&str]| {
         let eval = run(&[&["eval", "d", "--draws", "0"][..], fit].concat());

@@ -13,6 +13,7 @@ use super::{ComparisonRequest, PLACEBOS};
 use crate::engine::Scorers;
 use crate::jobs::{End, Ended};
 use crate::library::{Failure, Record, path_text};
+use crate::media::clean;
 use crate::scoring::comparison::SetComparison;
 use crate::scoring::metrics::{Bootstrap, Case, CaseGroups, MultiLabelCase};
 use crate::scoring::{Decision, Verdict};
@@ -242,6 +243,18 @@ impl ScoredFiles {
                         "{} and {} have the same content and different labels; correct one of them, or leave both out",
                         shown(&first.path),
                         shown(&compared.path)
+                    )));
+                }
+                Some(first)
+                    if let [Some(a), Some(b)] = [&first.patient, &compared.patient]
+                        && a != b =>
+                {
+                    return Err(Fault::usage(format!(
+                        "{} and {} have the same content and different patients, `{}` and `{}`; correct one of them, or leave both out",
+                        shown(&first.path),
+                        shown(&compared.path),
+                        clean(a),
+                        clean(b)
                     )));
                 }
                 Some(_) => {}

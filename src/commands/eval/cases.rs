@@ -1,11 +1,13 @@
 //! Labelled images that have a result, as cases.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use super::super::summary::rejected_parts;
 use super::super::{Fault, exit, print, shown};
 use super::ClassifiedLabels;
 use super::labels::LabelledEach;
 use crate::library::Record;
+use crate::media::clean;
 use crate::scoring::Decision;
 use crate::scoring::metrics::{Case, CaseGroups, MultiLabelCase};
 
@@ -29,7 +31,7 @@ impl ClassifiedLabels<'_> {
     ///
     /// # Errors
     ///
-    /// Fails if files of the same content have different labels.
+    /// Fails if files of the same content have different labels or patients.
     pub(in crate::commands) fn cases(&self) -> Result<LabelledCases<'_>, Fault> {
         let conditions = self.set.conditions.iter();
         let mut all = LabelledCases {
@@ -68,20 +70,26 @@ impl ClassifiedLabels<'_> {
     }
 }
 
-/// Fails if a copy of a file has other labels.
+/// Fails if a copy of a file has other labels, or is of another patient.
 fn check_copy(first: &LabelledEach, copy: &LabelledEach) -> Result<(), Fault> {
-    if first.labels == copy.labels {
-        return Ok(());
-    }
     let place = |file: &LabelledEach| match file.line {
         0 => shown(&file.path),
         line => format!("{} (line {line})", shown(&file.path)),
     };
-    Err(Fault::usage(format!(
-        "{} and {} have the same content and different labels; correct one of them, or leave both out",
-        place(first),
-        place(copy)
-    )))
+    let both = format!("{} and {} have the same content", place(first), place(copy));
+    if first.labels != copy.labels {
+        return Err(Fault::usage(format!(
+            "{both} and different labels; correct one of them, or leave both out"
+        )));
+    }
+    match (&first.patient, &copy.patient) {
+        (Some(a), Some(b)) if a != b => Err(Fault::usage(format!(
+            "{both} and different patients, `{}` and `{}`; correct one of them, or leave both out",
+            clean(a),
+            clean(b)
+        ))),
+        _ => Ok(()),
+    }
 }
 
 impl LabelledCases<'_> {
@@ -123,9 +131,16 @@ impl LabelledCases<'_> {
 
     /// The error if no image could be classified. Where files failed, it is theirs.
     pub(in crate::commands) fn none_classified(&self) -> Fault {
-        let why = match self.rejected.first() {
-            Some(reason) => format!("{} rejected, because {reason}", self.rejected.len()),
+        let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
+        for reason in &self.rejected {
+            *reasons.entry(reason.clone()).or_default() += 1;
+        }
+        let why = match reasons.first_key_value() {
             None => format!("{} failed", self.failed),
+            Some((reason, count)) if reasons.len() == 1 => {
+                format!("{count} rejected, because {reason}")
+            }
+            Some(_) => rejected_parts(&reasons).join(", "),
         };
         let fault = Fault::unusable(format!("no image could be classified: {why}"));
         Fault {
@@ -136,5 +151,34 @@ impl LabelledCases<'_> {
             },
             ..fault
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cases(rejected: &[&str]) -> LabelledCases<'static> {
+        LabelledCases {
+            names: Vec::new(),
+            normal: Vec::new(),
+            images: Vec::new(),
+            failed: 0,
+            copies: 0,
+            rejected: rejected.iter().map(|own| (*own).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn where_no_image_is_classified_each_reason_is_told_with_its_number() {
+        let told = |rejected: &[&str]| cases(rejected).none_classified().message;
+        assert_eq!(
+            told(&["a limb", "a chest", "skin", "a chest"]),
+            "no image could be classified: 2 rejected (a chest), 1 rejected (a limb), 1 rejected (skin)"
+        );
+        assert_eq!(
+            told(&["skin", "skin"]),
+            "no image could be classified: 2 rejected, because skin"
+        );
     }
 }

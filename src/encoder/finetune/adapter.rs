@@ -106,6 +106,13 @@ pub(in crate::encoder) fn is_adapter(path: &Path) -> bool {
     has(ADAPTER_CONFIG) && !has(CONFIG) && !has(OPEN_CLIP_CONFIG)
 }
 
+/// Where an adapter says that its base is, as `--model` has it; `None` if its file cannot be read.
+pub(in crate::encoder) fn base_name(path: &Path) -> Option<String> {
+    let file = path.join(ADAPTER_CONFIG);
+    let config: AdapterConfig = parse(&read(&file).ok()?, &file).ok()?;
+    Some(config.base_model_name_or_path)
+}
+
 /// Reads an adapter's base, and adds its changes.
 pub(in crate::encoder) fn load(
     path: &Path,
