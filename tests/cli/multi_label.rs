@@ -253,7 +253,9 @@ fn labels_are_judged_as_ever_where_each_image_has_one() {
     let home = tempfile::tempdir().expect("a home");
     demo(home.path(), 64, 3);
     let eval = |mode: &str| {
-        let arguments = ["eval", "d", "--json", "--draws", "200", "--model", "builtin"];
+        let arguments = [
+            "eval", "d", "--json", "--draws", "200", "--model", "builtin",
+        ];
         let more = ["--prompts", "general", "--mode", mode];
         json(&run(home.path(), &[&arguments[..], &more].concat()))
     };

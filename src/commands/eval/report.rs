@@ -113,7 +113,8 @@ impl DrawnMetrics {
         let mut of_adjusted = adjusted
             .as_ref()
             .map(|own| of_labels(&own.cases).among(own.positions.clone()));
-        let ((), draws) = ProgressLine::of_draws(arguments.draws, interruption, |progress| {
+        // Percentiles of many draws take a moment, in which a signal must not take the report.
+        let (metrics, draws) = ProgressLine::of_draws(arguments.draws, interruption, |progress| {
             let mut drawn: Vec<&mut dyn SampledMetrics> = Vec::new();
             drawn.extend(labels.as_mut().map(|own| own as &mut dyn SampledMetrics));
             drawn.extend(presence.as_mut().map(|own| own as &mut dyn SampledMetrics));
@@ -123,14 +124,16 @@ impl DrawnMetrics {
                     .map(|own| own as &mut dyn SampledMetrics),
             );
             bootstrap.draw(all.images.len(), &mut drawn, progress);
-        });
-        let labels = labels.and_then(EvaluationDraws::finish);
-        let of_adjusted = of_adjusted.and_then(EvaluationDraws::finish);
-        Some(Self {
-            metrics: match presence {
+            let labels = labels.and_then(EvaluationDraws::finish);
+            let metrics = match presence {
                 None => EvalMetrics::of_labels(labels?),
                 Some(presence) => EvalMetrics::of_presence(all, labels, presence.finish()?),
-            },
+            };
+            Some((metrics, of_adjusted.and_then(EvaluationDraws::finish)))
+        });
+        let (metrics, of_adjusted) = metrics?;
+        Some(Self {
+            metrics,
             adjusted: adjusted
                 .zip(of_adjusted)
                 .map(|(own, metrics)| own.with(metrics)),

@@ -185,7 +185,7 @@ impl<'a> MultiLabelDraws<'a> {
         let conditions = conditions.map(|((at, condition), (values, drawn))| {
             let positives = self.cases.iter().filter(|case| case.shown[at]).count();
             let counts = [positives, self.cases.len() - positives];
-            PresenceMetrics::new(condition, counts, estimates(values, drawn, made))
+            PresenceMetrics::new(condition, counts, &estimates(values, drawn, made))
         });
         let [
             mean_auroc,
@@ -221,7 +221,7 @@ impl PresenceMetrics {
     fn new(
         condition: &JudgedCondition,
         [positives, negatives]: [usize; 2],
-        values: ConditionValues<Option<Estimate>>,
+        values: &ConditionValues<Option<Estimate>>,
     ) -> Self {
         let [
             auroc,
@@ -229,7 +229,7 @@ impl PresenceMetrics {
             sensitivity,
             specificity,
             precision,
-        ] = values;
+        ] = *values;
         Self {
             condition: condition.name.clone(),
             positives,

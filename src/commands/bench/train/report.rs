@@ -132,7 +132,7 @@ impl SeedReport {
             probe_gain,
             lora_gain,
             lora_over_probe,
-            auroc_gains: area_gains(gains),
+            auroc_gains: area_gains(&gains),
             conditions: conditions.unwrap_or_default(),
             without_condition: truths.without_condition(),
             mean,
@@ -145,8 +145,9 @@ impl SeedReport {
 }
 
 /// Those by the probe, by fine-tuning, and by fine-tuning over the probe.
-fn area_gains(gains: [TrainingGain; 3]) -> Option<AreaGains> {
-    let [Some(probe), Some(lora), Some(lora_over_probe)] = gains.map(|own| own.auroc) else {
+fn area_gains(gains: &[TrainingGain; 3]) -> Option<AreaGains> {
+    let [Some(probe), Some(lora), Some(lora_over_probe)] = gains.each_ref().map(|own| own.auroc)
+    else {
         return None;
     };
     Some(AreaGains {
