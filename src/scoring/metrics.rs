@@ -55,8 +55,8 @@ fn scores(names: &[String], verdict: &Verdict) -> Vec<f64> {
     scores.collect()
 }
 
-/// Counted draws without which there is no interval: its ends lie beyond 2.5 % of them.
-pub const MIN_DRAWS: usize = 200;
+/// Counted draws without which there is no interval: of fewer, not one lies beyond an end of 2.5 %.
+pub const MIN_DRAWS: usize = 40;
 
 /// A metric with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -461,7 +461,8 @@ mod tests {
         assert_eq!(ends(0.5, around(200), 200), (true, Some(200)));
         assert_eq!(ends(0.5, around(200), 400), (true, Some(200)));
         assert_eq!(ends(0.5, around(200), 402), (false, Some(200)));
-        assert_eq!(ends(0.5, around(198), 200), (false, Some(198)));
+        assert_eq!(ends(0.5, around(40), 40), (true, Some(40)));
+        assert_eq!(ends(0.5, around(38), 40), (false, Some(38)));
         assert_eq!(ends(0.3, around(400), 400), (false, Some(400)));
         assert_eq!(ends(0.5, Vec::new(), 0), (false, None));
         // Forty classes of two images each: hardly a draw has all of them.
