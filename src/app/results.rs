@@ -525,6 +525,11 @@ impl Results {
         self.files.get(path)?.judged(&self.zone)
     }
 
+    /// What was learned from reviews, and is in use.
+    pub(super) fn learned(&self) -> &LearnedSets {
+        &self.learned
+    }
+
     /// Notes what was learned from reviews, and is in use.
     pub(super) fn set_learned(&mut self, learned: LearnedSets) {
         self.learned = learned;

@@ -341,7 +341,8 @@ fn import(
         match reviewed {
             Ok(review) => {
                 let labels = review.labels.as_deref().unwrap_or_default();
-                if copies.add(&review.content, &review.path, labels)? {
+                let patient = review.patient.as_slice();
+                if copies.add(&review.content, &review.path, (labels, patient))? {
                     reviews.push(review);
                 }
             }
@@ -350,6 +351,10 @@ fn import(
                 print::message(format_args!("{}: {error}", shown(&named)));
             }
         }
+    }
+    for review in &mut reviews {
+        let named = copies.patients(&review.content).first();
+        review.patient = named.cloned();
     }
     let stored = library
         .import_reviews(&reviews)
@@ -394,6 +399,11 @@ pub(super) fn content(library: &Library, path: &Path) -> std::io::Result<String>
     if let Some(content) = known {
         return Ok(content.hash);
     }
+    content_of(path)
+}
+
+/// The content of a file: `blake3:<hex>` of its bytes.
+pub(super) fn content_of(path: &Path) -> std::io::Result<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(File::open(path)?)?;
     Ok(format!("blake3:{}", hasher.finalize().to_hex()))

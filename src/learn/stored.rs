@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LearningGain, Method};
+use crate::media::clean;
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use crate::scoring::calibration::{Calibration, Calibrations};
@@ -10,6 +11,30 @@ use crate::scoring::learned::LearnedCondition;
 
 /// The version of the format.
 const FORMAT: u32 = 1;
+
+/// Why what images of the kind `by` teach does not take the place of what those of the kind `in_use` have taught; `None` for phantoms, and
+/// for models that judge all images alike. Nothing where both are the same.
+pub fn refusal(in_use: Option<&str>, by: Option<&str>, mode: Mode) -> Option<String> {
+    if in_use == by {
+        return None;
+    }
+    let taught = match in_use {
+        Some(kind) => format!("findings of the kind {} are", clean(kind)),
+        None => "scores that phantoms taught are".to_owned(),
+    };
+    let others = match by {
+        Some(kind) => format!("images of the kind {}", clean(kind)),
+        None => "phantoms".to_owned(),
+    };
+    let mode = match mode {
+        Mode::Single => "",
+        Mode::Multi => " --mode multi",
+    };
+    Some(format!(
+        "{taught} in use under this prompt set, and what {others} teach would replace them: undo that first (`learn --undo{mode}`), or use a \
+         prompt set of its own"
+    ))
+}
 
 /// What was learned from reviews for one model under one prompt set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -193,6 +218,11 @@ impl Learned {
             }
         }
         Ok(())
+    }
+
+    /// Why what images of a kind teach, or phantoms (`None`), does not take the place of this unasked: other images taught it.
+    pub fn refuses(&self, kind: Option<&str>) -> Option<String> {
+        refusal(self.kind.as_deref(), kind, self.mode)
     }
 
     /// What is in use with it, as a sentence goes on.

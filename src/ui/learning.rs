@@ -67,6 +67,9 @@ fn keys(view: &LearningView, looks: Looks) -> Option<Line<'static>> {
     let accepts = view
         .proposal()
         .is_some_and(|own| own.learned.changes_results());
+    if view.is_outdated {
+        return Some(Line::styled("Esc closes, ,l asks again", looks.accent()));
+    }
     let keys = [
         accepts.then_some("a accepts"),
         view.is_in_use.then_some("u undoes what is in use"),
@@ -98,6 +101,12 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
         format!("Scores under {set} are {}.", scores(view.in_use))
     };
     let mut all = vec![(now, Looks::text())];
+    if view.is_outdated {
+        let words = format!(
+            "Another process has changed what is in use under {set} since this was asked for, so that it is out of date."
+        );
+        all = vec![(words, looks.doubt())];
+    }
     match &view.answer {
         None => all.push(("Learning …".to_owned(), looks.dim())),
         Some(Err(reason)) => {

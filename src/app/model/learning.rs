@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::Model;
+use crate::app::activity::Incident;
 use crate::app::effect::Effect;
 use crate::app::keys::Action;
 use crate::app::learning::{LearnSubject, LearningView, images, in_use, judges_only_if_taught};
@@ -55,6 +56,7 @@ impl Model {
                 answer: None,
                 unused,
                 is_changing: false,
+                is_outdated: false,
                 cursor: 0,
                 scroll: 0,
             })));
@@ -84,6 +86,9 @@ impl Model {
         let Some(view) = view else {
             return Vec::new();
         };
+        if view.is_outdated {
+            return self.say_outdated();
+        }
         let proposal = view.proposal().map(|own| own.learned.clone());
         match proposal {
             Some(learned) if learned.changes_results() => {
@@ -103,14 +108,36 @@ impl Model {
         }
     }
 
-    /// Notes what is in use, or scores with it where another process has changed it.
-    pub(super) fn learned_found(&mut self, learned: LearnedSets, is_in_use: bool) -> Vec<Effect> {
+    fn say_outdated(&mut self) -> Vec<Effect> {
+        let words = "another process has changed what is in use; close this and ask again";
+        self.say(Severity::Info, words);
+        Vec::new()
+    }
+
+    /// Names files that cannot be used, and notes what is in use, or scores with it where another process has changed it.
+    pub(super) fn learned_found(
+        &mut self,
+        learned: LearnedSets,
+        is_in_use: bool,
+        faults: &[String],
+    ) -> Vec<Effect> {
+        for fault in faults {
+            let words = text::safe_str(fault);
+            self.say(Severity::Error, &words);
+            self.activity.note(Incident::Said(Severity::Error, words));
+        }
+        if let Some(view) = self.screen.learning_mut() {
+            let of_view = |all: &LearnedSets| view.subject.learned(all).cloned();
+            view.is_outdated |= of_view(self.results.learned()) != of_view(&learned);
+        }
         self.results.set_learned(learned.clone());
         if is_in_use {
             return Vec::new();
         }
-        self.learned_words =
-            Some("another process has changed what was learned; scores follow it".to_owned());
+        let words = "another process has changed what was learned; scores follow it";
+        // What cannot be used stays on screen with it.
+        let words = faults.iter().map(String::as_str).chain([words]);
+        self.learned_words = Some(text::safe_str(&words.collect::<Vec<_>>().join("; ")));
         vec![Effect::UseLearned(learned), self.prompt_sets.renew()]
     }
 
@@ -154,6 +181,9 @@ impl Model {
                 let view = self.screen.learning_mut()?;
                 if view.is_changing {
                     return Some(Vec::new());
+                }
+                if view.is_outdated {
+                    return Some(self.say_outdated());
                 }
                 view.is_changing = true;
                 Some(vec![Effect::UndoLearned(view.subject.clone())])

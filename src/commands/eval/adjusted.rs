@@ -37,15 +37,16 @@ impl AdjustedEvaluation {
         if let Some(error) = mixes.failure() {
             return Err(Fault::unusable(error));
         }
-        let cases = all.images.iter().filter_map(|(file, record)| {
+        let cases = all.images.iter().zip(all.patients());
+        let cases = cases.filter_map(|((file, record), patient)| {
             let case = case(&all.names, file.labels[0], record, &mixes)?;
-            Some((case, file.patient.as_deref()))
+            Some((case, patient))
         });
-        let (cases, patients): (Vec<Case>, Vec<Option<&str>>) = cases.unzip();
+        let (cases, patients): (Vec<Case>, Vec<usize>) = cases.unzip();
         let bootstrap = Bootstrap {
             draws: arguments.draws,
             seed: arguments.seed,
-            groups: CaseGroups::of_patients(patients.into_iter()),
+            groups: CaseGroups::new(patients),
         };
         let (metrics, _) = ProgressLine::of_draws(arguments.draws, interruption, |progress| {
             Evaluation::drawing(&all.names, &cases, &bootstrap, progress)

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::super::learn::replaced;
 use super::super::{CommandSetup, Fault, exit, print, shown};
 use super::alike::unproved_words;
 use super::conditions::TrainedCondition;
@@ -11,7 +10,8 @@ use super::labels;
 use super::report::{ProbeReport, SplitReport};
 use crate::cli::ProbeArgs;
 use crate::learn::{LearnError, Learned, PatientSplit, Probe, Problem, TrainingGain, Truths};
-use crate::library::{NOTICE, learned, now};
+use crate::library::learned::{self, NotKept};
+use crate::library::{NOTICE, now};
 use crate::media::clean;
 use crate::prompts::PromptSet;
 use crate::scoring::learned::LearnedCondition;
@@ -156,6 +156,7 @@ impl FittedProbe {
             without_condition: self.without_condition,
             split: self.split,
             failed: encoded.failed,
+            copies: encoded.copies,
             rejected: encoded.rejected,
             kind: encoded.kind.clone(),
             other_kinds: encoded.other_kinds,
@@ -220,14 +221,11 @@ fn keep(
     let Some(folder) = folder else {
         return Ok(None);
     };
-    let (all, _) = learned::load(&folder);
-    let in_use = all.find(&own.model_digest, &own.prompts_digest, own.mode);
-    if let Some(words) = in_use.and_then(|in_use| replaced(in_use, own)) {
-        return Err(Fault::unusable(format!(
-            "{words} in use under {}, and the probe would replace them; `learn --undo` takes them back, or --export writes the probe to a file",
-            clean(&own.prompts)
-        )));
-    }
-    let saved = learned::save(&folder, own).map_err(|error| fault(&folder, error))?;
-    Ok(Some(saved))
+    let kept = learned::keep(&folder, own).map_err(|error| match error {
+        NotKept::Refused(reason) => {
+            Fault::unusable(format!("{reason}; --export writes the probe to a file"))
+        }
+        NotKept::File { .. } => Fault::unusable(error),
+    })?;
+    Ok(Some(kept))
 }

@@ -75,6 +75,8 @@ pub(super) struct ProbeReport {
     pub(super) split: SplitReport,
     /// Files that could not be read.
     pub(super) failed: usize,
+    /// Files that were left out, as they have the content of another one.
+    pub(super) copies: usize,
     /// Images that the model rejects.
     pub(super) rejected: usize,
     /// The kind of the images, if they are real ones and the model is the built-in one.
@@ -128,6 +130,7 @@ impl ProbeReport {
             &self.conditions,
             TrainingKind::Probe,
         ));
+        out.push_str(&copies_line(self.copies));
         if self.rejected > 0 {
             let _ = writeln!(
                 out,
@@ -167,6 +170,15 @@ impl ProbeReport {
         out.push_str(&words);
         out.push('\n');
         out
+    }
+}
+
+/// Says that copies were left out; nothing of none.
+pub(super) fn copies_line(copies: usize) -> String {
+    match copies {
+        0 => String::new(),
+        1 => "1 file left out: it has the content of another one\n".to_owned(),
+        _ => format!("{copies} files left out: they have the content of other ones\n"),
     }
 }
 

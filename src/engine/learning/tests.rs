@@ -16,7 +16,7 @@ fn shown(kind: usize, has_finding: bool, at: usize) -> LearnImage {
         content: format!("blake3:{at:04}"),
         embedding: row.into(),
         labels: None,
-        patient: None,
+        patients: Vec::new(),
         synthetic: false,
     }
 }
@@ -149,7 +149,7 @@ fn labels_that_cannot_be_told_from_each_other_earn_no_findings() {
     assert!(refused.contains("there are 6 of 6"), "{refused}");
     // Many slices of a few patients are a few.
     let slices = (0..40).map(|at| LearnImage {
-        patient: Some((at % 4).to_string()),
+        patients: vec![(at % 4).to_string()],
         ..reviewed()[at % 12].clone()
     });
     let refused = propose(&slices.collect::<Vec<_>>(), None).unwrap_err();
@@ -190,7 +190,8 @@ fn kinds_themselves_are_learned_from_images_of_all_kinds() {
 fn what_phantoms_taught_is_not_replaced_unasked() {
     let refused = propose_beside("chest-xray", &reviewed(), (None, true)).unwrap_err();
     assert!(
-        refused.contains("what phantoms taught is in use") && refused.contains("undo that first"),
+        refused.contains("scores that phantoms taught are in use")
+            && refused.contains("undo that first"),
         "{refused}"
     );
     let phantom = |own: LearnImage| LearnImage {
@@ -221,20 +222,12 @@ fn the_order_of_the_images_changes_nothing() {
 
 #[test]
 fn images_of_one_patient_count_once_whatever_their_studies() {
-    let origin = |patient: Option<&str>| DicomOrigin {
-        study: Some("1.2.3".to_owned()),
-        patient: patient.map(str::to_owned),
-        ..DicomOrigin::default()
-    };
-    assert_eq!(patient(&origin(Some("p"))).as_deref(), Some("p"));
-    assert_eq!(patient(&origin(None)).as_deref(), Some("1.2.3"));
-    assert_eq!(patient(&DicomOrigin::default()), None);
     let of_one = reviewed().into_iter().map(|own| LearnImage {
-        patient: Some("p".to_owned()),
+        patients: vec!["p".to_owned()],
         ..own
     });
     let refused = propose(&of_one.collect::<Vec<_>>(), None).unwrap_err();
-    assert!(refused.contains("there are 12 of 1"), "{refused}");
+    assert!(refused.contains("are of one patient"), "{refused}");
 }
 
 #[test]

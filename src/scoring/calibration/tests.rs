@@ -383,8 +383,7 @@ fn images_of_one_patient_are_not_in_both_halves_and_of_one_alone_nothing_is_said
     let cases = drawn(40, 2.0, 9);
     let names = names();
     let patients = |per_patient: usize| {
-        let patients: Vec<String> = (0..40).map(|at| (at / per_patient).to_string()).collect();
-        let groups = CaseGroups::of_patients(patients.iter().map(|own| Some(&**own)));
+        let groups = CaseGroups::new((0..40).map(|at| at / per_patient).collect());
         fit(&of(&names), &cases, &groups)
     };
     let [alone, ten] = [1, 10].map(|count| patients(count).unwrap());
