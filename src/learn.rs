@@ -42,7 +42,7 @@ pub use proof::HeldOutProof;
 pub use reviews::{Lesson, ReviewedImage, learn};
 use ridge::Ridge;
 pub use split::{PatientSplit, SplitError, split_by_patient, split_presence_by_patient};
-pub use stored::{Learned, LearnedError, LearnedFor, LearnedSets, refusal};
+pub use stored::{Learned, LearnedError, LearnedFor, LearnedSets, TaughtBy, refusal};
 pub use truths::{TrainingGain, Truths};
 
 /// Unlabelled images for each condition from which they take part.

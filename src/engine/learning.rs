@@ -138,7 +138,7 @@ pub struct Proposal {
     pub other_labels: usize,
     /// Reviewed images among them that are unlike the most: of another kind, of one that is not certain, or phantoms beside real ones.
     pub other_kinds: usize,
-    /// Conditions of the set of which there are too few reviewed images to say how well they are told.
+    /// Conditions of the set that are reviewed of too few patients to say how well they are told.
     pub rare: Vec<String>,
     /// Those whose label changes, the surest new label first; none if no score would change.
     pub moved: Vec<MovedImage>,
@@ -220,7 +220,7 @@ impl LearningSubject<'_> {
             other_kinds: taught.others,
             rare: lesson.rare,
             moved,
-            was_calibrated: self.in_use.is_calibrated(),
+            was_calibrated: self.is_calibrated(taught.kind.as_deref()),
         })
     }
 
@@ -296,6 +296,12 @@ impl LearningSubject<'_> {
         let mut moved: Vec<MovedImage> = moved.collect();
         moved.sort_by(|a, b| b.after.probability.total_cmp(&a.after.probability));
         moved
+    }
+
+    /// Whether the scores of such images are calibrated as they are. The built-in model has none for real images until it is taught; what
+    /// is in use without that is meant for phantoms.
+    fn is_calibrated(&self, kind: Option<&str>) -> bool {
+        (kind.is_none() || self.taught == kind) && self.in_use.is_calibrated()
     }
 
     /// What is said of an image as things are: its kind, where the built-in model judges no findings of it.

@@ -68,11 +68,12 @@ impl BalancedAccuracy {
             let own = own.filter_map(|(all, group)| Some((*all.get(at)?, *group)));
             Recalls::new(own, after)
         };
+        let draws = if count_patients(groups) > 1 { DRAWS } else { 0 };
         // Both sides draw the same patients, so that their draws are pairs.
         let side = |after: bool| {
             let all: Vec<Recalls> = (0..problems).map(|at| of_problem(at, after)).collect();
             let mut rng = ChaCha8Rng::seed_from_u64(0);
-            let draws = (0..DRAWS).map(|_| mean(all.iter().map(|own| own.drawn(&mut rng))));
+            let draws = (0..draws).map(|_| mean(all.iter().map(|own| own.drawn(&mut rng))));
             let draws: Vec<f64> = draws.collect();
             (mean(all.iter().map(Recalls::balanced)), draws)
         };
@@ -133,12 +134,12 @@ pub(super) fn is_rare(condition: usize, shots: &[Shot]) -> bool {
 }
 
 /// Of each condition that has images, and of each patient: how many images are right, and how many there are.
-struct Recalls {
+pub(super) struct Recalls {
     conditions: BTreeMap<usize, Vec<(usize, usize)>>,
 }
 
 impl Recalls {
-    fn new<'a>(images: impl Iterator<Item = (&'a HeldOut, usize)>, after: bool) -> Self {
+    pub(super) fn new<'a>(images: impl Iterator<Item = (&'a HeldOut, usize)>, after: bool) -> Self {
         let mut patients: BTreeMap<(usize, usize), (usize, usize)> = BTreeMap::new();
         for (image, group) in images {
             let probabilities = if after { &image.after } else { &image.before };
@@ -153,7 +154,7 @@ impl Recalls {
         Self { conditions }
     }
 
-    fn balanced(&self) -> f64 {
+    pub(super) fn balanced(&self) -> f64 {
         let shares = self.conditions.values();
         mean(shares.map(|patients| share(patients.iter().copied())))
     }

@@ -39,7 +39,7 @@ pub struct Lesson {
     pub comparison: LearningGain,
     /// Why these do not show that labels can be told at all; `None` if they do.
     pub unproved: Option<Unproved>,
-    /// Conditions of which there are too few images to say how well they are told; none where each is decided on by itself.
+    /// Conditions that images of too few patients show to say how well they are told; none where each is decided on by itself.
     pub rare: Vec<String>,
 }
 
@@ -187,7 +187,7 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
             Err(error) => return Err(error),
         }
     }
-    score_unused_by_texts(&mut fits);
+    score_unused_by_texts(fits.iter_mut().map(|own| (own.gate, &mut own.held_out)));
     let held_out = (0..rows.len()).map(|at| fits.iter().map(|own| &own.held_out[at]).collect());
     let held_out: Vec<Vec<&HeldOut>> = held_out.collect();
     let by_transport = fits.iter().any(|own| own.method == Method::Transport);
@@ -229,14 +229,15 @@ fn check_patients(shots: &[Shot]) -> Result<(), LearnError> {
 
 /// Where what was learned of some conditions is used, the texts alone score the others. Where none is, all stay as they were tried, which
 /// is the reason.
-fn score_unused_by_texts(fits: &mut [Fitted]) {
-    if fits.iter().all(|own| own.gate <= 0.0) {
+pub(super) fn score_unused_by_texts<'a>(
+    conditions: impl Iterator<Item = (f64, &'a mut Vec<HeldOut>)>,
+) {
+    let (used, unused): (Vec<_>, Vec<_>) = conditions.partition(|(gate, _)| *gate > 0.0);
+    if used.is_empty() {
         return;
     }
-    for fit in fits.iter_mut().filter(|own| own.gate <= 0.0) {
-        for image in &mut fit.held_out {
-            image.after.clone_from(&image.before);
-        }
+    for image in unused.into_iter().flat_map(|(_, held_out)| held_out) {
+        image.after.clone_from(&image.before);
     }
 }
 

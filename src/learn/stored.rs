@@ -260,6 +260,17 @@ impl Learned {
     }
 }
 
+/// What taught the score of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaughtBy {
+    /// Other images, or none: it is zero-shot.
+    Others,
+    /// The image itself, among others.
+    Itself,
+    /// What is no longer in use, so that nothing is known of its images.
+    Unknown,
+}
+
 /// What was learned for several models and prompt sets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LearnedSets(pub Vec<Learned>);
@@ -272,20 +283,31 @@ impl LearnedSets {
         found.filter(|own| own.changes_results())
     }
 
-    /// Whether learned scores of an image in use were learned from the image itself, so that what they get right on it says little.
+    /// What a score of an image was learned from, where `reviews` taught it; what it gets right on an image that taught it says little.
     /// `content`: `blake3:<hex>` of the file.
-    pub fn learned_from(
+    pub fn taught_by(
         &self,
         [model_digest, prompts_digest]: [&str; 2],
         mode: Mode,
-        content: &str,
-    ) -> bool {
-        let own = self.find(model_digest, prompts_digest, mode);
-        own.filter(|own| own.changes_scores()).is_some_and(|own| {
-            own.shots
-                .binary_search_by(|shot| shot.as_str().cmp(content))
-                .is_ok()
-        })
+        (content, reviews): (&str, Option<usize>),
+    ) -> TaughtBy {
+        let Some(reviews) = reviews else {
+            return TaughtBy::Others;
+        };
+        match self.find(model_digest, prompts_digest, mode) {
+            Some(own) if own.reviews != reviews => TaughtBy::Unknown,
+            Some(own) => {
+                let shot = own
+                    .shots
+                    .binary_search_by(|shot| shot.as_str().cmp(content));
+                if own.changes_scores() && shot.is_ok() {
+                    TaughtBy::Itself
+                } else {
+                    TaughtBy::Others
+                }
+            }
+            None => TaughtBy::Unknown,
+        }
     }
 
     /// Of which kinds findings are judged, as ever, but all scores by the texts alone.

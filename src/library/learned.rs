@@ -323,7 +323,7 @@ fn key(model_digest: &str, prompts_digest: &str, mode: Mode) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learn::{LearnedError, LearnedFor, LearningGain, Method};
+    use crate::learn::{LearnedError, LearnedFor, LearningGain, Method, TaughtBy};
     use crate::scoring::learned::LearnedCondition;
     use crate::scoring::metrics::Estimate;
 
@@ -538,10 +538,19 @@ mod tests {
         assert!(old.shots.is_empty());
         let own = ["blake3:1", "blake3:2"];
         let from = |own_file: Learned, content: &str| {
-            LearnedSets(vec![own_file]).learned_from(own, Mode::Single, content)
+            let learned = LearnedSets(vec![own_file]);
+            learned.taught_by(own, Mode::Single, (content, Some(5)))
         };
-        assert!(!from(old, "blake3:0"));
-        assert!(from(learned(5), "blake3:0") && !from(learned(5), "blake3:1"));
+        assert_eq!(from(old, "blake3:0"), TaughtBy::Others);
+        assert_eq!(from(learned(5), "blake3:0"), TaughtBy::Itself);
+        assert_eq!(from(learned(5), "blake3:1"), TaughtBy::Others);
+        // Results of what was taken back, or learned anew, are not explained by what is in use.
+        assert_eq!(from(learned(9), "blake3:1"), TaughtBy::Unknown);
+        let none = LearnedSets::default();
+        assert_eq!(
+            none.taught_by(own, Mode::Single, ("blake3:1", Some(5))),
+            TaughtBy::Unknown
+        );
     }
 
     #[test]

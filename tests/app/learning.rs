@@ -385,7 +385,7 @@ fn a_key_pressed_twice_changes_what_is_in_use_once() {
 
 #[test]
 fn what_another_process_learned_is_used_and_the_reviews_behind_it_are_told_apart() {
-    let mut program = begin(Some(1), false);
+    let mut program = begin(Some(2), false);
     let mut learned = proposal(0.5).learned;
     let first = records(None).remove(0);
     learned.model_digest.clone_from(&first.model_digest);

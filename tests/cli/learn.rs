@@ -261,6 +261,14 @@ fn commands_that_score_otherwise_leave_the_results_of_the_library_alone() {
         told.contains("its scores were learned from 16 of these images"),
         "{told}"
     );
+    // Once that is taken back, nothing says which of the stored results it taught.
+    ward.learn(&["--undo"]);
+    let reviews = ward.run(&["reviews"]);
+    let told = String::from_utf8_lossy(&reviews.stdout).into_owned();
+    assert!(
+        told.contains("16 are of what was learned and is no longer in use; of the others: "),
+        "{told}"
+    );
 }
 
 #[test]

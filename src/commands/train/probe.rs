@@ -146,6 +146,8 @@ impl FittedProbe {
         file: Option<PathBuf>,
     ) -> ProbeReport {
         let card = &encoded.model.card;
+        let is_refused =
+            self.unproved.is_none() && self.probe.gate <= 0.0 && encoded.kind.is_none();
         ProbeReport {
             model: card.id.clone(),
             model_digest: card.digest.clone(),
@@ -168,6 +170,7 @@ impl FittedProbe {
             after: self.probe.after,
             gain: self.gain.balanced_accuracy,
             auroc_gain: self.gain.auroc,
+            refusal: is_refused.then(|| self.probe.gain.refusal()),
             kept: file.is_some(),
             file: file.as_deref().map(shown),
             dry_run: arguments.dry_run,

@@ -99,6 +99,9 @@ pub(super) struct ProbeReport {
     /// The mean area gained, where each condition is decided on by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) auroc_gain: Option<Estimate>,
+    /// Why the probe is not used where it is not, though findings can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refusal: Option<&'static str>,
     pub(super) kept: bool,
     pub(super) file: Option<String>,
     #[serde(skip)]
@@ -161,8 +164,8 @@ impl ProbeReport {
                 format!("in use, kept in {file}; `learn --undo{mode}` takes it back")
             }
             (None, Some(reason)) => format!("not kept: {reason}"),
-            (None, None) if self.gate <= 0.0 && self.kind.is_none() => {
-                "not kept: the probe is no better than zero-shot on the images held out".to_owned()
+            (None, None) if self.refusal.is_some() => {
+                format!("not kept: {}", self.refusal.unwrap_or_default())
             }
             (None, None) if self.dry_run => "not kept (--dry-run)".to_owned(),
             (None, None) => "not kept".to_owned(),
