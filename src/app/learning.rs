@@ -62,6 +62,17 @@ impl LearnSubject {
     }
 }
 
+/// What the keys of the view may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LearningState {
+    /// Put what was learned into use, or take back what is.
+    Open,
+    /// Nothing: what was learned is being kept or taken back.
+    Changing,
+    /// Nothing: another process has changed what is in use since it was asked for.
+    Outdated,
+}
+
 /// The view of before and after.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LearningView {
@@ -79,10 +90,8 @@ pub(crate) struct LearningView {
     pub answer: Option<Result<Box<Proposal>, String>>,
     /// Reviewed images that were not sent with the request.
     pub unused: UnusedImages,
-    /// Whether what was learned is being kept or taken back.
-    pub is_changing: bool,
-    /// Whether another process has changed what is in use since it was asked for.
-    pub is_outdated: bool,
+    /// What its keys may do.
+    pub state: LearningState,
     /// The moved image under the cursor.
     pub cursor: usize,
     /// Lines above the view, where it does not fit on the screen.

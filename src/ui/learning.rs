@@ -8,7 +8,7 @@ use super::rect;
 use super::rules::{row, title};
 use super::theme::Looks;
 use crate::app::Model;
-use crate::app::learning::LearningView;
+use crate::app::learning::{LearningState, LearningView};
 use crate::app::result_panel::whole_percent;
 use crate::app::text::{cut_end, pad, safe_str, wrap};
 use crate::engine::learning::{ImageScore, MovedImage, Proposal, UnusedImages};
@@ -66,7 +66,7 @@ fn keys(view: &LearningView, looks: Looks) -> Option<Line<'static>> {
     let accepts = view
         .proposal()
         .is_some_and(|own| own.learned.changes_results());
-    if view.is_outdated {
+    if view.state == LearningState::Outdated {
         return Some(Line::styled("Esc closes, ,l asks again", looks.accent()));
     }
     let keys = [
@@ -100,7 +100,7 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
         format!("Scores under {set} are {}.", scores(view.in_use))
     };
     let mut all = vec![(now, Looks::text())];
-    if view.is_outdated {
+    if view.state == LearningState::Outdated {
         let words = format!(
             "Another process has changed what is in use under {set} since this was asked for, so that it is out of date."
         );

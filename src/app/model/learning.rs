@@ -6,7 +6,9 @@ use super::Model;
 use crate::app::activity::Incident;
 use crate::app::effect::Effect;
 use crate::app::keys::Action;
-use crate::app::learning::{LearnSubject, LearningView, images, in_use, judges_only_if_taught};
+use crate::app::learning::{
+    LearnSubject, LearningState, LearningView, images, in_use, judges_only_if_taught,
+};
 use crate::app::msg::Severity;
 use crate::app::results::could_be_taught;
 use crate::app::screen::Overlay;
@@ -55,8 +57,7 @@ impl Model {
                 is_in_use,
                 answer: None,
                 unused,
-                is_changing: false,
-                is_outdated: false,
+                state: LearningState::Open,
                 cursor: 0,
                 scroll: 0,
             })));
@@ -82,17 +83,20 @@ impl Model {
 
     /// Puts what was learned into use.
     fn accept_learned(&mut self) -> Vec<Effect> {
-        let view = self.screen.learning_mut().filter(|view| !view.is_changing);
+        let view = self
+            .screen
+            .learning_mut()
+            .filter(|view| view.state != LearningState::Changing);
         let Some(view) = view else {
             return Vec::new();
         };
-        if view.is_outdated {
+        if view.state == LearningState::Outdated {
             return self.say_outdated();
         }
         let proposal = view.proposal().map(|own| own.learned.clone());
         match proposal {
             Some(learned) if learned.changes_results() => {
-                view.is_changing = true;
+                view.state = LearningState::Changing;
                 vec![Effect::KeepLearned(Box::new(learned))]
             }
             Some(_) => {
@@ -105,6 +109,14 @@ impl Model {
                 self.say(Severity::Info, "there is nothing to accept yet");
                 Vec::new()
             }
+        }
+    }
+
+    /// Lets the keys of the view work again.
+    fn end_change(&mut self) {
+        let view = self.screen.learning_mut();
+        if let Some(view) = view.filter(|view| view.state == LearningState::Changing) {
+            view.state = LearningState::Open;
         }
     }
 
@@ -128,7 +140,9 @@ impl Model {
         }
         if let Some(view) = self.screen.learning_mut() {
             let of_view = |all: &LearnedSets| view.subject.learned(all).cloned();
-            view.is_outdated |= of_view(self.results.learned()) != of_view(&learned);
+            if of_view(self.results.learned()) != of_view(&learned) {
+                view.state = LearningState::Outdated;
+            }
         }
         self.results.set_learned(learned.clone());
         if is_in_use {
@@ -156,16 +170,12 @@ impl Model {
                 vec![Effect::UseLearned(learned), self.prompt_sets.renew()]
             }
             Ok((None, words)) => {
-                if let Some(view) = self.screen.learning_mut() {
-                    view.is_changing = false;
-                }
+                self.end_change();
                 self.say(Severity::Info, &words);
                 Vec::new()
             }
             Err(message) => {
-                if let Some(view) = self.screen.learning_mut() {
-                    view.is_changing = false;
-                }
+                self.end_change();
                 let words = format!("nothing was changed: {}", text::safe_str(&message));
                 self.say(Severity::Error, &words);
                 Vec::new()
@@ -179,13 +189,13 @@ impl Model {
             KeyCode::Char('a') => Some(self.accept_learned()),
             KeyCode::Char('u') => {
                 let view = self.screen.learning_mut()?;
-                if view.is_changing {
+                if view.state == LearningState::Changing {
                     return Some(Vec::new());
                 }
-                if view.is_outdated {
+                if view.state == LearningState::Outdated {
                     return Some(self.say_outdated());
                 }
-                view.is_changing = true;
+                view.state = LearningState::Changing;
                 Some(vec![Effect::UndoLearned(view.subject.clone())])
             }
             _ => None,
