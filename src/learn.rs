@@ -13,6 +13,7 @@ mod gain;
 mod gate;
 pub(crate) mod gda;
 pub(crate) mod linear;
+mod patients;
 mod presence;
 mod presence_probe;
 mod probe;
@@ -33,6 +34,7 @@ pub use comparison::LearningGain;
 pub use figures::{HeldOutFigures, compare};
 use gain::is_gain;
 use gate::LogitPair;
+pub use patients::{patient_groups, patient_marks};
 pub use presence::{PresenceCase, Separation, Separations, compare_separations, separations};
 pub use presence_probe::{MIN_PRESENCE_IMAGES, PresenceShot, fit_presence_probe, learnable};
 pub use probe::{Probe, ProbeMethod, exclusive_problem, fit_probe, presence_problem};
@@ -40,7 +42,7 @@ pub use proof::HeldOutProof;
 pub use reviews::{Lesson, ReviewedImage, learn};
 use ridge::Ridge;
 pub use split::{PatientSplit, SplitError, split_by_patient, split_presence_by_patient};
-pub use stored::{Learned, LearnedError, LearnedFor, LearnedSets};
+pub use stored::{Learned, LearnedError, LearnedFor, LearnedSets, TaughtBy, refusal};
 pub use truths::{TrainingGain, Truths};
 
 /// Unlabelled images for each condition from which they take part.
@@ -87,7 +89,7 @@ pub struct Shot<'a> {
     pub row: &'a [f32],
     /// The index of its condition.
     pub label: usize,
-    /// Images with the same number are left out together, as those of one study are too alike to examine each other.
+    /// Images with the same number are left out together, as those of one patient are too alike to examine each other.
     pub group: usize,
 }
 
@@ -136,6 +138,12 @@ pub enum LearnError {
     /// All have the same label.
     #[error("all reviews say the same; at least two conditions need a review")]
     OneLabel,
+    /// All are of one patient.
+    #[error(
+        "all reviewed images are of one patient, as their PatientID, their study or a table says, so that none could take no part and \
+         show what is learned from the others"
+    )]
+    OnePatient,
     /// Each condition is decided on by itself, and none has enough images.
     #[error(
         "no condition has enough images: at least {0} with it and {0} without it to learn from, and one of each held out"
@@ -328,6 +336,20 @@ fn check_labels(shots: &[Shot]) -> Result<(), LearnError> {
         return Err(LearnError::OneLabel);
     }
     Ok(())
+}
+
+/// The images of each group, in the order of the groups' first images.
+fn groups(shots: &[Shot]) -> Vec<Vec<usize>> {
+    let mut places = HashMap::new();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (at, shot) in shots.iter().enumerate() {
+        let place = *places.entry(shot.group).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push(Vec::new());
+        }
+        groups[place].push(at);
+    }
+    groups
 }
 
 /// The fold of each shot, of at most so many, which is that of its group. Groups of one label are spread over the folds.

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::keys::Action;
 use super::results::Results;
 use super::results::reviews::{Judged, claim};
+use crate::learn::TaughtBy;
 use crate::library::Record;
 use crate::scoring::agreement::Agreement;
 
@@ -31,6 +32,8 @@ pub(crate) struct AgreementView {
     pub sampled: Agreement,
     /// Images from which the results were learned: what these say of them is too good.
     pub learned_from: usize,
+    /// Images whose results are of what was learned and is no longer in use, which may be too good as well.
+    pub outdated: usize,
     /// The reviewer and the results of the other images.
     pub unseen: Agreement,
     /// The reviewer and each other one.
@@ -73,12 +76,16 @@ impl AgreementView {
         });
         let reviewed: Vec<_> = reviewed.collect();
         let (mut model, mut sampled, mut unseen) = (Vec::new(), Vec::new(), Vec::new());
-        let mut others = BTreeMap::<_, Vec<_>>::new();
+        let (mut others, mut outdated) = (BTreeMap::<_, Vec<_>>::new(), 0);
         for (judged, reviews, own) in &reviewed {
             if let Some(record) = judged.state.record().filter(|own| reviews.are_of(own)) {
                 let case = (own.clone(), claimed_category(record));
                 sampled.extend(reviews.sampled.then(|| case.clone()));
-                unseen.extend((!results.is_learned_from(record)).then(|| case.clone()));
+                match results.taught_by(record) {
+                    TaughtBy::Others => unseen.push(case.clone()),
+                    TaughtBy::Itself => {}
+                    TaughtBy::Unknown => outdated += 1,
+                }
                 model.push(case);
             }
             for other in &reviews.others {
@@ -94,7 +101,8 @@ impl AgreementView {
             images: images.len(),
             reviewed: reviewed.len(),
             flagged: flags.filter(|reviews| reviews.is_flagged()).count(),
-            learned_from: model.len() - unseen.len(),
+            learned_from: model.len() - unseen.len() - outdated,
+            outdated,
             model: Agreement::of(model),
             unseen: Agreement::of(unseen),
             sampled: Agreement::of(sampled),

@@ -7,7 +7,8 @@ use super::keys::Action;
 use super::results::reviews::ImageReviews;
 use super::results::{Results, could_be_taught};
 use crate::config::BUILTIN;
-use crate::engine::learning::{LearnImage, Proposal, UnusedImages, patient};
+use crate::engine::learning::{LearnImage, Proposal, UnusedImages};
+use crate::learn::{Learned, LearnedSets, patient_marks};
 use crate::library::Record;
 use crate::prompts::{KINDS, PromptSet};
 use crate::scoring::{Decision, Mode};
@@ -49,11 +50,27 @@ impl LearnSubject {
         }
     }
 
+    /// What is in use for it.
+    pub(super) fn learned<'a>(&self, all: &'a LearnedSets) -> Option<&'a Learned> {
+        all.find(&self.model_digest, &self.prompts_digest, self.mode)
+    }
+
     fn is_of(&self, record: &Record, findings: Option<&PromptSet>) -> bool {
         let is_judged = self.prompts_digest == record.prompts_digest && self.mode == record.mode;
         let is_awaited = findings.is_some_and(|set| set.digest == self.prompts_digest);
         self.model_digest == record.model_digest && (is_judged || is_awaited)
     }
+}
+
+/// What the keys of the view may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LearningState {
+    /// Put what was learned into use, or take back what is.
+    Open,
+    /// Nothing: what was learned is being kept or taken back.
+    Changing,
+    /// Nothing: another process has changed what is in use since it was asked for.
+    Outdated,
 }
 
 /// The view of before and after.
@@ -73,8 +90,8 @@ pub(crate) struct LearningView {
     pub answer: Option<Result<Box<Proposal>, String>>,
     /// Reviewed images that were not sent with the request.
     pub unused: UnusedImages,
-    /// Whether what was learned is being kept or taken back.
-    pub is_changing: bool,
+    /// What its keys may do.
+    pub state: LearningState,
     /// The moved image under the cursor.
     pub cursor: usize,
     /// Lines above the view, where it does not fit on the screen.
@@ -147,7 +164,7 @@ pub(super) fn images(
             continue;
         };
         let is_reviewed = usize::from(labels.is_some());
-        let named = reviews.and_then(|reviews| reviews.patient().map(str::to_owned));
+        let named = reviews.into_iter().flat_map(ImageReviews::patients);
         let records = judged.state.records().map_or(&[][..], AsRef::as_ref);
         let mut embeddings = records.iter().filter_map(|own| own.embedding.clone());
         match (embeddings.next(), embeddings.next()) {
@@ -159,7 +176,7 @@ pub(super) fn images(
                 content: record.content.clone(),
                 embedding,
                 labels: labels.map(<[String]>::to_vec),
-                patient: named.or_else(|| patient(&record.origin)),
+                patients: patient_marks(named, &record.origin),
                 synthetic: record.synthetic,
             }),
             (None, _) => unused.not_encoded += is_reviewed,

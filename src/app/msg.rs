@@ -306,6 +306,8 @@ pub enum Msg {
         learned: LearnedSets,
         /// Whether the engine uses it already; else another process has changed it.
         is_in_use: bool,
+        /// The files that cannot be used, a sentence each.
+        faults: Vec<String>,
     },
 
     // ── the engine ────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use super::entry::{FoundFile, Stamp};
 use crate::engine::{self, Lane};
 use crate::jobs::{End, Jobs, Reason};
-use crate::learn::LearnedSets;
+use crate::learn::{LearnedSets, TaughtBy};
 use crate::library::{Failure, Outcome, Record, ReviewChanges};
 use crate::media::{ErrorKind, FileContent};
 use crate::paths;
@@ -525,18 +525,19 @@ impl Results {
         self.files.get(path)?.judged(&self.zone)
     }
 
+    /// What was learned from reviews, and is in use.
+    pub(super) fn learned(&self) -> &LearnedSets {
+        &self.learned
+    }
+
     /// Notes what was learned from reviews, and is in use.
     pub(super) fn set_learned(&mut self, learned: LearnedSets) {
         self.learned = learned;
     }
 
-    /// Whether the scores of a result were learned from the image itself.
-    pub(super) fn is_learned_from(&self, record: &Record) -> bool {
-        let digests = [&*record.model_digest, &*record.prompts_digest];
-        record.learned.is_some()
-            && self
-                .learned
-                .learned_from(digests, record.mode, &record.content)
+    /// What taught the scores of a result.
+    pub(super) fn taught_by(&self, record: &Record) -> TaughtBy {
+        taught_by(record, &self.learned)
     }
 
     /// All images below a folder that have a result, with their reviews.
@@ -578,6 +579,12 @@ impl Results {
         }
         concerned
     }
+}
+
+/// What taught the scores of a result, as far as what is in use says.
+pub fn taught_by(record: &Record, learned: &LearnedSets) -> TaughtBy {
+    let digests = [&*record.model_digest, &*record.prompts_digest];
+    learned.taught_by(digests, record.mode, (&record.content, record.learned))
 }
 
 /// Whether the file is not an image at all, not even a DICOM object without pixels, about which there is more to say.

@@ -207,10 +207,10 @@ fn fitted(
 fn shuffled<C>(all: &LabelledCases, cases: Vec<C>) -> (Vec<C>, CaseGroups) {
     use rand::SeedableRng;
     use rand::seq::SliceRandom;
-    let mut cases: Vec<(C, Option<&str>)> = cases.into_iter().zip(all.patients()).collect();
+    let mut cases: Vec<(C, usize)> = cases.into_iter().zip(all.patients()).collect();
     cases.shuffle(&mut rand_chacha::ChaCha8Rng::seed_from_u64(0));
-    let (cases, patients): (Vec<C>, Vec<Option<&str>>) = cases.into_iter().unzip();
-    (cases, CaseGroups::of_patients(patients.into_iter()))
+    let (cases, patients) = cases.into_iter().unzip();
+    (cases, CaseGroups::new(patients))
 }
 
 /// A share in percent, never rounded up to certainty.

@@ -18,7 +18,7 @@ use crate::engine;
 use crate::engine::learning::{Proposal, UnusedImages, propose};
 use crate::learn::{Learned, LearnedFor};
 use crate::library::json;
-use crate::library::learned::{self, Undone};
+use crate::library::learned::{self, NotKept, Undone};
 use crate::media::clean;
 use crate::prompts::{PromptSet, Prompts};
 use images::CollectedImages;
@@ -179,14 +179,8 @@ fn kept(
     if arguments.dry_run || !proposal.learned.changes_results() {
         return Ok(None);
     }
-    let saved = learned::save(&subject.folder, &proposal.learned);
-    saved
-        .map(Some)
-        .map_err(|error| not_kept(&subject.folder, &error))
-}
-
-fn not_kept(folder: &Path, error: &std::io::Error) -> Fault {
-    Fault::unusable(format!("{}: {error}", shown(folder)))
+    let kept = learned::keep(&subject.folder, &proposal.learned);
+    kept.map(Some).map_err(Fault::unusable)
 }
 
 /// What became of what was in use.
@@ -219,7 +213,7 @@ fn undo(arguments: &LearnArgs, subject: &LearnTarget) -> Result<u8, Fault> {
     let mode = arguments.mode.for_set(&subject.set);
     let digest = &subject.card().digest;
     let undone = learned::undo(&subject.folder, digest, &subject.set.digest, mode);
-    let undone = undone.map_err(|error| not_kept(&subject.folder, &error))?;
+    let undone = undone.map_err(Fault::unusable)?;
     let now = in_use(subject, arguments);
     let words = match (undone, &now) {
         (Undone::Nothing, _) => "there is nothing to undo: scores are zero-shot".to_owned(),
@@ -258,28 +252,15 @@ fn export(file: &Path, arguments: &LearnArgs, subject: &LearnTarget) -> Result<u
     report(arguments, &change, &words)
 }
 
-/// What images unlike those that another file is from have taught, if it is in use and would be replaced: findings of one kind, or those of
-/// phantoms.
-pub(super) fn replaced(in_use: &Learned, by: &Learned) -> Option<String> {
-    (in_use.kind != by.kind).then(|| match &in_use.kind {
-        Some(kind) => format!("findings of the kind {} are", clean(kind)),
-        None => "scores that phantoms taught are".to_owned(),
-    })
-}
-
 fn import(file: &Path, arguments: &LearnArgs, subject: &LearnTarget) -> Result<u8, Fault> {
     let wrong = |reason: String| Fault::unusable(format!("{}: {reason}", shown(file)));
     let own = learned::read(file).map_err(wrong)?;
     subject.check(&own).map_err(wrong)?;
-    let (all, _) = learned::load(&subject.folder);
-    let in_use = all.find(&own.model_digest, &own.prompts_digest, own.mode);
-    if let Some(words) = in_use.and_then(|in_use| replaced(in_use, &own)) {
-        return Err(wrong(format!(
-            "{words} in use, and this would replace them; `learn --undo` takes them back first"
-        )));
-    }
-    let saved = learned::save(&subject.folder, &own);
-    let saved = saved.map_err(|error| not_kept(&subject.folder, &error))?;
+    let kept = learned::keep(&subject.folder, &own);
+    let kept = kept.map_err(|error| match error {
+        NotKept::Refused(reason) => wrong(reason),
+        NotKept::File { .. } => Fault::unusable(error),
+    })?;
     // The file knows its mode, whatever --mode is.
     let words = format!(
         "with --mode {}, {}",
@@ -289,7 +270,7 @@ fn import(file: &Path, arguments: &LearnArgs, subject: &LearnTarget) -> Result<u
     let change = ChangeReport {
         done: "imported",
         learned: Some(own.reviews),
-        file: Some(shown(&saved)),
+        file: Some(shown(&kept)),
     };
     report(arguments, &change, &words)
 }

@@ -11,9 +11,10 @@ use super::learn::copies::Copies;
 use super::library::{existing, unusable};
 use super::{CommandSetup, Fault, exit, print, shown};
 use crate::app::results::reviews::findings_set;
+use crate::app::results::taught_by;
 use crate::app::{category, claimed_category};
 use crate::cli::{ReviewsAction, ReviewsArgs};
-use crate::learn::LearnedSets;
+use crate::learn::{LearnedSets, TaughtBy};
 use crate::library::{FileIdentity, Library, Record, ResultSelection, Review};
 use crate::media::{clean, patient_mark};
 use crate::paths;
@@ -48,6 +49,14 @@ struct RaterAgreement {
     /// The images from which the model's scores were not learned, if they were from others.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_learned_from: Option<Box<RaterAgreement>>,
+    /// Images whose results are of what was learned and is no longer in use; they are not among `not_learned_from`.
+    #[serde(skip_serializing_if = "is_zero")]
+    no_longer_in_use: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl RaterAgreement {
@@ -59,6 +68,7 @@ impl RaterAgreement {
             kappa: agreement.kappa(),
             agreement,
             not_learned_from: None,
+            no_longer_in_use: 0,
         }
     }
 
@@ -73,8 +83,10 @@ impl RaterAgreement {
             )
         };
         let mut others = cases.clone();
-        others.retain(|(_, claim)| !claim.is_learned_from);
+        others.retain(|(_, claim)| claim.taught_by == TaughtBy::Others);
+        let is_unknown = |own: &&(_, &ModelClaim)| own.1.taught_by == TaughtBy::Unknown;
         Self {
+            no_longer_in_use: cases.iter().filter(is_unknown).count(),
             not_learned_from: (others.len() < cases.len()).then(|| Box::new(of(&others))),
             ..of(&cases)
         }
@@ -84,8 +96,8 @@ impl RaterAgreement {
 /// What the newest result says of an image.
 struct ModelClaim {
     category: String,
-    /// Whether its scores were learned from the image itself.
-    is_learned_from: bool,
+    /// What taught its scores.
+    taught_by: TaughtBy,
 }
 
 /// Carries the command out; returns the exit code. `is_named`: the user has said who the reviewer is.
@@ -136,14 +148,22 @@ fn report(json: bool, setup: &CommandSetup) -> Result<u8, Fault> {
             with,
             agreement,
             not_learned_from,
+            no_longer_in_use,
             ..
         } in report.agreements
         {
             print::line(format_args!("  with {}: {agreement}", clean(&with)))?;
             if let Some(own) = not_learned_from {
+                let shots = agreement.cases - own.agreement.cases - no_longer_in_use;
+                let taught = (shots > 0)
+                    .then(|| format!("its scores were learned from {shots} of these images"));
+                let unknown = (no_longer_in_use > 0).then(|| {
+                    format!("those of {no_longer_in_use} are of what was learned and is no longer in use")
+                });
+                let words: Vec<String> = taught.into_iter().chain(unknown).collect();
+                let words = words.join(", ");
                 print::line(format_args!(
-                    "    its scores were learned from {} of these images; of the others: {}",
-                    agreement.cases - own.agreement.cases,
+                    "    {words}; of the others: {}",
                     own.agreement
                 ))?;
             }
@@ -166,11 +186,9 @@ fn claims(
     let read = library.stored_results(&selection, &mut |_, record: Record| {
         // The aggregate comes after all frames; without one, the first frame stands for the file.
         if record.aggregate.is_some() || !claims.contains_key(&record.content) {
-            let digests = [&*record.model_digest, &*record.prompts_digest];
             let claim = ModelClaim {
                 category: claimed_category(&record),
-                is_learned_from: record.learned.is_some()
-                    && learned.learned_from(digests, record.mode, &record.content),
+                taught_by: taught_by(&record, learned),
             };
             claims.insert(record.content, claim);
         }
@@ -341,7 +359,8 @@ fn import(
         match reviewed {
             Ok(review) => {
                 let labels = review.labels.as_deref().unwrap_or_default();
-                if copies.add(&review.content, &review.path, labels)? {
+                let patient = review.patient.as_slice();
+                if copies.add(&review.content, &review.path, (labels, patient))? {
                     reviews.push(review);
                 }
             }
@@ -350,6 +369,10 @@ fn import(
                 print::message(format_args!("{}: {error}", shown(&named)));
             }
         }
+    }
+    for review in &mut reviews {
+        let named = copies.patients(&review.content).first();
+        review.patient = named.cloned();
     }
     let stored = library
         .import_reviews(&reviews)
@@ -394,6 +417,11 @@ pub(super) fn content(library: &Library, path: &Path) -> std::io::Result<String>
     if let Some(content) = known {
         return Ok(content.hash);
     }
+    content_of(path)
+}
+
+/// The content of a file: `blake3:<hex>` of its bytes.
+pub(super) fn content_of(path: &Path) -> std::io::Result<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(File::open(path)?)?;
     Ok(format!("blake3:{}", hasher.finalize().to_hex()))

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::encoder::{Encoder, ModelCard};
-use crate::learn::{LearnError, Learned, LearnedSets, Lesson, ReviewedImage, Unproved, learn};
+use crate::learn::{
+    LearnError, Learned, LearnedSets, Lesson, ReviewedImage, Unproved, learn, refusal,
+};
 use crate::library::now;
-use crate::media::DicomOrigin;
 use crate::prompts::{KINDS, PromptSet, Prompts};
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Decision, Mode, Scorer, Verdict};
@@ -27,16 +28,10 @@ pub struct LearnImage {
     pub embedding: Arc<[f32]>,
     /// The conditions that a person says it shows; `None` unless it is reviewed.
     pub labels: Option<Vec<String>>,
-    /// Its patient as a table of labels names it, else as [`patient`] does; `None` if none is known.
-    pub patient: Option<String>,
+    /// What tells its patient from others, see [`patient_marks`](crate::learn::patient_marks).
+    pub patients: Vec<String>,
     /// Whether it is marked as synthetic.
     pub synthetic: bool,
-}
-
-/// What images have in common that are too alike to examine each other: their patient, else their study or series.
-pub fn patient(origin: &DicomOrigin) -> Option<String> {
-    let study = origin.study.as_ref().or(origin.series.as_ref());
-    origin.patient.as_ref().or(study).cloned()
 }
 
 /// Reviewed images that take no part, by reason.
@@ -143,7 +138,7 @@ pub struct Proposal {
     pub other_labels: usize,
     /// Reviewed images among them that are unlike the most: of another kind, of one that is not certain, or phantoms beside real ones.
     pub other_kinds: usize,
-    /// Conditions of the set of which there are too few reviewed images to say how well they are told.
+    /// Conditions of the set that are reviewed of too few patients to say how well they are told.
     pub rare: Vec<String>,
     /// Those whose label changes, the surest new label first; none if no score would change.
     pub moved: Vec<MovedImage>,
@@ -190,7 +185,7 @@ impl LearningSubject<'_> {
         let reviewed = taught.images.iter().map(|image| ReviewedImage {
             embedding: &image.embedding,
             labels: image.labels.as_deref(),
-            patient: image.patient.as_deref(),
+            patients: &image.patients,
         });
         let reviewed: Vec<ReviewedImage> = reviewed.collect();
         let lesson = learn(self.zero_shot, &reviewed).map_err(|error| error.to_string())?;
@@ -225,7 +220,7 @@ impl LearningSubject<'_> {
             other_kinds: taught.others,
             rare: lesson.rare,
             moved,
-            was_calibrated: self.in_use.is_calibrated(),
+            was_calibrated: self.is_calibrated(taught.kind.as_deref()),
         })
     }
 
@@ -274,19 +269,11 @@ impl LearningSubject<'_> {
 
     /// Fails if images of a kind, or phantoms, would replace what others have taught.
     fn check_replaced(&self, kind: Option<&str>) -> Result<(), String> {
-        const WAY_OUT: &str = "undo that first, or use a prompt set of its own";
-        match (self.taught, kind) {
-            (Some(taught), _) if kind != Some(taught) => {
-                let own = kind.unwrap_or("phantoms");
-                Err(format!(
-                    "findings of the kind {taught} are in use under this prompt set, and what {own} teach would replace them; {WAY_OUT}"
-                ))
-            }
-            (None, Some(kind)) if self.phantoms_taught => Err(format!(
-                "what phantoms taught is in use under this prompt set, and what images of the kind {kind} teach would replace it; {WAY_OUT}"
-            )),
-            _ => Ok(()),
-        }
+        let in_use = match self.taught {
+            None if !self.phantoms_taught => return Ok(()),
+            taught => taught,
+        };
+        refusal(in_use, kind, self.zero_shot.mode()).map_or(Ok(()), Err)
     }
 
     fn has_condition(&self, label: &str) -> bool {
@@ -309,6 +296,12 @@ impl LearningSubject<'_> {
         let mut moved: Vec<MovedImage> = moved.collect();
         moved.sort_by(|a, b| b.after.probability.total_cmp(&a.after.probability));
         moved
+    }
+
+    /// Whether the scores of such images are calibrated as they are. The built-in model has none for real images until it is taught; what
+    /// is in use without that is meant for phantoms.
+    fn is_calibrated(&self, kind: Option<&str>) -> bool {
+        (kind.is_none() || self.taught == kind) && self.in_use.is_calibrated()
     }
 
     /// What is said of an image as things are: its kind, where the built-in model judges no findings of it.
@@ -342,13 +335,16 @@ fn check_earned(lesson: &Lesson) -> Result<(), String> {
     let images = lesson.comparison.images;
     let conditions = match &lesson.unproved {
         None => return Ok(()),
-        Some(Unproved::TooFew { studies, condition }) => {
+        Some(Unproved::TooFew {
+            patients,
+            condition,
+        }) => {
             let of = condition.as_ref().map_or_else(
                 || "of each of two conditions".to_owned(),
                 |name| format!("with {name}, and three without"),
             );
             return Err(format!(
-                "to tell whether findings can be told, ten reviewed images of as many patients are needed, three {of}; there are {images} of {studies}"
+                "to tell whether findings can be told, ten reviewed images of as many patients are needed, three {of}; there are {images} of {patients}"
             ));
         }
         Some(Unproved::OneSided(conditions)) => {

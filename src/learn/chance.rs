@@ -1,4 +1,4 @@
-//! Whether labels are told better than by guessing: balanced accuracy of images that took no part, with intervals over studies.
+//! Whether labels are told better than by guessing: balanced accuracy of images that took no part, with intervals over patients.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,21 +12,21 @@ use crate::scoring::metrics::{Estimate, estimate};
 
 /// Draws for the intervals.
 const DRAWS: usize = 1000;
-/// Studies (images, where none is known) below which nothing is said.
-const MIN_STUDIES: usize = 10;
-/// Studies of each of at least two conditions below which nothing is said.
+/// Patients (images, where none is known) below which nothing is said.
+const MIN_PATIENTS: usize = 10;
+/// Patients of each of at least two conditions below which nothing is said.
 const MIN_OF_CONDITION: usize = 3;
 
 /// Balanced accuracy, and what guessing gets.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BalancedAccuracy {
-    /// By the texts, with an interval of 95 %, by bootstrap over the studies of each condition.
+    /// By the texts, with an interval of 95 %, by bootstrap over the patients of each condition.
     pub before: Estimate,
     /// With what was learned.
     pub after: Estimate,
     /// That of a guess: 0.5 of two conditions.
     pub chance: f64,
-    /// What it gained, with an interval of 95 % over the same draws of studies. `None` in files of earlier versions.
+    /// What it gained, with an interval of 95 % over the same draws of patients. `None` in files of earlier versions.
     #[serde(default)]
     pub gain: Option<Estimate>,
 }
@@ -36,8 +36,8 @@ pub struct BalancedAccuracy {
 pub enum Unproved {
     /// They are too few to tell.
     TooFew {
-        /// Studies among them; images that are of none count by themselves.
-        studies: usize,
+        /// Patients among them; images of which none is known count by themselves.
+        patients: usize,
         /// The condition concerned, where each is decided on by itself.
         condition: Option<String>,
     },
@@ -54,12 +54,12 @@ pub(super) enum Told {
     Better,
     /// They may be guesses.
     NoBetter,
-    /// There are too few studies to tell.
+    /// There are too few patients to tell.
     TooFew,
 }
 
 impl BalancedAccuracy {
-    /// That of images, each with one entry for each problem that it took part in, and of the study with its number in `groups`; the mean
+    /// That of images, each with one entry for each problem that it took part in, and of the patient with its number in `groups`; the mean
     /// over the problems.
     pub(super) fn new(images: &[Vec<&HeldOut>], groups: &[usize]) -> Self {
         let problems = images.iter().map(Vec::len).max().unwrap_or(0);
@@ -68,11 +68,12 @@ impl BalancedAccuracy {
             let own = own.filter_map(|(all, group)| Some((*all.get(at)?, *group)));
             Recalls::new(own, after)
         };
-        // Both sides draw the same studies, so that their draws are pairs.
+        let draws = if count_patients(groups) > 1 { DRAWS } else { 0 };
+        // Both sides draw the same patients, so that their draws are pairs.
         let side = |after: bool| {
             let all: Vec<Recalls> = (0..problems).map(|at| of_problem(at, after)).collect();
             let mut rng = ChaCha8Rng::seed_from_u64(0);
-            let draws = (0..DRAWS).map(|_| mean(all.iter().map(|own| own.drawn(&mut rng))));
+            let draws = (0..draws).map(|_| mean(all.iter().map(|own| own.drawn(&mut rng))));
             let draws: Vec<f64> = draws.collect();
             (mean(all.iter().map(Recalls::balanced)), draws)
         };
@@ -89,22 +90,22 @@ impl BalancedAccuracy {
 }
 
 /// Whether the decisions of a problem are better than guesses: those with what was learned (`after`), or those by the texts. The share of a
-/// condition's studies that are right is as uncertain as their number leaves it, also where all are right (a Beta distribution whose
-/// prior weighs one study of guesses); a condition with too few of them counts as never found.
+/// condition's patients that are right is as uncertain as their number leaves it, also where all are right (a Beta distribution whose
+/// prior weighs one patient of guesses); a condition with too few of them counts as never found.
 pub(super) fn is_told(held_out: &[HeldOut], groups: &[usize], after: bool) -> Told {
     let recalls = Recalls::new(held_out.iter().zip(groups.iter().copied()), after);
     let chance = recalls.chance();
     let known = recalls.conditions.values();
-    let known = known.filter(|studies| studies.len() >= MIN_OF_CONDITION);
-    let shares = known.filter_map(|studies| {
-        let right = studies
+    let known = known.filter(|patients| patients.len() >= MIN_OF_CONDITION);
+    let shares = known.filter_map(|patients| {
+        let right = patients
             .iter()
             .map(|(right, all)| *right as f64 / *all as f64);
         let right = right.sum::<f64>();
-        Beta::new(right + chance, studies.len() as f64 - right + 1.0 - chance).ok()
+        Beta::new(right + chance, patients.len() as f64 - right + 1.0 - chance).ok()
     });
     let shares: Vec<Beta<f64>> = shares.collect();
-    if studies(groups) < MIN_STUDIES || shares.len() < 2 {
+    if count_patients(groups) < MIN_PATIENTS || shares.len() < 2 {
         return Told::TooFew;
     }
     let mut rng = ChaCha8Rng::seed_from_u64(0);
@@ -120,8 +121,8 @@ pub(super) fn is_told(held_out: &[HeldOut], groups: &[usize], after: bool) -> To
     }
 }
 
-/// The number of studies.
-pub(super) fn studies(groups: &[usize]) -> usize {
+/// The number of patients.
+pub(super) fn count_patients(groups: &[usize]) -> usize {
     groups.iter().collect::<BTreeSet<_>>().len()
 }
 
@@ -129,40 +130,40 @@ pub(super) fn studies(groups: &[usize]) -> usize {
 pub(super) fn is_rare(condition: usize, shots: &[Shot]) -> bool {
     let own = shots.iter().filter(|shot| shot.label == condition);
     let own: Vec<usize> = own.map(|shot| shot.group).collect();
-    studies(&own) < MIN_OF_CONDITION
+    count_patients(&own) < MIN_OF_CONDITION
 }
 
-/// Of each condition that has images, and of each study: how many images are right, and how many there are.
-struct Recalls {
+/// Of each condition that has images, and of each patient: how many images are right, and how many there are.
+pub(super) struct Recalls {
     conditions: BTreeMap<usize, Vec<(usize, usize)>>,
 }
 
 impl Recalls {
-    fn new<'a>(images: impl Iterator<Item = (&'a HeldOut, usize)>, after: bool) -> Self {
-        let mut studies: BTreeMap<(usize, usize), (usize, usize)> = BTreeMap::new();
+    pub(super) fn new<'a>(images: impl Iterator<Item = (&'a HeldOut, usize)>, after: bool) -> Self {
+        let mut patients: BTreeMap<(usize, usize), (usize, usize)> = BTreeMap::new();
         for (image, group) in images {
             let probabilities = if after { &image.after } else { &image.before };
-            let (right, all) = studies.entry((image.truth, group)).or_default();
+            let (right, all) = patients.entry((image.truth, group)).or_default();
             *right += usize::from(is_right(image.truth, probabilities));
             *all += 1;
         }
         let mut conditions: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
-        for ((condition, _), counts) in studies {
+        for ((condition, _), counts) in patients {
             conditions.entry(condition).or_default().push(counts);
         }
         Self { conditions }
     }
 
-    fn balanced(&self) -> f64 {
+    pub(super) fn balanced(&self) -> f64 {
         let shares = self.conditions.values();
-        mean(shares.map(|studies| share(studies.iter().copied())))
+        mean(shares.map(|patients| share(patients.iter().copied())))
     }
 
-    /// The same where the studies of each condition are drawn anew: no condition is missing from a draw.
+    /// The same where the patients of each condition are drawn anew: no condition is missing from a draw.
     fn drawn(&self, rng: &mut ChaCha8Rng) -> f64 {
-        let shares = self.conditions.values().map(|studies| {
-            let count = studies.len();
-            share((0..count).map(|_| studies[rng.random_range(0..count)]))
+        let shares = self.conditions.values().map(|patients| {
+            let count = patients.len();
+            share((0..count).map(|_| patients[rng.random_range(0..count)]))
         });
         let shares: Vec<f64> = shares.collect();
         mean(shares.into_iter())
@@ -173,8 +174,8 @@ impl Recalls {
     }
 }
 
-fn share(studies: impl Iterator<Item = (usize, usize)>) -> f64 {
-    let (right, all) = studies.fold((0, 0), |sum, own| (sum.0 + own.0, sum.1 + own.1));
+fn share(patients: impl Iterator<Item = (usize, usize)>) -> f64 {
+    let (right, all) = patients.fold((0, 0), |sum, own| (sum.0 + own.0, sum.1 + own.1));
     right as f64 / all.max(1) as f64
 }
 
@@ -288,14 +289,14 @@ mod tests {
     }
 
     #[test]
-    fn slices_of_few_studies_are_few_images() {
-        // Two studies of each condition are right in all ten slices, one of each wrong.
+    fn slices_of_few_patients_are_few_images() {
+        // Two patients of each condition are right in all ten slices, one of each wrong.
         let slices = (0..60).map(|at| (found(at / 10 % 2, at < 40), at / 10));
         let (images, groups): (Vec<HeldOut>, Vec<usize>) = slices.unzip();
         assert_eq!(is_told(&images, &groups, true), Told::TooFew);
         let single: Vec<usize> = (0..60).collect();
         assert_eq!(is_told(&images, &single, true), Told::Better);
-        // Ten coins tossed for studies say no more with five slices each.
+        // Ten coins tossed for patients say no more with five slices each.
         let slices = (0..60).map(|at| (found(at / 5 % 2, at / 5 % 4 < 2 || at / 5 == 2), at / 5));
         let (images, groups): (Vec<HeldOut>, Vec<usize>) = slices.unzip();
         assert_eq!(is_told(&images, &groups, true), Told::NoBetter);

@@ -14,8 +14,8 @@ use crate::scoring::metrics::{Estimate, estimate};
 /// Bootstrap draws for the intervals.
 const DRAWS: usize = 1000;
 
-/// Accuracy and log-loss of labelled images, each scored without its label. Intervals are of 95 %, by bootstrap over studies, or images
-/// that are of none.
+/// Accuracy and log-loss of labelled images, each scored without its label. Intervals are of 95 %, by bootstrap over patients, or images
+/// of which none is known; none of one patient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearningGain {
     /// Number of images.
@@ -50,26 +50,28 @@ struct HeldOutScore {
 
 impl LearningGain {
     /// Compares images. Each has one entry for each problem that it took part in: one where conditions exclude each other, one for
-    /// each condition otherwise; `groups` has the number of its study. `None` without any.
+    /// each condition otherwise; `groups` has the number of its patient. `None` without any.
     pub(super) fn new(images: &[Vec<&HeldOut>], groups: &[usize]) -> Option<Self> {
         let mut scores: BTreeMap<usize, Vec<HeldOutScore>> = BTreeMap::new();
         for (all, group) in images.iter().zip(groups) {
             scores.entry(*group).or_default().extend(score(all));
         }
-        let studies: Vec<Vec<HeldOutScore>> = scores.into_values().collect();
-        let count = studies.iter().map(Vec::len).sum::<usize>();
+        let patients: Vec<Vec<HeldOutScore>> = scores.into_values().collect();
+        let count = patients.iter().map(Vec::len).sum::<usize>();
         if count == 0 {
             return None;
         }
         let mean = |pick: &dyn Fn(&HeldOutScore) -> f64| {
-            studies.iter().flatten().map(pick).sum::<f64>() / count as f64
+            patients.iter().flatten().map(pick).sum::<f64>() / count as f64
         };
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let (mut accuracy, mut loss) = (Vec::new(), Vec::new());
-        for _ in 0..DRAWS {
+        // One patient says nothing of how far others would lie from it.
+        let draws = if patients.len() > 1 { DRAWS } else { 0 };
+        for _ in 0..draws {
             let (mut right, mut lost, mut images) = (0.0, 0.0, 0);
-            for _ in 0..studies.len() {
-                for drawn in &studies[rng.random_range(0..studies.len())] {
+            for _ in 0..patients.len() {
+                for drawn in &patients[rng.random_range(0..patients.len())] {
                     right += drawn.right[1] - drawn.right[0];
                     lost += drawn.loss[0] - drawn.loss[1];
                     images += 1;
@@ -92,6 +94,22 @@ impl LearningGain {
             balanced_accuracy: Some(BalancedAccuracy::new(images, groups)),
             log_loss_tempered: Some(tempered_loss(images)),
         })
+    }
+
+    /// `less by 0.30 (0.20 to 0.41)`, or `worse by` so much: how the log-loss changes, with so many decimals.
+    pub fn change_of_loss(&self, decimals: usize) -> String {
+        let show = |value: f64| format!("{value:.decimals$}");
+        let gain = self.log_loss_gain;
+        if gain.value >= 0.0 {
+            return format!("less by {}", gain.text(show));
+        }
+        let more = Estimate {
+            value: -gain.value,
+            low: gain.high.map(|high| -high),
+            high: gain.low.map(|low| -low),
+            draws: gain.draws,
+        };
+        format!("worse by {}", more.text(show))
     }
 
     /// Why what was learned is not used, where it is not, as a sentence goes on after `what was learned is not used:`.

@@ -6,10 +6,8 @@
 //! temperature that suits the same images best. All are judged by their values on these images; the intervals beside them say how sure
 //! that is.
 
-use std::collections::BTreeMap;
-
 use super::HeldOut;
-use super::chance::is_right;
+use super::chance::Recalls;
 
 /// The least probability that counts: an image is not infinitely wrong.
 pub(super) const MIN_PROBABILITY: f64 = 1e-12;
@@ -29,7 +27,8 @@ pub(super) fn is_gain(held_out: &[HeldOut]) -> bool {
     let before = sum(&mut held_out.iter().map(|own| &own.before));
     // Rounding is no gain.
     let is_less = |than: f64| after < than - 1e-9;
-    let change = recall(held_out, true) - recall(held_out, false);
+    let recall = |after| Recalls::new(held_out.iter().map(|own| (own, 0)), after).balanced();
+    let change = recall(true) - recall(false);
     let is_more_than_temperature = change > 1e-12 || is_less(sum(&mut tempered.iter()));
     is_less(before) && change > -1e-12 && is_more_than_temperature
 }
@@ -69,19 +68,6 @@ pub(super) fn tempered<'a>(images: impl Iterator<Item = &'a HeldOut>) -> Vec<Vec
         }
     }
     logits.iter().map(|(_, row)| at(high, row)).collect()
-}
-
-/// The mean over conditions of the share of their images that are right.
-fn recall(held_out: &[HeldOut], after: bool) -> f64 {
-    let mut conditions: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
-    for own in held_out {
-        let probabilities = if after { &own.after } else { &own.before };
-        let (right, all) = conditions.entry(own.truth).or_default();
-        *right += f64::from(u8::from(is_right(own.truth, probabilities)));
-        *all += 1.0;
-    }
-    let shares = conditions.values().map(|(right, all)| right / all);
-    shares.sum::<f64>() / conditions.len().max(1) as f64
 }
 
 #[cfg(test)]

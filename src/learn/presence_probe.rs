@@ -5,6 +5,7 @@
 
 use super::presence::{self, probability_of_truth};
 use super::probe::ProbeMethod;
+use super::reviews::score_unused_by_texts;
 use super::ridge::Ridge;
 use super::{
     GatedCandidate, HeldOut, LearnError, LearningGain, Method, Probe, Problem, Shot, best_of,
@@ -82,7 +83,7 @@ pub fn fit_presence_probe(
     let conditions = problem.texts.len();
     let enough = learnable(shots.iter().map(|shot| shot.shown), conditions);
     let ridge = Ridge::new(&rows);
-    let learned: Vec<Option<LearnedPresence>> = (0..conditions)
+    let mut learned: Vec<Option<LearnedPresence>> = (0..conditions)
         .map(|condition| {
             let of_condition = |all: &[PresenceShot]| {
                 all.iter()
@@ -96,6 +97,8 @@ pub fn fit_presence_probe(
                 .flatten()
         })
         .collect();
+    let found = learned.iter_mut().flatten();
+    score_unused_by_texts(found.map(|own| (own.gate, &mut own.held_out)));
     probe(problem, &learned, held_out)
 }
 
@@ -141,9 +144,6 @@ fn learn_presence(
     // The images held out have the last word: what is no gain for them is not used.
     if !is_gain(&learned.held_out) {
         learned.gate = 0.0;
-        for own in &mut learned.held_out {
-            own.after = own.before.clone();
-        }
     }
     Some(learned)
 }

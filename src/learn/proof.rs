@@ -1,6 +1,6 @@
 //! Whether the labels of images that took no part are told better than by guessing.
 
-use super::chance::{Told, is_told, studies};
+use super::chance::{Told, count_patients, is_told};
 use super::{BalancedAccuracy, HeldOut, Truths, Unproved};
 use crate::scoring::softmax;
 
@@ -47,8 +47,11 @@ impl Truths {
             problems.push(own);
         }
         let unproved = if let Some(condition) = few {
-            let studies = studies(&groups);
-            Some(Unproved::TooFew { studies, condition })
+            let patients = count_patients(&groups);
+            Some(Unproved::TooFew {
+                patients,
+                condition,
+            })
         } else if !one_sided.is_empty() {
             Some(Unproved::OneSided(one_sided))
         } else if guessed.is_empty() {
@@ -126,7 +129,7 @@ mod tests {
         assert_eq!(
             proof(&few, &right).unproved,
             Some(Unproved::TooFew {
-                studies: 4,
+                patients: 4,
                 condition: None
             })
         );

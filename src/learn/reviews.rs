@@ -1,12 +1,10 @@
 //! From reviews of images to what is learned for the conditions of a prompt set.
 
-use std::collections::HashMap;
-
-use super::chance::{Told, is_rare, is_told, studies as count_studies};
+use super::chance::{Told, count_patients, is_rare, is_told};
 use super::ridge::Ridge;
 use super::{
     Fitted, HeldOut, LearnError, LearningGain, Method, Problem, Shot, Unproved, check_lengths, fit,
-    fit_by,
+    fit_by, patient_groups,
 };
 use crate::scoring::learned::LearnedCondition;
 use crate::scoring::{EncodedTexts, Mode, Scorer};
@@ -18,8 +16,8 @@ pub struct ReviewedImage<'a> {
     pub embedding: &'a [f32],
     /// The conditions that a person says it shows; none if it shows none of them; `None` unless it is reviewed.
     pub labels: Option<&'a [String]>,
-    /// Its patient, or study where that is not known; `None` without either: it is left out by itself.
-    pub patient: Option<&'a str>,
+    /// What tells its patient from others, see [`patient_marks`](super::patient_marks).
+    pub patients: &'a [String],
 }
 
 /// What was learned, and what it is worth.
@@ -41,7 +39,7 @@ pub struct Lesson {
     pub comparison: LearningGain,
     /// Why these do not show that labels can be told at all; `None` if they do.
     pub unproved: Option<Unproved>,
-    /// Conditions of which there are too few images to say how well they are told; none where each is decided on by itself.
+    /// Conditions that images of too few patients show to say how well they are told; none where each is decided on by itself.
     pub rare: Vec<String>,
 }
 
@@ -69,16 +67,10 @@ fn reviewed(images: &[ReviewedImage]) -> usize {
     images.iter().filter(|image| image.labels.is_some()).count()
 }
 
-/// A number for each image: the same for those of one patient, or study.
-fn studies(images: &[ReviewedImage]) -> Vec<usize> {
-    let mut first: HashMap<&str, usize> = HashMap::new();
-    let all = images.iter().enumerate();
-    all.map(|(at, image)| {
-        image
-            .patient
-            .map_or(at, |patient| *first.entry(patient).or_insert(at))
-    })
-    .collect()
+/// The patient of each image, as a number.
+fn patients(images: &[ReviewedImage]) -> Vec<usize> {
+    let marks: Vec<&[String]> = images.iter().map(|image| image.patients).collect();
+    patient_groups(&marks)
 }
 
 fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, LearnError> {
@@ -90,8 +82,8 @@ fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, 
         offsets: vec![0.0; texts.len()],
         scale: logits.scale,
     };
-    let studies = studies(images);
-    let all = images.iter().zip(&studies).enumerate();
+    let patients = patients(images);
+    let all = images.iter().zip(&patients).enumerate();
     let shots = all.filter_map(|(at, (image, group))| {
         let [label] = image.labels? else { return None };
         let shot = Shot {
@@ -102,6 +94,7 @@ fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, 
         Some((at, shot))
     });
     let (indices, shots): (Vec<usize>, Vec<Shot>) = shots.unzip();
+    check_patients(&shots)?;
     let unlabelled = unlabelled(images);
     let fitted = fit(&problem, &shots, &unlabelled)?;
     let conditions = texts.iter().zip(&fitted.directions);
@@ -116,7 +109,7 @@ fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, 
         Told::Better => None,
         Told::NoBetter => Some(Unproved::Guessed(Vec::new())),
         Told::TooFew => Some(Unproved::TooFew {
-            studies: count_studies(&groups),
+            patients: count_patients(&groups),
             condition: None,
         }),
     };
@@ -142,9 +135,9 @@ fn learn_exclusive(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, 
 
 fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, LearnError> {
     let names: Vec<&str> = scorer.texts().map(|texts| texts.name).collect();
-    let studies = studies(images);
+    let patients = patients(images);
     // A label that the set has no more may have been another name of a condition: such a review says nothing of its absence.
-    let all = images.iter().zip(&studies).enumerate();
+    let all = images.iter().zip(&patients).enumerate();
     let known = all.filter_map(|(at, (image, group))| {
         let labels = image.labels?;
         let all_known = labels.iter().all(|label| names.contains(&label.as_str()));
@@ -160,6 +153,7 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
     if rows.is_empty() {
         return Err(LearnError::NoLabels);
     }
+    check_patients(&rows)?;
     let unlabelled = unlabelled(images);
     let (mut conditions, mut fits): (Vec<LearnedCondition>, Vec<Fitted>) = (Vec::new(), Vec::new());
     let problems: Vec<Problem> = scorer.texts().map(|own| presence(&own, scorer)).collect();
@@ -193,6 +187,7 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
             Err(error) => return Err(error),
         }
     }
+    score_unused_by_texts(fits.iter_mut().map(|own| (own.gate, &mut own.held_out)));
     let held_out = (0..rows.len()).map(|at| fits.iter().map(|own| &own.held_out[at]).collect());
     let held_out: Vec<Vec<&HeldOut>> = held_out.collect();
     let by_transport = fits.iter().any(|own| own.method == Method::Transport);
@@ -203,7 +198,7 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
     };
     let unproved = match few {
         Some(_) => Some(Unproved::TooFew {
-            studies: count_studies(&groups),
+            patients: count_patients(&groups),
             condition: few,
         }),
         None if !one_sided.is_empty() => Some(Unproved::OneSided(one_sided)),
@@ -221,6 +216,29 @@ fn learn_each(scorer: &Scorer, images: &[ReviewedImage]) -> Result<Lesson, Learn
         unlabelled,
         comparison: LearningGain::new(&held_out, &groups).ok_or(LearnError::OneLabel)?,
     })
+}
+
+/// Fails if all images are of one patient.
+fn check_patients(shots: &[Shot]) -> Result<(), LearnError> {
+    let mut others = shots.windows(2);
+    if shots.len() > 1 && others.all(|pair| pair[0].group == pair[1].group) {
+        return Err(LearnError::OnePatient);
+    }
+    Ok(())
+}
+
+/// Where what was learned of some conditions is used, the texts alone score the others. Where none is, all stay as they were tried, which
+/// is the reason.
+pub(super) fn score_unused_by_texts<'a>(
+    conditions: impl Iterator<Item = (f64, &'a mut Vec<HeldOut>)>,
+) {
+    let (used, unused): (Vec<_>, Vec<_>) = conditions.partition(|(gate, _)| *gate > 0.0);
+    if used.is_empty() {
+        return;
+    }
+    for image in unused.into_iter().flat_map(|(_, held_out)| held_out) {
+        image.after.clone_from(&image.before);
+    }
 }
 
 /// Whether a condition is there, as a choice of two. Without texts for its absence, its logit is compared with 0.

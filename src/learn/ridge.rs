@@ -4,7 +4,7 @@
 //! `W = T + (Y − X·Tᵀ)ᵀ·(X·Xᵀ + λ)⁻¹·X`. Scores are centred over the conditions of each image, as only differences count.
 
 use super::linear::{add, cholesky, dot, solve_lower, solve_upper};
-use super::{Problem, Shot};
+use super::{Problem, Shot, groups};
 
 /// Values of λ, for embeddings of unit length. Which is best depends on how much of an embedding all images share.
 const PENALTIES: [f64; 3] = [0.5, 0.05, 0.005];
@@ -34,9 +34,16 @@ struct RidgeFactor {
     penalty: f64,
     /// The lower Cholesky factor of what is inverted.
     factor: Vec<f64>,
-    /// For each group that of `I − H` among its images, `H` being the matrix that turns targets into fitted scores. With it the
-    /// errors without the group follow from the errors with it: exact leave-one-out (Allen 1974), by blocks.
-    left_out: Vec<Vec<f64>>,
+    /// For each group what its errors without it follow from: exact leave-one-out (Allen 1974), by blocks.
+    left_out: Vec<GroupFactor>,
+}
+
+/// The lower Cholesky factor of a group. `H` is the matrix that turns targets into fitted scores.
+enum GroupFactor {
+    /// That of `I − H` among its images, `[images, images]`.
+    Images(Vec<f64>),
+    /// Where there are more of them than numbers in an embedding: that of `I − UᵀU`, `[d, d]`, with `H = U·Uᵀ` among its images.
+    Numbers(Vec<f64>),
 }
 
 impl<'a> Ridge<'a> {
@@ -56,12 +63,25 @@ impl<'a> Ridge<'a> {
             factors: Vec::new(),
             rows,
         };
-        let factors = PENALTIES.map(|penalty| this.factor(penalty, products.clone()));
+        let group_products = this.groups.iter().map(|members| {
+            let rows: Vec<&[f32]> = members.iter().map(|at| this.rows[*at]).collect();
+            // By images there are no more of them than numbers.
+            (rows.len() > length).then(|| products_of_numbers(&rows, length))
+        });
+        let group_products: Vec<Option<Vec<f64>>> = group_products.collect();
+        let factors =
+            PENALTIES.map(|penalty| this.factor(penalty, products.clone(), &group_products));
         this.factors = factors.into();
         this
     }
 
-    fn factor(&self, penalty: f64, mut products: Vec<f64>) -> RidgeFactor {
+    /// `group_products`: those of the groups that are factored by numbers.
+    fn factor(
+        &self,
+        penalty: f64,
+        mut products: Vec<f64>,
+        group_products: &[Option<Vec<f64>>],
+    ) -> RidgeFactor {
         let side = self
             .rows
             .len()
@@ -79,23 +99,30 @@ impl<'a> Ridge<'a> {
             let row: Vec<f64> = self.rows[at].iter().map(|v| f64::from(*v)).collect();
             solve_lower(&factor, &row)
         };
-        let left_out = self.groups.iter().map(|members| {
-            let solved: Vec<Vec<f64>> = members.iter().map(|at| solved(*at)).collect();
-            let count = members.len();
-            let mut block = vec![0.0; count * count];
-            for i in 0..count {
-                for j in 0..=i {
-                    let both = solved[i].iter().zip(&solved[j]);
-                    let product: f64 = both.map(|(a, b)| a * b).sum();
-                    block[i * count + j] = if self.by_images {
-                        penalty * product
-                    } else {
-                        f64::from(u8::from(i == j)) - product
-                    };
+        let left_out = self
+            .groups
+            .iter()
+            .zip(group_products)
+            .map(|(members, products)| {
+                if let Some(products) = products {
+                    return GroupFactor::Numbers(block_of_numbers(&factor, products, side));
                 }
-            }
-            cholesky(&block, count)
-        });
+                let solved: Vec<Vec<f64>> = members.iter().map(|at| solved(*at)).collect();
+                let count = members.len();
+                let mut block = vec![0.0; count * count];
+                for i in 0..count {
+                    for j in 0..=i {
+                        let both = solved[i].iter().zip(&solved[j]);
+                        let product: f64 = both.map(|(a, b)| a * b).sum();
+                        block[i * count + j] = if self.by_images {
+                            penalty * product
+                        } else {
+                            f64::from(u8::from(i == j)) - product
+                        };
+                    }
+                }
+                GroupFactor::Images(cholesky(&block, count))
+            });
         RidgeFactor {
             left_out: left_out.collect(),
             factor,
@@ -160,27 +187,61 @@ impl<'a> Ridge<'a> {
         let mut all = vec![0.0; errors.len()];
         for (members, block) in self.groups.iter().zip(&factor.left_out) {
             let own: Vec<f64> = members.iter().map(|at| errors[*at]).collect();
-            let own = solve_upper(block, &solve_lower(block, &own));
+            let own = match block {
+                GroupFactor::Images(block) => solve_upper(block, &solve_lower(block, &own)),
+                GroupFactor::Numbers(block) => self.without_numbers((factor, block), members, &own),
+            };
             for (at, error) in members.iter().zip(own) {
                 all[*at] = error;
             }
         }
         all
     }
+
+    /// `(I − U·Uᵀ)⁻¹·e = e + U·(I − UᵀU)⁻¹·Uᵀ·e` (Woodbury), with `U = X·L⁻ᵀ` of the group's images.
+    fn without_numbers(
+        &self,
+        (factor, block): (&RidgeFactor, &[f64]),
+        members: &[usize],
+        errors: &[f64],
+    ) -> Vec<f64> {
+        let mut sums = vec![0.0; self.rows.first().map_or(0, |row| row.len())];
+        for (at, error) in members.iter().zip(errors) {
+            for (sum, value) in sums.iter_mut().zip(self.rows[*at]) {
+                *sum += error * f64::from(*value);
+            }
+        }
+        let inner = solve_lower(&factor.factor, &sums);
+        let inner = solve_upper(block, &solve_lower(block, &inner));
+        let weights = solve_upper(&factor.factor, &inner);
+        let errors = members.iter().zip(errors).map(|(at, error)| {
+            let both = weights.iter().zip(self.rows[*at]);
+            error + both.map(|(w, x)| w * f64::from(*x)).sum::<f64>()
+        });
+        errors.collect()
+    }
 }
 
-/// The images of each group, in the order of the groups' first images.
-fn groups(shots: &[Shot]) -> Vec<Vec<usize>> {
-    let mut places = std::collections::HashMap::new();
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    for (at, shot) in shots.iter().enumerate() {
-        let place = *places.entry(shot.group).or_insert(groups.len());
-        if place == groups.len() {
-            groups.push(Vec::new());
+/// The lower Cholesky factor of `I − L⁻¹·P·L⁻ᵀ`, `[d, d]`. `products`: the lower half of `P = XᵀX` of a group.
+fn block_of_numbers(factor: &[f64], products: &[f64], d: usize) -> Vec<f64> {
+    let transposed = |matrix: &[Vec<f64>]| -> Vec<Vec<f64>> {
+        (0..d)
+            .map(|i| matrix.iter().map(|row| row[i]).collect())
+            .collect()
+    };
+    let of = |i: usize, j: usize| products[i.max(j) * d + i.min(j)];
+    // The columns of P, of L⁻¹·P, and of L⁻¹·P·L⁻ᵀ.
+    let columns: Vec<Vec<f64>> = (0..d).map(|j| (0..d).map(|i| of(i, j)).collect()).collect();
+    let half: Vec<Vec<f64>> = columns.iter().map(|own| solve_lower(factor, own)).collect();
+    let whole = transposed(&half);
+    let whole: Vec<Vec<f64>> = whole.iter().map(|own| solve_lower(factor, own)).collect();
+    let mut block = vec![0.0; d * d];
+    for i in 0..d {
+        for j in 0..=i {
+            block[i * d + j] = f64::from(u8::from(i == j)) - whole[i][j];
         }
-        groups[place].push(at);
     }
-    groups
+    cholesky(&block, d)
 }
 
 /// The lower half of `X·Xᵀ`, `[n, n]`.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LearningGain, Method};
+use crate::media::clean;
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use crate::scoring::calibration::{Calibration, Calibrations};
@@ -10,6 +11,30 @@ use crate::scoring::learned::LearnedCondition;
 
 /// The version of the format.
 const FORMAT: u32 = 1;
+
+/// Why what images of the kind `by` teach does not take the place of what those of the kind `in_use` have taught; `None` for phantoms, and
+/// for models that judge all images alike. Nothing where both are the same.
+pub fn refusal(in_use: Option<&str>, by: Option<&str>, mode: Mode) -> Option<String> {
+    if in_use == by {
+        return None;
+    }
+    let taught = match in_use {
+        Some(kind) => format!("findings of the kind {} are", clean(kind)),
+        None => "scores that phantoms taught are".to_owned(),
+    };
+    let others = match by {
+        Some(kind) => format!("images of the kind {}", clean(kind)),
+        None => "phantoms".to_owned(),
+    };
+    let mode = match mode {
+        Mode::Single => "",
+        Mode::Multi => " --mode multi",
+    };
+    Some(format!(
+        "{taught} in use under this prompt set, and what {others} teach would replace them: undo that first (`learn --undo{mode}`), or use a \
+         prompt set of its own"
+    ))
+}
 
 /// What was learned from reviews for one model under one prompt set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -195,6 +220,11 @@ impl Learned {
         Ok(())
     }
 
+    /// Why what images of a kind teach, or phantoms (`None`), does not take the place of this unasked: other images taught it.
+    pub fn refuses(&self, kind: Option<&str>) -> Option<String> {
+        refusal(self.kind.as_deref(), kind, self.mode)
+    }
+
     /// What is in use with it, as a sentence goes on.
     pub fn words(&self) -> String {
         let reviews = self.reviews;
@@ -230,6 +260,17 @@ impl Learned {
     }
 }
 
+/// What taught the score of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaughtBy {
+    /// Other images, or none: it is zero-shot.
+    Others,
+    /// The image itself, among others.
+    Itself,
+    /// What is no longer in use, so that nothing is known of its images.
+    Unknown,
+}
+
 /// What was learned for several models and prompt sets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LearnedSets(pub Vec<Learned>);
@@ -242,20 +283,31 @@ impl LearnedSets {
         found.filter(|own| own.changes_results())
     }
 
-    /// Whether learned scores of an image in use were learned from the image itself, so that what they get right on it says little.
+    /// What a score of an image was learned from, where `reviews` taught it; what it gets right on an image that taught it says little.
     /// `content`: `blake3:<hex>` of the file.
-    pub fn learned_from(
+    pub fn taught_by(
         &self,
         [model_digest, prompts_digest]: [&str; 2],
         mode: Mode,
-        content: &str,
-    ) -> bool {
-        let own = self.find(model_digest, prompts_digest, mode);
-        own.filter(|own| own.changes_scores()).is_some_and(|own| {
-            own.shots
-                .binary_search_by(|shot| shot.as_str().cmp(content))
-                .is_ok()
-        })
+        (content, reviews): (&str, Option<usize>),
+    ) -> TaughtBy {
+        let Some(reviews) = reviews else {
+            return TaughtBy::Others;
+        };
+        match self.find(model_digest, prompts_digest, mode) {
+            Some(own) if own.reviews != reviews => TaughtBy::Unknown,
+            Some(own) => {
+                let shot = own
+                    .shots
+                    .binary_search_by(|shot| shot.as_str().cmp(content));
+                if own.changes_scores() && shot.is_ok() {
+                    TaughtBy::Itself
+                } else {
+                    TaughtBy::Others
+                }
+            }
+            None => TaughtBy::Unknown,
+        }
     }
 
     /// Of which kinds findings are judged, as ever, but all scores by the texts alone.

@@ -205,15 +205,29 @@ fn ridge_leaves_groups_out_exactly_by_images_and_by_numbers() {
 }
 
 #[test]
-fn images_of_one_study_do_not_examine_each_other() {
-    // Two studies of each label, all slices of a study being nearly the same, and labels that mean nothing.
+fn a_patient_of_more_images_than_numbers_is_left_out_exactly() {
+    let mut world = World::new(2, 13);
+    let problem = world.problem(0.2);
+    let images = world.images(40);
+    let mut all = shots(&images);
+    for (at, shot) in all.iter_mut().enumerate() {
+        // Fifty images of one patient, each of which has 24 numbers, and thirty of others.
+        shot.group = if at < 50 { 0 } else { at };
+    }
+    let error = largest_error(&problem, &all);
+    assert!(error < 2e-3, "{error}");
+}
+
+#[test]
+fn images_of_one_patient_do_not_examine_each_other() {
+    // Two patients of each label, all slices of a patient being nearly the same, and labels that mean nothing.
     let mut world = World::new(2, 11);
     let problem = world.problem(0.1);
     let mut images = Vec::new();
-    for study in 0..4 {
-        let centre = world.centres[study / 2].clone();
+    for patient in 0..4 {
+        let centre = world.centres[patient / 2].clone();
         let place = world.near(&centre, 0.4);
-        images.extend((0..10).map(|_| (world.near(&place, 0.01), study % 2)));
+        images.extend((0..10).map(|_| (world.near(&place, 0.01), patient % 2)));
     }
     let mut all = shots(&images);
     let right = |all: &[Shot]| {
@@ -443,6 +457,67 @@ fn found(scorer: &Scorer, row: &[f32]) -> Vec<String> {
 }
 
 #[test]
+fn images_of_one_patient_teach_nothing_as_none_can_be_held_out() {
+    let marks = ["p".to_owned()];
+    let reviewed = with_findings(48, 1);
+    let images: Vec<ReviewedImage> = reviewed
+        .iter()
+        .map(|(row, labels)| ReviewedImage {
+            embedding: row,
+            labels: Some(labels),
+            patients: &marks,
+        })
+        .collect();
+    assert_eq!(learn(&several(), &images), Err(LearnError::OnePatient));
+}
+
+#[test]
+fn a_condition_of_which_nothing_is_learned_counts_as_it_is_scored() {
+    // Effusions can be told; who has a mass is said by a coin.
+    let mut reviewed = with_findings(60, 1);
+    for (at, (_, labels)) in reviewed.iter_mut().enumerate() {
+        labels.retain(|own| own != "mass");
+        labels.extend((at * 7 % 11 < 5).then(|| "mass".to_owned()));
+    }
+    let images: Vec<ReviewedImage> = reviewed
+        .iter()
+        .map(|(row, labels)| ReviewedImage {
+            embedding: row,
+            labels: Some(labels),
+            patients: &[],
+        })
+        .collect();
+    let lesson = learn(&several(), &images).unwrap();
+    let gates: Vec<(&str, bool)> = lesson
+        .conditions
+        .iter()
+        .map(|own| (own.condition.as_str(), own.gate > 0.0))
+        .collect();
+    assert_eq!(gates, [("effusion", true), ("mass", false)]);
+    let scorer = several();
+    let is_right = |condition: &str, score: f64, labels: &[String]| {
+        (score > 0.5) == labels.iter().any(|own| own == condition)
+    };
+    let by_texts = |condition: &str| {
+        let right = reviewed.iter().filter(|(row, labels)| {
+            let scores = scorer.verdict(row).scores;
+            let own = scores
+                .iter()
+                .find(|own| own.condition == condition)
+                .unwrap();
+            is_right(condition, own.probability, labels)
+        });
+        right.count() as f64 / reviewed.len() as f64
+    };
+    let [effusion, mass] = ["effusion", "mass"].map(by_texts);
+    let own = lesson.comparison;
+    assert!((own.accuracy_before - f64::midpoint(effusion, mass)).abs() < 1e-9);
+    // All that can have changed is what is told of effusions, of which none is wrong.
+    let after = own.accuracy_after;
+    assert!((after - f64::midpoint(1.0, mass)).abs() < 0.02, "{after}");
+}
+
+#[test]
 fn reviews_with_several_labels_teach_each_condition_by_itself() {
     let zero_shot = several();
     let reviewed = with_findings(48, 1);
@@ -451,7 +526,7 @@ fn reviews_with_several_labels_teach_each_condition_by_itself() {
         .map(|(row, labels)| ReviewedImage {
             embedding: row,
             labels: Some(labels),
-            patient: None,
+            patients: &[],
         })
         .collect();
     let lesson = learn(&zero_shot, &images).unwrap();

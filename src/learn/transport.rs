@@ -52,17 +52,18 @@ impl ShotSums {
         all
     }
 
-    /// Texts and labelled images: what directions are without unlabelled ones, not of unit length. `without`: images to leave out.
-    fn anchors(&self, problem: &Problem, without: &[&Shot]) -> Vec<Vec<f32>> {
-        let total = self.counts.iter().sum::<usize>() - without.len();
+    /// Texts and labelled images: what directions are without unlabelled ones, not of unit length. `without`: images among them to leave
+    /// out.
+    fn anchors(&self, problem: &Problem, without: Option<&Self>) -> Vec<Vec<f32>> {
+        let count = |own: &Self| own.counts.iter().sum::<usize>();
+        let total = count(self) - without.map_or(0, count);
         let anchor = |at: usize| {
             let mut anchor = problem.texts[at].clone();
-            let left_out = without.iter().filter(|shot| shot.label == at);
-            let count = self.counts[at] - left_out.clone().count();
+            let count = self.counts[at] - without.map_or(0, |own| own.counts[at]);
             let factor = problem.scale * count as f64 / (2.0 * total.max(1) as f64);
             add(&mut anchor, factor as f32, &self.sums[at]);
-            for shot in left_out {
-                add(&mut anchor, -factor as f32, shot.row);
+            if let Some(own) = without {
+                add(&mut anchor, -factor as f32, &own.sums[at]);
             }
             anchor
         };
@@ -95,7 +96,7 @@ impl<'a> Transport<'a> {
         left_out: Option<(&[usize], usize)>,
     ) -> Vec<Vec<f32>> {
         let sums = ShotSums::new(self.problem, kept(shots, left_out));
-        let anchors = sums.anchors(self.problem, &[]);
+        let anchors = sums.anchors(self.problem, None);
         directions(&anchors, &self.pulls(&sums, &anchors))
     }
 
@@ -103,21 +104,19 @@ impl<'a> Transport<'a> {
     /// the sum of labelled images without its group alone.
     pub(super) fn held_out(&self, shots: &[Shot], folds: &[usize]) -> Vec<Vec<f64>> {
         let all = ShotSums::new(self.problem, shots.iter());
+        let groups = super::groups(shots);
         let mut logits = vec![Vec::new(); shots.len()];
         for fold in 0..folds.iter().max().map_or(0, |last| last + 1) {
             let others = ShotSums::new(self.problem, kept(shots, Some((folds, fold))));
-            let anchors = others.anchors(self.problem, &[]);
+            let anchors = others.anchors(self.problem, None);
             let pulls = self.pulls(&others, &anchors);
-            for (at, shot) in shots
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| folds[*at] == fold)
-            {
-                let group = shots.iter().filter(|other| other.group == shot.group);
-                let anchors = all.anchors(self.problem, &group.collect::<Vec<_>>());
-                let own = directions(&anchors, &pulls);
-                let scores = own.iter().map(|own| f64::from(dot(own, shot.row)));
-                logits[at] = scores.map(|score| self.problem.scale * score).collect();
+            for members in groups.iter().filter(|own| folds[own[0]] == fold) {
+                let group = ShotSums::new(self.problem, members.iter().map(|at| &shots[*at]));
+                let own = directions(&all.anchors(self.problem, Some(&group)), &pulls);
+                for at in members {
+                    let scores = own.iter().map(|own| f64::from(dot(own, shots[*at].row)));
+                    logits[*at] = scores.map(|score| self.problem.scale * score).collect();
+                }
             }
         }
         logits

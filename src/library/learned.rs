@@ -1,5 +1,5 @@
 //! The files that hold what was learned from reviews, in a folder beside the library. What was replaced stays there under a
-//! number, so that each step can be undone. A file that cannot be read, as it is damaged or a newer version of the program wrote it, is no
+//! number, so that each step can be undone. Programs that change them at once wait for each other. A file that cannot be read, as it is damaged or a newer version of the program wrote it, is no
 //! step: once another takes its place, it is set aside.
 
 use std::fs;
@@ -17,6 +17,8 @@ const MAX_BYTES: u64 = 16 << 20;
 const MAX_REPLACED: u32 = 50;
 /// The end of the name of a file that was set aside, as it cannot be read.
 const SET_ASIDE: &str = "unreadable";
+/// The file that programs lock which change the others.
+const LOCK: &str = ".lock";
 
 /// The folder beside a library.
 pub fn folder(library: &Path) -> PathBuf {
@@ -77,14 +79,63 @@ fn write_for(access: Access, file: &Path, learned: &Learned) -> io::Result<()> {
     files::replace_with(file, access, text.as_bytes())
 }
 
-/// Puts what was learned into use, and keeps what was in use for the same model, prompt set and mode; returns its file. On an
-/// error, what was in use still is.
+/// Why what was learned is not in use, or still is.
+#[derive(Debug, thiserror::Error)]
+pub enum NotKept {
+    /// Other images have taught what is in use.
+    #[error("{0}")]
+    Refused(String),
+    /// A file cannot be written.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        error: io::Error,
+    },
+}
+
+impl NotKept {
+    fn in_folder(folder: &Path) -> impl FnOnce(io::Error) -> Self + use<'_> {
+        move |error| Self::File {
+            path: folder.to_owned(),
+            error,
+        }
+    }
+}
+
+/// Puts what was learned into use, unless it would replace what other images have taught; keeps what was in use for the same model, prompt
+/// set and mode, and returns its file. All that puts anything into use does so here.
 ///
 /// # Errors
 ///
-/// Fails if the folder or the file cannot be written.
-pub fn save(folder: &Path, learned: &Learned) -> io::Result<PathBuf> {
-    fs::create_dir_all(folder)?;
+/// Fails if other images taught what is in use, see [`Learned::refuses`], or if the folder or the file cannot be written. Then what was in
+/// use still is.
+pub fn keep(folder: &Path, learned: &Learned) -> Result<PathBuf, NotKept> {
+    fs::create_dir_all(folder).map_err(NotKept::in_folder(folder))?;
+    let _lock = lock(folder).map_err(NotKept::in_folder(folder))?;
+    let (all, _) = load(folder);
+    let in_use = all.find(&learned.model_digest, &learned.prompts_digest, learned.mode);
+    if let Some(words) = in_use.and_then(|own| own.refuses(learned.kind.as_deref())) {
+        return Err(NotKept::Refused(words));
+    }
+    save(folder, learned).map_err(NotKept::in_folder(folder))
+}
+
+/// Waits until no other program changes the folder, and keeps others waiting until it is dropped. File systems without locks have none.
+fn lock(folder: &Path) -> io::Result<fs::File> {
+    let path = folder.join(LOCK);
+    let file = fs::File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
+    // Without it, numbers that are taken are still left alone.
+    let _ = file.lock();
+    Ok(file)
+}
+
+fn save(folder: &Path, learned: &Learned) -> io::Result<PathBuf> {
     let file = folder.join(name(learned));
     if file.exists() {
         let in_use = read(&file);
@@ -94,13 +145,7 @@ pub fn save(folder: &Path, learned: &Learned) -> io::Result<PathBuf> {
             write(&file, learned)?;
             return Ok(file);
         }
-        let number = last_number(&file) + 1;
-        let kept = match in_use {
-            Ok(_) => numbered(&file, number),
-            Err(_) => aside(&file, number),
-        };
-        // It keeps its name until the new one takes that; not all file systems have links.
-        fs::hard_link(&file, &kept).or_else(|_| fs::copy(&file, &kept).map(drop))?;
+        let kept = keep_step(&file, in_use.is_ok())?;
         write(&file, learned).inspect_err(|_| {
             let _ = fs::remove_file(&kept);
         })?;
@@ -113,6 +158,39 @@ pub fn save(folder: &Path, learned: &Learned) -> io::Result<PathBuf> {
         let _ = fs::remove_file(numbered(&file, *number));
     }
     Ok(file)
+}
+
+/// Keeps what is in use under the next number that is free, also by its own name, until the new one takes that; returns where.
+/// `is_step`: it can be read, so that it can be gone back to.
+fn keep_step(file: &Path, is_step: bool) -> io::Result<PathBuf> {
+    let mut number = last_number(file) + 1;
+    loop {
+        let kept = if is_step {
+            numbered(file, number)
+        } else {
+            aside(file, number)
+        };
+        match link_or_copy(file, &kept) {
+            Ok(()) => return Ok(kept),
+            // Another program took it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Gives a file another name, or copies it where the file system has no links. Never replaces a file.
+fn link_or_copy(file: &Path, other: &Path) -> io::Result<()> {
+    match fs::hard_link(file, other) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            let mut copy = fs::File::create_new(other)?;
+            let copied = io::copy(&mut fs::File::open(file)?, &mut copy);
+            copied.map(drop).inspect_err(|_| {
+                let _ = fs::remove_file(other);
+            })
+        }
+        outcome => outcome,
+    }
 }
 
 /// What became of the use of what was learned.
@@ -133,6 +211,20 @@ pub enum Undone {
 ///
 /// Fails if a file cannot be renamed or removed.
 pub fn undo(
+    folder: &Path,
+    model_digest: &str,
+    prompts_digest: &str,
+    mode: Mode,
+) -> Result<Undone, NotKept> {
+    if !folder.is_dir() {
+        return Ok(Undone::Nothing);
+    }
+    let undone =
+        lock(folder).and_then(|_lock| step_back(folder, model_digest, prompts_digest, mode));
+    undone.map_err(NotKept::in_folder(folder))
+}
+
+fn step_back(
     folder: &Path,
     model_digest: &str,
     prompts_digest: &str,
@@ -232,7 +324,7 @@ fn key(model_digest: &str, prompts_digest: &str, mode: Mode) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learn::{LearnedError, LearnedFor, LearningGain, Method};
+    use crate::learn::{LearnedError, LearnedFor, LearningGain, Method, TaughtBy};
     use crate::scoring::learned::LearnedCondition;
     use crate::scoring::metrics::Estimate;
 
@@ -275,6 +367,12 @@ mod tests {
         }
     }
 
+    /// The files but the one that is locked.
+    fn names(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|own| own.unwrap().path());
+        entries.filter(|own| !own.ends_with(LOCK)).collect()
+    }
+
     fn undo_all(folder: &Path) -> Undone {
         undo(folder, "blake3:1", "blake3:2", Mode::Single).unwrap()
     }
@@ -284,9 +382,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = folder(&home.path().join("library.sqlite3"));
         assert_eq!(undo_all(&folder), Undone::Nothing);
-        let file = save(&folder, &learned(5)).unwrap();
+        let file = keep(&folder, &learned(5)).unwrap();
         let bytes = fs::read(&file).unwrap();
-        assert_eq!(save(&folder, &learned(9)).unwrap(), file);
+        assert_eq!(keep(&folder, &learned(9)).unwrap(), file);
         assert_eq!(load(&folder), (LearnedSets(vec![learned(9)]), Vec::new()));
         assert_eq!(undo_all(&folder), Undone::Restored);
         assert_eq!(fs::read(&file).unwrap(), bytes);
@@ -298,15 +396,76 @@ mod tests {
     }
 
     #[test]
+    fn programs_that_keep_at_once_lose_no_step() {
+        let home = tempfile::tempdir().unwrap();
+        keep(home.path(), &learned(1)).unwrap();
+        std::thread::scope(|scope| {
+            for program in 0..4 {
+                let folder = home.path();
+                scope.spawn(move || {
+                    for step in 0..5 {
+                        keep(folder, &learned(10 + 5 * program + step)).unwrap();
+                    }
+                });
+            }
+        });
+        let mut found = Vec::new();
+        loop {
+            found.extend(load(home.path()).0.0.first().map(|own| own.reviews));
+            match undo_all(home.path()) {
+                Undone::Restored => {}
+                Undone::ZeroShot => break,
+                Undone::Nothing => unreachable!("there is the first"),
+            }
+        }
+        assert_eq!(found.last(), Some(&1));
+        found.sort_unstable();
+        assert_eq!(found, [&[1][..], &(10..30).collect::<Vec<_>>()].concat());
+    }
+
+    #[test]
+    fn a_number_that_another_program_took_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let file = keep(home.path(), &learned(5)).unwrap();
+        let taken = numbered(&file, 1);
+        fs::write(&taken, "theirs").unwrap();
+        assert!(link_or_copy(&file, &taken).is_err());
+        assert_eq!(fs::read_to_string(&taken).unwrap(), "theirs");
+    }
+
+    #[test]
+    fn what_other_images_taught_is_not_replaced_unasked() {
+        let home = tempfile::tempdir().unwrap();
+        let of = |kind: Option<&str>, reviews| Learned {
+            kind: kind.map(str::to_owned),
+            ..learned(reviews)
+        };
+        keep(home.path(), &of(None, 5)).unwrap();
+        let refused = keep(home.path(), &of(Some("chest radiograph"), 7));
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("scores that phantoms taught are in use")
+                && refused.contains("what images of the kind chest radiograph teach")
+                && refused.contains("learn --undo"),
+            "{refused}"
+        );
+        assert_eq!(load(home.path()).0.0, [learned(5)], "as before");
+        assert_eq!(undo_all(home.path()), Undone::ZeroShot);
+        keep(home.path(), &of(Some("chest radiograph"), 7)).unwrap();
+        assert!(keep(home.path(), &of(None, 9)).is_err());
+        assert!(keep(home.path(), &of(Some("chest radiograph"), 9)).is_ok());
+    }
+
+    #[test]
     fn what_cannot_be_read_is_no_step_and_hides_none() {
         let home = tempfile::tempdir().unwrap();
         let damage = |file: &Path| {
             let text = fs::read_to_string(file).unwrap();
             fs::write(file, &text[..60]).unwrap();
         };
-        let file = save(home.path(), &learned(5)).unwrap();
-        save(home.path(), &learned(7)).unwrap();
-        save(home.path(), &learned(9)).unwrap();
+        let file = keep(home.path(), &learned(5)).unwrap();
+        keep(home.path(), &learned(7)).unwrap();
+        keep(home.path(), &learned(9)).unwrap();
         // The file in use and the last step are damaged: the first is put back.
         damage(&file);
         damage(&numbered(&file, 2));
@@ -318,11 +477,11 @@ mod tests {
         );
         assert_eq!(undo_all(home.path()), Undone::ZeroShot);
         // Nothing was lost that a newer version may read.
-        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
+        assert_eq!(names(home.path()).len(), 2);
         // A damaged file that is replaced is no step, either.
-        save(home.path(), &learned(5)).unwrap();
+        keep(home.path(), &learned(5)).unwrap();
         damage(&file);
-        save(home.path(), &learned(9)).unwrap();
+        keep(home.path(), &learned(9)).unwrap();
         assert_eq!(undo_all(home.path()), Undone::ZeroShot);
         assert_eq!(undo_all(home.path()), Undone::Nothing);
     }
@@ -338,17 +497,17 @@ mod tests {
         );
         fs::create_dir(&folder).unwrap();
         std::os::unix::fs::symlink(elsewhere, &file).unwrap();
-        assert!(save(&folder, &learned(5)).is_err());
+        assert!(keep(&folder, &learned(5)).is_err());
         assert_eq!(fs::read_link(&file).unwrap(), elsewhere);
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        assert_eq!(names(&folder).len(), 1);
     }
 
     #[test]
     fn a_copy_under_another_name_is_named_and_not_used() {
         let home = tempfile::tempdir().unwrap();
-        let file = save(home.path(), &learned(5)).unwrap();
+        let file = keep(home.path(), &learned(5)).unwrap();
         fs::copy(&file, home.path().join("a.toml")).unwrap();
-        save(home.path(), &learned(9)).unwrap();
+        keep(home.path(), &learned(9)).unwrap();
         let (all, faults) = load(home.path());
         assert_eq!(all.0, [learned(9)]);
         assert!(faults[0].contains("a.toml: it is a copy"), "{faults:?}");
@@ -359,7 +518,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         for (reviews, at) in [(5, "a"), (9, "b"), (9, "c")] {
             let at = at.to_owned();
-            save(
+            keep(
                 home.path(),
                 &Learned {
                     at,
@@ -381,10 +540,19 @@ mod tests {
         assert!(old.shots.is_empty());
         let own = ["blake3:1", "blake3:2"];
         let from = |own_file: Learned, content: &str| {
-            LearnedSets(vec![own_file]).learned_from(own, Mode::Single, content)
+            let learned = LearnedSets(vec![own_file]);
+            learned.taught_by(own, Mode::Single, (content, Some(5)))
         };
-        assert!(!from(old, "blake3:0"));
-        assert!(from(learned(5), "blake3:0") && !from(learned(5), "blake3:1"));
+        assert_eq!(from(old, "blake3:0"), TaughtBy::Others);
+        assert_eq!(from(learned(5), "blake3:0"), TaughtBy::Itself);
+        assert_eq!(from(learned(5), "blake3:1"), TaughtBy::Others);
+        // Results of what was taken back, or learned anew, are not explained by what is in use.
+        assert_eq!(from(learned(9), "blake3:1"), TaughtBy::Unknown);
+        let none = LearnedSets::default();
+        assert_eq!(
+            none.taught_by(own, Mode::Single, ("blake3:1", Some(5))),
+            TaughtBy::Unknown
+        );
     }
 
     #[test]

@@ -50,9 +50,9 @@ struct WatchedFolder {
     folder: PathBuf,
     in_use: InUse,
     send: MsgSender,
-    /// The files of which `reported` is what was read.
+    /// The files of which `reported` is what was read, and which of them cannot be used.
     seen: Option<FileStates>,
-    reported: LearnedSets,
+    reported: (LearnedSets, Vec<String>),
     /// The files in which something else was found once: this process may be about to use it.
     doubted: Option<FileStates>,
 }
@@ -64,7 +64,7 @@ impl WatchedFolder {
             in_use: Arc::clone(in_use),
             send: Arc::clone(send),
             seen: None,
-            reported: LearnedSets::default(),
+            reported: <(LearnedSets, Vec<String>)>::default(),
             doubted: None,
         }
     }
@@ -86,7 +86,7 @@ impl WatchedFolder {
         if self.seen.as_ref() == Some(&states) {
             return true;
         }
-        let (learned, _) = learned::load(&self.folder);
+        let (learned, faults) = learned::load(&self.folder);
         let is_in_use = *self.in_use.lock().unwrap_or_else(PoisonError::into_inner) == learned;
         if !is_in_use && self.doubted.as_ref() != Some(&states) {
             self.doubted = Some(states);
@@ -94,11 +94,17 @@ impl WatchedFolder {
         }
         self.doubted = None;
         self.seen = Some(states);
-        if is_in_use && learned == self.reported {
+        let found = (learned, faults);
+        if is_in_use && found == self.reported {
             return true;
         }
-        self.reported.clone_from(&learned);
-        (self.send)(Msg::LearnedFiles { learned, is_in_use })
+        self.reported.clone_from(&found);
+        let (learned, faults) = found;
+        (self.send)(Msg::LearnedFiles {
+            learned,
+            is_in_use,
+            faults,
+        })
     }
 }
 
@@ -173,23 +179,31 @@ mod tests {
             (0..3).for_each(|_| assert!(watched.look()));
             let all: Vec<Msg> = received.try_iter().collect();
             let all = all.into_iter().map(|msg| match msg {
-                Msg::LearnedFiles { learned, is_in_use } => (learned.0.len(), is_in_use),
+                Msg::LearnedFiles {
+                    learned,
+                    is_in_use,
+                    faults,
+                } => (learned.0.len(), is_in_use, faults.len()),
                 other => panic!("{other:?}"),
             });
             all.collect::<Vec<_>>()
         };
         assert_eq!(look(), []);
-        learned::save(&folder, &learned(0.3)).unwrap();
-        assert_eq!(look(), [(1, false)]);
+        learned::keep(&folder, &learned(0.3)).unwrap();
+        assert_eq!(look(), [(1, false, 0)]);
         *in_use.lock().unwrap() = LearnedSets(vec![learned(0.3)]);
         assert_eq!(look(), [], "it is used now");
-        learned::save(&folder, &learned(0.6)).unwrap();
-        assert_eq!(look(), [(1, false)]);
+        learned::keep(&folder, &learned(0.6)).unwrap();
+        assert_eq!(look(), [(1, false, 0)]);
         // What this process itself takes back is no news to it.
         *in_use.lock().unwrap() = LearnedSets(vec![learned(0.3)]);
         learned::undo(&folder, "blake3:1", "blake3:2", Mode::Single).unwrap();
-        assert_eq!(look(), [(1, true)]);
+        assert_eq!(look(), [(1, true, 0)]);
         learned::undo(&folder, "blake3:1", "blake3:2", Mode::Single).unwrap();
-        assert_eq!(look(), [(0, false)]);
+        assert_eq!(look(), [(0, false, 0)]);
+        // A file that cannot be read is named, though what is in use is right.
+        *in_use.lock().unwrap() = LearnedSets::default();
+        std::fs::write(folder.join("damaged.toml"), "format = 2").unwrap();
+        assert_eq!(look(), [(0, true, 1)]);
     }
 }

@@ -1,13 +1,12 @@
 //! Keeps what was learned in files beside the library.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::folders::{MsgSender, spawn};
 use crate::app::{Effect, Msg};
 use crate::learn::{Learned, LearnedSets};
-use crate::library::learned::{self, Undone};
+use crate::library::learned::{self, NotKept, Undone};
 
 /// Carries out an effect that keeps what was learned or takes it back; others do nothing. `library`: the library's file.
 pub(super) fn change(library: &Path, effect: Effect, send: MsgSender) {
@@ -15,16 +14,16 @@ pub(super) fn change(library: &Path, effect: Effect, send: MsgSender) {
     let answer = Arc::clone(&send);
     spawn("learned", &answer, move || {
         let outcome = carry_out(&folder, effect);
-        let outcome = outcome.map_err(|error| format!("{}: {error}", folder.display()));
+        let outcome = outcome.map_err(|error| error.to_string());
         let _ = send(Msg::LearnedKept { outcome });
     });
 }
 
 /// All that is in use then, unless nothing has changed, and a sentence about it.
-fn carry_out(folder: &Path, effect: Effect) -> io::Result<(Option<LearnedSets>, String)> {
+fn carry_out(folder: &Path, effect: Effect) -> Result<(Option<LearnedSets>, String), NotKept> {
     let words = match effect {
         Effect::KeepLearned(own) => {
-            learned::save(folder, &own)?;
+            learned::keep(folder, &own)?;
             own.words()
         }
         Effect::UndoLearned(subject) => {

@@ -434,11 +434,10 @@ mod tests {
             .map(|at| case(1, if at / 40 % 2 == 0 { 0.2 } else { 0.8 }))
             .collect();
         let width = |per_patient: usize| {
-            let patients: Vec<String> = (0..400).map(|at| (at / per_patient).to_string()).collect();
             let bootstrap = Bootstrap {
                 draws: 400,
                 seed: 1,
-                groups: CaseGroups::of_patients(patients.iter().map(|own| Some(&**own))),
+                groups: CaseGroups::new((0..400).map(|at| at / per_patient).collect()),
             };
             let found = Evaluation::drawing(&names(), &cases, &bootstrap, &mut |_| {
                 ControlFlow::Continue(())

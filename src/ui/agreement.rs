@@ -52,6 +52,15 @@ fn words(view: &AgreementView, reviewer: &str, columns: usize, looks: Looks) -> 
             "The scores were learned from {count} of these {of} images, on which this is too good."
         );
         all.push((words, false));
+    }
+    if view.outdated > 0 {
+        let words = format!(
+            "The results of {} images are of what was learned and is no longer in use, on which this may be too good.",
+            view.outdated
+        );
+        all.push((words, false));
+    }
+    if view.learned_from + view.outdated > 0 {
         let words = format!("Of the others: {}.", view.unseen);
         all.push((words, false));
     }

@@ -8,12 +8,11 @@ use super::rect;
 use super::rules::{row, title};
 use super::theme::Looks;
 use crate::app::Model;
-use crate::app::learning::LearningView;
+use crate::app::learning::{LearningState, LearningView};
 use crate::app::result_panel::whole_percent;
 use crate::app::text::{cut_end, pad, safe_str, wrap};
 use crate::engine::learning::{ImageScore, MovedImage, Proposal, UnusedImages};
 use crate::learn::{Learned, Method};
-use crate::scoring::metrics::Estimate;
 
 /// Columns of a result before or after.
 const SIDE: usize = 22;
@@ -67,6 +66,9 @@ fn keys(view: &LearningView, looks: Looks) -> Option<Line<'static>> {
     let accepts = view
         .proposal()
         .is_some_and(|own| own.learned.changes_results());
+    if view.state == LearningState::Outdated {
+        return Some(Line::styled("Esc closes, ,l asks again", looks.accent()));
+    }
     let keys = [
         accepts.then_some("a accepts"),
         view.is_in_use.then_some("u undoes what is in use"),
@@ -98,6 +100,12 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
         format!("Scores under {set} are {}.", scores(view.in_use))
     };
     let mut all = vec![(now, Looks::text())];
+    if view.state == LearningState::Outdated {
+        let words = format!(
+            "Another process has changed what is in use under {set} since this was asked for, so that it is out of date."
+        );
+        all = vec![(words, looks.doubt())];
+    }
     match &view.answer {
         None => all.push(("Learning …".to_owned(), looks.dim())),
         Some(Err(reason)) => {
@@ -154,21 +162,6 @@ fn verdict(learned: &Learned) -> String {
     }
 }
 
-/// `less by 0.30 (0.20 to 0.41)`, or `worse by` so much.
-fn change_of_loss(gain: Estimate) -> String {
-    let show = |value: f64| format!("{value:.2}");
-    if gain.value >= 0.0 {
-        return format!("less by {}", gain.text(show));
-    }
-    let loss = Estimate {
-        value: -gain.value,
-        low: gain.high.map(|high| -high),
-        high: gain.low.map(|low| -low),
-        draws: None,
-    };
-    format!("worse by {}", loss.text(show))
-}
-
 /// What it is worth. `is_first`: the images had labels of another set before, of their kind only.
 fn worth(proposal: &Proposal, is_first: bool) -> Vec<String> {
     let learned = &proposal.learned;
@@ -210,7 +203,7 @@ fn worth(proposal: &Proposal, is_first: bool) -> Vec<String> {
             "Log-loss {:.2} → {:.2}, {}.{}",
             own.log_loss_before,
             own.log_loss_after,
-            change_of_loss(own.log_loss_gain),
+            own.change_of_loss(2),
             tempered.unwrap_or_default()
         ),
     ];
@@ -229,7 +222,7 @@ fn worth(proposal: &Proposal, is_first: bool) -> Vec<String> {
     let rare = (!proposal.rare.is_empty()).then(|| {
         let names = safe_str(&proposal.rare.join(", "));
         format!(
-            "How well these are told is not known, as fewer than three reviews name them: {names}."
+            "How well these are told is not known, as reviewed images of fewer than three patients show them: {names}."
         )
     });
     let all = first.into_iter().chain(balanced).chain(kind).chain(rare);

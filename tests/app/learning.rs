@@ -176,7 +176,7 @@ fn all_images_of_the_set_take_part_with_what_the_reviewer_says_before_others() {
             (
                 image.path.clone(),
                 image.labels.clone(),
-                image.patient.as_deref(),
+                image.patients.clone(),
             )
         })
         .collect();
@@ -185,9 +185,9 @@ fn all_images_of_the_set_take_part_with_what_the_reviewer_says_before_others() {
     assert_eq!(
         images,
         [
-            (path("a"), labels("pneumonia"), None),
-            (path("b"), labels("tumor"), Some("9f")),
-            (path("c"), None, None),
+            (path("a"), labels("pneumonia"), Vec::new()),
+            (path("b"), labels("tumor"), vec!["9f".to_owned()]),
+            (path("c"), None, Vec::new()),
         ],
         "the rejected image takes no part"
     );
@@ -387,7 +387,7 @@ fn a_key_pressed_twice_changes_what_is_in_use_once() {
 
 #[test]
 fn what_another_process_learned_is_used_and_the_reviews_behind_it_are_told_apart() {
-    let mut program = begin(Some(1), false);
+    let mut program = begin(Some(2), false);
     let mut learned = proposal(0.5).learned;
     let first = records(None).remove(0);
     learned.model_digest.clone_from(&first.model_digest);
@@ -397,6 +397,7 @@ fn what_another_process_learned_is_used_and_the_reviews_behind_it_are_told_apart
     let found = |is_in_use| Msg::LearnedFiles {
         learned: LearnedSets(vec![learned.clone()]),
         is_in_use,
+        faults: Vec::new(),
     };
     assert_eq!(program.send(found(true)), [], "it is used already");
     let effects = program.send(found(false));
@@ -414,6 +415,61 @@ fn what_another_process_learned_is_used_and_the_reviews_behind_it_are_told_apart
         screen.contains("The scores were learned from 1 of these"),
         "{screen}"
     );
+}
+
+#[test]
+fn a_view_that_another_process_made_untrue_says_so_and_changes_nothing() {
+    let mut program = shown(0.5);
+    let mut learned = proposal(0.3).learned;
+    let first = records(None).remove(0);
+    learned.model_digest.clone_from(&first.model_digest);
+    learned.prompts_digest.clone_from(&first.prompts_digest);
+    learned.mode = first.mode;
+    let found = |learned: &Learned| Msg::LearnedFiles {
+        learned: LearnedSets(vec![learned.clone()]),
+        is_in_use: false,
+        faults: Vec::new(),
+    };
+    let other = Learned {
+        prompts_digest: "blake3:ff".to_owned(),
+        ..learned.clone()
+    };
+    program.send(found(&other));
+    assert!(
+        program.screen(100, 24).contains("a accepts"),
+        "of another set"
+    );
+    program.send(found(&learned));
+    let screen = program.screen(100, 24);
+    for words in [
+        "Another process has changed what is in use",
+        ",l asks again",
+    ] {
+        assert!(screen.contains(words), "{words}:\n{screen}");
+    }
+    for words in ["are zero-shot", "a accepts"] {
+        assert!(!screen.contains(words), "{words}:\n{screen}");
+    }
+    assert_eq!(program.press("a"), Vec::new());
+    assert_eq!(program.press("u"), Vec::new());
+    assert!(program.screen(100, 24).contains("close this and ask again"));
+    // Asked again, it is of what is in use.
+    program.send(key(KeyCode::Esc));
+    assert!(asked(program.press(",l")).is_some());
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named() {
+    let mut program = begin(None, false);
+    let fault = "/l/general.toml: it has format 2; this program knows format 1; it is not used";
+    let effects = program.send(Msg::LearnedFiles {
+        learned: LearnedSets::default(),
+        is_in_use: true,
+        faults: vec![fault.to_owned()],
+    });
+    assert_eq!(effects, []);
+    let screen = program.screen(140, 24);
+    assert!(screen.contains("it has format 2"), "{screen}");
 }
 
 #[test]

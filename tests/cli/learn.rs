@@ -297,6 +297,14 @@ fn commands_that_score_otherwise_leave_the_results_of_the_library_alone() {
         told.contains("its scores were learned from 16 of these images"),
         "{told}"
     );
+    // Once that is taken back, nothing says which of the stored results it taught.
+    ward.learn(&["--undo"]);
+    let reviews = ward.run(&["reviews"]);
+    let told = String::from_utf8_lossy(&reviews.stdout).into_owned();
+    assert!(
+        told.contains("16 are of what was learned and is no longer in use; of the others: "),
+        "{told}"
+    );
 }
 
 #[test]
@@ -324,6 +332,33 @@ fn labels_of_a_table_that_are_not_learned_from_are_counted() {
         let told = stderr(&output);
         assert!(
             told.contains("elsewhere.png") && told.contains("copy.png"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn tables_that_contradict_each_other_are_an_error_and_those_that_agree_are_one() {
+    let ward = Ward::new();
+    let home = ward.home.path();
+    let (path, label) = &ward.truth[0];
+    let other = if label == "tumor" { "normal" } else { "tumor" };
+    for (name, label) in [
+        ("a.csv", label.as_str()),
+        ("b.csv", label),
+        ("c.csv", other),
+    ] {
+        let table = format!("path,label\n{path},{label}\n");
+        fs::write(home.join("d").join(name), table).expect("written");
+    }
+    let agreed = ward.learn(&["--dry-run", "d/a.csv", "d/b.csv"]);
+    assert_eq!(agreed.status.code(), Some(0), "{}", stderr(&agreed));
+    for tables in [["d/a.csv", "d/c.csv"], ["d/c.csv", "d/a.csv"]] {
+        let refused = ward.learn(&[&["--dry-run"], &tables[..]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+        let told = stderr(&refused);
+        assert!(
+            told.contains(path) && told.contains("labelled twice"),
             "{told}"
         );
     }

@@ -134,6 +134,55 @@ fn a_probe_is_used_until_it_is_undone() {
     assert_eq!(results(home, "demo"), after);
 }
 
+#[test]
+fn copies_of_an_image_are_one_and_their_labels_may_not_differ() {
+    let home = labelled_home();
+    let home = home.path();
+    let truth = fs::read_to_string(home.join("d/truth.csv")).expect("labels");
+    let rows = truth.lines().skip(1).map(|row| {
+        let mut cells = row.split(',');
+        let mut cell = || cells.next().expect("a cell");
+        (cell(), cell())
+    });
+    let rows: Vec<(&str, &str)> = rows.collect();
+    let mut table = String::from("path,label\n");
+    for (at, (path, label)) in rows.iter().enumerate() {
+        table += &[path, ",", label, "\n"].concat();
+        if at < 30 {
+            let copy = format!("copy-{}", path.replace('/', "-"));
+            fs::copy(home.join("d").join(path), home.join("d").join(&copy)).expect("copied");
+            table += &[&copy, ",", label, "\n"].concat();
+        }
+    }
+    fs::write(home.join("d/copies.csv"), &table).expect("written");
+    let probe = ["probe", "--json", "--dry-run", "--labels"];
+    let each = json(&train(home, &[&probe[..], &["d/truth.csv"]].concat()));
+    let twice = json(&train(home, &[&probe[..], &["d/copies.csv"]].concat()));
+    let count = |report: &Value| {
+        let side = |side: &str| report["split"][side].as_u64().expect("a count");
+        side("train") + side("held_out")
+    };
+    assert_eq!(count(&twice), count(&each));
+    assert_eq!((&each["copies"], &twice["copies"]), (&0.into(), &30.into()));
+
+    let (path, label) = rows[0];
+    let other = if label == "tumor" { "normal" } else { "tumor" };
+    let row = format!("copy-{},{label}\n", path.replace('/', "-"));
+    let wrong = table.replace(&row, &row.replace(label, other));
+    fs::write(home.join("d/copies.csv"), wrong).expect("written");
+    let methods: [&[&str]; 2] = [&["probe"], &["lora", "--output", "o"]];
+    for method in methods {
+        let refused = train(home, &[method, &["--labels", "d/copies.csv"]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+        let told = stderr(&refused);
+        assert!(told.contains("are copies of one image"), "{told}");
+        assert!(
+            told.contains(&format!("copy-{}", path.replace('/', "-"))),
+            "{told}"
+        );
+    }
+}
+
 /// The arguments of a short fine-tuning.
 fn lora(output: &str) -> [&str; 15] {
     [

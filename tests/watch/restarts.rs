@@ -416,7 +416,7 @@ fn a_service_reads_calibrations_and_what_was_learned_again_on_sighup() {
     assert_eq!(second["path"], "in/new.png", "{second}");
     assert_eq!(second["calibrated"], true, "{second}");
     let folder = library::learned::folder(&library);
-    library::learned::save(&folder, &learned(&first)).expect("written");
+    library::learned::keep(&folder, &learned(&first)).expect("written");
     session.signal(Signal::HUP);
     fs::write(session.folder().join("third.png"), picture(61)).expect("written");
     let third = session.line();

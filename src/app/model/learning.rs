@@ -3,9 +3,12 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::Model;
+use crate::app::activity::Incident;
 use crate::app::effect::Effect;
 use crate::app::keys::Action;
-use crate::app::learning::{LearnSubject, LearningView, images, in_use, judges_only_if_taught};
+use crate::app::learning::{
+    LearnSubject, LearningState, LearningView, images, in_use, judges_only_if_taught,
+};
 use crate::app::msg::Severity;
 use crate::app::results::could_be_taught;
 use crate::app::screen::Overlay;
@@ -54,7 +57,7 @@ impl Model {
                 is_in_use,
                 answer: None,
                 unused,
-                is_changing: false,
+                state: LearningState::Open,
                 cursor: 0,
                 scroll: 0,
             })));
@@ -80,14 +83,20 @@ impl Model {
 
     /// Puts what was learned into use.
     fn accept_learned(&mut self) -> Vec<Effect> {
-        let view = self.screen.learning_mut().filter(|view| !view.is_changing);
+        let view = self
+            .screen
+            .learning_mut()
+            .filter(|view| view.state != LearningState::Changing);
         let Some(view) = view else {
             return Vec::new();
         };
+        if view.state == LearningState::Outdated {
+            return self.say_outdated();
+        }
         let proposal = view.proposal().map(|own| own.learned.clone());
         match proposal {
             Some(learned) if learned.changes_results() => {
-                view.is_changing = true;
+                view.state = LearningState::Changing;
                 vec![Effect::KeepLearned(Box::new(learned))]
             }
             Some(_) => {
@@ -103,14 +112,46 @@ impl Model {
         }
     }
 
-    /// Notes what is in use, or scores with it where another process has changed it.
-    pub(super) fn learned_found(&mut self, learned: LearnedSets, is_in_use: bool) -> Vec<Effect> {
+    /// Lets the keys of the view work again.
+    fn end_change(&mut self) {
+        let view = self.screen.learning_mut();
+        if let Some(view) = view.filter(|view| view.state == LearningState::Changing) {
+            view.state = LearningState::Open;
+        }
+    }
+
+    fn say_outdated(&mut self) -> Vec<Effect> {
+        let words = "another process has changed what is in use; close this and ask again";
+        self.say(Severity::Info, words);
+        Vec::new()
+    }
+
+    /// Names files that cannot be used, and notes what is in use, or scores with it where another process has changed it.
+    pub(super) fn learned_found(
+        &mut self,
+        learned: LearnedSets,
+        is_in_use: bool,
+        faults: &[String],
+    ) -> Vec<Effect> {
+        for fault in faults {
+            let words = text::safe_str(fault);
+            self.say(Severity::Error, &words);
+            self.activity.note(Incident::Said(Severity::Error, words));
+        }
+        if let Some(view) = self.screen.learning_mut() {
+            let of_view = |all: &LearnedSets| view.subject.learned(all).cloned();
+            if of_view(self.results.learned()) != of_view(&learned) {
+                view.state = LearningState::Outdated;
+            }
+        }
         self.results.set_learned(learned.clone());
         if is_in_use {
             return Vec::new();
         }
-        self.learned_words =
-            Some("another process has changed what was learned; scores follow it".to_owned());
+        let words = "another process has changed what was learned; scores follow it";
+        // What cannot be used stays on screen with it.
+        let words = faults.iter().map(String::as_str).chain([words]);
+        self.learned_words = Some(text::safe_str(&words.collect::<Vec<_>>().join("; ")));
         vec![Effect::UseLearned(learned), self.prompt_sets.renew()]
     }
 
@@ -129,16 +170,12 @@ impl Model {
                 vec![Effect::UseLearned(learned), self.prompt_sets.renew()]
             }
             Ok((None, words)) => {
-                if let Some(view) = self.screen.learning_mut() {
-                    view.is_changing = false;
-                }
+                self.end_change();
                 self.say(Severity::Info, &words);
                 Vec::new()
             }
             Err(message) => {
-                if let Some(view) = self.screen.learning_mut() {
-                    view.is_changing = false;
-                }
+                self.end_change();
                 let words = format!("nothing was changed: {}", text::safe_str(&message));
                 self.say(Severity::Error, &words);
                 Vec::new()
@@ -152,10 +189,13 @@ impl Model {
             KeyCode::Char('a') => Some(self.accept_learned()),
             KeyCode::Char('u') => {
                 let view = self.screen.learning_mut()?;
-                if view.is_changing {
+                if view.state == LearningState::Changing {
                     return Some(Vec::new());
                 }
-                view.is_changing = true;
+                if view.state == LearningState::Outdated {
+                    return Some(self.say_outdated());
+                }
+                view.state = LearningState::Changing;
                 Some(vec![Effect::UndoLearned(view.subject.clone())])
             }
             _ => None,

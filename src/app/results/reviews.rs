@@ -41,9 +41,9 @@ impl ImageReviews {
     }
 
     /// What tells the image's patient from others, as a table of labels said.
-    pub fn patient(&self) -> Option<&str> {
-        let mut all = self.mine.iter().chain(&self.others);
-        all.find_map(|review| review.patient.as_deref())
+    pub fn patients(&self) -> impl Iterator<Item = &str> {
+        let all = self.mine.iter().chain(&self.others);
+        all.filter_map(|review| review.patient.as_deref())
     }
 
     /// Whether they are of the question that the result answers, and not of findings where it tells a kind only.

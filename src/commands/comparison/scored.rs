@@ -12,8 +12,9 @@ use super::report::{ChangedFile, ComparisonReport, FileLabel};
 use super::{ComparisonRequest, PLACEBOS};
 use crate::engine::Scorers;
 use crate::jobs::{End, Ended};
+use crate::learn::{patient_groups, patient_marks};
 use crate::library::{Failure, Record, path_text};
-use crate::media::clean;
+use crate::media::{clean, patient_mark};
 use crate::scoring::comparison::SetComparison;
 use crate::scoring::metrics::{Bootstrap, Case, CaseGroups, MultiLabelCase};
 use crate::scoring::{Decision, Verdict};
@@ -184,10 +185,10 @@ impl ScoredFiles {
         interruption: &Interruption,
     ) -> Result<(usize, Option<SetComparison>, usize), Fault> {
         let labelled = self.labelled(request)?;
-        let bootstrap = |patients: &[Option<&str>]| Bootstrap {
+        let bootstrap = |patients: &[Vec<String>]| Bootstrap {
             draws: request.draws,
             seed: request.seed,
-            groups: CaseGroups::of_patients(patients.iter().copied()),
+            groups: CaseGroups::new(patient_groups(patients)),
         };
         let of_one = labelled.iter().all(|own| own.labels.len() == 1);
         if of_one {
@@ -276,11 +277,11 @@ struct LabelledRecords<'a> {
     records: &'a [Record],
 }
 
-/// The patients of the images that are cases under all sets, and the cases of each set.
-fn by_set<'a, C>(
-    labelled: &[LabelledRecords<'a>],
+/// What tells the patients of the images that are cases under all sets, and the cases of each set.
+fn by_set<C>(
+    labelled: &[LabelledRecords],
     case: impl Fn(&[usize], &Verdict) -> Option<C>,
-) -> (Vec<Option<&'a str>>, Vec<Vec<C>>) {
+) -> (Vec<Vec<String>>, Vec<Vec<C>>) {
     let mut by_set: Vec<Vec<C>> = Vec::new();
     let mut patients = Vec::new();
     for own in labelled {
@@ -293,7 +294,8 @@ fn by_set<'a, C>(
         for (all, case) in by_set.iter_mut().zip(cases) {
             all.push(case);
         }
-        patients.push(own.patient);
+        let named = own.patient.and_then(patient_mark);
+        patients.push(patient_marks(named.as_deref(), &own.records[0].origin));
     }
     (patients, by_set)
 }

@@ -6,8 +6,9 @@ use super::super::summary::rejected_parts;
 use super::super::{Fault, exit, print, shown};
 use super::ClassifiedLabels;
 use super::labels::LabelledEach;
+use crate::learn::{patient_groups, patient_marks};
 use crate::library::Record;
-use crate::media::clean;
+use crate::media::{clean, patient_mark};
 use crate::scoring::Decision;
 use crate::scoring::metrics::{Case, CaseGroups, MultiLabelCase};
 
@@ -19,6 +20,8 @@ pub(in crate::commands) struct LabelledCases<'a> {
     pub(in crate::commands) normal: Vec<bool>,
     /// Labels and results.
     pub(in crate::commands) images: Vec<(&'a LabelledEach, &'a Record)>,
+    /// What the table says of the patient of each content, copies included.
+    named: HashMap<&'a str, Vec<String>>,
     pub(in crate::commands) failed: usize,
     /// Files that are left out as they have the content of another one.
     pub(in crate::commands) copies: usize,
@@ -38,6 +41,7 @@ impl ClassifiedLabels<'_> {
             names: conditions.clone().map(|own| own.name.clone()).collect(),
             normal: conditions.map(|own| own.normal).collect(),
             images: Vec::new(),
+            named: HashMap::new(),
             failed: 0,
             copies: 0,
             rejected: Vec::new(),
@@ -57,13 +61,18 @@ impl ClassifiedLabels<'_> {
                     let reason = record.verdict.reason.clone();
                     all.rejected.push(reason.unwrap_or_default());
                 }
-                Ok(record) => match firsts.insert(&record.content, file) {
-                    Some(first) => {
-                        check_copy(first, file)?;
-                        all.copies += 1;
+                Ok(record) => {
+                    let mark = file.patient.as_deref().and_then(patient_mark);
+                    let named = all.named.entry(&record.content).or_default();
+                    named.extend(mark);
+                    match firsts.insert(&record.content, file) {
+                        Some(first) => {
+                            check_copy(first, file)?;
+                            all.copies += 1;
+                        }
+                        None => all.images.push((file, record)),
                     }
-                    None => all.images.push((file, record)),
-                },
+                }
             }
         }
         Ok(all)
@@ -119,14 +128,19 @@ impl LabelledCases<'_> {
         cases.collect()
     }
 
-    /// The images of each patient, as far as a table names them.
+    /// The images of each patient, as far as a table or DICOM files tell them.
     pub(in crate::commands) fn groups(&self) -> CaseGroups {
-        CaseGroups::of_patients(self.patients())
+        CaseGroups::new(self.patients())
     }
 
-    /// The patient of each image.
-    pub(in crate::commands) fn patients(&self) -> impl Iterator<Item = Option<&str>> {
-        self.images.iter().map(|(file, _)| file.patient.as_deref())
+    /// The patient of each image, as a number.
+    pub(in crate::commands) fn patients(&self) -> Vec<usize> {
+        let marks = self.images.iter().map(|(_, record)| {
+            let named = self.named.get(&*record.content);
+            let named = named.into_iter().flatten().map(String::as_str);
+            patient_marks(named, &record.origin)
+        });
+        patient_groups(&marks.collect::<Vec<_>>())
     }
 
     /// The error if no image could be classified. Where files failed, it is theirs.
@@ -163,6 +177,7 @@ mod tests {
             names: Vec::new(),
             normal: Vec::new(),
             images: Vec::new(),
+            named: HashMap::new(),
             failed: 0,
             copies: 0,
             rejected: rejected.iter().map(|own| (*own).to_owned()).collect(),

@@ -203,7 +203,7 @@ impl LabelledEach {
 }
 
 /// What is wrong where rows of one file name two patients.
-pub(in crate::commands) fn two_patients([a, b]: [&str; 2]) -> String {
+fn two_patients([a, b]: [&str; 2]) -> String {
     format!(
         "its rows name two patients, `{}` and `{}`; a file is of one",
         clean(a),

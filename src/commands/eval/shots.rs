@@ -2,14 +2,14 @@
 
 use super::super::{Fault, print};
 use super::{ClassifiedLabels, LabelledCases};
-use crate::learn::LearnedSets;
+use crate::app::results::taught_by;
+use crate::learn::{LearnedSets, TaughtBy};
 use crate::library::Record;
 use crate::scoring::{Decision, Mode};
 
-/// Whether the scores of a result were learned from the image itself.
+/// Whether the scores of a result were learned from the image itself, or may have been.
 fn is_shot(record: &Record, learned: &LearnedSets) -> bool {
-    let digests = [&*record.model_digest, &*record.prompts_digest];
-    record.learned.is_some() && learned.learned_from(digests, record.mode, &record.content)
+    taught_by(record, learned) != TaughtBy::Others
 }
 
 impl LabelledCases<'_> {

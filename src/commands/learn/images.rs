@@ -11,7 +11,8 @@ use super::copies::Copies;
 use crate::app::results::could_be_taught;
 use crate::app::results::reviews::findings_set;
 use crate::encoder::ModelCard;
-use crate::engine::learning::{LearnImage, UnusedImages, patient};
+use crate::engine::learning::{LearnImage, UnusedImages};
+use crate::learn::patient_marks;
 use crate::library::{Library, Record, ResultSelection, Review};
 use crate::media::patient_mark;
 use crate::paths;
@@ -23,7 +24,7 @@ pub(in crate::commands) struct CollectedImages {
     pub(in crate::commands) images: Vec<LearnImage>,
     pub(super) left_out: UnusedImages,
     /// What tells the patients of contents, where tables or reviews name them.
-    pub(in crate::commands) patients: HashMap<String, String>,
+    pub(in crate::commands) patients: HashMap<String, Vec<String>>,
 }
 
 impl CollectedImages {
@@ -38,24 +39,27 @@ impl CollectedImages {
     ) -> Result<Self, Fault> {
         let library = existing(setup)?;
         let mut folders = Vec::new();
-        let mut reviews = library.reviews().map_err(unusable(&library))?;
-        let mut patients = named_patients(&mut reviews, &setup.reviewer.name);
+        let reviews = library.reviews().map_err(unusable(&library))?;
+        let mut patients = named_patients(&reviews);
         let mut said = decisions(reviews, &set.name, &setup.reviewer.name);
-        let mut in_tables = HashSet::new();
+        let (mut in_tables, mut copies) = (HashSet::new(), Copies::default());
         for path in paths {
             let absolute = paths::absolute(path).unwrap_or_else(|_| path.clone());
             if absolute.is_file() {
-                for row in table(&library, &absolute, (map, mode), set)? {
-                    in_tables.insert(row.content.clone());
-                    let patient = row.patient.as_deref().and_then(patient_mark);
-                    patients.extend(patient.map(|own| (row.content.clone(), own)));
-                    said.insert(row.content, Said::Labels(row.labels));
+                for (content, labels) in table(&library, &absolute, (map, mode), set, &mut copies)?
+                {
+                    in_tables.insert(content.clone());
+                    said.insert(content, Said::Labels(labels));
                 }
             } else if absolute.is_dir() {
                 folders.push(absolute);
             } else {
                 return Err(Fault::usage(format!("{}: no such folder", shown(path))));
             }
+        }
+        for content in &in_tables {
+            let named = copies.patients(content).iter().cloned();
+            patients.entry(content.clone()).or_default().extend(named);
         }
         let images = library.embedded_images(key, &folders);
         let images = images.map_err(unusable(&library))?;
@@ -85,9 +89,11 @@ impl CollectedImages {
                 collected.left_out.several_frames += usize::from(labels.is_some());
                 continue;
             }
-            let named = collected.patients.get(&image.content).cloned();
+            let named = collected.patients.get(&image.content);
+            let named = named.into_iter().flatten().map(String::as_str);
+            let patients = patient_marks(named, &image.origin);
             collected.images.push(LearnImage {
-                patient: named.or_else(|| patient(&image.origin)),
+                patients,
                 synthetic: image.synthetic,
                 path: image.path,
                 content: image.content,
@@ -108,14 +114,16 @@ enum Said {
     Disputed,
 }
 
-/// What tells the patients of contents, as tables named them whose labels were imported: those of this reviewer, else of others.
-fn named_patients(reviews: &mut [Review], reviewer: &str) -> HashMap<String, String> {
-    reviews.sort_by_key(|review| review.reviewer == reviewer);
-    let named = reviews.iter().filter_map(|review| {
-        let patient = review.patient.clone()?;
-        Some((review.content.clone(), patient))
-    });
-    named.collect()
+/// What tells the patients of contents, as tables named them whose labels were imported.
+fn named_patients(reviews: &[Review]) -> HashMap<String, Vec<String>> {
+    let mut named: HashMap<String, Vec<String>> = HashMap::new();
+    for review in reviews {
+        if let Some(patient) = &review.patient {
+            let of_content = named.entry(review.content.clone()).or_default();
+            of_content.push(patient.clone());
+        }
+    }
+    named
 }
 
 /// What is said of each content under a prompt set: by this reviewer, else by others where they agree.
@@ -146,22 +154,15 @@ fn decisions(all: Vec<Review>, set: &str, reviewer: &str) -> HashMap<String, Sai
     decided.collect()
 }
 
-/// What a table says of an image.
-struct TaughtRow {
-    content: String,
-    labels: Vec<String>,
-    /// What the column `patient` says.
-    patient: Option<String>,
-}
-
-/// The rows of a table, by content. Copies of an image with different labels are an error.
+/// The contents that a table labels, each once, with their labels. Copies of an image with different labels are an error, also those in
+/// other tables.
 fn table(
     library: &Library,
     file: &std::path::Path,
     (map, mode): (&[(String, String)], Mode),
     set: &PromptSet,
-) -> Result<Vec<TaughtRow>, Fault> {
-    let mut copies = Copies::default();
+    copies: &mut Copies,
+) -> Result<Vec<(String, Vec<String>)>, Fault> {
     let names = LabelNames::new(set, map)?;
     let files = labels::read_as(file, &names, mode.for_set(set))?.into_iter();
     let of_file = files.map(|file| {
@@ -173,13 +174,9 @@ fn table(
         let labels: Vec<String> = labels
             .map(|label| set.conditions[label].name.clone())
             .collect();
-        copies.add(&content, &absolute, &labels)?;
-        let patient = file.patient;
-        Ok(TaughtRow {
-            content,
-            labels,
-            patient,
-        })
+        let patient = file.patient.as_deref().and_then(patient_mark);
+        copies.add(&content, &absolute, (&labels, patient.as_slice()))?;
+        Ok((content, labels))
     });
     of_file.collect()
 }

@@ -9,6 +9,7 @@ use crate::engine::learning::{ImageScore, MovedImage, Proposal, UnusedImages};
 use crate::learn::Method;
 use crate::library::NOTICE;
 use crate::media::clean;
+use crate::scoring::Mode;
 
 /// Moved images that a table names.
 const MAX_SHOWN: usize = 20;
@@ -55,6 +56,7 @@ impl LearnReport<'_> {
             "left_out": self.left_out,
             "was_calibrated": was_calibrated,
             "kept": self.file.is_some(),
+            "refusal": (!learned.changes_results()).then(|| learned.held_out.refusal()),
             "file": self.file,
             "notice": NOTICE,
         })
@@ -66,13 +68,17 @@ impl LearnReport<'_> {
         self.worth(&mut out);
         self.moves(&mut out);
         let learned = &self.proposal.learned;
+        let undo = match learned.mode {
+            Mode::Single => "`learn --undo`",
+            Mode::Multi => "`learn --undo --mode multi`",
+        };
         let words = match &self.file {
-            Some(file) => format!("kept in {file}; `learn --undo` takes it back"),
+            Some(file) => format!("kept in {file}; {undo} takes it back"),
             None if !learned.changes_results() => {
                 let why = format!("not kept: {}", learned.held_out.refusal());
                 match &self.in_use {
                     Some(words) => format!(
-                        "{why}; as before, {}, and `learn --undo` takes that back",
+                        "{why}; as before, {}, and {undo} takes that back",
                         clean(words)
                     ),
                     None => why,
@@ -148,10 +154,10 @@ impl LearnReport<'_> {
         );
         let _ = writeln!(
             out,
-            "  log-loss  {:.3} zero-shot, {:.3} learned: less by {}",
+            "  log-loss  {:.3} zero-shot, {:.3} learned: {}",
             worth.log_loss_before,
             worth.log_loss_after,
-            worth.log_loss_gain.text(|value| format!("{value:.3}"))
+            worth.change_of_loss(3)
         );
         if let Some(tempered) = worth.log_loss_tempered {
             let _ = writeln!(
@@ -187,7 +193,7 @@ impl LearnReport<'_> {
             let rare: Vec<String> = rare.iter().map(|name| clean(name)).collect();
             let _ = writeln!(
                 out,
-                "how well these are told is not known, as fewer than three reviews name them: {}",
+                "how well these are told is not known, as reviewed images of fewer than three patients show them: {}",
                 rare.join(", ")
             );
         }

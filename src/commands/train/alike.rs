@@ -46,14 +46,17 @@ impl AlikeImages {
 /// Why images held out do not show that labels are told better than by guessing; `None` if they do.
 pub(super) fn unproved_words(proof: &HeldOutProof, images: usize) -> Option<String> {
     let conditions = match proof.unproved.as_ref()? {
-        Unproved::TooFew { studies, condition } => {
+        Unproved::TooFew {
+            patients,
+            condition,
+        } => {
             let of = condition.as_ref().map_or_else(
                 || "of each of two conditions".to_owned(),
                 |name| format!("with {name}, and three without"),
             );
             return Some(format!(
                 "to tell whether findings can be told, ten images held out of as many patients are needed, three {of}; there are {images} \
-                 of {studies}: label more images, or hold out more of them (--held-out)"
+                 of {patients}: label more images, or hold out more of them (--held-out)"
             ));
         }
         Unproved::OneSided(conditions) => {

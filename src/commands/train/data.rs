@@ -11,7 +11,7 @@ use super::super::progress::ProgressLine;
 use super::super::run::{self, BatchHandler, Run, RunEnd, RunMessage};
 use super::super::{CommandSetup, Fault, exit, leave, on_signals, print, shown};
 use super::alike::AlikeImages;
-use super::labels::LabelledImage;
+use super::labels::{self, LabelledImage};
 use crate::encoder::{Encoder, ModelCard};
 use crate::engine::{self, Factory, FrameSelection, Lane, NatureReader, Settings};
 use crate::jobs::{End, Ended};
@@ -29,6 +29,8 @@ pub(super) struct EncodedImages {
     pub(super) contents: Vec<String>,
     /// Files that are images, or were named, and could not be read.
     pub(super) failed: usize,
+    /// Files that are left out, as they have the content of another one.
+    pub(super) copies: usize,
     /// Images that the model is not for.
     pub(super) rejected: usize,
     /// The kind of the images, if they are real ones and the model is the built-in one.
@@ -180,7 +182,7 @@ pub(super) fn encode(
     run.finish();
     let model = opening.try_recv();
     let model = model.map_err(|_| Fault::unusable("the model's texts are missing"))?;
-    files.joined(images, model.map_err(Fault::unusable)?)
+    files.joined(images, set, model.map_err(Fault::unusable)?)
 }
 
 impl EncodedFiles {
@@ -188,6 +190,7 @@ impl EncodedFiles {
     fn joined(
         self,
         images: Vec<LabelledImage>,
+        set: &PromptSet,
         model: ScoredModel,
     ) -> Result<EncodedImages, Fault> {
         let mut failed = 0;
@@ -204,34 +207,43 @@ impl EncodedFiles {
             embeddings: Vec::new(),
             contents: Vec::new(),
             failed,
+            copies: 0,
             rejected: 0,
             kind: None,
             other_kinds: 0,
             model,
         };
         let mut embeddings = self.embeddings;
-        let mut all = Vec::new();
+        let (mut labelled, mut facts) = (Vec::new(), Vec::new());
         for (index, image) in images.into_iter().enumerate() {
             if let Some((embedding, synthetic, content)) = embeddings.remove(&index) {
                 let is_rejected = self.rejected.contains(&index);
-                all.push((image, embedding, synthetic, is_rejected, content));
+                labelled.push((image, content));
+                facts.push((embedding, synthetic, is_rejected));
             }
         }
+        let is_first = labels::first_of_copies(&mut labelled, set)?;
+        encoded.copies = is_first.iter().filter(|own| !**own).count();
+        let firsts = labelled.into_iter().zip(facts).zip(is_first);
+        let firsts = firsts.filter(|(_, is_first)| *is_first).map(|(own, _)| own);
+        let all: Vec<_> = firsts.collect();
         // The built-in model rejects real images until it is taught.
         let keep: Vec<bool> = if let Some(reader) = &encoded.model.natures {
-            let natures = all.iter().map(|own| reader.nature(&own.1, own.2));
-            let shows = all.iter().map(|own| !own.0.labels.is_empty());
+            let natures = all.iter();
+            let natures = natures.map(|(_, (row, synthetic, _))| reader.nature(row, *synthetic));
+            let shows = all.iter().map(|((image, _), _)| !image.labels.is_empty());
             let (natures, shows): (Vec<_>, Vec<_>) = natures.zip(shows).unzip();
             let alike = AlikeImages::among(&natures, &shows)?;
             encoded.other_kinds = alike.others();
             encoded.kind = alike.kind;
             alike.keep
         } else {
-            encoded.rejected = self.rejected.len();
-            all.iter().map(|own| !own.3).collect()
+            let keep: Vec<bool> = all.iter().map(|(_, facts)| !facts.2).collect();
+            encoded.rejected = keep.iter().filter(|own| !**own).count();
+            keep
         };
-        for ((image, embedding, _, _, content), _) in all.into_iter().zip(keep).filter(|own| own.1)
-        {
+        let kept = all.into_iter().zip(keep).filter(|own| own.1);
+        for (((image, content), (embedding, ..)), _) in kept {
             encoded.images.push(image);
             encoded.contents.push(content);
             encoded.embeddings.push(embedding);

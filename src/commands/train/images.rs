@@ -6,19 +6,25 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::super::progress::ProgressLine;
-use super::super::{print, shown};
+use super::super::reviews::content_of;
+use super::super::{Fault, print, shown};
 use super::TrainingStop;
-use super::labels::LabelledImage;
+use super::labels::{self, LabelledImage};
 use crate::encoder::finetune::TrainingImages;
 use crate::encoder::{EncoderError, PreparedImage, Preprocess};
 use crate::engine::{self, Lane};
-use crate::media::{self, MediaError};
+use crate::media::{self, ErrorKind, MediaError};
+use crate::prompts::PromptSet;
 
 /// Labelled images that can be decoded, and as many as may be kept.
 pub(super) struct PreparedImages {
     pub(super) images: Vec<LabelledImage>,
     /// Files that are images and could not be read.
     pub(super) failed: usize,
+    /// Files that are left out, as they have the content of another one.
+    pub(super) copies: usize,
+    /// `blake3:<hex>` of each file.
+    contents: Vec<String>,
     /// Which of them are marked as synthetic.
     pub(super) synthetic: Vec<bool>,
     kept: Vec<Option<PreparedImage>>,
@@ -71,9 +77,11 @@ impl PreparedImages {
                     break;
                 };
                 let prepared = prepare_marked(&image.path, &preprocess);
-                let prepared = prepared.map(|(own, synthetic)| {
+                let prepared = prepared.and_then(|(own, synthetic)| {
                     let kept = (index < limit).then_some(own);
-                    (kept, synthetic)
+                    let content = content_of(&image.path)
+                        .map_err(|error| MediaError::new(ErrorKind::Malformed, error.to_string()));
+                    Ok((kept, synthetic, content?))
                 });
                 let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                 done.push((index, prepared));
@@ -93,14 +101,17 @@ impl PreparedImages {
         let mut all = Self {
             images: Vec::new(),
             failed: 0,
+            copies: 0,
+            contents: Vec::new(),
             synthetic: Vec::new(),
             kept: Vec::new(),
             preprocess,
         };
         for (image, (_, prepared)) in images.into_iter().zip(done) {
             match prepared {
-                Ok((prepared, synthetic)) => {
+                Ok((prepared, synthetic, content)) => {
                     all.images.push(image);
+                    all.contents.push(content);
                     all.synthetic.push(synthetic);
                     all.kept.push(prepared);
                 }
@@ -116,20 +127,36 @@ impl PreparedImages {
         Some(all)
     }
 
-    /// Splits the images into those to keep and the others; files that could not be read stay with the former.
+    /// Each content once. Fails if copies have different labels.
+    pub(super) fn without_copies(mut self, set: &PromptSet) -> Result<Self, Fault> {
+        let images = std::mem::take(&mut self.images).into_iter();
+        let contents = self.contents.iter().cloned();
+        let mut labelled: Vec<(LabelledImage, String)> = images.zip(contents).collect();
+        let is_first = labels::first_of_copies(&mut labelled, set)?;
+        self.images = labelled.into_iter().map(|(image, _)| image).collect();
+        let (mut firsts, copies) = self.partition(&is_first);
+        firsts.copies = copies.images.len();
+        Ok(firsts)
+    }
+
+    /// Splits the images into those to keep and the others; files that could not be read, and copies, stay with the former.
     pub(super) fn partition(self, keep: &[bool]) -> (Self, Self) {
-        let part = |failed| Self {
+        let part = |failed, copies| Self {
             images: Vec::new(),
             failed,
+            copies,
+            contents: Vec::new(),
             synthetic: Vec::new(),
             kept: Vec::new(),
             preprocess: self.preprocess.clone(),
         };
-        let (mut own, mut others) = (part(self.failed), part(0));
-        let all = self.images.into_iter().zip(self.synthetic).zip(self.kept);
-        for (((image, synthetic), kept), keep) in all.zip(keep) {
+        let (mut own, mut others) = (part(self.failed, self.copies), part(0, 0));
+        let all = self.images.into_iter().zip(self.contents);
+        let all = all.zip(self.synthetic).zip(self.kept);
+        for ((((image, content), synthetic), kept), keep) in all.zip(keep) {
             let side = if *keep { &mut own } else { &mut others };
             side.images.push(image);
+            side.contents.push(content);
             side.synthetic.push(synthetic);
             side.kept.push(kept);
         }

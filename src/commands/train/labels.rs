@@ -4,13 +4,14 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 use super::super::eval::labels::{self, LabelNames};
+use super::super::learn::copies::Copies;
 use super::super::learn::images::CollectedImages;
-use super::super::{CommandSetup, Fault, print, shown};
+use super::super::{CommandSetup, Fault, print};
 use crate::cli::TrainingImagesArgs;
 use crate::encoder::Encoder;
 use crate::engine;
-use crate::learn::{PatientSplit, Truths};
-use crate::media;
+use crate::learn::{PatientSplit, Truths, patient_groups, patient_marks};
+use crate::media::{self, DicomOrigin, patient_mark};
 use crate::prompts::PromptSet;
 use crate::scoring::Mode;
 
@@ -20,8 +21,8 @@ pub(in crate::commands) struct LabelledImage {
     pub(in crate::commands) path: PathBuf,
     /// The indices of its conditions in the prompt set: one, unless each is decided on by itself.
     pub(in crate::commands) labels: Vec<usize>,
-    /// What a table says of its patient, or what tells it from others where labels of a table were imported as reviews.
-    pub(in crate::commands) patient: Option<String>,
+    /// What tells its patient from others, as tables name them.
+    pub(in crate::commands) patients: Vec<String>,
 }
 
 /// The only prompt set of the settings.
@@ -45,7 +46,12 @@ pub(in crate::commands) fn read_files(
     let files = files.map(|file| LabelledImage {
         path: file.path,
         labels: file.labels,
-        patient: file.patient,
+        patients: file
+            .patient
+            .as_deref()
+            .and_then(patient_mark)
+            .into_iter()
+            .collect(),
     });
     Ok(files.collect())
 }
@@ -65,7 +71,7 @@ pub(in crate::commands) fn truths<'a>(
     }
 }
 
-/// Reads the labels that the arguments name, else the reviews of what the model has encoded. Each file once.
+/// Reads the labels that the arguments name, else the reviews of what the model has encoded. Each file once, in the order of the paths.
 pub(super) fn read(
     arguments: &TrainingImagesArgs,
     setup: &CommandSetup,
@@ -77,26 +83,31 @@ pub(super) fn read(
         None => of_reviews(setup, set, mode)?,
     };
     images.sort_by(|a, b| a.path.cmp(&b.path));
-    join_rows(images)
+    Ok(images)
 }
 
-/// Each file once, with the patient that any of its rows names.
-fn join_rows(mut images: Vec<LabelledImage>) -> Result<Vec<LabelledImage>, Fault> {
-    let mut fault = None;
-    images.dedup_by(|row, first| {
-        if row.path != first.path {
-            return false;
-        }
-        if let [Some(a), Some(b)] = [&first.patient, &row.patient]
-            && a != b
-        {
-            let reason = labels::two_patients([a, b]);
-            fault.get_or_insert(format!("{}: {reason}", shown(&row.path)));
-        }
-        first.patient = first.patient.take().or(row.patient.take());
-        true
+/// Of images with their contents, whether each is the first with its own; it gets the patients of its copies.
+///
+/// # Errors
+///
+/// Fails if copies have different labels.
+pub(super) fn first_of_copies(
+    images: &mut [(LabelledImage, String)],
+    set: &PromptSet,
+) -> Result<Vec<bool>, Fault> {
+    let mut copies = Copies::default();
+    let is_first = images.iter().map(|(image, content)| {
+        let labels = image.labels.iter();
+        let labels: Vec<String> = labels
+            .map(|label| set.conditions[*label].name.clone())
+            .collect();
+        copies.add(content, &image.path, (&labels, &image.patients))
     });
-    fault.map_or(Ok(images), |reason| Err(Fault::usage(reason)))
+    let is_first = is_first.collect::<Result<Vec<bool>, Fault>>()?;
+    for (image, content) in images {
+        image.patients = copies.patients(content).to_vec();
+    }
+    Ok(is_first)
 }
 
 /// The images of which reviews say one condition of the set; where each is decided on by itself, any number of conditions of the set that
@@ -123,7 +134,11 @@ fn of_reviews(
         }
         let is_meant = mode == Mode::Multi || labels.len() == 1;
         is_meant.then_some(LabelledImage {
-            patient: all.patients.get(&image.content).cloned(),
+            patients: all
+                .patients
+                .get(&image.content)
+                .cloned()
+                .unwrap_or_default(),
             path: image.path,
             labels,
         })
@@ -146,9 +161,9 @@ fn of_reviews(
 /// How many images' patients are known from where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(in crate::commands) struct PatientSources {
-    /// From the PatientID of the DICOM file.
+    /// From the PatientID of the DICOM file, or its study where it has none.
     pub(super) dicom: usize,
-    /// From the column `patient` of the table.
+    /// From the column `patient` of a table.
     pub(super) table: usize,
     /// Not known: the file stands for its patient.
     pub(super) file: usize,
@@ -158,7 +173,7 @@ impl PatientSources {
     /// In words.
     pub(super) fn words(self) -> String {
         let parts = [
-            (self.dicom, "by PatientID"),
+            (self.dicom, "by PatientID or study"),
             (self.table, "by the column `patient`"),
             (self.file, "by file"),
         ];
@@ -170,27 +185,45 @@ impl PatientSources {
     }
 }
 
-/// The patient of each image, for the split alone: the PatientID of a DICOM file, else what the table says, else the file itself.
+/// A name for the patient of each image: that of the first file of it. Images are of one patient if a table says so, or the DICOM files do.
+/// Each image counts once among the sources.
 pub(in crate::commands) fn patients(images: &[LabelledImage]) -> (Vec<String>, PatientSources) {
     let mut sources = PatientSources::default();
-    let names = images.iter().map(|image| {
-        if let Some(id) = patient_id(&image.path) {
+    let marks = images.iter().map(|image| {
+        let named = image.patients.iter().map(String::as_str);
+        let marks = patient_marks(named, &origin(&image.path));
+        if marks.len() > image.patients.len() {
             sources.dicom += 1;
-            return format!("id {id}");
-        }
-        if let Some(patient) = &image.patient {
+        } else if marks.is_empty() {
+            sources.file += 1;
+        } else {
             sources.table += 1;
-            return format!("patient {patient}");
         }
-        sources.file += 1;
-        format!("file {}", image.path.display())
+        marks
     });
-    (names.collect(), sources)
+    let groups = patient_groups(&marks.collect::<Vec<_>>());
+    let mut names: Vec<String> = Vec::new();
+    for (image, group) in images.iter().zip(&groups) {
+        if *group == names.len() {
+            names.push(format!("file {}", image.path.display()));
+        }
+    }
+    let of_image = groups.into_iter().map(|group| names[group].clone());
+    (of_image.collect(), sources)
 }
 
-fn patient_id(path: &Path) -> Option<String> {
-    let id = media::header(path)?.patient_id.trim().to_owned();
-    Some(id).filter(|id| !id.is_empty())
+/// What a DICOM file says of its patient and study; nothing of other files.
+fn origin(path: &Path) -> DicomOrigin {
+    let Some(header) = media::header(path) else {
+        return DicomOrigin::default();
+    };
+    let identifier = |uid: String| Some(uid).filter(|uid| !uid.is_empty());
+    DicomOrigin {
+        patient: patient_mark(&header.patient_id),
+        study: identifier(header.study),
+        series: identifier(header.series),
+        ..DicomOrigin::default()
+    }
 }
 
 /// Splits by patient; an error says what the patients were told by.

@@ -65,6 +65,7 @@ pub(super) fn run(arguments: &LoraArgs, setup: &CommandSetup) -> Result<u8, Faul
     progress.message("reading images");
     let limit = arguments.image_memory;
     let prepared = PreparedImages::read(images, tuner.preprocess(), limit, (&progress, &stop));
+    let prepared = prepared.map(|own| own.without_copies(&set)).transpose()?;
     let Some(prepared) = prepared else {
         return Ok(exit::INTERRUPTED);
     };
@@ -320,6 +321,7 @@ impl<'a> Tuning<'a> {
             without_condition: self.truths.without_condition(),
             split: SplitReport::new(&self.arguments.images, &self.split, self.patients.1),
             failed: self.images.failed,
+            copies: self.images.copies,
             settings: self.tuner.settings().clone(),
             matrices,
             numbers,

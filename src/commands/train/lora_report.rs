@@ -8,7 +8,7 @@ use super::alike::left_out_words;
 use super::conditions::{TrainedCondition, TrainingKind};
 use super::lora::RetainedSkills;
 use super::report::{
-    SplitReport, WORTHWHILE_GAIN, area_gain, figures_line, gain, heading, mode_option,
+    SplitReport, WORTHWHILE_GAIN, area_gain, copies_line, figures_line, gain, heading, mode_option,
 };
 use crate::encoder::finetune::{EpochFigures, LoraSettings};
 use crate::learn::HeldOutFigures;
@@ -35,6 +35,8 @@ pub(super) struct LoraReport {
     pub(super) without_condition: Option<usize>,
     pub(super) split: SplitReport,
     pub(super) failed: usize,
+    /// Files that were left out, as they have the content of another one.
+    pub(super) copies: usize,
     pub(super) settings: LoraSettings,
     /// Matrices changed, and numbers trained for them.
     pub(super) matrices: usize,
@@ -127,6 +129,7 @@ impl LoraReport {
             out,
             "the images held out also chose the epoch; judge the model on others{eval}"
         );
+        out.push_str(&copies_line(self.copies));
         if let Some(words) = left_out_words(self.kind.as_deref(), self.other_kinds) {
             let _ = writeln!(out, "{words}");
         }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::super::learn::replaced;
 use super::super::output::unwritable;
 use super::super::{CommandSetup, Fault, exit, print, shown};
 use super::alike::unproved_words;
@@ -12,7 +11,8 @@ use super::labels;
 use super::report::{ProbeReport, SplitReport};
 use crate::cli::ProbeArgs;
 use crate::learn::{LearnError, Learned, PatientSplit, Probe, Problem, TrainingGain, Truths};
-use crate::library::{NOTICE, learned, now};
+use crate::library::learned::{self, NotKept};
+use crate::library::{NOTICE, now};
 use crate::media::clean;
 use crate::prompts::PromptSet;
 use crate::scoring::learned::LearnedCondition;
@@ -147,6 +147,8 @@ impl FittedProbe {
         file: Option<PathBuf>,
     ) -> ProbeReport {
         let card = &encoded.model.card;
+        let is_refused =
+            self.unproved.is_none() && self.probe.gate <= 0.0 && encoded.kind.is_none();
         ProbeReport {
             model: card.id.clone(),
             model_digest: card.digest.clone(),
@@ -157,6 +159,7 @@ impl FittedProbe {
             without_condition: self.without_condition,
             split: self.split,
             failed: encoded.failed,
+            copies: encoded.copies,
             rejected: encoded.rejected,
             kind: encoded.kind.clone(),
             other_kinds: encoded.other_kinds,
@@ -168,6 +171,7 @@ impl FittedProbe {
             after: self.probe.after,
             gain: self.gain.balanced_accuracy,
             auroc_gain: self.gain.auroc,
+            refusal: is_refused.then(|| self.probe.gain.refusal()),
             kept: file.is_some(),
             file: file.as_deref().map(shown),
             dry_run: arguments.dry_run,
@@ -218,15 +222,11 @@ fn keep(
     let Some(folder) = folder else {
         return Ok(None);
     };
-    let (all, _) = learned::load(&folder);
-    let in_use = all.find(&own.model_digest, &own.prompts_digest, own.mode);
-    if let Some(words) = in_use.and_then(|in_use| replaced(in_use, own)) {
-        return Err(Fault::unusable(format!(
-            "{words} in use under {}, and the probe would replace them; `learn --undo` takes them back, or --export writes the probe to a file",
-            clean(&own.prompts)
-        )));
-    }
-    let saved = learned::save(&folder, own)
-        .map_err(|error| Fault::unusable(format!("{}: {error}", shown(&folder))))?;
-    Ok(Some(saved))
+    let kept = learned::keep(&folder, own).map_err(|error| match error {
+        NotKept::Refused(reason) => {
+            Fault::unusable(format!("{reason}; --export writes the probe to a file"))
+        }
+        NotKept::File { .. } => Fault::unusable(error),
+    })?;
+    Ok(Some(kept))
 }

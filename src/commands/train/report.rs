@@ -75,6 +75,8 @@ pub(super) struct ProbeReport {
     pub(super) split: SplitReport,
     /// Files that could not be read.
     pub(super) failed: usize,
+    /// Files that were left out, as they have the content of another one.
+    pub(super) copies: usize,
     /// Images that the model rejects.
     pub(super) rejected: usize,
     /// The kind of the images, if they are real ones and the model is the built-in one.
@@ -97,6 +99,9 @@ pub(super) struct ProbeReport {
     /// The mean area gained, where each condition is decided on by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) auroc_gain: Option<Estimate>,
+    /// Why the probe is not used where it is not, though findings can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refusal: Option<&'static str>,
     pub(super) kept: bool,
     pub(super) file: Option<String>,
     #[serde(skip)]
@@ -128,6 +133,7 @@ impl ProbeReport {
             &self.conditions,
             TrainingKind::Probe,
         ));
+        out.push_str(&copies_line(self.copies));
         if self.rejected > 0 {
             let _ = writeln!(
                 out,
@@ -158,8 +164,8 @@ impl ProbeReport {
                 format!("in use, kept in {file}; `learn --undo{mode}` takes it back")
             }
             (None, Some(reason)) => format!("not kept: {reason}"),
-            (None, None) if self.gate <= 0.0 && self.kind.is_none() => {
-                "not kept: the probe is no better than zero-shot on the images held out".to_owned()
+            (None, None) if self.refusal.is_some() => {
+                format!("not kept: {}", self.refusal.unwrap_or_default())
             }
             (None, None) if self.dry_run => "not kept (--dry-run)".to_owned(),
             (None, None) => "not kept".to_owned(),
@@ -167,6 +173,15 @@ impl ProbeReport {
         out.push_str(&words);
         out.push('\n');
         out
+    }
+}
+
+/// Says that copies were left out; nothing of none.
+pub(super) fn copies_line(copies: usize) -> String {
+    match copies {
+        0 => String::new(),
+        1 => "1 file left out: it has the content of another one\n".to_owned(),
+        _ => format!("{copies} files left out: they have the content of other ones\n"),
     }
 }
 

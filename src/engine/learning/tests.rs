@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::purpose::tests::{BRAIN, CHEST, NONE, built_in, image, named, scorer};
+use crate::scoring::calibration::Calibration;
 
 /// The direction along which the labels of these images can be told.
 const SIGN: usize = 6;
@@ -16,7 +17,7 @@ fn shown(kind: usize, has_finding: bool, at: usize) -> LearnImage {
         content: format!("blake3:{at:04}"),
         embedding: row.into(),
         labels: None,
-        patient: None,
+        patients: Vec::new(),
         synthetic: false,
     }
 }
@@ -57,17 +58,28 @@ fn propose_under(
 fn propose_beside(
     set: &str,
     images: &[LearnImage],
+    taught: (Option<&str>, bool),
+) -> Result<Proposal, String> {
+    propose_instead(set, images, taught, |scorer| scorer)
+}
+
+/// `in_use`: what becomes of the texts' scores in use.
+fn propose_instead(
+    set: &str,
+    images: &[LearnImage],
     (taught, phantoms_taught): (Option<&str>, bool),
+    in_use: impl FnOnce(Scorer) -> Scorer,
 ) -> Result<Proposal, String> {
     let (prompts, card) = (named(set), built_in(Vec::new()));
     let set = &prompts.sets()[0];
     let own = scorer(set).unwrap();
+    let in_use = in_use(own.clone());
     let kinds = KindReader::new(&prompts, std::slice::from_ref(&own), &card, &mut scorer).unwrap();
     let subject = LearningSubject {
         card: &card,
         set,
         zero_shot: &own,
-        in_use: &own,
+        in_use: &in_use,
         kinds: &kinds,
         taught,
         phantoms_taught,
@@ -149,7 +161,7 @@ fn labels_that_cannot_be_told_from_each_other_earn_no_findings() {
     assert!(refused.contains("there are 6 of 6"), "{refused}");
     // Many slices of a few patients are a few.
     let slices = (0..40).map(|at| LearnImage {
-        patient: Some((at % 4).to_string()),
+        patients: vec![(at % 4).to_string()],
         ..reviewed()[at % 12].clone()
     });
     let refused = propose(&slices.collect::<Vec<_>>(), None).unwrap_err();
@@ -190,7 +202,8 @@ fn kinds_themselves_are_learned_from_images_of_all_kinds() {
 fn what_phantoms_taught_is_not_replaced_unasked() {
     let refused = propose_beside("chest-xray", &reviewed(), (None, true)).unwrap_err();
     assert!(
-        refused.contains("what phantoms taught is in use") && refused.contains("undo that first"),
+        refused.contains("scores that phantoms taught are in use")
+            && refused.contains("undo that first"),
         "{refused}"
     );
     let phantom = |own: LearnImage| LearnImage {
@@ -221,20 +234,68 @@ fn the_order_of_the_images_changes_nothing() {
 
 #[test]
 fn images_of_one_patient_count_once_whatever_their_studies() {
-    let origin = |patient: Option<&str>| DicomOrigin {
-        study: Some("1.2.3".to_owned()),
-        patient: patient.map(str::to_owned),
-        ..DicomOrigin::default()
-    };
-    assert_eq!(patient(&origin(Some("p"))).as_deref(), Some("p"));
-    assert_eq!(patient(&origin(None)).as_deref(), Some("1.2.3"));
-    assert_eq!(patient(&DicomOrigin::default()), None);
     let of_one = reviewed().into_iter().map(|own| LearnImage {
-        patient: Some("p".to_owned()),
+        patients: vec!["p".to_owned()],
         ..own
     });
     let refused = propose(&of_one.collect::<Vec<_>>(), None).unwrap_err();
-    assert!(refused.contains("there are 12 of 1"), "{refused}");
+    assert!(refused.contains("are of one patient"), "{refused}");
+}
+
+#[test]
+fn scores_that_real_images_never_had_are_not_lost() {
+    let calibrated = |scorer: Scorer| {
+        let calibration = Calibration {
+            model: "builtin".to_owned(),
+            model_digest: String::new(),
+            prompts: "chest-xray".to_owned(),
+            prompts_digest: String::new(),
+            mode: Mode::Single,
+            learned: None,
+            fit: None,
+            at: String::new(),
+            images: 40,
+            error_before: 0.1,
+            error_after: 0.1,
+            single: None,
+            conditions: Vec::new(),
+            normal: Vec::new(),
+            left_out: Vec::new(),
+        };
+        scorer.calibrated(Some(calibration))
+    };
+    let was_calibrated = |images: &[LearnImage], taught: Option<&str>| {
+        let proposal = propose_instead("chest-xray", images, (taught, false), calibrated);
+        proposal.unwrap().was_calibrated
+    };
+    let phantom = |own: LearnImage| LearnImage {
+        synthetic: true,
+        ..own
+    };
+    let phantoms: Vec<LearnImage> = reviewed().into_iter().map(phantom).collect();
+    assert!(was_calibrated(&phantoms, None));
+    assert!(!was_calibrated(&reviewed(), None), "that was for phantoms");
+    assert!(was_calibrated(&reviewed(), Some("chest radiograph")));
+}
+
+#[test]
+fn a_patient_is_told_by_a_table_or_by_its_files_whichever_names_it() {
+    // Tables name four patients, and half of the files do, too, with names of their own.
+    let reviewed = reviewed();
+    let films = reviewed.iter().cloned().cycle().take(40).enumerate();
+    let of_four = films.map(|(at, own)| {
+        let [table, file] = ["case", "id"].map(|by| format!("{by} {}", at % 4));
+        LearnImage {
+            content: format!("blake3:{at:04}"),
+            patients: match at % 8 {
+                0..4 => vec![table],
+                _ => vec![table, file],
+            },
+            ..own
+        }
+    });
+    let refused = propose(&of_four.collect::<Vec<_>>(), None).unwrap_err();
+    assert!(refused.contains("there are 40 of 4"), "{refused}");
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn images() -> Vec<LearnImage> {
             content: format!("blake3:{at:04}"),
             embedding: vec![cos, sin].into(),
             labels: (at < 8).then(|| vec![label.to_owned()]),
-            patient: None,
+            patients: Vec::new(),
             synthetic: false,
         }
     };

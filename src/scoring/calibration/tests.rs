@@ -383,8 +383,7 @@ fn images_of_one_patient_are_not_in_both_halves_and_of_one_alone_nothing_is_said
     let cases = drawn(40, 2.0, 9);
     let names = names();
     let patients = |per_patient: usize| {
-        let patients: Vec<String> = (0..40).map(|at| (at / per_patient).to_string()).collect();
-        let groups = CaseGroups::of_patients(patients.iter().map(|own| Some(&**own)));
+        let groups = CaseGroups::new((0..40).map(|at| at / per_patient).collect());
         fit(&of(&names), &cases, &groups)
     };
     let [alone, ten] = [1, 10].map(|count| patients(count).unwrap());
@@ -450,8 +449,7 @@ fn each_image_held_out_counts_alike_for_the_error_however_large_the_halves_are()
     let cases = drawn(40, 3.0, 9);
     let names = names();
     // One patient with 39 images comes last.
-    let patients = (0..40).map(|at| Some(if at == 0 { "b" } else { "a" }));
-    let groups = CaseGroups::of_patients(patients);
+    let groups = CaseGroups::new((0..40).map(|at| usize::from(at == 0)).collect());
     let fitted = fit(&of(&names), &cases, &groups).unwrap();
     let [small, large]: [Vec<&Case>; 2] =
         [cases[..1].iter().collect(), cases[1..].iter().collect()];

@@ -14,21 +14,15 @@ pub struct CaseGroups {
 }
 
 impl CaseGroups {
-    /// The cases of each patient are a group; one without a patient is a group of its own.
-    pub fn of_patients<'a>(patients: impl Iterator<Item = Option<&'a str>>) -> Self {
-        let mut numbers: HashMap<&str, usize> = HashMap::new();
-        let mut count = 0;
-        let mut next = || {
-            count += 1;
-            count - 1
-        };
-        let by_case = patients.map(|patient| match patient {
-            Some(patient) => *numbers.entry(patient).or_insert_with(&mut next),
-            None => next(),
-        });
-        Self {
-            by_case: by_case.collect(),
+    /// Cases with the same number are a group; see [`patient_groups`](crate::learn::patient_groups) for those of one patient.
+    pub fn new(numbers: Vec<usize>) -> Self {
+        let mut known: HashMap<usize, usize> = HashMap::new();
+        let mut by_case = numbers;
+        for number in &mut by_case {
+            let next = known.len();
+            *number = *known.entry(*number).or_insert(next);
         }
+        Self { by_case }
     }
 
     /// The indices of so many cases by group.
@@ -174,16 +168,14 @@ mod tests {
 
     #[test]
     fn cases_of_a_patient_are_drawn_together_and_never_in_both_halves() {
-        let patients = [Some("a"), None, Some("b"), Some("a"), Some("a"), Some("c")];
-        let groups = CaseGroups::of_patients(patients.into_iter());
+        let groups = CaseGroups::new(vec![7, 1, 2, 7, 7, 3]);
         assert_eq!(
             groups.members(6),
             [vec![0, 3, 4], vec![1], vec![2], vec![5]]
         );
         assert_eq!(groups.halves(6), [vec![0, 3, 4], vec![1, 2, 5]]);
         // The largest groups come first, so that halves are as even as they can be.
-        let late = [Some("a"), Some("b"), Some("c"), Some("c"), Some("c")];
-        let late = CaseGroups::of_patients(late.into_iter());
+        let late = CaseGroups::new(vec![0, 1, 2, 2, 2]);
         assert_eq!(late.halves(5), [vec![2, 3, 4], vec![0, 1]]);
         let bootstrap = Bootstrap {
             draws: 50,
@@ -216,7 +208,7 @@ mod tests {
         assert_eq!(CaseGroups::default().halves(5), [vec![0, 2, 4], vec![1, 3]]);
         assert_eq!(count(2, CaseGroups::default()), 5);
         assert_eq!(count(1, CaseGroups::default()), 0);
-        let one = CaseGroups::of_patients([Some("a"); 9].into_iter());
+        let one = CaseGroups::new(vec![0; 9]);
         assert_eq!(count(9, one), 0);
         // What hears the progress can end the draws.
         let mut stop = |draw| {
