@@ -109,8 +109,7 @@ impl NamedParts {
 
     /// Whether it is within a region, and not only of a part that images of others show, too.
     fn is_of(&self, region: Region) -> bool {
-        let is_shown = |part: &&BodyPart| is_shown(part, region);
-        self.known.iter().all(|part| is_shown(part))
+        self.known.iter().all(|part| is_shown(part, region))
             && self.known.iter().any(|part| part.region == region)
     }
 
@@ -131,7 +130,7 @@ impl NamedParts {
     fn is_listed<T: AsRef<str>>(&self, list: &[T]) -> bool {
         let terms = terms(list);
         let is_listed = |part: &&BodyPart| terms.iter().any(|own| own.is_same(part));
-        let by_terms = self.known.iter().any(|part| is_listed(part))
+        let by_terms = self.known.iter().any(is_listed)
             && self.known.iter().all(|part| is_shown_by(&terms, part));
         by_terms || list.iter().any(|item| self.has_words(item.as_ref()))
     }

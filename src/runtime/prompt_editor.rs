@@ -13,7 +13,7 @@ pub(super) struct PromptEdit {
     editor: CommandLine,
     file: PathBuf,
     /// The set before.
-    before: PromptSet,
+    before: Box<PromptSet>,
     /// Whether the file was made for this edit, from a built-in set.
     is_copy: bool,
 }
@@ -38,7 +38,7 @@ impl PromptEdit {
         Ok(Self {
             editor,
             file,
-            before: set.clone(),
+            before: Box::new(set.clone()),
             is_copy,
         })
     }
