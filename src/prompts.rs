@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use crate::media::read_text;
 pub use draft_file::DraftFile;
-use images::admits;
 pub use images::{ImageCriteria, ImageTraits};
 pub use write::{Change, back_up, difference, save};
 
@@ -120,7 +119,7 @@ pub struct PromptSet {
     pub min_margin: f64,
     /// The conditions, at least two.
     pub conditions: Vec<Condition>,
-    /// `blake3:<hex>` of the file's content.
+    /// `blake3:<hex>` of the file's content, without `modalities`, `body_parts` and `kinds`, which do not change the scores.
     pub digest: String,
     /// The user's file; `None` if the set is built in.
     pub file: Option<PathBuf>,
@@ -156,9 +155,18 @@ impl PromptSet {
         format!("{name}-draft")
     }
 
+    /// Whether it and another are of the same content, wherever their files are.
+    pub fn has_content_of(&self, other: &Self) -> bool {
+        let without_file = |set: &Self| Self {
+            file: None,
+            ..set.clone()
+        };
+        without_file(self) == without_file(other)
+    }
+
     /// Whether the set is for images of this modality and body part.
     fn suits(&self, image: ImageTraits) -> bool {
-        admits(&self.modalities, image.modality) && admits(&self.body_parts, image.body_part)
+        image.has_modality(&self.modalities) && image.has_body_part(&self.body_parts)
     }
 
     /// Whether the set is for the kind that was read from the pixels, and no DICOM attribute contradicts.

@@ -119,7 +119,12 @@ impl KindReader {
                     || facts.has_earned(kind, &prompts.sets()[set].name)
             };
             let limits = limits(facts.taught.as_ref());
-            return real_image(prompts, traits, seen.as_ref(), (has_earned, &limits));
+            let built_in = BuiltIn {
+                id: &card.id,
+                has_earned,
+                limits: &limits,
+            };
+            return built_in.real_image(prompts, traits, seen.as_ref());
         }
         let by_attributes = traits.kind_by_attributes();
         let kind = match card.kinds {
@@ -162,60 +167,90 @@ fn unsuited(card: &ModelCard, traits: ImageTraits, kind: Option<&str>) -> Option
     if card.kinds.is_empty() {
         return None;
     }
+    let own: Vec<&str> = card.kinds.iter().map(String::as_str).collect();
+    let what = match kind.filter(|kind| !own.contains(kind)) {
+        Some(kind) => kind.to_owned(),
+        None => excluding_words(traits, &own)?,
+    };
+    Some(not_for(&card.id, &what, &own))
+}
+
+/// The DICOM attributes that exclude all of these kinds, in words.
+fn excluding_words(traits: ImageTraits, kinds: &[&str]) -> Option<String> {
     // The modality alone, if it suffices: there are fewer of them to tell of many images.
     let modality = ImageTraits {
         body_part: None,
         ..traits
     };
-    let excludes = |traits: &ImageTraits| {
-        let mut kinds = card.kinds.iter();
-        kinds.all(|own| traits.contradicts_kind(own))
-    };
-    let by_attributes = || [modality, traits].into_iter().find(excludes);
-    let what = match kind.filter(|kind| !card.kinds.iter().any(|own| own == kind)) {
-        Some(kind) => kind.to_owned(),
-        None => by_attributes()?.attribute_words(),
-    };
-    Some(format!(
-        "{} is not for this kind of image ({what}); it is for: {}",
-        card.id,
-        card.kinds.join(", ")
-    ))
+    let excludes = |traits: &ImageTraits| kinds.iter().all(|own| traits.contradicts_kind(own));
+    let traits = [modality, traits].into_iter().find(excludes)?;
+    Some(traits.attribute_words())
 }
 
-/// How the built-in model judges a real image: it says the kind; findings only where `has_earned(kind, index of the set)`. `limits`: what it
-/// does not do.
-fn real_image(
-    prompts: &Prompts,
-    traits: ImageTraits,
-    seen: Option<&Verdict>,
-    (has_earned, limits): (impl Fn(&str, usize) -> bool, &str),
-) -> Reading {
-    let certain = seen.filter(|kind| kind.decision == Decision::Confident);
-    let earns = |set: usize| certain.is_some_and(|kind| has_earned(&kind.label, set));
-    let named = prompts.ruled(traits).or((!prompts.is_auto()).then_some(0));
-    let chosen = || {
-        let kind = certain.map(|kind| kind.label.as_str());
-        let found = prompts.choose(traits.with_kind(kind));
-        let kinds = || prompts.position(KINDS);
-        if earns(found) {
-            found
-        } else {
-            kinds().unwrap_or(found)
+fn not_for(model: &str, what: &str, kinds: &[&str]) -> String {
+    let kinds = kinds.join(", ");
+    format!("{model} is not for this kind of image ({what}); it is for: {kinds}")
+}
+
+/// How the built-in model judges real images: it says the kind; findings only where it has earned to.
+struct BuiltIn<'a, F> {
+    /// Its name.
+    id: &'a str,
+    /// Whether it judges findings of a kind under the set with an index.
+    has_earned: F,
+    /// What it does not do.
+    limits: &'a str,
+}
+
+impl<F: Fn(&str, usize) -> bool> BuiltIn<'_, F> {
+    fn real_image(
+        &self,
+        prompts: &Prompts,
+        traits: ImageTraits,
+        seen: Option<&Verdict>,
+    ) -> Reading {
+        let certain = seen.filter(|kind| kind.decision == Decision::Confident);
+        let certain = certain.map(|kind| kind.label.as_str());
+        let earned = |set: usize| certain.filter(|kind| (self.has_earned)(kind, set));
+        // Attributes are believed more than pixels.
+        let earns = |set: usize| earned(set).is_some_and(|kind| !traits.contradicts_kind(kind));
+        let named = prompts.ruled(traits).or((!prompts.is_auto()).then_some(0));
+        let chosen = || {
+            let found = prompts.choose(traits.with_kind(certain));
+            let kinds = || prompts.position(KINDS);
+            if earns(found) {
+                found
+            } else {
+                kinds().unwrap_or(found)
+            }
+        };
+        let set = named.unwrap_or_else(chosen);
+        if prompts.sets()[set].name == KINDS || earns(set) {
+            return Reading { set, reason: None };
         }
-    };
-    let set = named.unwrap_or_else(chosen);
-    if prompts.sets()[set].name == KINDS || earns(set) {
-        return Reading { set, reason: None };
+        let reason = earned(set).and_then(|kind| self.excluded(traits, kind));
+        let reason = reason.unwrap_or_else(|| self.without_findings(seen, certain));
+        Reading {
+            set,
+            reason: Some(reason),
+        }
     }
-    let words = match (seen, certain) {
-        (_, Some(kind)) => format!("; this is of the kind: {}", kind.label),
-        (Some(kind), None) => format!("; this may be of the kind: {}", kind.label),
-        (None, None) => String::new(),
-    };
-    Reading {
-        set,
-        reason: Some(format!("{limits}{words}. {OTHER_MODEL}")),
+
+    /// Why it does not judge findings of an image that looks to be of a kind for which it has earned to.
+    fn excluded(&self, traits: ImageTraits, kind: &str) -> Option<String> {
+        let told = traits.kind_by_attributes().map(str::to_owned);
+        let what = told.or_else(|| excluding_words(traits, &[kind]))?;
+        Some(not_for(self.id, &what, &[kind]))
+    }
+
+    fn without_findings(&self, seen: Option<&Verdict>, certain: Option<&str>) -> String {
+        let limits = self.limits;
+        let words = match (seen, certain) {
+            (_, Some(kind)) => format!("; this is of the kind: {kind}"),
+            (Some(kind), None) => format!("; this may be of the kind: {}", kind.label),
+            (None, None) => String::new(),
+        };
+        format!("{limits}{words}. {OTHER_MODEL}")
     }
 }
 

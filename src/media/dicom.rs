@@ -4,6 +4,7 @@
 //! RGB and has no window. Grey uses the object's own first window or LUT, else the full range of the frame's modality
 //! values without padding.
 
+mod anatomy;
 pub(crate) mod attributes;
 pub(crate) mod caption;
 pub(crate) mod checked;

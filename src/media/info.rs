@@ -51,7 +51,7 @@ pub struct DicomInfo {
     pub samples: u16,
     /// Modality (0008,0060).
     pub modality: Option<String>,
-    /// Body Part Examined (0018,0015).
+    /// Body Part Examined (0018,0015); without it, the term for the code in Anatomic Region Sequence (0008,2218).
     pub body_part: Option<String>,
     /// The station, and the UIDs of the object, its series and its study.
     pub origin: DicomOrigin,

@@ -15,6 +15,7 @@
 //! * `frame`: a decoded frame; `grey` renders it through a window, `mosaic` assembles it from tiles
 //! * [`measure`]: lengths, angles and the values within figures on a frame
 //! * [`volume`]: slices of equal geometry, and planes across them
+//! * [`anatomy`]: the names and codes of body parts
 //! * `related`: presentation states, segmentations and structure sets to be drawn over it
 //!
 //! JPEG, PNG and DICOM are recognised by their content, never by their name. The name only decides how a file with
@@ -22,6 +23,7 @@
 
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
+pub mod anatomy;
 pub mod budget;
 mod codecs;
 mod colorless;

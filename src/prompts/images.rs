@@ -1,148 +1,22 @@
 //! Which images a prompt set or a rule is for.
 
+use crate::media::anatomy::{self, BodyPart, Region};
 use crate::media::{DicomOrigin, clean};
 
 /// Modalities that do not say how an image was made (DICOM PS3.3 C.7.3.1.1.1): secondary capture, and other.
 const UNINFORMATIVE_MODALITIES: [&str; 2] = ["SC", "OT"];
-/// Body parts that contradict others (after PS3.16, annex L). Ribs and sternum are left out, as a chest film shows them, too; so are words of
-/// no standard, which tell nothing.
-const BODY_PARTS: [&str; 100] = [
-    "ABDOMEN",
-    "ABDOMENPELVIS",
-    "ADRENAL",
-    "ANKLE",
-    "AORTA",
-    "ARM",
-    "AXILLA",
-    "BACK",
-    "BLADDER",
-    "BRAIN",
-    "BREAST",
-    "BUTTOCK",
-    "CALCANEUS",
-    "CALF",
-    "CAROTID",
-    "CEREBELLUM",
-    "CHEST",
-    "CHESTABDOMEN",
-    "CHESTABDPELVIS",
-    "CLAVICLE",
-    "COCCYX",
-    "COLON",
-    "CORNEA",
-    "CSPINE",
-    "CTSPINE",
-    "EAR",
-    "ELBOW",
-    "ESOPHAGUS",
-    "EXTREMITY",
-    "EYE",
-    "EYELID",
-    "FACE",
-    "FEMUR",
-    "FIBULA",
-    "FINGER",
-    "FOOT",
-    "FOREARM",
-    "GALLBLADDER",
-    "HAND",
-    "HEAD",
-    "HEADNECK",
-    "HEART",
-    "HIP",
-    "HUMERUS",
-    "IAC",
-    "ILEUM",
-    "JAW",
-    "JEJUNUM",
-    "KIDNEY",
-    "KNEE",
-    "LARYNX",
-    "LEG",
-    "LIVER",
-    "LSPINE",
-    "LSSPINE",
-    "MANDIBLE",
-    "MAXILLA",
-    "MOUTH",
-    "NECK",
-    "NOSE",
-    "ORBIT",
-    "OVARY",
-    "PANCREAS",
-    "PAROTID",
-    "PATELLA",
-    "PELVIS",
-    "PENIS",
-    "PHARYNX",
-    "PROSTATE",
-    "RADIUS",
-    "RADIUSULNA",
-    "RECTUM",
-    "RETINA",
-    "SACRUM",
-    "SCALP",
-    "SCAPULA",
-    "SCROTUM",
-    "SHOULDER",
-    "SIJOINT",
-    "SKIN",
-    "SKULL",
-    "SPINE",
-    "SPLEEN",
-    "SSPINE",
-    "STOMACH",
-    "TESTIS",
-    "THIGH",
-    "THYROID",
-    "TIBIA",
-    "TIBIAFIBULA",
-    "TLSPINE",
-    "TOE",
-    "TOOTH",
-    "TONGUE",
-    "TRUNK",
-    "TSPINE",
-    "ULNA",
-    "UTERUS",
-    "WHOLEBODY",
-    "WRIST",
-];
 /// The modality of radiographs on film.
 const FILM: &str = "RG";
 /// The modalities of radiographs without film.
 const RADIOGRAPHS: [&str; 2] = ["CR", "DX"];
-/// Other words for the chest in DICOM body parts.
-const CHEST_WORDS: [&str; 4] = ["THORAX", "TORAX", "LUNG", "LUNGS"];
-/// What the set `bone-xray` lists as its body parts.
-const LIMBS: [&str; 27] = [
-    "EXTREMITY",
-    "ARM",
-    "UPPER ARM",
-    "HUMERUS",
-    "ELBOW",
-    "FOREARM",
-    "RADIUS",
-    "ULNA",
-    "RADIUSULNA",
-    "WRIST",
-    "HAND",
-    "FINGER",
-    "SHOULDER",
-    "CLAVICLE",
-    "HIP",
-    "LEG",
-    "THIGH",
-    "FEMUR",
-    "KNEE",
-    "LOWER LEG",
-    "TIBIA",
-    "FIBULA",
-    "TIBIAFIBULA",
-    "ANKLE",
-    "FOOT",
-    "CALCANEUS",
-    "TOE",
+/// What devices send for digital radiography, although DICOM defines it not as a modality.
+const DIGITAL_RADIOGRAPHY: &str = "DR";
+/// Words of side that rules and prompt sets may name.
+const SIDES: [[&str; 2]; 4] = [
+    ["L", "LEFT"],
+    ["LT", "LEFT"],
+    ["R", "RIGHT"],
+    ["RT", "RIGHT"],
 ];
 
 /// The DICOM attributes of images of a kind.
@@ -150,19 +24,19 @@ struct KindAttributes {
     /// A condition of the set `kinds`.
     kind: &'static str,
     modalities: &'static [&'static str],
-    /// Empty where any may be.
-    body_parts: &'static [&'static str],
+    /// `None` where it may be any.
+    region: Option<Region>,
     /// Whether images with these attributes are of the kind; otherwise they may be.
     is_told: bool,
 }
 
 /// The kinds that attributes tell or exclude; they say nothing of charts, and nothing of what is none of these.
 const KIND_ATTRIBUTES: [KindAttributes; 7] = [
-    told("CT slice", &["CT"], &[]),
-    told("ultrasound", &["US"], &[]),
-    told("brain MRI", &["MR"], &["HEAD", "BRAIN"]),
-    told("chest radiograph", &["CR", "DX", FILM], &["CHEST"]),
-    told("limb radiograph", &["CR", "DX", FILM], &LIMBS),
+    told("CT slice", &["CT"], None),
+    told("ultrasound", &["US"], None),
+    told("brain MRI", &["MR"], Some(Region::Brain)),
+    told("chest radiograph", &RADIOGRAPHS, Some(Region::Chest)),
+    told("limb radiograph", &RADIOGRAPHS, Some(Region::Limb)),
     // External-camera photography is of anything, dermoscopy (DMS) only of skin; microscopy is not only of blood.
     possible("skin photograph", &["XC", "DMS"]),
     possible("blood smear", &["GM", "SM"]),
@@ -171,12 +45,12 @@ const KIND_ATTRIBUTES: [KindAttributes; 7] = [
 const fn told(
     kind: &'static str,
     modalities: &'static [&'static str],
-    body_parts: &'static [&'static str],
+    region: Option<Region>,
 ) -> KindAttributes {
     KindAttributes {
         kind,
         modalities,
-        body_parts,
+        region,
         is_told: true,
     }
 }
@@ -185,7 +59,7 @@ const fn possible(kind: &'static str, modalities: &'static [&'static str]) -> Ki
     KindAttributes {
         kind,
         modalities,
-        body_parts: &[],
+        region: None,
         is_told: false,
     }
 }
@@ -201,25 +75,100 @@ fn informative<'a>(value: Option<&'a str>, uninformative: &[&str]) -> Option<&'a
     value.filter(|value| !says_nothing(value))
 }
 
-/// Whether a body part, perhaps with words of side or view, is that of a list: `LEFT KNEE` is `KNEE`, `CHEST_PA` and `THORAX` are
-/// `CHEST`, and `WHOLE BODY` is `WHOLEBODY`.
-fn is_named(listed: &str, value: &str) -> bool {
-    let words = |text: &str| -> Vec<String> {
-        let words = text.split(|c: char| !c.is_alphanumeric());
-        let words = words.filter(|word| !word.is_empty());
-        let words = words.map(str::to_uppercase);
-        let one = |word: String| {
-            if CHEST_WORDS.contains(&word.as_str()) {
-                "CHEST".to_owned()
-            } else {
-                word
-            }
-        };
-        words.map(one).collect()
+/// Whether a modality is one of a list. A digitised film (RG) is of each that makes radiographs, and DR is DX.
+fn is_modality<T: AsRef<str>>(list: &[T], value: &str) -> bool {
+    let canonical = |text: &str| {
+        let text = text.trim().to_uppercase();
+        if text == DIGITAL_RADIOGRAPHY {
+            RADIOGRAPHS[1].to_owned()
+        } else {
+            text
+        }
     };
-    let (listed, value) = (words(listed), words(value));
-    let is_same = listed.concat() == value.concat();
-    !listed.is_empty() && (is_same || listed.iter().all(|word| value.contains(word)))
+    let value = canonical(value);
+    let mut listed = list.iter().map(|item| canonical(item.as_ref()));
+    listed.any(|item| item == value || (value == FILM && RADIOGRAPHS.contains(&item.as_str())))
+}
+
+/// The body part of an image, to be compared with those of lists.
+struct NamedParts {
+    words: Vec<String>,
+    /// Those that are known, without those that tell nothing.
+    known: Vec<&'static BodyPart>,
+}
+
+impl NamedParts {
+    fn new(value: &str) -> Self {
+        let mut known = anatomy::named_body_parts(value);
+        known.retain(|part| part.region != Region::Unspecific);
+        Self {
+            words: words(value),
+            known,
+        }
+    }
+
+    /// Whether it is within a region, and not only of a part that images of others show, too.
+    fn is_of(&self, region: Region) -> bool {
+        self.known.iter().all(|part| is_shown(part, region))
+            && self.known.iter().any(|part| part.region == region)
+    }
+
+    /// Whether it is known to be outside a region.
+    fn is_outside(&self, region: Region) -> bool {
+        let mut known = self.known.iter();
+        !self.known.is_empty() && !known.any(|part| is_shown(part, region))
+    }
+
+    /// Whether an item of a list has other words than terms, and all of them occur.
+    fn has_words(&self, item: &str) -> bool {
+        let words = words(item);
+        let is_term = anatomy::body_part(item).is_some();
+        !is_term && !words.is_empty() && words.iter().all(|word| self.words.contains(word))
+    }
+
+    /// Whether it is that of a list: all parts that are known are, or its words are.
+    fn is_listed<T: AsRef<str>>(&self, list: &[T]) -> bool {
+        let terms = terms(list);
+        let is_listed = |part: &&BodyPart| terms.iter().any(|own| own.is_same(part));
+        let by_terms = self.known.iter().any(is_listed)
+            && self.known.iter().all(|part| is_shown_by(&terms, part));
+        by_terms || list.iter().any(|item| self.has_words(item.as_ref()))
+    }
+
+    /// Whether it is known, and nothing of it is in a list.
+    fn is_another<T: AsRef<str>>(&self, list: &[T]) -> bool {
+        let terms = terms(list);
+        !self.known.is_empty()
+            && !self.known.iter().any(|part| is_shown_by(&terms, part))
+            && !list.iter().any(|item| self.has_words(item.as_ref()))
+    }
+}
+
+/// Whether an image of a part shows that of a region: a film of the chest shows ribs, too.
+fn is_shown(part: &BodyPart, region: Region) -> bool {
+    part.region == region || (region == Region::Chest && part.region == Region::Thorax)
+}
+
+/// Whether images of one of the terms show a part.
+fn is_shown_by(terms: &[&BodyPart], part: &BodyPart) -> bool {
+    let is_within = |own: &BodyPart| own.region == Region::Chest && is_shown(part, own.region);
+    let mut terms = terms.iter();
+    terms.any(|own| own.is_same(part) || is_within(own))
+}
+
+/// The items of a list that are terms and nothing else.
+fn terms<T: AsRef<str>>(list: &[T]) -> Vec<&'static BodyPart> {
+    let terms = list.iter().map(|item| anatomy::body_part(item.as_ref()));
+    terms.flatten().collect()
+}
+
+/// The words of a body part, those of side written out.
+fn words(text: &str) -> Vec<String> {
+    let written_out = |word: String| {
+        let side = SIDES.iter().find(|[short, _]| *short == word);
+        side.map_or(word, |[_, long]| (*long).to_owned())
+    };
+    anatomy::words(text).into_iter().map(written_out).collect()
 }
 
 /// What is asked of an image before it is classified.
@@ -252,18 +201,13 @@ impl<'a> ImageTraits<'a> {
 
     /// The kind of image as the DICOM attributes alone tell it: a condition of the set `kinds`.
     pub fn kind_by_attributes(&self) -> Option<&'static str> {
-        let own = KIND_ATTRIBUTES.iter().find(|own| {
-            let is_technique = self.modality.is_some_and(|modality| {
-                let modality = modality.trim();
-                own.modalities
-                    .iter()
-                    .any(|m| m.eq_ignore_ascii_case(modality))
-            });
-            let is_region = || {
-                let region = self.body_part;
-                region.is_some_and(|part| own.body_parts.iter().any(|own| is_named(own, part)))
-            };
-            own.is_told && is_technique && (own.body_parts.is_empty() || is_region())
+        let parts = self.parts();
+        let mut kinds = KIND_ATTRIBUTES.iter().filter(|own| own.is_told);
+        let own = kinds.find(|own| {
+            let is_technique = self
+                .modality
+                .is_some_and(|value| is_modality(own.modalities, value));
+            is_technique && own.region.is_none_or(|region| parts.is_of(region))
         });
         own.map(|own| own.kind)
     }
@@ -273,42 +217,41 @@ impl<'a> ImageTraits<'a> {
     pub fn contradicts_kind(&self, kind: &str) -> bool {
         let own = KIND_ATTRIBUTES.iter().find(|own| own.kind == kind);
         own.is_some_and(|own| {
-            self.contradicts_modalities(own.modalities)
-                || self.contradicts_body_parts(own.body_parts)
+            let is_outside = |region| self.parts().is_outside(region);
+            self.contradicts_modalities(own.modalities) || own.region.is_some_and(is_outside)
         })
     }
 
-    /// Whether the image has another modality than these; an empty list names all. A secondary capture may be of any, and a
-    /// digitised film (RG) of each that makes radiographs.
-    pub(super) fn contradicts_modalities<T: AsRef<str>>(&self, list: &[T]) -> bool {
-        let has = |value: &str| {
-            let mut all = list.iter().map(|item| item.as_ref().trim());
-            all.any(|item| item.eq_ignore_ascii_case(value))
-        };
-        let is_radiograph = || RADIOGRAPHS.iter().any(|own| has(own));
-        let is_admitted =
-            |value: &str| has(value) || (value.eq_ignore_ascii_case(FILM) && is_radiograph());
-        let value = informative(self.modality, &UNINFORMATIVE_MODALITIES);
-        !list.is_empty() && value.is_some_and(|value| !is_admitted(value))
+    /// Whether the image has one of these modalities; an empty list names all.
+    pub(super) fn has_modality<T: AsRef<str>>(&self, list: &[T]) -> bool {
+        list.is_empty() || self.modality.is_some_and(|value| is_modality(list, value))
     }
 
-    /// The body part, if it is one that tells something.
-    fn known_body_part(&self) -> Option<&'a str> {
-        let is_known = |value: &&str| BODY_PARTS.iter().any(|own| is_named(own, value));
-        self.body_part.map(str::trim).filter(is_known)
+    /// Whether the image has another modality than these; an empty list names all. A secondary capture may be of any.
+    pub(super) fn contradicts_modalities<T: AsRef<str>>(&self, list: &[T]) -> bool {
+        let value = informative(self.modality, &UNINFORMATIVE_MODALITIES);
+        !list.is_empty() && value.is_some_and(|value| !is_modality(list, value))
+    }
+
+    fn parts(&self) -> NamedParts {
+        NamedParts::new(self.body_part.unwrap_or_default())
+    }
+
+    /// Whether the image has one of these body parts; an empty list names all.
+    pub(super) fn has_body_part<T: AsRef<str>>(&self, list: &[T]) -> bool {
+        list.is_empty() || self.parts().is_listed(list)
     }
 
     /// Whether the image has another body part than these; an empty list names all.
     pub(super) fn contradicts_body_parts<T: AsRef<str>>(&self, list: &[T]) -> bool {
-        let value = self.known_body_part();
-        !list.is_empty()
-            && value.is_some_and(|value| !list.iter().any(|item| is_named(item.as_ref(), value)))
+        !list.is_empty() && self.parts().is_another(list)
     }
 
     /// Modality and body part in words, as far as they say anything.
     pub fn attribute_words(&self) -> String {
         let modality = informative(self.modality, &UNINFORMATIVE_MODALITIES);
-        let part = self.known_body_part();
+        let part = informative(self.body_part, &[]);
+        let part = part.filter(|_| !self.parts().known.is_empty());
         let words = [("modality", modality), ("body part", part)];
         let words = words
             .iter()
@@ -323,7 +266,7 @@ impl<'a> ImageTraits<'a> {
     }
 }
 
-/// The images that a rule is for. An empty list admits all; case does not matter.
+/// The images that a rule is for. An empty list admits all; case does not matter, nor do words of side and view in a body part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageCriteria {
     /// DICOM modalities.
@@ -338,13 +281,13 @@ impl ImageCriteria {
     /// Whether an image meets all of them.
     pub fn admit(&self, image: ImageTraits) -> bool {
         admits(&self.modality, image.modality)
-            && admits(&self.body_part, image.body_part)
+            && image.has_body_part(&self.body_part)
             && admits(&self.station, image.station)
     }
 }
 
 /// Whether a list is empty or contains the value, ignoring case and surrounding spaces.
-pub(super) fn admits(list: &[String], value: Option<&str>) -> bool {
+fn admits(list: &[String], value: Option<&str>) -> bool {
     let is_value = |item: &String, value: &str| item.trim().eq_ignore_ascii_case(value.trim());
     list.is_empty() || value.is_some_and(|value| list.iter().any(|item| is_value(item, value)))
 }

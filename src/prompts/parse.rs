@@ -20,6 +20,8 @@ const SET_KEYS: [&str; 9] = [
     "min_margin",
     "condition",
 ];
+/// Keys of a set that only choose the images that it is for.
+const SELECTING_KEYS: [&str; 3] = ["modalities", "body_parts", "kinds"];
 /// Keys of a condition.
 const CONDITION_KEYS: [&str; 6] = [
     "name",
@@ -105,9 +107,39 @@ impl SetParser<'_> {
             min_probability: self.fraction(table, "min_probability", DEFAULT_MIN_PROBABILITY),
             min_margin: self.fraction(table, "min_margin", DEFAULT_MIN_MARGIN),
             conditions: self.conditions(table.get("condition")),
-            digest: format!("blake3:{}", blake3::hash(self.text.as_bytes()).to_hex()),
+            digest: self.digest(table),
             file: None,
         }
+    }
+
+    /// `blake3:<hex>` of the text without the lines that only choose images: what was calibrated, learned or judged under a set holds
+    /// for whichever images it is meant.
+    fn digest(&self, table: &DeTable) -> String {
+        let selecting = table.iter().filter(|(key, _)| {
+            let name: &str = key.get_ref();
+            SELECTING_KEYS.contains(&name)
+        });
+        let mut lines: Vec<Range<usize>> = selecting
+            .map(|(key, value)| self.whole_lines(key.span().start..value.span().end))
+            .collect();
+        lines.sort_by_key(|lines| lines.start);
+        let mut hasher = blake3::Hasher::new();
+        let mut end = 0;
+        for line in lines {
+            hasher.update(&self.text.as_bytes()[end..line.start]);
+            end = line.end;
+        }
+        hasher.update(&self.text.as_bytes()[end..]);
+        format!("blake3:{}", hasher.finalize().to_hex())
+    }
+
+    /// A range with the white space before it on its line, and the end of the line if only white space is left.
+    fn whole_lines(&self, range: Range<usize>) -> Range<usize> {
+        let (before, after) = (&self.text[..range.start], &self.text[range.end..]);
+        let indent = before.len() - before.trim_end_matches([' ', '\t']).len();
+        let rest = after.find('\n').map(|at| &after[..=at]);
+        let rest = rest.filter(|rest| rest.trim().is_empty());
+        range.start - indent..range.end + rest.map_or(0, str::len)
     }
 
     /// Records an error for each unknown key.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::media::anatomy::{self, Region};
 
 const MINIMAL: &str = r#"
 name = "t"
@@ -238,6 +239,184 @@ fn attributes_tell_kinds_and_exclude_them() {
         assert!(!image.contradicts_kind("none of these"));
     }
     assert!(image("RG", "").contradicts_kind("brain MRI"));
+}
+
+#[test]
+fn the_shipped_sets_list_the_terms_of_their_regions_and_only_terms() {
+    use Region::{Bones, Brain, Chest, Limb, Thorax, Trunk};
+    let sets = all(None).unwrap();
+    let regions_of = |name: &str| -> &[Region] {
+        match name {
+            "general" => &[Chest, Thorax, Trunk],
+            "chest-xray" => &[Chest],
+            "brain-mri" => &[Brain],
+            "bone-xray" => &[Limb],
+            "fracture-mass" => &[Brain, Bones, Limb],
+            _ => &[],
+        }
+    };
+    for set in sets {
+        let listed = set.body_parts.iter().map(|term| {
+            let part = anatomy::body_part(term).filter(|part| part.term == term);
+            part.unwrap_or_else(|| panic!("{}: {term} is not a term", set.name))
+        });
+        let listed: Vec<_> = listed.collect();
+        for part in anatomy::body_parts() {
+            let is_meant = regions_of(&set.name).contains(&part.region);
+            let is_listed = listed.iter().any(|own| own.is_same(part));
+            assert_eq!(is_listed, is_meant, "{}: {}", set.name, part.term);
+        }
+    }
+    // Each term is of one region, so of these kinds an image is of one, too.
+    for part in anatomy::body_parts() {
+        let traits = ImageTraits {
+            modality: Some("DX"),
+            body_part: Some(part.term),
+            ..ImageTraits::default()
+        };
+        let kind = match part.region {
+            Chest => Some("chest radiograph"),
+            Limb => Some("limb radiograph"),
+            _ => None,
+        };
+        assert_eq!(traits.kind_by_attributes(), kind, "{}", part.term);
+        for own in ["chest radiograph", "limb radiograph"] {
+            let may_be = kind == Some(own)
+                || part.region == Region::Unspecific
+                || (part.region == Thorax && own == "chest radiograph");
+            assert_eq!(
+                traits.contradicts_kind(own),
+                !may_be,
+                "{}: {own}",
+                part.term
+            );
+        }
+    }
+}
+
+#[test]
+fn words_of_side_and_view_do_not_change_what_is_asked() {
+    for (modalities, values, set) in [
+        (
+            "CT MR",
+            "KNEE|LEFT KNEE|KNEE RIGHT|KNEE_R|RIGHT HAND|LEFT FOOT|RIGHT SHOULDER|LOWER EXTREMITY|UPPERARM|LOWERLEG|PATELLA|KNEES",
+            "fracture-mass",
+        ),
+        (
+            "CR DX RG DR",
+            "KNEE|LEFT KNEE|RIGHT HAND|PATELLA|SCAPULA|CALF|THUMB|UPPER LIMB|LOWER LIMB|LOW_EXM|UP_EXM|HANDS|FEET",
+            "bone-xray",
+        ),
+        (
+            "CR DX RG DR CT MR",
+            "SPINE|LSPINE|CSPINE|LUMBAR SPINE|CERVICAL SPINE|L SPINE|WHOLE SPINE|C-SPINE|HEADNECK|HEAD AND NECK|HEAD_NECK|\
+             ABDOMENPELVIS|ABDOMEN PELVIS|PELVIS HIP|TMJ|ZYGOMA|SINUS|PARANASAL SINUS|FACIAL BONES",
+            "fracture-mass",
+        ),
+        (
+            "CR DX RG DR",
+            "CHEST|THORAX|LUNG|CHEST_PA|CHEST WALL|THORAX AP",
+            "chest-xray",
+        ),
+        (
+            "CR DX RG DR CT MR",
+            "CHESTABDOMEN|CHEST ABDOMEN|CHEST ABDOMEN PELVIS|WHOLEBODY|WHOLE BODY|RIB|RIBS|STERNUM|MEDIASTINUM|NECKCHEST|THORAX ABDOMEN",
+            "general",
+        ),
+        (
+            "MR",
+            "HEAD|BRAIN|BRAIN W CONTRAST|INTRACRANIAL|CEREBELLUM",
+            "brain-mri",
+        ),
+        ("CT DX", "HEAD|BRAIN|SKULL", "fracture-mass"),
+        (
+            "DX CT MR",
+            "BREAST LEFT|LIVER|KIDNEY|PROSTATE|TOOTH|ABDOMINALAORTA",
+            "kinds",
+        ),
+        // Of no standard: nothing is known.
+        (
+            "DX CT MR",
+            "GENOU|KNIE|UNKNOWN|OTHER|NEPHROLOGY|胸部",
+            "general",
+        ),
+    ] {
+        for modality in modalities.split(' ') {
+            for body_part in values.split('|') {
+                let (found, _) = chosen(modality, body_part, "");
+                assert_eq!(found, set, "{modality} {body_part}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_body_parts_of_users_sets_are_compared_by_words() {
+    let image = |body_part| ImageTraits {
+        body_part: Some(body_part),
+        ..ImageTraits::default()
+    };
+    for (listed, value, has, contradicts) in [
+        ("KNEE", "LEFT KNEE", true, false),
+        ("knee", "Knee_r", true, false),
+        ("LEFT KNEE", "KNEE L", true, false),
+        ("LEFT KNEE", "RIGHT KNEE", false, true),
+        ("LUMBAR SPINE", "LSPINE", true, false),
+        ("CHEST", "THORAX", true, false),
+        ("CHEST", "RIB", false, false),
+        ("CHEST", "CHEST ABDOMEN", false, true),
+        ("HEAD", "HEADNECK", false, true),
+        ("ORTHO", "ORTHO 3", true, false),
+        ("ORTHO", "LEG ORTHO", true, false),
+        ("ORTHO", "LEG", false, true),
+        ("ORTHO", "ORTHOPEDICS", false, false),
+        ("KNEE", "JOINT", false, false),
+        ("KNEE", "", false, false),
+    ] {
+        let traits = image(value);
+        let found = (
+            traits.has_body_part(&[listed]),
+            traits.contradicts_body_parts(&[listed]),
+        );
+        assert_eq!(found, (has, contradicts), "{listed}: {value}");
+        let criteria = ImageCriteria {
+            body_part: vec![listed.to_owned()],
+            ..ImageCriteria::default()
+        };
+        assert_eq!(criteria.admit(traits), has, "{listed}: {value}");
+    }
+    let none: [&str; 0] = [];
+    assert!(image("KNEE").has_body_part(&none) && !image("KNEE").contradicts_body_parts(&none));
+}
+
+#[test]
+fn the_digest_is_of_what_is_scored() {
+    let digest = |head: &str| {
+        let text = format!(
+            "name = \"t\"\n{head}{}",
+            MINIMAL.replace("name = \"t\"\n", "")
+        );
+        let set = PromptSet::parse(&text, "t.toml").unwrap();
+        (set.digest.clone(), set)
+    };
+    let (plain, without) = digest("");
+    for head in [
+        "modalities = [\"CR\"]\n",
+        "  body_parts = [\n  \"KNEE\", # both\n]  \nkinds = []\n",
+        "kinds = [\"CT slice\"]\nmodalities = []\r\n",
+    ] {
+        assert_eq!(digest(head).0, plain, "{head}");
+    }
+    let (_, with) = digest("modalities = [\"CR\"]\n");
+    assert!(!with.has_content_of(&without) && with.has_content_of(&with));
+    for head in [
+        "title = \"T\"\n",
+        "min_margin = 0.1\n",
+        "templates = [\"a {}\"]\n",
+        "# x\n",
+    ] {
+        assert_ne!(digest(head).0, plain, "{head}");
+    }
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::prompts::{self, PromptSet};
 pub(super) struct PromptEdit {
     editor: CommandLine,
     file: PathBuf,
-    /// The digest of the set before.
-    before: String,
+    /// The set before.
+    before: Box<PromptSet>,
     /// Whether the file was made for this edit, from a built-in set.
     is_copy: bool,
 }
@@ -38,7 +38,7 @@ impl PromptEdit {
         Ok(Self {
             editor,
             file,
-            before: set.digest.clone(),
+            before: Box::new(set.clone()),
             is_copy,
         })
     }
@@ -51,7 +51,9 @@ impl PromptEdit {
     /// What has become of the set; `None` if it was not changed. A copy that was not changed is removed again.
     pub(super) fn finish(&self, outcome: io::Result<()>) -> Result<Option<PromptSet>, String> {
         let read = PromptSet::read(&self.file);
-        let is_unchanged = read.as_ref().is_ok_and(|set| set.digest == self.before);
+        let is_unchanged = read
+            .as_ref()
+            .is_ok_and(|set| set.has_content_of(&self.before));
         if self.is_copy && is_unchanged {
             // A copy that stays would only hide later versions of the built-in set.
             let _ = std::fs::remove_file(&self.file);

@@ -272,6 +272,49 @@ fn the_built_in_model_judges_findings_of_the_kinds_that_reviews_have_taught() {
 }
 
 #[test]
+fn the_built_in_model_judges_no_findings_of_what_attributes_exclude() {
+    let card = built_in(Vec::new());
+    let taught = [("chest-xray", "chest radiograph")];
+    let read = |prompts: &Prompts, modality, body_part, row: &[f32]| {
+        let traits = ImageTraits {
+            modality: Some(modality),
+            body_part: Some(body_part),
+            ..PLAIN
+        };
+        read_taught(prompts, &card, &taught, (traits, false), row)
+    };
+    let chest = named("chest-xray");
+    for (modality, body_part, words) in [
+        ("MR", "KNEE", "modality MR"),
+        ("US", "BREAST", "ultrasound"),
+        ("SEG", "", "modality SEG"),
+        ("DX", "LEFT KNEE", "limb radiograph"),
+        ("DX", "CSPINE", "modality DX, body part CSPINE"),
+    ] {
+        let (_, reason) = read(&chest, modality, body_part, &image(CHEST));
+        let expected = format!(
+            "{} is not for this kind of image ({words}); it is for: chest radiograph",
+            card.id
+        );
+        assert_eq!(reason, Some(expected));
+        let (set, reason) = read(&auto(), modality, body_part, &image(CHEST));
+        assert_eq!((set.as_str(), reason), ("kinds", None));
+    }
+    for (modality, body_part) in [
+        ("DX", "CHEST"),
+        ("DR", "THORAX PA"),
+        ("SC", ""),
+        ("CR", "RIBS"),
+    ] {
+        let (_, reason) = read(&chest, modality, body_part, &image(CHEST));
+        assert_eq!(reason, None, "{modality} {body_part}");
+    }
+    // What looks to be something else is told as before.
+    let (_, reason) = read(&chest, "MR", "KNEE", &image(BRAIN));
+    assert!(reason.unwrap().contains("this is of the kind: brain MRI"));
+}
+
+#[test]
 fn a_model_fine_tuned_from_the_built_in_one_says_what_it_was_taught() {
     let tuned = |kind: Option<&str>| {
         let mut card = built_in(Vec::new());

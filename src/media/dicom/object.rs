@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
+use crate::dicom::anatomy::body_part;
 use crate::dicom::geometry;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
@@ -215,7 +216,7 @@ impl DicomObject {
                 signed: layout.signed,
                 samples: layout.samples,
                 modality: coded(tags::MODALITY),
-                body_part: coded(tags::BODY_PART_EXAMINED),
+                body_part: body_part(set),
                 origin: self.origin(),
                 window: None,
             }),

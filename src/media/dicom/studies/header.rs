@@ -5,6 +5,7 @@ use std::path::Path;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
+use crate::dicom::anatomy::body_part;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
 use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
@@ -66,7 +67,7 @@ pub(crate) fn from_set(set: &DataSet, charset: Charset) -> DicomHeader {
         series_number: set.first(tags::SERIES_NUMBER).and_then(|n| n.parse().ok()),
         series_description: text(tags::SERIES_DESCRIPTION, VR::LO),
         modality: code_of(tags::MODALITY),
-        body_part: code_of(tags::BODY_PART_EXAMINED),
+        body_part: body_part(set).unwrap_or_default(),
         slice_thickness: set.decimal(tags::SLICE_THICKNESS),
         instance: set
             .first(tags::INSTANCE_NUMBER)
