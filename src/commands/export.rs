@@ -4,20 +4,15 @@ mod facts;
 mod filter;
 mod reports;
 
-use std::fs::Permissions;
-use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use tempfile::NamedTempFile;
-
 use super::library::{existing, unusable};
 use super::print::{self, closed_pipe};
 use super::progress::ProgressLine;
-use super::{CommandSetup, Fault, Reviewer, exit, on_signals, run, shown};
+use super::{CommandSetup, Fault, Reviewer, exit, on_signals, output, run, shown};
 use crate::app::results::reviews::Reviews;
 use crate::cli::{ExportArgs, ExportFormat, ExportSubject, GlobalArgs, ReportScope};
 use crate::config::{BUILTIN, DEMO};
@@ -26,6 +21,7 @@ use crate::library::{AuditEvent, Library, OutputLog, ResultSelection, ReviewPosi
 use crate::paths;
 use filter::ResultFilter;
 use reports::ReportExport;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Number of results after which progress is shown.
 const PROGRESS_STEP: u64 = 1024;
@@ -113,7 +109,6 @@ fn write_table(
         }
         return write(Box::new(BufWriter::new(io::stdout()))).or_else(of_stdout);
     };
-    // A new file gets the name when it is complete.
     let folder = match file.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -121,28 +116,43 @@ fn write_table(
     if !folder.is_dir() {
         return Err(Fault::usage(format!("{}: no such folder", shown(folder))));
     }
-    let fault = |error: io::Error| Fault {
-        code: exit::SOME_FAILED,
-        message: format!("{}: {error}", shown(file)),
-    };
-    let written = tempfile::Builder::new()
-        .prefix(".medivision-")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder);
-    let written: NamedTempFile =
-        written.map_err(|error| Fault::usage(format!("{}: {}", shown(folder), error.kind())))?;
-    let exported = match write(Box::new(BufWriter::new(written.as_file()))) {
-        Ok(exported) => exported,
-        Err(ExportError::Output(error)) => return Err(fault(error)),
-        Err(ExportError::Other(fault)) => return Err(fault),
-    };
+    let mut end = Ok(Exported {
+        rows: 0,
+        is_interrupted: false,
+    });
+    let replaced = output::replace(file, |to| match write(Box::new(to)) {
+        Ok(exported) => {
+            let is_interrupted = exported.is_interrupted;
+            end = Ok(exported);
+            if is_interrupted {
+                // The older file stays.
+                return Err(ErrorKind::Interrupted.into());
+            }
+            Ok(())
+        }
+        Err(ExportError::Output(error)) => Err(error),
+        Err(ExportError::Other(fault)) => {
+            end = Err(fault);
+            Err(ErrorKind::Other.into())
+        }
+    });
+    let exported = end?;
     if !exported.is_interrupted {
-        written.as_file().sync_all().map_err(fault)?;
-        written.persist(file).map_err(|error| fault(error.error))?;
+        replaced.map_err(|error| Fault {
+            code: exit::SOME_FAILED,
+            message: format!("{}: {error}", shown(file)),
+        })?;
         let rows = exported.rows;
         print::message(format_args!("{rows} {what} in {}", shown(file)));
     }
     Ok(exported)
+}
+
+/// The file that `--output` names; `None` for stdout.
+fn output_file(arguments: &ExportArgs) -> Option<&Path> {
+    let file = arguments.output.as_deref()?;
+    let is_stdout = ["-", "/dev/stdout"].iter().any(|name| file == *name);
+    (!is_stdout).then_some(file)
 }
 
 /// Why an export failed.
@@ -200,7 +210,7 @@ fn run_reports(
     filter: &ResultFilter,
     setup: &CommandSetup,
 ) -> Result<u8, Fault> {
-    let folder = arguments.output.as_deref();
+    let folder = output_file(arguments);
     let folder = folder.ok_or_else(|| Fault::usage("reports need a folder: --output DIR"))?;
     let export = ReportExport {
         library,
@@ -233,7 +243,7 @@ fn table_format(arguments: &ExportArgs) -> Result<TableFormat, Fault> {
         Some(ExportFormat::Parquet) => TableFormat::Parquet,
         Some(ExportFormat::Jsonl | ExportFormat::Sr) => TableFormat::Jsonl,
         None => {
-            let output = arguments.output.as_deref();
+            let output = output_file(arguments);
             let named = output.map_or(Some(TableFormat::Jsonl), TableFormat::of_file);
             named.ok_or_else(|| {
                 let file = output.map(shown).unwrap_or_default();
@@ -253,6 +263,12 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
     }
     let filter = ResultFilter::parse(&arguments.filter)?;
     let library = existing(setup)?;
+    if let Some(file) = output_file(arguments).filter(|file| library.owns(file)) {
+        let file = shown(file);
+        return Err(Fault::usage(format!(
+            "{file}: belongs to the library itself; name another file"
+        )));
+    }
     let absolute = |path: &PathBuf| {
         paths::absolute(path).map_err(|error| Fault::usage(format!("{}: {error}", shown(path))))
     };
@@ -296,7 +312,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
         filter,
         format,
     };
-    let output = arguments.output.as_deref();
+    let output = output_file(arguments);
     let exported = write_table(output, format, "results", |out| export.write(out))?;
     run::flush(Some(&library), run::LIBRARY_TIMEOUT);
     if exported.is_interrupted {

@@ -5,6 +5,8 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::paths;
+
 /// Mode of a new file before the umask.
 const NEW_FILE_MODE: u32 = 0o666;
 /// Mode of a file that other users read.
@@ -19,10 +21,11 @@ pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
 /// Writes a temporary file beside `path` and renames it, so that `path` is never incomplete. A failure leaves an older file
 /// unchanged and no other file behind.
 ///
-/// If `path` is a link, its target is replaced. Devices and pipes are written to directly.
+/// If `path` is a link, its target is replaced or made. The permissions of an older file stay. Devices, pipes and what a descriptor has
+/// open (`/dev/fd/3`) are written to directly.
 pub(super) fn replace(
     path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
 ) -> io::Result<()> {
     replace_with_mode(path, None, write)
 }
@@ -35,26 +38,31 @@ pub(super) fn replace_readable(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn replace_with_mode(
     path: &Path,
     fixed_mode: Option<u32>,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
 ) -> io::Result<()> {
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let older = fs::metadata(path).ok();
-    if older.as_ref().is_some_and(|older| !older.is_file()) {
-        let mut file = File::options().write(true).open(path)?;
+    if older.as_ref().is_some_and(fs::Metadata::is_dir) {
+        let reason = "it is a folder; name a file";
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, reason));
+    }
+    if names_descriptor(path) || older.as_ref().is_some_and(|older| !older.is_file()) {
+        let mut file = File::options().append(true).open(path)?;
         return buffered(&mut file, write);
     }
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| paths::link_target(path));
     let folder = folder_of(path);
     if !folder.is_dir() {
         let reason = "there is no such folder";
         return Err(io::Error::new(io::ErrorKind::NotFound, reason));
     }
-    let mode = older.map_or(NEW_FILE_MODE, |older| older.mode() & 0o777);
+    let older_mode = older.map(|older| older.mode() & 0o777);
     let mut beside = tempfile::Builder::new()
         .prefix(".medivision-")
-        .permissions(Permissions::from_mode(mode))
+        .permissions(Permissions::from_mode(older_mode.unwrap_or(NEW_FILE_MODE)))
         .tempfile_in(folder)
         .map_err(|error| io::Error::from(error.kind()))?;
-    if let Some(mode) = fixed_mode {
+    // Unlike those of a new file, these do not depend on the umask.
+    if let Some(mode) = fixed_mode.or(older_mode) {
         beside
             .as_file()
             .set_permissions(Permissions::from_mode(mode))?;
@@ -66,9 +74,16 @@ fn replace_with_mode(
     Ok(())
 }
 
+/// Whether a path stands for something that the process has open.
+fn names_descriptor(path: &Path) -> bool {
+    ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"]
+        .iter()
+        .any(|prefix| path.starts_with(prefix))
+}
+
 fn buffered(
     file: &mut File,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut buffer = BufWriter::new(file);
     write(&mut buffer)?;
@@ -124,6 +139,23 @@ mod tests {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o640);
         assert_eq!(names(folder.path()), ["link", "out.png"]);
+        fs::remove_file(&path).unwrap();
+        replace(&link, |to| to.write_all(b"new")).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn what_a_descriptor_has_open_is_appended_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        fs::write(&path, "a").unwrap();
+        let open = File::options().append(true).open(&path).unwrap();
+        let descriptor = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&open));
+        replace(Path::new(&descriptor), |to| to.write_all(b"b")).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "ab");
+        let error = replace(folder.path(), |to| to.write_all(b"c")).unwrap_err();
+        assert!(error.to_string().contains("is a folder"), "{error}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod upkeep;
 mod writer;
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -27,6 +28,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use crate::media::{DicomOrigin, FileFormat, FrameOrder, ImageInfo};
+use crate::paths;
 use crate::prompts::ImageTraits;
 pub use identity::FileIdentity;
 pub use images::EmbeddedImage;
@@ -152,6 +154,24 @@ impl Library {
     /// The file.
     pub fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// Whether a path leads to the file, or to one of its journals.
+    pub fn owns(&self, path: &Path) -> bool {
+        let own = |suffix: &str| {
+            let mut name = paths::link_target(&self.file).into_os_string();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        let path = paths::link_target(path);
+        ["", "-wal", "-shm", "-journal"].iter().any(|suffix| {
+            let own = own(suffix);
+            match (std::fs::metadata(&own), std::fs::metadata(&path)) {
+                (Ok(own), Ok(found)) => (own.dev(), own.ino()) == (found.dev(), found.ino()),
+                // A journal is there only while it is in use.
+                _ => own.file_name() == path.file_name() && is_same_folder(&own, &path),
+            }
+        })
     }
 
     /// Reports the first fault to the user, also one from before this call. Only the first reporter counts.
@@ -355,6 +375,15 @@ impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Library({})", self.file.display())
     }
+}
+
+/// Whether two paths are of files in the same folder.
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    let folder = |path: &Path| {
+        let folder = std::path::absolute(path).ok()?.parent()?.canonicalize();
+        folder.ok()
+    };
+    folder(one).is_some_and(|one| folder(other) == Some(one))
 }
 
 /// Makes the folder of a file, for its user only.

@@ -1,7 +1,7 @@
 //! Writes structured reports to a folder, one file each.
 
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -277,8 +277,7 @@ impl ReportWriting<'_> {
         let mut bytes = Vec::new();
         file.write_all(&mut bytes)
             .map_err(|error| fault(io::Error::other(error)))?;
-        let write = |to: &mut dyn Write| to.write_all(&bytes);
-        output::replace(&path, write).map_err(fault)?;
+        output::replace(&path, |to| to.write_all(&bytes)).map_err(fault)?;
         self.done.written += 1;
         self.done.replaced += u64::from(was_there);
         self.progress.set(self.done.written, None);
