@@ -5,6 +5,7 @@
 //! need the answer; a thread of its own writes. Nothing here is fatal: what cannot be read counts as missing, and what cannot
 //! be written is computed again next time. The user is told once.
 
+mod damage;
 mod identity;
 mod images;
 mod lines;
@@ -20,6 +21,7 @@ mod writer;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -134,8 +136,11 @@ pub struct Library {
 
 /// An open file: a connection for reading, and the queue of the writer.
 struct OpenLibrary {
-    reader: Mutex<Connection>,
-    queue: Sender<WriteRequest>,
+    /// Shared with the writer, which replaces it when the file turns out to be damaged.
+    reader: Arc<Mutex<Connection>>,
+    /// `None` if the file may only be read.
+    queue: Option<Sender<WriteRequest>>,
+    has_reported_damage: AtomicBool,
 }
 
 impl Library {
@@ -188,7 +193,7 @@ impl Library {
         let open = || match self.start() {
             Ok(open) => Some(open),
             Err(error) => {
-                let file = self.file.display();
+                let (file, error) = (self.file.display(), error.at(&self.file));
                 self.notices.report_fault(format!(
                     "the library {file} is not used: {error}; results are not remembered"
                 ));
@@ -200,13 +205,25 @@ impl Library {
 
     fn start(&self) -> Result<OpenLibrary, LibraryError> {
         let report = |sentence| self.notices.report_fault(sentence);
-        let mut connection = schema::open(&self.file, &report)?;
+        let mut connection = match schema::open(&self.file, &report) {
+            Err(error) if error.denies_writing() && self.file.exists() => {
+                let reader = schema::read_only(&self.file)?;
+                let file = self.file.display();
+                report(format!(
+                    "the library {file} may only be read; results are not remembered"
+                ));
+                return Ok(OpenLibrary::new(reader, None));
+            }
+            opened => opened?,
+        };
         if let Some(previous) = &self.previous {
             schema::take_over(&mut connection, previous)?;
         }
         let (queue, requests) = bounded(QUEUE_CAPACITY);
+        let open = OpenLibrary::new(connection, Some(queue));
         let writer = LibraryWriter::new(
             schema::connect(&self.file)?,
+            Arc::clone(&open.reader),
             self.file.clone(),
             self.max_embeddings,
             Arc::clone(&self.notices),
@@ -215,10 +232,7 @@ impl Library {
             .name("library".into())
             .spawn(move || writer.run(&requests))
             .map_err(LibraryError::Io)?;
-        Ok(OpenLibrary {
-            reader: Mutex::new(connection),
-            queue,
-        })
+        Ok(open)
     }
 
     /// The content of a file that has not changed since it was noted.
@@ -288,16 +302,31 @@ impl Library {
     fn send(&self, request: impl FnOnce() -> WriteRequest) {
         if let Some(open) = self.open() {
             // Cannot fail: the writer ends only when this sender is dropped.
-            let _ = open.queue.send(request());
+            let _ = open.queue.as_ref().map(|queue| queue.send(request()));
         }
+    }
+
+    /// Does something that writes, and once more on a new file if the present one turns out to be damaged.
+    fn repairing<T>(&self, work: impl Fn() -> Result<T, LibraryError>) -> Result<T, LibraryError> {
+        // Makes and migrates the file.
+        self.open();
+        let mut done = work();
+        if let Err(error) = &done
+            && error.is_damage()
+        {
+            self.send(|| WriteRequest::Damaged(error.to_string()));
+            self.flush(FLUSH_TIMEOUT);
+            done = work();
+        }
+        done.map_err(|error| error.at(&self.file))
     }
 
     /// Waits at most `timeout` until everything is written.
     pub fn flush(&self, timeout: Duration) {
-        if let Some(Some(open)) = self.open.get() {
+        let open = self.open.get().and_then(Option::as_ref);
+        if let Some(queue) = open.and_then(|open| open.queue.as_ref()) {
             let (done, wait) = bounded(0);
-            if open
-                .queue
+            if queue
                 .send_timeout(WriteRequest::Flush(done), timeout)
                 .is_ok()
             {
@@ -308,6 +337,14 @@ impl Library {
 }
 
 impl OpenLibrary {
+    fn new(reader: Connection, queue: Option<Sender<WriteRequest>>) -> Self {
+        Self {
+            reader: Arc::new(Mutex::new(reader)),
+            queue,
+            has_reported_damage: AtomicBool::new(false),
+        }
+    }
+
     fn content(&self, path: &Path, identity: FileIdentity) -> Option<ImageContent> {
         let found = self.query(|reader| {
             let mut statement = reader.prepare_cached(
@@ -363,9 +400,19 @@ impl OpenLibrary {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<Option<T>>,
     ) -> Option<T> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        query(&reader).unwrap_or_else(|error| {
+        let found = {
+            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            query(&reader)
+        };
+        found.unwrap_or_else(|error| {
             tracing::debug!("cannot read from the library: {error}");
+            if let Some(queue) = &self.queue
+                && schema::is_damage(&error)
+                && !self.has_reported_damage.swap(true, Ordering::Relaxed)
+            {
+                // If the queue is full, the next write finds the damage.
+                let _ = queue.try_send(WriteRequest::Damaged(error.to_string()));
+            }
             None
         })
     }

@@ -722,3 +722,5 @@ fn measurements_are_there_after_a_restart_under_their_content() {
     assert_eq!(first.measurements("blake3:1"), []);
     assert_eq!(first.measurements("blake3:2").len(), 1);
 }
+
+mod damage;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -16,7 +16,8 @@ use super::lines::OutputLines;
 use super::notices::Notices;
 use super::results::{self, SourceIds};
 use super::{
-    FileIdentity, ImageContent, LineKey, OutputId, StoredMeasurement, lines, measurements,
+    FileIdentity, ImageContent, LibraryError, LineKey, OutputId, StoredMeasurement, damage, lines,
+    measurements, schema,
 };
 use crate::library::Record;
 
@@ -63,6 +64,8 @@ pub(super) enum WriteRequest {
     },
     /// Remove the measurement with a key.
     RemoveMeasurement(String),
+    /// The file turned out to be damaged when it was read, for this reason: set it aside.
+    Damaged(String),
     /// Write everything before, then drop this sender.
     Flush(Sender<()>),
 }
@@ -70,6 +73,8 @@ pub(super) enum WriteRequest {
 /// The writing thread's state.
 pub(super) struct LibraryWriter {
     connection: Connection,
+    /// The connection by which others read.
+    reader: Arc<Mutex<Connection>>,
     file: PathBuf,
     /// Device and inode of the file that is open.
     opened: Option<(u64, u64)>,
@@ -87,12 +92,14 @@ fn device_and_inode(path: &Path) -> Option<(u64, u64)> {
 impl LibraryWriter {
     pub(super) fn new(
         connection: Connection,
+        reader: Arc<Mutex<Connection>>,
         file: PathBuf,
         max_embeddings: i64,
         notices: Arc<Notices>,
     ) -> Self {
         Self {
             connection,
+            reader,
             opened: device_and_inode(&file),
             file,
             max_embeddings,
@@ -120,8 +127,8 @@ impl LibraryWriter {
                 }
                 next = requests.recv_deadline(until).ok();
             }
-            if let Err(error) = self.write_patiently(&gathered) {
-                let file = self.file.display();
+            if let Err(error) = self.write_or_begin_anew(&gathered) {
+                let (file, error) = (self.file.display(), error.at(&self.file));
                 self.notices.report_fault(format!(
                     "the library {file} cannot be written: {error}; results are shown, but not remembered"
                 ));
@@ -138,6 +145,41 @@ impl LibraryWriter {
                 let _ = self.connection.query_row(checkpoint, [], |_| Ok(()));
             }
         }
+    }
+
+    /// Writes, to a new file if the present one turns out to be damaged.
+    fn write_or_begin_anew(&mut self, requests: &[WriteRequest]) -> Result<(), LibraryError> {
+        let seen = requests.iter().find_map(|request| match request {
+            WriteRequest::Damaged(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        if let Some(reason) = seen {
+            self.begin_anew(&reason)?;
+        }
+        match self.write_patiently(requests) {
+            Err(error) if schema::is_damage(&error) => {
+                self.begin_anew(&error.to_string())?;
+                Ok(self.write_patiently(requests)?)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Sets the file aside and goes on with a new one, unless another process has done that.
+    fn begin_anew(&mut self, reason: &str) -> Result<(), LibraryError> {
+        if device_and_inode(&self.file) != self.opened {
+            return Ok(());
+        }
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        // Closed first: SQLite finds the journals of what it closes by their names.
+        *reader = Connection::open_in_memory()?;
+        self.connection = Connection::open_in_memory()?;
+        let report = |sentence| self.notices.report_fault(sentence);
+        *reader = damage::begin_anew(&self.file, reason, &report)?;
+        self.connection = schema::connect(&self.file)?;
+        self.opened = device_and_inode(&self.file);
+        self.sources = SourceIds::default();
+        Ok(())
     }
 
     /// Writes, once another process lets it.
@@ -197,7 +239,7 @@ impl LibraryWriter {
                     measurement,
                 } => measurements::put(&change, &mut ids, content, measurement)?,
                 WriteRequest::RemoveMeasurement(key) => measurements::remove(&change, key)?,
-                WriteRequest::Flush(_) => {}
+                WriteRequest::Damaged(_) | WriteRequest::Flush(_) => {}
             }
         }
         if has_results {
