@@ -59,6 +59,7 @@ impl Export {
         let stopped = stopped_by_signal()?;
         let progress = ProgressLine::new();
         let (mut results, mut fault) = (0, None);
+        let (mut last, mut files, mut gone) = (PathBuf::new(), 0_u64, 0_u64);
         let read = self
             .library
             .stored_results(&self.selection, &mut |path, record| {
@@ -68,6 +69,12 @@ impl Export {
                 if let Err(error) = writer.write(path, record) {
                     fault = Some(error);
                     return false;
+                }
+                // The results of a file follow each other.
+                if path != last {
+                    path.clone_into(&mut last);
+                    files += 1;
+                    gone += u64::from(path.try_exists().is_ok_and(|exists| !exists));
                 }
                 results += 1;
                 if results % PROGRESS_STEP == 0 {
@@ -81,6 +88,11 @@ impl Export {
         }
         read.map_err(unusable(&self.library))?;
         writer.finish()?;
+        if gone > 0 {
+            print::message(format_args!(
+                "{gone} of {files} files are not there any more; `library forget` removes what is known of them"
+            ));
+        }
         Ok(Exported {
             rows: results,
             is_interrupted: stopped.load(Ordering::Relaxed),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use serde::Serialize;
@@ -15,12 +16,14 @@ use crate::app::{category, claimed_category};
 use crate::cli::{ReviewsAction, ReviewsArgs};
 use crate::learn::LearnedSets;
 use crate::library::{FileIdentity, Library, Record, ResultSelection, Review};
-use crate::media::{clean, patient_mark};
+use crate::media::{Sniffed, clean, patient_mark, sniff};
 use crate::paths;
 use crate::prompts::{DEFAULT, PromptSet, Prompts};
 use crate::scoring::Mode;
 use crate::scoring::agreement::Agreement;
 
+/// Bytes that tell the format of a file.
+const HEAD_BYTES: u64 = 512;
 /// The model among the raters.
 const MODEL: &str = "model";
 
@@ -388,13 +391,19 @@ fn sets_of(reviews: &[Review]) -> String {
     }
 }
 
-/// The content of a file, which is read only if the library does not know it.
+/// The content of an image file, which is read only if the library does not know it.
 pub(super) fn content(library: &Library, path: &Path) -> std::io::Result<String> {
     let known = FileIdentity::of(path).and_then(|identity| library.content(path, identity));
     if let Some(content) = known {
         return Ok(content.hash);
     }
+    let mut file = File::open(path)?;
+    let mut head = Vec::new();
+    file.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
+    if matches!(sniff(&head), Sniffed::Unknown | Sniffed::Other(_)) {
+        return Err(std::io::Error::other("not a JPEG, PNG or DICOM image"));
+    }
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path)?)?;
+    hasher.update(&head).update_reader(file)?;
     Ok(format!("blake3:{}", hasher.finalize().to_hex()))
 }

@@ -264,6 +264,13 @@ impl Library {
         });
     }
 
+    /// Notes that a file was moved.
+    pub fn note_moved(&self, from: &Path, to: &Path) {
+        if let [Ok(from), Ok(to)] = [from, to].map(paths::absolute) {
+            self.send(|| WriteRequest::Moved { from, to });
+        }
+    }
+
     /// Notes the DICOM instance in a file, to report if another content has its SOP Instance UID. Other files have none.
     pub fn note_instance(&self, path: &Path, content: Arc<ImageContent>) {
         if content.facts.origin.instance.is_some() {

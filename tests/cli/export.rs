@@ -234,6 +234,25 @@ fn an_export_replaces_neither_links_nor_pipes_nor_the_library() {
 }
 
 #[test]
+fn files_that_are_gone_are_counted_and_a_renamed_one_is_listed_once() {
+    let home = home();
+    fs::remove_file(home.path().join("in/b/c.png")).expect("removed");
+    let said = stderr(&export(home.path(), &[]));
+    assert!(
+        said.contains("1 of 2 files are not there any more"),
+        "{said}"
+    );
+    fs::rename(home.path().join("in/a.png"), home.path().join("in/z.png")).expect("renamed");
+    classify(home.path(), &["in"]);
+    let output = export(home.path(), &["in"]);
+    let path = |name: &str| home.path().join(name).display().to_string();
+    assert_eq!(
+        column(&output, "path"),
+        [path("in/b/c.png"), path("in/z.png")]
+    );
+}
+
+#[test]
 fn parquet_holds_the_cells_of_the_csv_with_types() {
     let home = home();
     export(home.path(), &["--all", "--output", "all.parquet"]);

@@ -1,6 +1,6 @@
 //! The thread that writes the library.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,9 @@ pub(super) const MAX_BUSY_TIME: Duration = Duration::from_secs(60);
 /// Maximum number of results: about 0.6 GB if each has four conditions. The oldest are removed.
 const MAX_RESULTS: i64 = 1_000_000;
 
+/// Maximum number of names of a content that are looked at at once, to find those that are gone.
+const MAX_NAMES: i64 = 1000;
+
 /// Something to write.
 pub(super) enum WriteRequest {
     /// The content of a file.
@@ -39,6 +42,8 @@ pub(super) enum WriteRequest {
         identity: FileIdentity,
         content: Arc<ImageContent>,
     },
+    /// A file that was moved.
+    Moved { from: PathBuf, to: PathBuf },
     /// The embedding of a frame.
     Embedding {
         content: Arc<ImageContent>,
@@ -203,6 +208,7 @@ impl LibraryWriter {
         let change = self.connection.transaction_with_behavior(behavior)?;
         let mut ids = Ids::default();
         let (mut added, mut has_results) = (false, false);
+        let mut seen = HashSet::new();
         let mut conflicts = Vec::new();
         for request in requests {
             match request {
@@ -210,7 +216,15 @@ impl LibraryWriter {
                     path,
                     identity,
                     content,
-                } => put_file(&change, &mut ids, path, *identity, content)?,
+                } => {
+                    put_file(&change, &mut ids, path, *identity, content)?;
+                    seen.insert(ids.content(&change, content)?);
+                }
+                WriteRequest::Moved { from, to } => {
+                    let mut statement = change
+                        .prepare_cached("UPDATE OR REPLACE files SET path = ?2 WHERE path = ?1")?;
+                    statement.execute([path_bytes(from), path_bytes(to)])?;
+                }
                 WriteRequest::Embedding {
                     content,
                     frame,
@@ -259,8 +273,42 @@ impl LibraryWriter {
         }
         change.commit()?;
         self.sources = sources;
+        // What it takes to ask the file system must not keep other processes waiting.
+        if let Err(error) = self.drop_vanished(&seen) {
+            tracing::debug!("names of files that are gone stay in the library: {error}");
+        }
         for conflict in conflicts {
             self.notices.report_conflict(&conflict);
+        }
+        Ok(())
+    }
+}
+
+impl LibraryWriter {
+    /// Removes the names of these contents that lead to no file any more: it was renamed or moved to where its content was just seen.
+    fn drop_vanished(&self, contents: &HashSet<i64>) -> rusqlite::Result<()> {
+        let mut names = self
+            .connection
+            .prepare_cached("SELECT path FROM files WHERE content = ?1 LIMIT ?2")?;
+        let mut remove = self
+            .connection
+            .prepare_cached("DELETE FROM files WHERE path = ?1 AND content = ?2")?;
+        for content in contents {
+            let paths = names.query_map([*content, MAX_NAMES], |row| row.get(0))?;
+            let mut paths: Vec<Vec<u8>> = paths.collect::<Result<_, _>>()?;
+            if paths.len() == 1 {
+                continue;
+            }
+            let count = paths.len();
+            let is_gone = |path: &Vec<u8>| {
+                let path = Path::new(std::ffi::OsStr::from_bytes(path));
+                path.try_exists().is_ok_and(|exists| !exists)
+            };
+            paths.retain(is_gone);
+            // If none is there, it is not known to have been moved.
+            for path in paths.iter().filter(|_| paths.len() < count) {
+                remove.execute(params![path, content])?;
+            }
         }
         Ok(())
     }
