@@ -196,7 +196,11 @@ impl Config {
             return Ok(Self::default());
         };
         match read_text(&path, MAX_BYTES) {
-            Ok(text) => Self::parse(&text, &path),
+            Ok(text) => {
+                let config = Self::parse(&text, &path)?;
+                let home = etcetera::home_dir().ok();
+                Ok(config.with_paths_from(&path, home.as_deref()))
+            }
             // The home of a service may be no folder, such as `/dev/null`.
             Err(error)
                 if given.is_none()
@@ -219,6 +223,26 @@ impl Config {
             source: Some((path.to_owned(), text.to_owned())),
             ..parsed?
         })
+    }
+
+    /// Takes the library's path to be relative to the folder of the file, and `~/` in paths to be the home folder: no shell expands that here.
+    fn with_paths_from(mut self, file: &Path, home: Option<&Path>) -> Self {
+        let expand = |text: &mut String| {
+            let rest = text.strip_prefix("~/").zip(home);
+            if let Some(path) = rest.and_then(|(rest, home)| Some(home.join(rest).to_str()?.into()))
+            {
+                *text = path;
+            }
+        };
+        for text in [&mut self.model, &mut self.prompts, &mut self.library] {
+            text.iter_mut().for_each(expand);
+        }
+        let folder = file.parent().unwrap_or(Path::new(""));
+        self.library = self.library.map(|text| match text.as_str() {
+            "" | "none" => text,
+            _ => folder.join(&text).to_str().map_or(text, str::to_owned),
+        });
+        self
     }
 
     /// The error about the keys of the last of these actions that the file binds.
@@ -413,6 +437,28 @@ mod tests {
         for text in ["", "G", "1.5G", "-1", "1T", "0", "1000K", "99999999999Gi"] {
             assert!(bytes(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn paths_do_not_depend_on_the_current_folder() {
+        let read = |text: &str| {
+            let file = Path::new("/etc/m/c.toml");
+            let config = Config::parse(text, file).unwrap();
+            config.with_paths_from(file, Some(Path::new("/home/ana")))
+        };
+        for (given, expected) in [
+            ("~/lib.db", "/home/ana/lib.db"),
+            ("lib.db", "/etc/m/lib.db"),
+            ("/data/lib.db", "/data/lib.db"),
+            ("none", "none"),
+            ("", ""),
+        ] {
+            let config = read(&format!("library = \"{given}\"\n"));
+            assert_eq!(config.library.as_deref(), Some(expected));
+        }
+        let config = read("model = \"~/clip\"\nprompts = \"general\"\n");
+        assert_eq!(config.model.as_deref(), Some("/home/ana/clip"));
+        assert_eq!(config.prompts.as_deref(), Some("general"));
     }
 
     #[test]

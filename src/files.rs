@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::paths;
+
 /// How the name of a file begins that is not complete yet.
 const PREFIX: &str = ".medivision-";
 
@@ -36,7 +38,8 @@ impl Access {
 /// Writes a temporary file beside `path` and renames it, so that `path` is never incomplete. A failure leaves an older file
 /// unchanged and no other file behind.
 ///
-/// If `path` is a link, its target is replaced. Devices and pipes are written to directly.
+/// If `path` is a link, its target is replaced or made. Devices, pipes and what a descriptor has open (`/dev/fd/3`) are written to
+/// directly.
 ///
 /// # Errors
 ///
@@ -46,12 +49,16 @@ pub fn replace<T, E: From<io::Error>>(
     access: Access,
     write: impl FnOnce(&mut (dyn Write + Send)) -> Result<T, E>,
 ) -> Result<T, E> {
-    let path = &target(path);
     let earlier = fs::metadata(path).ok();
-    if earlier.as_ref().is_some_and(|earlier| !earlier.is_file()) {
-        let mut file = File::options().write(true).open(path)?;
+    if earlier.as_ref().is_some_and(fs::Metadata::is_dir) {
+        let reason = "it is a folder; name a file";
+        return Err(io::Error::new(ErrorKind::IsADirectory, reason).into());
+    }
+    if names_descriptor(path) || earlier.as_ref().is_some_and(|earlier| !earlier.is_file()) {
+        let mut file = File::options().append(true).open(path)?;
         return buffered(&mut file, write);
     }
+    let path = &target(path);
     let mut beside = beside(path, access.mode(earlier.map(|earlier| earlier.mode())))?;
     let written = buffered(beside.as_file_mut(), write)?;
     // Some file systems report a full disk only now.
@@ -106,9 +113,16 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     probe.map(drop).map_err(|error| error.kind().into())
 }
 
-/// The file that a path leads to through links.
+/// The file that a path leads to through links, which need not exist.
 fn target(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+    fs::canonicalize(path).unwrap_or_else(|_| paths::link_target(path))
+}
+
+/// Whether a path stands for something that the process has open.
+fn names_descriptor(path: &Path) -> bool {
+    ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"]
+        .iter()
+        .any(|prefix| path.starts_with(prefix))
 }
 
 /// An empty file beside one that it is to become.
@@ -218,6 +232,21 @@ mod tests {
         check_writable(&full).unwrap();
         assert_eq!(names(folder.path()), ["full", "null"]);
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn a_link_without_a_target_makes_it_and_what_a_descriptor_has_open_is_appended_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("log"), folder.path().join("link"));
+        symlink("log", &link).unwrap();
+        replace_with(&link, Access::Kept, b"a").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        let open = File::options().append(true).open(&path).unwrap();
+        let descriptor = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&open));
+        replace_with(Path::new(&descriptor), Access::Kept, b"b").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "ab");
+        let error = replace_with(folder.path(), Access::Kept, b"c").unwrap_err();
+        assert!(error.to_string().contains("is a folder"), "{error}");
     }
 
     #[test]

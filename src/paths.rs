@@ -26,6 +26,21 @@ pub fn absolute(path: &Path) -> io::Result<PathBuf> {
     Ok(plain)
 }
 
+/// Maximum number of links that lead to a file, as in Linux.
+const MAX_LINKS: usize = 40;
+
+/// The file that a path leads to: links in its last component are followed, also if what the last one names does not exist.
+pub fn link_target(path: &Path) -> PathBuf {
+    let mut target = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(next) = target.read_link() else {
+            return target;
+        };
+        target = target.parent().unwrap_or(Path::new("/")).join(next);
+    }
+    path.to_owned()
+}
+
 /// The keys of `map` that are `path` or lie below it, in order.
 pub fn keys_below<'a, V>(
     map: &'a BTreeMap<PathBuf, V>,
@@ -87,6 +102,18 @@ mod tests {
         assert_eq!(absolute(Path::new("/../..")).unwrap(), Path::new("/"));
         let here = std::env::current_dir().unwrap();
         assert_eq!(absolute(Path::new("x/..")).unwrap(), here);
+    }
+
+    #[test]
+    fn links_are_followed_to_a_file_that_is_not_there_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name| folder.path().join(name);
+        symlink("second", at("first")).unwrap();
+        symlink(at("new"), at("second")).unwrap();
+        symlink("round", at("round")).unwrap();
+        assert_eq!(link_target(&at("first")), at("new"));
+        assert_eq!(link_target(&at("new")), at("new"));
+        assert_eq!(link_target(&at("round")), at("round"));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct LibraryArgs {
 pub enum LibraryAction {
     /// Verify the file, and count what is in it
     Check,
+    /// Set a damaged library aside, and begin a new one with the reviews, measurements and audit that can be read
+    Repair,
     /// Give the space of what was removed back to the disk
     Vacuum,
     /// Write a consistent copy, also while other programs use the library

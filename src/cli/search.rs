@@ -34,6 +34,9 @@ pub struct SearchArgs {
     /// Print paths only, one a line
     #[arg(short = 'f', long, alias = "filepath-only", conflicts_with = "format")]
     pub paths_only: bool,
+    /// End each path with a zero byte, not a line feed, for `xargs -0`
+    #[arg(short = '0', long, requires = "paths_only")]
+    pub null: bool,
     /// Print groups of near-duplicates instead; with --paths-only, all files but the first of each group
     #[arg(long)]
     pub duplicates: bool,

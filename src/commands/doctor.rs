@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 
 use serde::Serialize;
 
+use super::library::REPAIR_ADVICE;
 use super::{CommandSetup, Fault, exit, print};
 use crate::encoder::hub::format_bytes;
 use crate::encoder::{ModelSource, gpu_note};
@@ -135,7 +136,13 @@ fn library(setup: &CommandSetup) -> Check {
         return Check::ok("library", "none; nothing is remembered");
     };
     let file = super::shown(library.file());
+    let damaged = |fault: &str| {
+        let said = format!("{file}: damaged: {fault}");
+        Check::note("library", said, REPAIR_ADVICE)
+    };
     match library.state() {
+        Ok(Some(_)) if let Ok(Some(fault)) = library.quick_check() => damaged(&fault),
+        Err(error) if error.is_damage() => damaged(&error.to_string()),
         Ok(None) => Check::ok("library", format!("{file}, not made yet")),
         Ok(Some(state)) => Check::ok(
             "library",
@@ -150,7 +157,7 @@ fn library(setup: &CommandSetup) -> Check {
         Err(error) => Check::note(
             "library",
             format!("{file}: {error}"),
-            "results are not remembered; a damaged file is set aside when images are classified",
+            "results are not remembered",
         ),
     }
 }

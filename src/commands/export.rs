@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-
 use super::library::{existing, unusable};
 use super::print::{self, closed_pipe};
 use super::progress::ProgressLine;
@@ -24,6 +22,7 @@ use crate::library::{AuditEvent, Library, OutputLog, ResultSelection, ReviewPosi
 use crate::paths;
 use filter::ResultFilter;
 use reports::ReportExport;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Number of results after which progress is shown.
 const PROGRESS_STEP: u64 = 1024;
@@ -61,6 +60,7 @@ impl Export {
         let stopped = stopped_by_signal()?;
         let progress = ProgressLine::new();
         let (mut results, mut fault) = (0, None);
+        let (mut last, mut files, mut gone) = (PathBuf::new(), 0_u64, 0_u64);
         let read = self
             .library
             .stored_results(&self.selection, &mut |path, record| {
@@ -70,6 +70,12 @@ impl Export {
                 if let Err(error) = writer.write(path, record) {
                     fault = Some(error);
                     return false;
+                }
+                // The results of a file follow each other.
+                if path != last {
+                    path.clone_into(&mut last);
+                    files += 1;
+                    gone += u64::from(path.try_exists().is_ok_and(|exists| !exists));
                 }
                 results += 1;
                 if results % PROGRESS_STEP == 0 {
@@ -83,6 +89,11 @@ impl Export {
         }
         read.map_err(unusable(&self.library))?;
         writer.finish()?;
+        if gone > 0 {
+            print::message(format_args!(
+                "{gone} of {files} files are not there any more; `library forget` removes what is known of them"
+            ));
+        }
         Ok(Exported {
             rows: results,
             is_interrupted: stopped.load(Ordering::Relaxed),
@@ -111,7 +122,6 @@ fn write_table(
         }
         return write(Box::new(BufWriter::new(io::stdout()))).or_else(of_stdout);
     };
-    // A new file gets the name when it is complete.
     let folder = match file.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -140,6 +150,13 @@ fn write_table(
     let rows = exported.rows;
     print::message(format_args!("{rows} {what} in {}", shown(file)));
     Ok(exported)
+}
+
+/// The file that `--output` names; `None` for stdout.
+fn output_file(arguments: &ExportArgs) -> Option<&Path> {
+    let file = arguments.output.as_deref()?;
+    let is_stdout = ["-", "/dev/stdout"].iter().any(|name| file == *name);
+    (!is_stdout).then_some(file)
 }
 
 /// Why an export failed.
@@ -200,7 +217,7 @@ fn run_reports(
     filter: &ResultFilter,
     setup: &CommandSetup,
 ) -> Result<u8, Fault> {
-    let folder = arguments.output.as_deref();
+    let folder = output_file(arguments);
     let folder = folder.ok_or_else(|| Fault::usage("reports need a folder: --output DIR"))?;
     let export = ReportExport {
         library,
@@ -233,7 +250,7 @@ fn table_format(arguments: &ExportArgs) -> Result<TableFormat, Fault> {
         Some(ExportFormat::Parquet) => TableFormat::Parquet,
         Some(ExportFormat::Jsonl | ExportFormat::Sr) => TableFormat::Jsonl,
         None => {
-            let output = arguments.output.as_deref();
+            let output = output_file(arguments);
             let named = output.map_or(Some(TableFormat::Jsonl), TableFormat::of_file);
             named.ok_or_else(|| {
                 let file = output.map(shown).unwrap_or_default();
@@ -253,6 +270,12 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
     }
     let filter = ResultFilter::parse(&arguments.filter)?;
     let library = existing(setup)?;
+    if let Some(file) = output_file(arguments).filter(|file| library.owns(file)) {
+        let file = shown(file);
+        return Err(Fault::usage(format!(
+            "{file}: belongs to the library itself; name another file"
+        )));
+    }
     let absolute = |path: &PathBuf| {
         paths::absolute(path).map_err(|error| Fault::usage(format!("{}: {error}", shown(path))))
     };
@@ -296,7 +319,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
         filter,
         format,
     };
-    let output = arguments.output.as_deref();
+    let output = output_file(arguments);
     let exported = write_table(output, format, "results", |out| export.write(out))?;
     run::flush(Some(&library), run::LIBRARY_TIMEOUT);
     if exported.is_interrupted {

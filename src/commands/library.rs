@@ -9,10 +9,19 @@ use crate::encoder::hub::format_bytes;
 use crate::library::{Forgotten, Library, LibraryError};
 use crate::paths;
 
+/// What is to be done about a damaged library.
+pub(super) const REPAIR_ADVICE: &str =
+    "`medivision-tui library repair` sets it aside, and keeps the reviews that can be read";
+
 /// Carries the command out; returns the exit code.
 pub fn run(action: &LibraryAction, setup: &CommandSetup) -> Result<u8, Fault> {
+    if matches!(action, LibraryAction::Repair) {
+        return repair(&*present(setup)?);
+    }
     let library = existing(setup)?;
     match action {
+        // Carried out above: the library need not be usable.
+        LibraryAction::Repair => Ok(exit::OK),
         LibraryAction::Check => check(&library),
         LibraryAction::Vacuum => vacuum(&library),
         LibraryAction::Backup { file } => {
@@ -33,6 +42,14 @@ pub fn run(action: &LibraryAction, setup: &CommandSetup) -> Result<u8, Fault> {
 
 /// The library, which has to exist and to be sound enough to be opened.
 pub(super) fn existing(setup: &CommandSetup) -> Result<Arc<Library>, Fault> {
+    let library = present(setup)?;
+    // Whoever only reads it must not begin a new one.
+    library.check_usable().map_err(unusable(&library))?;
+    Ok(library)
+}
+
+/// The library, which has to exist.
+fn present(setup: &CommandSetup) -> Result<Arc<Library>, Fault> {
     let library = setup
         .library()
         .ok_or_else(|| Fault::usage("there is no library: --library is `none`"))?;
@@ -42,19 +59,44 @@ pub(super) fn existing(setup: &CommandSetup) -> Result<Arc<Library>, Fault> {
             "there is no library yet: {file} is made when images are classified"
         )));
     }
-    // Whoever only reads it must not begin a new one.
-    library.check_usable().map_err(unusable(&library))?;
     Ok(library)
 }
 
 pub(super) fn unusable(library: &Library) -> impl Fn(LibraryError) -> Fault {
-    let file = shown(library.file());
-    move |error| Fault::unusable(format!("the library {file} cannot be used: {error}"))
+    let file = library.file().to_owned();
+    move |error| {
+        let error = error.at(&file);
+        let advice = if error.is_damage() {
+            format!("; {REPAIR_ADVICE}")
+        } else {
+            String::new()
+        };
+        Fault {
+            code: if error.is_full_disk() {
+                exit::SOME_FAILED
+            } else {
+                exit::UNUSABLE
+            },
+            message: format!(
+                "the library {} cannot be used: {error}{advice}",
+                shown(&file)
+            ),
+        }
+    }
+}
+
+fn repair(library: &Library) -> Result<u8, Fault> {
+    let said = library.repair().map_err(unusable(library))?;
+    print::line(said.unwrap_or_else(|| "sound; nothing to repair".to_owned()))?;
+    Ok(exit::OK)
 }
 
 fn check(library: &Library) -> Result<u8, Fault> {
     let faults = library.check().map_err(unusable(library))?;
-    let state = library.state().map_err(unusable(library))?;
+    let state = match library.state() {
+        Err(error) if error.is_damage() && !faults.is_empty() => None,
+        state => state.map_err(unusable(library))?,
+    };
     print::line(shown(library.file()))?;
     if let Some(state) = state {
         let size = format_bytes(state.bytes);
@@ -76,6 +118,7 @@ fn check(library: &Library) -> Result<u8, Fault> {
         print::line("sound")?;
         return Ok(exit::OK);
     }
+    print::message(REPAIR_ADVICE);
     Ok(exit::UNUSABLE)
 }
 

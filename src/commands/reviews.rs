@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use serde::Serialize;
@@ -16,12 +17,14 @@ use crate::app::{category, claimed_category};
 use crate::cli::{ReviewsAction, ReviewsArgs};
 use crate::learn::{LearnedSets, TaughtBy};
 use crate::library::{FileIdentity, Library, Record, ResultSelection, Review};
-use crate::media::{clean, patient_mark};
+use crate::media::{Sniffed, clean, patient_mark, sniff};
 use crate::paths;
 use crate::prompts::{DEFAULT, PromptSet, Prompts};
 use crate::scoring::Mode;
 use crate::scoring::agreement::Agreement;
 
+/// Bytes that tell the format of a file.
+const HEAD_BYTES: u64 = 512;
 /// The model among the raters.
 const MODEL: &str = "model";
 
@@ -411,11 +414,16 @@ fn sets_of(reviews: &[Review]) -> String {
     }
 }
 
-/// The content of a file, which is read only if the library does not know it.
+/// The content of an image file, which is read only if the library does not know it.
 pub(super) fn content(library: &Library, path: &Path) -> std::io::Result<String> {
     let known = FileIdentity::of(path).and_then(|identity| library.content(path, identity));
     if let Some(content) = known {
         return Ok(content.hash);
+    }
+    let mut head = Vec::new();
+    File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
+    if matches!(sniff(&head), Sniffed::Unknown | Sniffed::Other(_)) {
+        return Err(std::io::Error::other("not a JPEG, PNG or DICOM image"));
     }
     content_of(path)
 }

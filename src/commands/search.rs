@@ -68,14 +68,17 @@ pub fn run(arguments: &SearchArgs, setup: &CommandSetup) -> Result<u8, Fault> {
         return Ok(interrupted(run));
     }
     run.finish();
-    let collection = collector.finish();
+    let mut collection = collector.finish();
     let format = arguments.format.unwrap_or(if io::stdout().is_terminal() {
         ResultFormat::Table
     } else {
         ResultFormat::Jsonl
     });
-    let mut writer = SearchWriter::new(format, arguments.paths_only, &model.card);
+    let end: &[u8] = if arguments.null { b"\0" } else { b"\n" };
+    let path_end = arguments.paths_only.then_some(end);
+    let mut writer = SearchWriter::new(format, path_end, &model.card);
     if arguments.duplicates {
+        collection.leave_out_links();
         let threshold = arguments.threshold.unwrap_or(DUPLICATE_THRESHOLD);
         let Some(groups) = duplicates(&collection, threshold, &stop, &progress)? else {
             print::message("interrupted");

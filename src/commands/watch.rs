@@ -44,15 +44,15 @@ pub fn run(
 ) -> Result<u8, Fault> {
     let poll = arguments.poll.map(interval).transpose()?;
     let reports = Reports::new(&arguments.dir, arguments.metrics.as_deref())?;
+    let prompts = setup.load_prompts_by_rules()?;
+    let settings = arguments.results.settings(prompts.clone(), setup);
     let follow_ups = FollowUps::new(
         arguments.exec.as_deref(),
         arguments.move_to.as_deref(),
         &arguments.dir,
         setup.rules.clone(),
-        reports.metrics().clone(),
+        (reports.metrics().clone(), settings.library.clone()),
     )?;
-    let prompts = setup.load_prompts_by_rules()?;
-    let settings = arguments.results.settings(prompts.clone(), setup);
     if let Some(library) = &settings.library {
         library.report_conflicts_to(Box::new(|sentence| {
             print::message(format_args!("warning: {}", crate::media::clean(sentence)));

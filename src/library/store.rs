@@ -5,6 +5,7 @@
 //! need the answer; a thread of its own writes. Nothing here is fatal: what cannot be read counts as missing, and what cannot
 //! be written is computed again next time. The user is told once.
 
+mod damage;
 mod identity;
 mod images;
 mod lines;
@@ -18,7 +19,9 @@ mod upkeep;
 mod writer;
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +30,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use crate::media::{DicomOrigin, FileFormat, FrameOrder, ImageInfo};
+use crate::paths;
 use crate::prompts::ImageTraits;
 pub use identity::FileIdentity;
 pub use images::EmbeddedImage;
@@ -132,8 +136,11 @@ pub struct Library {
 
 /// An open file: a connection for reading, and the queue of the writer.
 struct OpenLibrary {
-    reader: Mutex<Connection>,
-    queue: Sender<WriteRequest>,
+    /// Shared with the writer, which replaces it when the file turns out to be damaged.
+    reader: Arc<Mutex<Connection>>,
+    /// `None` if the file may only be read.
+    queue: Option<Sender<WriteRequest>>,
+    has_reported_damage: AtomicBool,
 }
 
 impl Library {
@@ -154,6 +161,24 @@ impl Library {
         &self.file
     }
 
+    /// Whether a path leads to the file, or to one of its journals.
+    pub fn owns(&self, path: &Path) -> bool {
+        let own = |suffix: &str| {
+            let mut name = paths::link_target(&self.file).into_os_string();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        let path = paths::link_target(path);
+        ["", "-wal", "-shm", "-journal"].iter().any(|suffix| {
+            let own = own(suffix);
+            match (std::fs::metadata(&own), std::fs::metadata(&path)) {
+                (Ok(own), Ok(found)) => (own.dev(), own.ino()) == (found.dev(), found.ino()),
+                // A journal is there only while it is in use.
+                _ => own.file_name() == path.file_name() && is_same_folder(&own, &path),
+            }
+        })
+    }
+
     /// Reports the first fault to the user, also one from before this call. Only the first reporter counts.
     pub fn report_faults_to(&self, reporter: NoticeReporter) {
         self.notices.report_faults_to(reporter);
@@ -168,7 +193,7 @@ impl Library {
         let open = || match self.start() {
             Ok(open) => Some(open),
             Err(error) => {
-                let file = self.file.display();
+                let (file, error) = (self.file.display(), error.at(&self.file));
                 self.notices.report_fault(format!(
                     "the library {file} is not used: {error}; results are not remembered"
                 ));
@@ -180,13 +205,25 @@ impl Library {
 
     fn start(&self) -> Result<OpenLibrary, LibraryError> {
         let report = |sentence| self.notices.report_fault(sentence);
-        let mut connection = schema::open(&self.file, &report)?;
+        let mut connection = match schema::open(&self.file, &report) {
+            Err(error) if error.denies_writing() && self.file.exists() => {
+                let reader = schema::read_only(&self.file)?;
+                let file = self.file.display();
+                report(format!(
+                    "the library {file} may only be read; results are not remembered"
+                ));
+                return Ok(OpenLibrary::new(reader, None));
+            }
+            opened => opened?,
+        };
         if let Some(previous) = &self.previous {
             schema::take_over(&mut connection, previous)?;
         }
         let (queue, requests) = bounded(QUEUE_CAPACITY);
+        let open = OpenLibrary::new(connection, Some(queue));
         let writer = LibraryWriter::new(
             schema::connect(&self.file)?,
+            Arc::clone(&open.reader),
             self.file.clone(),
             self.max_embeddings,
             Arc::clone(&self.notices),
@@ -195,10 +232,7 @@ impl Library {
             .name("library".into())
             .spawn(move || writer.run(&requests))
             .map_err(LibraryError::Io)?;
-        Ok(OpenLibrary {
-            reader: Mutex::new(connection),
-            queue,
-        })
+        Ok(open)
     }
 
     /// The content of a file that has not changed since it was noted.
@@ -228,6 +262,13 @@ impl Library {
             identity,
             content,
         });
+    }
+
+    /// Notes that a file was moved.
+    pub fn note_moved(&self, from: &Path, to: &Path) {
+        if let [Ok(from), Ok(to)] = [from, to].map(paths::absolute) {
+            self.send(|| WriteRequest::Moved { from, to });
+        }
     }
 
     /// Notes the DICOM instance in a file, to report if another content has its SOP Instance UID. Other files have none.
@@ -268,16 +309,31 @@ impl Library {
     fn send(&self, request: impl FnOnce() -> WriteRequest) {
         if let Some(open) = self.open() {
             // Cannot fail: the writer ends only when this sender is dropped.
-            let _ = open.queue.send(request());
+            let _ = open.queue.as_ref().map(|queue| queue.send(request()));
         }
+    }
+
+    /// Does something that writes, and once more on a new file if the present one turns out to be damaged.
+    fn repairing<T>(&self, work: impl Fn() -> Result<T, LibraryError>) -> Result<T, LibraryError> {
+        // Makes and migrates the file.
+        self.open();
+        let mut done = work();
+        if let Err(error) = &done
+            && error.is_damage()
+        {
+            self.send(|| WriteRequest::Damaged(error.to_string()));
+            self.flush(FLUSH_TIMEOUT);
+            done = work();
+        }
+        done.map_err(|error| error.at(&self.file))
     }
 
     /// Waits at most `timeout` until everything is written.
     pub fn flush(&self, timeout: Duration) {
-        if let Some(Some(open)) = self.open.get() {
+        let open = self.open.get().and_then(Option::as_ref);
+        if let Some(queue) = open.and_then(|open| open.queue.as_ref()) {
             let (done, wait) = bounded(0);
-            if open
-                .queue
+            if queue
                 .send_timeout(WriteRequest::Flush(done), timeout)
                 .is_ok()
             {
@@ -288,6 +344,14 @@ impl Library {
 }
 
 impl OpenLibrary {
+    fn new(reader: Connection, queue: Option<Sender<WriteRequest>>) -> Self {
+        Self {
+            reader: Arc::new(Mutex::new(reader)),
+            queue,
+            has_reported_damage: AtomicBool::new(false),
+        }
+    }
+
     fn content(&self, path: &Path, identity: FileIdentity) -> Option<ImageContent> {
         let found = self.query(|reader| {
             let mut statement = reader.prepare_cached(
@@ -343,9 +407,19 @@ impl OpenLibrary {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<Option<T>>,
     ) -> Option<T> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        query(&reader).unwrap_or_else(|error| {
+        let found = {
+            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            query(&reader)
+        };
+        found.unwrap_or_else(|error| {
             tracing::debug!("cannot read from the library: {error}");
+            if let Some(queue) = &self.queue
+                && schema::is_damage(&error)
+                && !self.has_reported_damage.swap(true, Ordering::Relaxed)
+            {
+                // If the queue is full, the next write finds the damage.
+                let _ = queue.try_send(WriteRequest::Damaged(error.to_string()));
+            }
             None
         })
     }
@@ -355,6 +429,15 @@ impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Library({})", self.file.display())
     }
+}
+
+/// Whether two paths are of files in the same folder.
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    let folder = |path: &Path| {
+        let folder = std::path::absolute(path).ok()?.parent()?.canonicalize();
+        folder.ok()
+    };
+    folder(one).is_some_and(|one| folder(other) == Some(one))
 }
 
 /// Makes the folder of a file, for its user only.

@@ -1,6 +1,7 @@
 //! Results out of the library.
 
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
@@ -182,6 +183,78 @@ fn a_file_is_replaced_when_the_export_is_complete() {
         name.to_string_lossy().starts_with(".medivision")
     });
     assert_eq!(hidden.count(), 0);
+}
+
+#[test]
+fn an_export_replaces_neither_links_nor_pipes_nor_the_library() {
+    let home = home();
+    let at = |name: &str| home.path().join(name);
+    // Links of our own: never a device of the machine.
+    symlink("real.csv", at("link.csv")).expect("a link");
+    fs::write(at("real.csv"), "older").expect("written");
+    fs::set_permissions(at("real.csv"), fs::Permissions::from_mode(0o600)).expect("set");
+    export(home.path(), &["--output", "link.csv"]);
+    assert!(at("link.csv").is_symlink());
+    let text = fs::read_to_string(at("real.csv")).expect("read");
+    assert_eq!(text.lines().count(), 3, "{text}");
+    let mode = fs::metadata(at("real.csv")).expect("there").mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe.csv"), 0o600.into()).expect("made");
+    let reader = {
+        let pipe = at("pipe.csv");
+        std::thread::spawn(move || fs::read_to_string(pipe).expect("read"))
+    };
+    export(home.path(), &["--output", "pipe.csv"]);
+    let is_pipe = |name| fs::metadata(at(name)).expect("there").file_type().is_fifo();
+    assert!(is_pipe("pipe.csv"));
+    assert_eq!(reader.join().expect("it ended"), text);
+
+    let stdout = export(home.path(), &["--output", "-", "--format", "csv"]);
+    assert_eq!(String::from_utf8_lossy(&stdout.stdout), text);
+    assert_eq!(lines(&export(home.path(), &["--output", "-"])).len(), 2);
+    assert!(!at("-").exists());
+
+    let library = at(".local/share/medivision-tui/library.sqlite3");
+    symlink(&library, at("lib.csv")).expect("a link");
+    let own = library.to_str().expect("UTF-8");
+    for name in [own, "lib.csv", &format!("{own}-wal")] {
+        for what in ["results", "reviews"] {
+            let arguments = [
+                "export", "--format", "csv", "--what", what, "--output", name,
+            ];
+            let refused = run(home.path(), &arguments);
+            assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+            let said = stderr(&refused);
+            assert!(said.contains("belongs to the library"), "{said}");
+        }
+    }
+    assert_eq!(lines(&export(home.path(), &[])).len(), 2, "all is there");
+    let folder = run(
+        home.path(),
+        &["export", "--format", "csv", "--output", "in"],
+    );
+    let said = stderr(&folder);
+    assert!(said.contains("in: it is a folder"), "{said}");
+}
+
+#[test]
+fn files_that_are_gone_are_counted_and_a_renamed_one_is_listed_once() {
+    let home = home();
+    fs::remove_file(home.path().join("in/b/c.png")).expect("removed");
+    let said = stderr(&export(home.path(), &[]));
+    assert!(
+        said.contains("1 of 2 files are not there any more"),
+        "{said}"
+    );
+    fs::rename(home.path().join("in/a.png"), home.path().join("in/z.png")).expect("renamed");
+    classify(home.path(), &["in"]);
+    let output = export(home.path(), &["in"]);
+    let path = |name: &str| home.path().join(name).display().to_string();
+    assert_eq!(
+        column(&output, "path"),
+        [path("in/b/c.png"), path("in/z.png")]
+    );
 }
 
 #[test]

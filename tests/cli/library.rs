@@ -171,6 +171,39 @@ fn a_library_that_cannot_be_used_costs_no_result() {
 }
 
 #[test]
+fn a_library_damaged_within_is_named_with_what_to_do_and_repaired() {
+    let home = home();
+    let at = ["--library", "lib"];
+    classify(home.path(), &["in", at[0], at[1]]);
+    let run = |arguments: &[&str]| run(home.path(), &[arguments, &at[..]].concat());
+    let imported = run(&["library", "repair"]);
+    assert_eq!(
+        String::from_utf8_lossy(&imported.stdout),
+        "sound; nothing to repair\n"
+    );
+    let file = home.path().join("lib");
+    let mut bytes = fs::read(&file).expect("read");
+    // All but the list of tables.
+    bytes[16_384..].fill(0xa5);
+    fs::write(&file, &bytes).expect("written");
+    for (arguments, code) in [(&["library", "check"][..], 3), (&["doctor"], 0)] {
+        let output = run(arguments);
+        let said = stderr(&output) + &String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains("medivision-tui library repair"), "{said}");
+    }
+    assert!(fs::read(&file).expect("read") == bytes, "it stays");
+    let repaired = run(&["library", "repair"]);
+    let said = String::from_utf8_lossy(&repaired.stdout).into_owned();
+    assert!(
+        said.contains("it was renamed to"),
+        "{said}{}",
+        stderr(&repaired)
+    );
+    assert_eq!(run(&["library", "check"]).status.code(), Some(0));
+}
+
+#[test]
 fn a_file_is_known_by_one_name_however_its_path_is_written() {
     let home = home();
     let odd = home.path().join("in").join(OsStr::from_bytes(b"b\xff.png"));

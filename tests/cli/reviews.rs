@@ -364,3 +364,32 @@ fn labels_of_several_conditions_become_reviews() {
     let refused = run(&kinds);
     assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
 }
+
+#[test]
+fn a_label_of_what_is_no_image_is_named_and_not_imported() {
+    let home = tempfile::tempdir().expect("a folder");
+    picture(&home.path().join("a.png"), 20);
+    fs::write(home.path().join("notes.txt"), "normal").expect("written");
+    fs::write(
+        home.path().join("t.csv"),
+        "path,label\na.png,normal\nnotes.txt,normal\n",
+    )
+    .expect("written");
+    let import = [
+        "reviews",
+        "import",
+        "t.csv",
+        "--reviewer",
+        "truth",
+        "--prompts",
+        "general",
+    ];
+    let imported = run(home.path(), &import);
+    assert_eq!(imported.status.code(), Some(1), "{}", stderr(&imported));
+    let said = stderr(&imported);
+    assert!(
+        said.contains("notes.txt: not a JPEG, PNG or DICOM image"),
+        "{said}"
+    );
+    assert!(text(&imported).starts_with("1 label imported"));
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
 
 use rustix::fs::inotify;
 
@@ -149,6 +150,29 @@ fn near_duplicates_are_grouped_and_copies_told_apart() {
     let text = String::from_utf8(table.stdout).expect("UTF-8");
     assert!(text.contains("    1  first  in/b.png\n"), "{text}");
     assert!(text.contains("        copy  in/sub/copy.png\n"), "{text}");
+}
+
+#[test]
+fn a_link_is_neither_kept_nor_removed_in_place_of_its_file() {
+    let home = home();
+    let at = |name: &str| home.path().join("in").join(name);
+    fs::create_dir(at("a")).expect("made");
+    // The link comes first by path, and one target is outside.
+    symlink("../b.png", at("a/link.png")).expect("a link");
+    fs::hard_link(at("b.png"), at("z-hard.png")).expect("a link");
+    fs::copy(at("sub/e.png"), home.path().join("outside.png")).expect("copied");
+    symlink("../../outside.png", at("a/out.png")).expect("a link");
+    let arguments = ["in", "--duplicates", "--threshold", "0.99999"];
+    let removable = |more: &[&str]| search(home.path(), &[&arguments[..], more].concat());
+    let output = removable(&["--paths-only"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+    let said = stderr(&output);
+    assert!(said.contains("3 skipped (links)"), "{said}");
+    fs::copy(at("b.png"), at("copy\n.png")).expect("copied");
+    let output = removable(&["--paths-only", "--null"]);
+    assert_eq!(output.stdout, b"in/copy\n.png\0", "{}", stderr(&output));
+    assert_eq!(removable(&["-0"]).status.code(), Some(2));
 }
 
 #[test]

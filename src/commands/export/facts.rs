@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::library::unusable;
 use super::super::{Fault, exit, print};
-use super::{ExportError, Exported, TableOutput, table_format, write_table};
+use super::{ExportError, Exported, TableOutput, output_file, table_format, write_table};
 use crate::cli::{ExportArgs, ExportFormat};
 use crate::library::export::{FactKind, FactWriter, TableFormat};
 use crate::library::{Library, ResultSelection, ReviewPosition};
@@ -36,7 +36,7 @@ pub(super) fn run(
         )));
     }
     let format = table_format(arguments)?;
-    let output = arguments.output.as_deref();
+    let output = output_file(arguments);
     let exported = write_table(output, format, kind.name(), |out| {
         let rows = match kind {
             FactKind::Reviews => write_reviews(out, format, library, (selection, only_of))?,

@@ -1,5 +1,7 @@
 //! Collects the embeddings of the images to search.
 
+use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,12 +71,36 @@ pub(super) struct Collection {
     pub(super) failures: Vec<(PathBuf, String)>,
     /// Files that are not images.
     skipped: u64,
+    /// Links that were left out.
+    links: usize,
 }
 
 impl Collection {
+    /// Leaves out the images of symbolic links, and all but the first name of each file. They are no duplicates of the file that they
+    /// lead to, and whoever keeps one of them and removes the file has lost it.
+    pub(super) fn leave_out_links(&mut self) {
+        let mut names: HashMap<(u64, u64), Arc<PathBuf>> = HashMap::new();
+        let is_own = |image: &SearchedImage| {
+            let Ok(found) = image.path.symlink_metadata() else {
+                return false;
+            };
+            let first = names.entry((found.dev(), found.ino()));
+            let first = first.or_insert_with(|| Arc::clone(&image.path));
+            !found.is_symlink() && *first == image.path
+        };
+        let is_kept: Vec<bool> = self.images.iter().map(is_own).collect();
+        let kept = (0..is_kept.len()).filter(|&row| is_kept[row]);
+        self.matrix = self.matrix.reordered(kept);
+        let left_out = self.images.iter().zip(&is_kept).filter(|(_, kept)| !**kept);
+        let left_out: HashSet<_> = left_out.map(|(image, _)| &image.path).collect();
+        self.links = left_out.len();
+        let mut is_kept = is_kept.into_iter();
+        self.images.retain(|_| is_kept.next().unwrap_or_default());
+    }
+
     /// Whether some files were not searched.
     pub(super) fn is_notable(&self) -> bool {
-        !self.failures.is_empty() || self.skipped > 0
+        !self.failures.is_empty() || self.skipped > 0 || self.links > 0
     }
 
     /// The counts as parts of a sentence.
@@ -85,6 +111,9 @@ impl Collection {
         }
         if self.skipped > 0 {
             parts.push(format!("{} skipped (not images)", self.skipped));
+        }
+        if self.links > 0 {
+            parts.push(format!("{} skipped (links)", self.links));
         }
         parts
     }
@@ -109,6 +138,7 @@ impl ImageCollector {
                 terms: vec![None; terms],
                 failures: Vec::new(),
                 skipped: 0,
+                links: 0,
             },
             begun: 0,
             done: 0,

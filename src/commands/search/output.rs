@@ -76,16 +76,21 @@ struct FoundImage<'a> {
 pub(super) struct SearchWriter<'a> {
     out: BufWriter<Box<dyn Write>>,
     format: ResultFormat,
-    paths_only: bool,
+    /// What ends each path, if only paths are printed.
+    path_end: Option<&'static [u8]>,
     model: &'a ModelCard,
 }
 
 impl<'a> SearchWriter<'a> {
-    pub(super) fn new(format: ResultFormat, paths_only: bool, model: &'a ModelCard) -> Self {
+    pub(super) fn new(
+        format: ResultFormat,
+        path_end: Option<&'static [u8]>,
+        model: &'a ModelCard,
+    ) -> Self {
         Self {
             out: BufWriter::new(print::stdout()),
             format,
-            paths_only,
+            path_end,
             model,
         }
     }
@@ -96,8 +101,8 @@ impl<'a> SearchWriter<'a> {
         images: &[SearchedImage],
         ranked: &[RankedRow],
     ) -> Result<(), Fault> {
-        let written = if self.paths_only {
-            self.paths(ranked.iter().map(|found| &images[found.row]))
+        let written = if let Some(end) = self.path_end {
+            self.paths(end, ranked.iter().map(|found| &images[found.row]))
         } else {
             self.header("rank", "RANK   SCORE  FILE").and_then(|()| {
                 let mut hits = ranked.iter().enumerate();
@@ -113,7 +118,7 @@ impl<'a> SearchWriter<'a> {
         images: &[SearchedImage],
         groups: &Groups,
     ) -> Result<(), Fault> {
-        let written = if self.paths_only {
+        let written = if let Some(end) = self.path_end {
             // Frames of one file may be alike: the file is not its own duplicate.
             let others = groups.iter().flat_map(|group| {
                 let first = &images[group[0].row].path;
@@ -122,7 +127,7 @@ impl<'a> SearchWriter<'a> {
                     .map(|found| &images[found.row])
                     .filter(move |image| image.path != *first)
             });
-            self.paths(others)
+            self.paths(end, others)
         } else {
             self.header("group", "GROUP  SCORE  FILE").and_then(|()| {
                 let mut groups = groups.iter().enumerate();
@@ -133,11 +138,15 @@ impl<'a> SearchWriter<'a> {
     }
 
     /// Writes the path of each file, once.
-    fn paths<'i>(&mut self, images: impl Iterator<Item = &'i SearchedImage>) -> io::Result<()> {
+    fn paths<'i>(
+        &mut self,
+        end: &[u8],
+        images: impl Iterator<Item = &'i SearchedImage>,
+    ) -> io::Result<()> {
         let mut written = HashSet::new();
         for image in images.filter(|image| written.insert(&image.path)) {
             self.out.write_all(image.path.as_os_str().as_bytes())?;
-            self.out.write_all(b"\n")?;
+            self.out.write_all(end)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What is done with a file once its lines are written: it is moved, and commands are run on its results.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
@@ -9,7 +10,7 @@ use super::metrics::WatchMetrics;
 use super::moves::{MovableFile, MoveTarget, Moved, ReportedFile};
 use crate::commands::{Fault, exit, print, shown};
 use crate::exec::{CommandLine, CommandRunner, FinishedRun, RunFailure, RunLimits};
-use crate::library::{Outcome, Record};
+use crate::library::{Library, Outcome, Record};
 use crate::media;
 use crate::rules::{RuleAction, Rules};
 use crate::watch::WriterPresence;
@@ -45,6 +46,8 @@ pub(super) struct FollowUps {
     /// Whether it was said that it is unknown which files are being written.
     has_warned: bool,
     metrics: WatchMetrics,
+    /// The library, which knows files by their paths.
+    library: Option<Arc<Library>>,
 }
 
 impl FollowUps {
@@ -54,7 +57,7 @@ impl FollowUps {
         move_to: Option<&Path>,
         watched: &Path,
         rules: Rules,
-        metrics: WatchMetrics,
+        (metrics, library): (WatchMetrics, Option<Arc<Library>>),
     ) -> Result<Self, Fault> {
         let wrong = |option: &str, value: &dyn std::fmt::Display, reason: String| {
             Fault::usage(format!("{option} {value}: {reason}"))
@@ -80,6 +83,7 @@ impl FollowUps {
             postponed: Vec::new(),
             has_warned: false,
             metrics,
+            library,
         })
     }
 
@@ -162,6 +166,9 @@ impl FollowUps {
         match self.target.as_ref()?.move_file(&file) {
             Ok(Moved::To(path)) => {
                 self.metrics.count_move("moved");
+                if let Some(library) = &self.library {
+                    library.note_moved(&file.path, &path);
+                }
                 Some(path)
             }
             Ok(Moved::Stays) => {

@@ -142,7 +142,7 @@ impl Library {
              {condition} {joint} models.key = ?{} ORDER BY contents.id, files.path",
             values.len()
         );
-        let connection = self.connection()?;
+        let connection = self.reader()?;
         let mut statement = connection.prepare(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
         let mut images: Vec<EmbeddedImage> = Vec::new();

@@ -82,7 +82,7 @@ impl Library {
     ///
     /// Fails if the file is not a library, or damaged.
     pub fn all_measurements(&self) -> Result<Vec<MeasuredFile>, LibraryError> {
-        let connection = self.connection()?;
+        let connection = self.reader()?;
         let mut statement = connection.prepare(
             "SELECT key, frame, kind, points, measured, unit, author, at, files.path, contents.hash FROM measurements
              JOIN contents ON contents.id = measurements.content

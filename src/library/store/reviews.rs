@@ -139,18 +139,18 @@ impl Library {
     ///
     /// Fails if the library cannot be used, or another process holds it for over a minute.
     pub fn review(&self, request: &ReviewRequest) -> Result<ReviewOutcome, LibraryError> {
-        // Makes and migrates the file, and sets a damaged one aside.
-        self.open();
-        let mut connection = schema::connect(self.file())?;
-        // What a person has decided survives a power failure, too.
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        let until = Instant::now() + MAX_BUSY_TIME;
-        loop {
-            match carry_out(&mut connection, request) {
-                Err(error) if is_busy(&error) && Instant::now() < until => {}
-                done => return Ok(done?),
+        self.repairing(|| {
+            let mut connection = schema::connect(self.file())?;
+            // What a person has decided survives a power failure, too.
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            let until = Instant::now() + MAX_BUSY_TIME;
+            loop {
+                match carry_out(&mut connection, request) {
+                    Err(error) if is_busy(&error) && Instant::now() < until => {}
+                    done => return Ok(done?),
+                }
             }
-        }
+        })
     }
 
     /// Stores reviews of one reviewer all at once, or none of them; they are undone together, too. Those that say what is in force
@@ -160,7 +160,10 @@ impl Library {
     ///
     /// Fails if the library cannot be used.
     pub fn import_reviews(&self, reviews: &[Review]) -> Result<usize, LibraryError> {
-        self.open();
+        self.repairing(|| self.import_all(reviews))
+    }
+
+    fn import_all(&self, reviews: &[Review]) -> Result<usize, LibraryError> {
         let mut connection = schema::connect(self.file())?;
         let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let sql = "SELECT ifnull(max(import), 0) + 1 FROM reviews";
@@ -206,7 +209,7 @@ impl Library {
     ///
     /// Fails if the file is not a library, or damaged.
     pub fn reviews(&self) -> Result<Vec<Review>, LibraryError> {
-        let (all, _) = changes(&self.connection()?, ReviewPosition::default())?;
+        let (all, _) = changes(&self.reader()?, ReviewPosition::default())?;
         let mut reviews = all.reviews;
         reviews.sort_by(|a, b| (&a.path, &a.reviewer).cmp(&(&b.path, &b.reviewer)));
         Ok(reviews)

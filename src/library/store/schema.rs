@@ -1,25 +1,26 @@
 //! The library's file: its tables, their versions, and what becomes of a file that cannot be used.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::fs::{OpenOptions, Permissions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::{make_folder, measurements};
+use super::{damage, make_folder, measurements};
+use crate::paths;
 use crate::watch::is_remote;
 
 /// Marks an SQLite file as a library (`application_id`): "MVTL".
 const APPLICATION_ID: i64 = 0x4D56_544C;
-/// The first bytes of an SQLite database.
-const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
-/// The extensions of a file that is taken for a damaged library if its first bytes are something else.
-const DATABASE_EXTENSIONS: [&str; 3] = ["sqlite3", "sqlite", "db"];
 /// Version of the tables (`user_version`).
 const SCHEMA_VERSION: i64 = 9;
+/// Bytes that SQLite needs for the memory that the users of a library share, and for a page of its journal.
+const MIN_FREE: u64 = 64 << 10;
+/// Permissions of the file and its journals.
+const PRIVATE: u32 = 0o600;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait before the journal is tried again.
@@ -189,6 +190,17 @@ pub enum LibraryError {
         "a newer version of this program wrote it (format {0}, this one knows {SCHEMA_VERSION})"
     )]
     Newer(i64),
+    /// An earlier version of the program wrote it, and it may not be written.
+    #[error(
+        "an earlier version of this program wrote it (format {0}), and it may not be written to be brought up to date"
+    )]
+    Older(i64),
+    /// It may not be written.
+    #[error("it may only be read")]
+    ReadOnly,
+    /// Its disk is full.
+    #[error("its disk is full; make room there")]
+    FullDisk,
     /// It is an SQLite file of another program.
     #[error("it is a database, but not a library of this program")]
     Foreign,
@@ -207,40 +219,82 @@ impl LibraryError {
     /// Whether it failed for want of space.
     pub fn is_full_disk(&self) -> bool {
         match self {
+            Self::FullDisk => true,
             Self::Io(error) => error.kind() == io::ErrorKind::StorageFull,
             Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
-            Self::Newer(_) | Self::Foreign | Self::NotADatabase => false,
+            _ => false,
         }
     }
 
     /// Whether the file is not a sound database.
-    fn is_damage(&self) -> bool {
-        let Self::Sqlite(error) = self else {
-            return false;
-        };
-        matches!(
-            error.sqlite_error_code(),
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
-        )
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if is_damage(error))
     }
+
+    /// The same error of the library in `file`, by its cause where SQLite says only what failed.
+    #[must_use]
+    pub fn at(self, file: &Path) -> Self {
+        let Self::Sqlite(error) = &self else {
+            return self;
+        };
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::FullDisk,
+            // It cannot make or enlarge a journal.
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) if is_full(file) => {
+                Self::FullDisk
+            }
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
+            Some(ErrorCode::CannotOpen) if is_in_read_only_folder(file) => Self::ReadOnly,
+            _ => self,
+        }
+    }
+
+    /// Whether the file, its folder or its file system may not be written.
+    pub(super) fn denies_writing(&self) -> bool {
+        match self {
+            Self::ReadOnly => true,
+            Self::Io(error) => matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+            ),
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied)
+            ),
+            _ => false,
+        }
+    }
+}
+
+/// Whether an error means that the file is not a sound database.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+    )
+}
+
+/// Whether the disk of a library has no space for a journal.
+fn is_full(file: &Path) -> bool {
+    let file = paths::link_target(file);
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    rustix::fs::statvfs(folder.unwrap_or(Path::new(".")))
+        .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < MIN_FREE)
+}
+
+/// Whether a library is there, but no journal can be made beside it.
+fn is_in_read_only_folder(file: &Path) -> bool {
+    let file = paths::link_target(file);
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new("."));
+    file.exists() && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_err()
 }
 
 /// Opens the file, or makes it. A damaged library is set aside, never overwritten; `report` is told. Any other file stays.
 pub(super) fn open(file: &Path, report: &dyn Fn(String)) -> Result<Connection, LibraryError> {
     make_folder(file)?;
     match prepare(file) {
-        Err(error) if error.is_damage() => {
-            if !is_database(file)? {
-                return Err(LibraryError::NotADatabase);
-            }
-            let aside = set_aside(file)?;
-            report(format!(
-                "the library {} is damaged ({error}); it was renamed to {}, and a new one begun",
-                file.display(),
-                aside.display()
-            ));
-            prepare(file)
-        }
+        Err(error) if error.is_damage() => damage::begin_anew(file, &error.to_string(), report),
         other => other,
     }
 }
@@ -248,9 +302,11 @@ pub(super) fn open(file: &Path, report: &dyn Fn(String)) -> Result<Connection, L
 /// Opens the file, and makes or migrates its tables.
 pub(super) fn prepare(file: &Path) -> Result<Connection, LibraryError> {
     let mut connection = connect(file)?;
+    if stated(&connection)? == (APPLICATION_ID, SCHEMA_VERSION) {
+        return Ok(connection);
+    }
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let pragma = |name| change.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
+    let (application, version) = stated(&change)?;
     let tables: i64 =
         change.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if application != APPLICATION_ID && tables > 0 {
@@ -269,19 +325,54 @@ pub(super) fn prepare(file: &Path) -> Result<Connection, LibraryError> {
     Ok(connection)
 }
 
+/// The application and the version that a file states. Fails if its list of tables cannot be read.
+fn stated(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+    Ok((pragma("application_id")?, pragma("user_version")?))
+}
+
+/// Opens a library that may not be written, to read it.
+pub(super) fn read_only(file: &Path) -> Result<Connection, LibraryError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let uri = uri(file)?;
+    let open = |name: &str| -> rusqlite::Result<_> {
+        let connection = Connection::open_with_flags(name, flags)?;
+        let stated = stated(&connection)?;
+        Ok((connection, stated))
+    };
+    let mut journal = paths::link_target(file).into_os_string();
+    journal.push("-wal");
+    let is_in_use = std::fs::metadata(journal).is_ok_and(|journal| journal.len() > 0);
+    let (connection, (application, version)) = match open(&uri) {
+        // Where the memory that readers share cannot be made, only what nobody changes can be read.
+        Err(error) if !is_damage(&error) && !is_in_use => open(&format!("{uri}?immutable=1"))?,
+        other => other?,
+    };
+    match version {
+        _ if application != APPLICATION_ID => Err(LibraryError::Foreign),
+        SCHEMA_VERSION => Ok(connection),
+        newer if newer > SCHEMA_VERSION => Err(LibraryError::Newer(newer)),
+        older => Err(LibraryError::Older(older)),
+    }
+}
+
+/// The URI by which SQLite finds a file.
+fn uri(file: &Path) -> io::Result<String> {
+    let mut uri = "file:".to_owned();
+    for byte in std::path::absolute(file)?.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.".contains(byte) {
+            uri.push(char::from(*byte));
+        } else {
+            uri.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Ok(uri)
+}
+
 /// Opens a connection. On network shares there is no write-ahead log, as its shared memory does not work there.
 pub(super) fn connect(file: &Path) -> Result<Connection, LibraryError> {
-    // SQLite itself would create it with the permissions that the umask leaves.
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file);
-    if let Err(error) = made
-        && error.kind() != io::ErrorKind::AlreadyExists
-    {
-        return Err(error.into());
-    }
+    make_private(&paths::link_target(file))?;
     let connection = Connection::open(file)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;
@@ -301,46 +392,30 @@ pub(super) fn connect(file: &Path) -> Result<Connection, LibraryError> {
     Ok(connection)
 }
 
+/// Makes the file, if there is none, so that only its user reads it: SQLite would create it with the permissions that the umask leaves,
+/// and its journals have those of the file.
+fn make_private(file: &Path) -> io::Result<()> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE)
+        .open(file);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // Nobody has anything in an empty file yet.
+            let found = file.metadata()?;
+            if found.is_file() && found.len() == 0 {
+                std::fs::set_permissions(file, Permissions::from_mode(PRIVATE))?;
+            }
+            Ok(())
+        }
+        made => made.map(drop),
+    }
+}
+
 /// The journal that works on the file system of the library.
 pub(super) fn journal_mode(file: &Path) -> &'static str {
     if is_remote(file) { "DELETE" } else { "WAL" }
-}
-
-/// Whether a file was an SQLite database, by its first bytes or, where these are damaged, by its name.
-fn is_database(file: &Path) -> io::Result<bool> {
-    let mut first = Vec::new();
-    std::fs::File::open(file)?
-        .take(SQLITE_MAGIC.len() as u64)
-        .read_to_end(&mut first)?;
-    let extension = file.extension().and_then(|extension| extension.to_str());
-    Ok(first == SQLITE_MAGIC || extension.is_some_and(|e| DATABASE_EXTENSIONS.contains(&e)))
-}
-
-/// Renames a damaged file, with its journals.
-fn set_aside(file: &Path) -> io::Result<PathBuf> {
-    let time = Timestamp::now().strftime("%Y%m%dT%H%M%S").to_string();
-    let named = |suffix: &str| {
-        let mut name = file.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let aside = (0..1000)
-        .map(|n| match n {
-            0 => named(&format!(".damaged-{time}")),
-            n => named(&format!(".damaged-{time}-{n}")),
-        })
-        .find(|path| !path.exists())
-        .unwrap_or_else(|| named(".damaged"));
-    std::fs::rename(file, &aside)?;
-    for journal in ["-wal", "-shm", "-journal"] {
-        let mut name = aside.clone().into_os_string();
-        name.push(journal);
-        match std::fs::rename(named(journal), name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(aside)
 }
 
 /// Takes over the embeddings of an earlier version's file, and removes that. Which contents they belong to shows only when

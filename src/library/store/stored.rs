@@ -94,7 +94,7 @@ impl Library {
         &self,
         selection: &ResultSelection,
     ) -> Result<Vec<String>, LibraryError> {
-        let connection = self.connection()?;
+        let connection = self.reader()?;
         let (condition, values) = selection.condition();
         // Results of one prompt set have the same conditions.
         let sql = format!(
@@ -126,7 +126,7 @@ impl Library {
         let sql = format!(
             "SELECT EXISTS (SELECT 1 {FROM} {condition} {joint} results.learned IS NOT NULL)"
         );
-        let connection = self.connection()?;
+        let connection = self.reader()?;
         Ok(connection.query_row(&sql, params_from_iter(values), |row| row.get(0))?)
     }
 
@@ -141,7 +141,7 @@ impl Library {
         let sql = format!(
             "SELECT EXISTS (SELECT 1 {FROM} {condition} {joint} mode = 'multi' AND results.verdict LIKE '%\"threshold\":%')"
         );
-        let connection = self.connection()?;
+        let connection = self.reader()?;
         Ok(connection.query_row(&sql, params_from_iter(values), |row| row.get(0))?)
     }
 
@@ -157,7 +157,7 @@ impl Library {
         selection: &ResultSelection,
         take: &mut dyn FnMut(&Path, Record) -> bool,
     ) -> Result<(), LibraryError> {
-        let connection = self.connection()?;
+        let connection = self.reader()?;
         let (condition, values) = selection.condition();
         let study = if selection.by_study {
             "contents.facts ->> '$.origin.study',"

@@ -141,6 +141,28 @@ fn a_file_whose_facts_are_of_an_earlier_version_is_read_again_and_its_embeddings
 }
 
 #[test]
+fn a_moved_file_is_known_where_it_is_and_only_there() {
+    let (home, path) = file();
+    let library = library(&path);
+    let at = |name: &str| home.path().join(name);
+    for name in ["old", "copy"] {
+        std::fs::write(at(name), "image").unwrap();
+        library.note_file(&at(name), IDENTITY, content("blake3:1"));
+    }
+    std::fs::rename(at("old"), at("moved")).unwrap();
+    library.note_moved(&at("old"), &at("moved"));
+    library.flush(LONG);
+    let names = || column::<Vec<u8>>(&path, "SELECT path FROM files ORDER BY path");
+    let bytes = |name: &str| writer::path_bytes(&at(name)).to_vec();
+    assert_eq!(names(), [bytes("copy"), bytes("moved")]);
+    // Nobody has said that this one was renamed.
+    std::fs::rename(at("moved"), at("renamed")).unwrap();
+    library.note_file(&at("renamed"), IDENTITY, content("blake3:1"));
+    library.flush(LONG);
+    assert_eq!(names(), [bytes("copy"), bytes("renamed")]);
+}
+
+#[test]
 fn an_unchanged_file_is_known_by_its_path_and_a_changed_one_is_not() {
     let (_home, path) = file();
     let first = library(&path);
@@ -803,3 +825,5 @@ fn measurements_are_there_after_a_restart_under_their_content() {
     assert_eq!(first.measurements("blake3:1"), []);
     assert_eq!(first.measurements("blake3:2").len(), 1);
 }
+
+mod damage;

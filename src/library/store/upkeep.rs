@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::schema::{self, LibraryError, journal_mode};
-use super::{ImageFacts, Library, lines, results, reviews, writer};
+use super::{ImageFacts, Library, damage, lines, results, reviews, writer};
 
 /// The state of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -44,7 +44,17 @@ pub struct Forgotten {
 impl Library {
     /// A connection for upkeep. Unlike for classifying, a damaged file is an error, and stays where it is.
     pub(super) fn connection(&self) -> Result<Connection, LibraryError> {
-        schema::prepare(&self.file)
+        schema::prepare(&self.file).map_err(|error| error.at(&self.file))
+    }
+
+    /// A connection for reading, also a file that may not be written.
+    pub(super) fn reader(&self) -> Result<Connection, LibraryError> {
+        match self.connection() {
+            Err(error) if error.denies_writing() && self.file.exists() => {
+                schema::read_only(&self.file)
+            }
+            opened => opened,
+        }
     }
 
     /// Fails if the file is not a library, or damaged.
@@ -53,7 +63,7 @@ impl Library {
     ///
     /// See above.
     pub fn check_usable(&self) -> Result<(), LibraryError> {
-        self.connection().map(drop)
+        self.reader().map(drop)
     }
 
     /// The state; `None` if the file does not exist yet.
@@ -65,7 +75,7 @@ impl Library {
         if !self.file.exists() {
             return Ok(None);
         }
-        let connection = self.connection()?;
+        let connection = self.reader()?;
         let count = |table: &str| {
             let sql = format!("SELECT count(*) FROM {table}");
             connection.query_row(&sql, [], |row| row.get(0))
@@ -90,12 +100,56 @@ impl Library {
     ///
     /// Fails if the file cannot be read at all.
     pub fn check(&self) -> Result<Vec<String>, LibraryError> {
-        let connection = self.connection()?;
-        let mut statement = connection.prepare("PRAGMA integrity_check")?;
-        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-        let mut faults = rows.collect::<Result<Vec<_>, _>>()?;
+        self.checked_by("PRAGMA integrity_check")
+    }
+
+    /// The first fault of the file that is found without comparing its indices to its tables.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be read at all.
+    pub fn quick_check(&self) -> Result<Option<String>, LibraryError> {
+        let faults = self.checked_by("PRAGMA quick_check(1)")?;
+        Ok(faults.into_iter().next())
+    }
+
+    fn checked_by(&self, pragma: &str) -> Result<Vec<String>, LibraryError> {
+        let connection = self.reader()?;
+        let faults = || {
+            let mut statement = connection.prepare(pragma)?;
+            let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+            rows.collect::<Result<Vec<_>, _>>()
+        };
+        let mut faults = match faults() {
+            Err(error) if schema::is_damage(&error) => vec![error.to_string()],
+            faults => faults?,
+        };
         faults.retain(|fault| fault != "ok");
-        Ok(faults)
+        // Of several lines each, for SQLite.
+        Ok(faults
+            .iter()
+            .map(|fault| fault.replace('\n', "; "))
+            .collect())
+    }
+
+    /// Sets a damaged file aside, and makes a new one with the reviews, measurements and audit that can be read. Says so in a
+    /// sentence; `None` if the file is sound.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is none of this program, or cannot be renamed, or there is no room for a new one.
+    pub fn repair(&self) -> Result<Option<String>, LibraryError> {
+        let reason = match self.check() {
+            Ok(faults) => faults.into_iter().next(),
+            Err(error) if error.is_damage() => Some(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        let Some(reason) = reason else {
+            return Ok(None);
+        };
+        let said = std::cell::Cell::default();
+        damage::begin_anew(&self.file, &reason, &|sentence| said.set(sentence))?;
+        Ok(Some(said.take()))
     }
 
     /// Gives the space of what was removed back to the disk.
@@ -114,7 +168,7 @@ impl Library {
     ///
     /// Fails if the file exists, or cannot be written.
     pub fn backup(&self, to: &Path) -> Result<(), LibraryError> {
-        let connection = self.connection()?;
+        let connection = self.reader()?;
         let name = to.to_str().ok_or_else(|| {
             let reason = "the name of a copy has to be UTF-8 text";
             io::Error::new(io::ErrorKind::InvalidInput, reason)

@@ -1,10 +1,10 @@
 //! The thread that writes the library.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -16,7 +16,8 @@ use super::lines::OutputLines;
 use super::notices::Notices;
 use super::results::{self, SourceIds};
 use super::{
-    FileIdentity, ImageContent, LineKey, OutputId, StoredMeasurement, lines, measurements,
+    FileIdentity, ImageContent, LibraryError, LineKey, OutputId, StoredMeasurement, damage, lines,
+    measurements, schema,
 };
 use crate::library::Record;
 
@@ -30,6 +31,9 @@ pub(super) const MAX_BUSY_TIME: Duration = Duration::from_secs(60);
 /// Maximum number of results: about 0.6 GB if each has four conditions. The oldest are removed.
 const MAX_RESULTS: i64 = 1_000_000;
 
+/// Maximum number of names of a content that are looked at at once, to find those that are gone.
+const MAX_NAMES: i64 = 1000;
+
 /// Something to write.
 pub(super) enum WriteRequest {
     /// The content of a file.
@@ -38,6 +42,8 @@ pub(super) enum WriteRequest {
         identity: FileIdentity,
         content: Arc<ImageContent>,
     },
+    /// A file that was moved.
+    Moved { from: PathBuf, to: PathBuf },
     /// The embedding of a frame.
     Embedding {
         content: Arc<ImageContent>,
@@ -63,6 +69,8 @@ pub(super) enum WriteRequest {
     },
     /// Remove the measurement with a key.
     RemoveMeasurement(String),
+    /// The file turned out to be damaged when it was read, for this reason: set it aside.
+    Damaged(String),
     /// Write everything before, then drop this sender.
     Flush(Sender<()>),
 }
@@ -70,6 +78,8 @@ pub(super) enum WriteRequest {
 /// The writing thread's state.
 pub(super) struct LibraryWriter {
     connection: Connection,
+    /// The connection by which others read.
+    reader: Arc<Mutex<Connection>>,
     file: PathBuf,
     /// Device and inode of the file that is open.
     opened: Option<(u64, u64)>,
@@ -87,12 +97,14 @@ fn device_and_inode(path: &Path) -> Option<(u64, u64)> {
 impl LibraryWriter {
     pub(super) fn new(
         connection: Connection,
+        reader: Arc<Mutex<Connection>>,
         file: PathBuf,
         max_embeddings: i64,
         notices: Arc<Notices>,
     ) -> Self {
         Self {
             connection,
+            reader,
             opened: device_and_inode(&file),
             file,
             max_embeddings,
@@ -120,8 +132,8 @@ impl LibraryWriter {
                 }
                 next = requests.recv_deadline(until).ok();
             }
-            if let Err(error) = self.write_patiently(&gathered) {
-                let file = self.file.display();
+            if let Err(error) = self.write_or_begin_anew(&gathered) {
+                let (file, error) = (self.file.display(), error.at(&self.file));
                 self.notices.report_fault(format!(
                     "the library {file} cannot be written: {error}; results are shown, but not remembered"
                 ));
@@ -138,6 +150,41 @@ impl LibraryWriter {
                 let _ = self.connection.query_row(checkpoint, [], |_| Ok(()));
             }
         }
+    }
+
+    /// Writes, to a new file if the present one turns out to be damaged.
+    fn write_or_begin_anew(&mut self, requests: &[WriteRequest]) -> Result<(), LibraryError> {
+        let seen = requests.iter().find_map(|request| match request {
+            WriteRequest::Damaged(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        if let Some(reason) = seen {
+            self.begin_anew(&reason)?;
+        }
+        match self.write_patiently(requests) {
+            Err(error) if schema::is_damage(&error) => {
+                self.begin_anew(&error.to_string())?;
+                Ok(self.write_patiently(requests)?)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Sets the file aside and goes on with a new one, unless another process has done that.
+    fn begin_anew(&mut self, reason: &str) -> Result<(), LibraryError> {
+        if device_and_inode(&self.file) != self.opened {
+            return Ok(());
+        }
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        // Closed first: SQLite finds the journals of what it closes by their names.
+        *reader = Connection::open_in_memory()?;
+        self.connection = Connection::open_in_memory()?;
+        let report = |sentence| self.notices.report_fault(sentence);
+        *reader = damage::begin_anew(&self.file, reason, &report)?;
+        self.connection = schema::connect(&self.file)?;
+        self.opened = device_and_inode(&self.file);
+        self.sources = SourceIds::default();
+        Ok(())
     }
 
     /// Writes, once another process lets it.
@@ -161,6 +208,7 @@ impl LibraryWriter {
         let change = self.connection.transaction_with_behavior(behavior)?;
         let mut ids = Ids::default();
         let (mut added, mut has_results) = (false, false);
+        let mut seen = HashSet::new();
         let mut conflicts = Vec::new();
         for request in requests {
             match request {
@@ -168,7 +216,15 @@ impl LibraryWriter {
                     path,
                     identity,
                     content,
-                } => put_file(&change, &mut ids, path, *identity, content)?,
+                } => {
+                    put_file(&change, &mut ids, path, *identity, content)?;
+                    seen.insert(ids.content(&change, content)?);
+                }
+                WriteRequest::Moved { from, to } => {
+                    let mut statement = change
+                        .prepare_cached("UPDATE OR REPLACE files SET path = ?2 WHERE path = ?1")?;
+                    statement.execute([path_bytes(from), path_bytes(to)])?;
+                }
                 WriteRequest::Embedding {
                     content,
                     frame,
@@ -197,7 +253,7 @@ impl LibraryWriter {
                     measurement,
                 } => measurements::put(&change, &mut ids, content, measurement)?,
                 WriteRequest::RemoveMeasurement(key) => measurements::remove(&change, key)?,
-                WriteRequest::Flush(_) => {}
+                WriteRequest::Damaged(_) | WriteRequest::Flush(_) => {}
             }
         }
         if has_results {
@@ -214,8 +270,42 @@ impl LibraryWriter {
         }
         change.commit()?;
         self.sources = sources;
+        // What it takes to ask the file system must not keep other processes waiting.
+        if let Err(error) = self.drop_vanished(&seen) {
+            tracing::debug!("names of files that are gone stay in the library: {error}");
+        }
         for conflict in conflicts {
             self.notices.report_conflict(&conflict);
+        }
+        Ok(())
+    }
+}
+
+impl LibraryWriter {
+    /// Removes the names of these contents that lead to no file any more: it was renamed or moved to where its content was just seen.
+    fn drop_vanished(&self, contents: &HashSet<i64>) -> rusqlite::Result<()> {
+        let mut names = self
+            .connection
+            .prepare_cached("SELECT path FROM files WHERE content = ?1 LIMIT ?2")?;
+        let mut remove = self
+            .connection
+            .prepare_cached("DELETE FROM files WHERE path = ?1 AND content = ?2")?;
+        for content in contents {
+            let paths = names.query_map([*content, MAX_NAMES], |row| row.get(0))?;
+            let mut paths: Vec<Vec<u8>> = paths.collect::<Result<_, _>>()?;
+            if paths.len() == 1 {
+                continue;
+            }
+            let count = paths.len();
+            let is_gone = |path: &Vec<u8>| {
+                let path = Path::new(std::ffi::OsStr::from_bytes(path));
+                path.try_exists().is_ok_and(|exists| !exists)
+            };
+            paths.retain(is_gone);
+            // If none is there, it is not known to have been moved.
+            for path in paths.iter().filter(|_| paths.len() < count) {
+                remove.execute(params![path, content])?;
+            }
         }
         Ok(())
     }
