@@ -18,7 +18,7 @@ use crate::cli::{ExportArgs, ExportFormat, ExportSubject, GlobalArgs, ReportScop
 use crate::config::{BUILTIN, DEMO};
 use crate::files::{self, Access};
 use crate::library::export::{FactKind, RESULT_SCHEMA, ResultColumns, TableFormat, TableWriter};
-use crate::library::{AuditEvent, Library, OutputLog, ResultSelection, ReviewPosition};
+use crate::library::{AuditEvent, Library, OutputLog, ResultSelection};
 use crate::paths;
 use filter::ResultFilter;
 use reports::ReportExport;
@@ -300,9 +300,7 @@ pub fn run(arguments: &ExportArgs, global: &GlobalArgs, setup: &CommandSetup) ->
     if let Some(prompts) = setup.all_prompts() {
         reviews = reviews.under(prompts);
     }
-    if let Some((all, _)) = library.review_changes(ReviewPosition::default()) {
-        reviews.apply(all);
-    }
+    reviews.apply(library.all_reviews().map_err(unusable(&library))?);
     let filter = filter.with_reviews(reviews);
     let format = match arguments.format {
         Some(ExportFormat::Sr) => {

@@ -65,7 +65,7 @@ pub(super) fn draw(model: &Model, view: &LearningView, looks: Looks, frame: &mut
 fn keys(view: &LearningView, looks: Looks) -> Option<Line<'static>> {
     let accepts = view
         .proposal()
-        .is_some_and(|own| own.learned.changes_results());
+        .is_some_and(|own| own.learned.changes_results() && !is_known(view, own));
     if view.state == LearningState::Outdated {
         return Some(Line::styled("Esc closes, ,l asks again", looks.accent()));
     }
@@ -118,7 +118,12 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
             } else {
                 looks.doubt()
             };
-            all.push((verdict(&proposal.learned), style));
+            let words = if is_known(view, proposal) {
+                "What these reviews teach is in use already: no label would change.".to_owned()
+            } else {
+                verdict(&proposal.learned)
+            };
+            all.push((words, style));
             let words = worth(proposal, view.is_first).into_iter();
             all.extend(words.map(|words| (words, Looks::text())));
             if proposal.learned.changes_results() && proposal.was_calibrated {
@@ -141,16 +146,25 @@ fn head(view: &LearningView, columns: usize, looks: Looks) -> Vec<Line<'static>>
     lines.collect()
 }
 
+/// Whether as many reviews are in use, and say the same of every image.
+fn is_known(view: &LearningView, proposal: &Proposal) -> bool {
+    proposal.learned.changes_scores()
+        && proposal.moved.is_empty()
+        && view.in_use == Some(proposal.learned.reviews)
+}
+
 /// What comes of the proposal, in a sentence.
 fn verdict(learned: &Learned) -> String {
     let kind = learned.kind.as_deref().map(safe_str);
+    let chance = if learned.held_out.may_be_chance() {
+        ", and that labels get better may be chance"
+    } else {
+        ""
+    };
     match (learned.changes_scores(), kind) {
-        (true, None) if learned.held_out.may_be_chance() => {
-            "The reviews make scores better, and that labels get better may be chance: `a` puts them to use.".to_owned()
-        }
-        (true, None) => "The reviews make scores better: `a` puts them to use.".to_owned(),
+        (true, None) => format!("The reviews make scores better{chance}: `a` puts them to use."),
         (true, Some(kind)) => format!(
-            "The reviews make scores better than the texts alone: `a` has findings of this kind judged ({kind})."
+            "The reviews make scores better than the texts alone{chance}: `a` has findings of this kind judged ({kind})."
         ),
         (false, None) => format!(
             "The reviews add nothing to the texts, so there is nothing to accept: {}.",

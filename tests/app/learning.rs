@@ -487,3 +487,27 @@ fn on_a_small_screen_the_keys_stay_and_the_figures_move() {
     assert!(found, "{}", program.screen(40, 12));
     assert!(program.screen(40, 12).contains("a accepts"));
 }
+
+#[test]
+fn a_verdict_says_what_may_be_chance_and_what_is_in_use_already() {
+    let mut of_kind = proposal(0.5);
+    of_kind.learned.kind = Some("chest radiograph".to_owned());
+    let balanced = of_kind.learned.held_out.balanced_accuracy.as_mut();
+    let gain = balanced.and_then(|own| own.gain.as_mut()).expect("a gain");
+    gain.low = Some(-0.01);
+    let screen = shows(of_kind).screen(120, 24);
+    assert!(screen.contains("may be chance: `a`"), "{screen}");
+    // Two reviews are in use, and the same two move no image.
+    let mut program = begin(Some(2), false);
+    let generation = asked(program.press(",l")).expect("a request").generation;
+    let mut same = proposal(0.5);
+    same.moved.clear();
+    program.send(Msg::Engine(Event::Learned {
+        generation,
+        outcome: Ok(Box::new(same)),
+    }));
+    let screen = program.screen(120, 24);
+    assert!(screen.contains("is in use already"), "{screen}");
+    assert!(!screen.contains("a accepts"), "{screen}");
+    assert!(screen.contains("u undoes"), "{screen}");
+}

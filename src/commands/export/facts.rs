@@ -9,7 +9,7 @@ use super::super::{Fault, exit, print};
 use super::{ExportError, Exported, TableOutput, output_file, table_format, write_table};
 use crate::cli::{ExportArgs, ExportFormat};
 use crate::library::export::{FactKind, FactWriter, TableFormat};
-use crate::library::{Library, ResultSelection, ReviewPosition};
+use crate::library::{Library, ResultSelection};
 
 /// Writes the reviews or measurements of the selected files, of all authors or only of one; returns the exit code.
 pub(super) fn run(
@@ -70,10 +70,8 @@ fn write_reviews(
     library: &Library,
     (selection, only_of): (&ResultSelection, Option<&str>),
 ) -> Result<u64, ExportError> {
-    let (changes, _) = library
-        .review_changes(ReviewPosition::default())
-        .unwrap_or_default();
-    let sampled = changes.samples.iter();
+    let all = library.all_reviews().map_err(unusable(library))?;
+    let sampled = all.samples.iter();
     let sampled: HashSet<(&str, &str, &str)> = sampled
         .map(|sample| (&*sample.content, &*sample.prompts, &*sample.reviewer))
         .collect();

@@ -83,7 +83,10 @@ fn the_next_engine_gives_the_same_results_from_stored_embeddings() {
         run(library(), false, other).1 >= computed,
         "other preprocessing"
     );
-    assert_eq!(run(None, false, all()), (first, computed));
+    // Fixtures with the same content: with a library, the second is not encoded if the first is stored by then.
+    let (without, encoded) = run(None, false, all());
+    assert_eq!(without, first);
+    assert!(encoded >= computed, "{encoded} of {computed} frames");
 }
 
 #[test]

@@ -203,14 +203,23 @@ impl Library {
             .query(|reader| Ok(Some(changes(reader, since)?)))
     }
 
-    /// All reviews in force, by path and reviewer.
+    /// All reviews in force, and all images drawn, read as they are: a damaged file is left in its place.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is not a library, or damaged.
+    pub fn all_reviews(&self) -> Result<ReviewChanges, LibraryError> {
+        let (all, _) = changes(&self.reader()?, ReviewPosition::default())?;
+        Ok(all)
+    }
+
+    /// The reviews of [`Self::all_reviews`], by path and reviewer.
     ///
     /// # Errors
     ///
     /// Fails if the file is not a library, or damaged.
     pub fn reviews(&self) -> Result<Vec<Review>, LibraryError> {
-        let (all, _) = changes(&self.reader()?, ReviewPosition::default())?;
-        let mut reviews = all.reviews;
+        let mut reviews = self.all_reviews()?.reviews;
         reviews.sort_by(|a, b| (&a.path, &a.reviewer).cmp(&(&b.path, &b.reviewer)));
         Ok(reviews)
     }

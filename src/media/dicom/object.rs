@@ -194,7 +194,9 @@ impl DicomObject {
             series: identifier(tags::SERIES_INSTANCE_UID),
             study: identifier(tags::STUDY_INSTANCE_UID),
             station: station.filter(|name| name.chars().count() <= MAX_STATION_CHARS),
-            patient: patient.and_then(|id| patient_mark(&id)),
+            patient: patient
+                .filter(|id| !names_nobody(id.trim()))
+                .and_then(|id| patient_mark(&id)),
         }
     }
 
@@ -233,4 +235,28 @@ pub fn patient_mark(id: &str) -> Option<String> {
     );
     let half = key.first_chunk().map(|half| u128::from_be_bytes(*half))?;
     (!id.is_empty()).then(|| format!("{half:032x}"))
+}
+
+/// Whether an ID is one that programs write for everybody from whom they take the name.
+fn names_nobody(id: &str) -> bool {
+    const OF_NOBODY: [&str; 14] = [
+        "anonymous",
+        "anonymized",
+        "anonymised",
+        "anon",
+        "deidentified",
+        "de-identified",
+        "removed",
+        "unknown",
+        "none",
+        "null",
+        "n/a",
+        "na",
+        "nil",
+        "xxx",
+    ];
+    let id = id.to_lowercase();
+    id.chars()
+        .all(|letter| matches!(letter, '0' | '-' | '_' | '*' | '?' | '.'))
+        || OF_NOBODY.contains(&&*id)
 }

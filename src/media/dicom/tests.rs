@@ -454,7 +454,10 @@ fn patients_are_told_apart_by_their_id_without_naming_it() {
     assert!(own.len() == 32 && !own.contains("0017"), "{own}");
     assert_eq!(mark("MRN-0017 "), Some(own.clone()), "padding");
     assert_ne!(mark("MRN-0018"), Some(own));
-    assert_eq!(mark("  "), None);
+    for of_nobody in ["  ", "ANONYMOUS", "Anonymized", "00000", "N/A"] {
+        assert_eq!(mark(of_nobody), None, "{of_nobody}");
+    }
+    assert!(mark("1000").is_some());
 }
 
 #[test]
