@@ -341,16 +341,6 @@ impl ResultPanel<'_> {
         lines
     }
 
-    /// The bars of the conditions, the highest first.
-    fn bars(&self, record: &Record) -> impl Iterator<Item = Detail> {
-        let scores = record.verdict.scores.iter();
-        scores.map(|score| Detail::Bar {
-            name: text::safe_str(&score.condition),
-            share: Some(score.probability),
-            figure: percent(score.probability),
-        })
-    }
-
     /// The conditions with their digits in the order of the prompt set, while the review leader waits for one; with their bars, unless the
     /// image is rejected or the model judges other conditions of it.
     fn numbered(&self, record: &Record) -> Vec<Detail> {
@@ -442,7 +432,7 @@ impl ResultPanel<'_> {
         if !rejected {
             lines.extend(answers(verdict).map(|words| Detail::Fact("answer", words)));
             if self.leader.is_none() {
-                lines.extend(self.bars(record));
+                lines.extend(bars(record));
             }
             lines.extend(self.adjusted(record, width));
             let present = operating_points(verdict);
@@ -454,6 +444,16 @@ impl ResultPanel<'_> {
         }
         lines
     }
+}
+
+/// The bars of the conditions, the highest first.
+fn bars(record: &Record) -> impl Iterator<Item = Detail> {
+    let scores = record.verdict.scores.iter();
+    scores.map(|score| Detail::Bar {
+        name: text::safe_str(&score.condition),
+        share: Some(score.probability),
+        figure: percent(score.probability),
+    })
 }
 
 /// Which conditions reach their operating points, where labelled images told these.

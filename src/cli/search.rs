@@ -10,6 +10,7 @@ use crate::engine::FrameSelection;
 use crate::library::export::ResultFormat;
 
 /// `search`
+#[allow(clippy::struct_excessive_bools, reason = "independent flags")]
 #[derive(Debug, Args)]
 pub struct SearchArgs {
     /// Folder to search, including its subfolders

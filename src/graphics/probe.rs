@@ -183,7 +183,7 @@ pub fn probe(choice: Setting<Graphics>, limits: &mut Limits) -> io::Result<Probe
     if answers.full_colours {
         limits.raise();
     }
-    let graphics = decide(choice, &answers, &environment);
+    let graphics = decide(choice, &answers, environment);
     if environment.no_color && !chosen && graphics == Graphics::Halfblocks {
         limits.draw_with_characters();
     }
@@ -274,7 +274,7 @@ fn cell_of_window() -> Option<(u16, u16)> {
 fn decide(
     choice: Setting<Graphics>,
     answers: &Answers,
-    environment: &TerminalEnvironment,
+    environment: TerminalEnvironment,
 ) -> Graphics {
     match choice {
         Setting::Fixed(graphics) => graphics,
@@ -305,7 +305,7 @@ mod tests {
         };
         let silent = Answers::default();
         let plain = TerminalEnvironment::default();
-        let auto = |answers, environment| decide(Setting::Auto, answers, &environment);
+        let auto = |answers, environment| decide(Setting::Auto, answers, environment);
         assert_eq!(auto(&kitty, plain), Graphics::Kitty);
         assert_eq!(auto(&sixel, plain), Graphics::Sixel);
         assert_eq!(auto(&silent, plain), Graphics::Halfblocks);
@@ -330,7 +330,7 @@ mod tests {
             Graphics::Iterm2
         );
         assert_eq!(
-            decide(Setting::Fixed(Graphics::Halfblocks), &kitty, &plain),
+            decide(Setting::Fixed(Graphics::Halfblocks), &kitty, plain),
             Graphics::Halfblocks
         );
     }

@@ -456,7 +456,7 @@ mod tests {
             assert_eq!(found.low.is_some(), found.high.is_some());
             (found.low.is_some(), found.draws)
         };
-        let around = |count: usize| vec![0.4, 0.6].repeat(count / 2);
+        let around = |count: usize| [0.4, 0.6].repeat(count / 2);
         assert_eq!(ends(0.5, around(200), 200), (true, Some(200)));
         assert_eq!(ends(0.5, around(200), 400), (true, Some(200)));
         assert_eq!(ends(0.5, around(200), 402), (false, Some(200)));

@@ -1,5 +1,6 @@
 //! The library's file: its tables, their versions, and what becomes of a file that cannot be used.
 
+use std::fmt::Write as _;
 use std::fs::{OpenOptions, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -364,7 +365,7 @@ fn uri(file: &Path) -> io::Result<String> {
         if byte.is_ascii_alphanumeric() || b"/-_.".contains(byte) {
             uri.push(char::from(*byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            let _ = write!(uri, "%{byte:02X}");
         }
     }
     Ok(uri)
