@@ -217,6 +217,12 @@ fn results_wait_while_many_commands_do_but_signals_are_heard() {
     manager.until("STOPPING=1");
     assert!(lines() < FILES, "{} lines", lines());
     fs::write(home.path().join("go"), "").expect("written");
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    // Signs of life go on, and wait for a manager that reads none.
+    manager.0.set_nonblocking(true).expect("a socket");
+    wait_until("it ends", || {
+        let _ = manager.0.recv(&mut [0; 4096]);
+        child.try_wait().expect("a state").is_some()
+    });
+    assert_eq!(child.wait().expect("it ended").code(), Some(0));
     assert_eq!(lines(), FILES);
 }
