@@ -8,7 +8,9 @@ use std::path::Path;
 use medivision_tui::encoder::builtin::{self, BuiltinFiles};
 use medivision_tui::encoder::{DualEncoder, Encoder, ModelOptions, checkpoint};
 use medivision_tui::prompts::{KINDS, PromptSet};
-use medivision_tui::scoring::calibration::{CalibratedConditions, Calibration, fit, fit_each};
+use medivision_tui::scoring::calibration::{
+    CalibratedConditions, Calibration, SingleCalibration, fit, fit_each,
+};
 use medivision_tui::scoring::known::KnownImages;
 use medivision_tui::scoring::metrics::{Case, CaseGroups, MultiLabelCase};
 use medivision_tui::scoring::{Logits, Mode, Scorer, Verdict};
@@ -234,7 +236,7 @@ fn calibrate(
                 images: cases.len(),
                 error_before: fitted.error_before,
                 error_after: fitted.error_after,
-                single: fitted.single,
+                single: fitted.single.map(without_mix),
                 conditions: fitted.conditions,
                 normal: fitted.normal,
                 left_out: fitted.left_out,
@@ -242,6 +244,15 @@ fn calibrate(
         }
     }
     Ok(all)
+}
+
+/// Without what adjusts to another mix: how frequent kinds and conditions are among these images says nothing of the user's, and `none of
+/// these` is hardly among them.
+fn without_mix(single: SingleCalibration) -> SingleCalibration {
+    SingleCalibration {
+        mix: None,
+        ..single
+    }
 }
 
 fn f32_bytes(values: &[f32]) -> Vec<u8> {
