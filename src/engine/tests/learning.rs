@@ -183,6 +183,8 @@ fn what_was_learned_is_used_and_taken_back_and_drops_a_calibration_of_other_scor
     assert_ne!(record.verdict, before.records[0].verdict);
     // What phrases are explained beside are the scores of the texts, not those that are learned.
     let explained = running.explained(record, None);
+    let sum: f64 = explained.iter().map(|(_, probability)| probability).sum();
+    assert!((sum - 1.0).abs() < 1e-6, "{explained:?}");
     assert_ne!(
         explained,
         running.explained(record, Some(record.verdict.scores.clone()))
