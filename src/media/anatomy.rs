@@ -18,7 +18,7 @@ const MAX_CHARS: usize = 128;
 
 /// What an image of a body part shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Region {
+pub enum BodyRegion {
     /// The chest.
     Chest,
     /// A part within the chest, which images of the chest show, too.
@@ -43,7 +43,7 @@ pub struct BodyPart {
     /// The value of Body Part Examined.
     pub term: &'static str,
     /// What its images show.
-    pub region: Region,
+    pub region: BodyRegion,
     /// The term for the same; its own if there is no other.
     same_as: &'static str,
     /// Its codes in SNOMED CT and SNOMED RT.
@@ -84,7 +84,7 @@ static BODY_PARTS: LazyLock<BodyParts> = LazyLock::new(|| {
 
 /// The body parts in a table: lines of a term, its equal, its codes and other names, below the region in brackets.
 fn parse(table: &'static str) -> Vec<BodyPart> {
-    let mut region = Region::Unspecific;
+    let mut region = BodyRegion::Unspecific;
     let mut parts = Vec::new();
     let lines = table.lines().map(str::trim);
     for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -109,16 +109,16 @@ fn parse(table: &'static str) -> Vec<BodyPart> {
 }
 
 /// Tests make sure that the table has no other names.
-fn named_region(name: &str) -> Region {
+fn named_region(name: &str) -> BodyRegion {
     match name {
-        "chest" => Region::Chest,
-        "thorax" => Region::Thorax,
-        "trunk" => Region::Trunk,
-        "brain" => Region::Brain,
-        "limb" => Region::Limb,
-        "bones" => Region::Bones,
-        "other" => Region::Other,
-        _ => Region::Unspecific,
+        "chest" => BodyRegion::Chest,
+        "thorax" => BodyRegion::Thorax,
+        "trunk" => BodyRegion::Trunk,
+        "brain" => BodyRegion::Brain,
+        "limb" => BodyRegion::Limb,
+        "bones" => BodyRegion::Bones,
+        "other" => BodyRegion::Other,
+        _ => BodyRegion::Unspecific,
     }
 }
 

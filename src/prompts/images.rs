@@ -1,6 +1,6 @@
 //! Which images a prompt set or a rule is for.
 
-use crate::media::anatomy::{self, BodyPart, Region};
+use crate::media::anatomy::{self, BodyPart, BodyRegion};
 use crate::media::{DicomOrigin, clean};
 
 /// Modalities that do not say how an image was made (DICOM PS3.3 C.7.3.1.1.1): secondary capture, and other.
@@ -25,7 +25,7 @@ struct KindAttributes {
     kind: &'static str,
     modalities: &'static [&'static str],
     /// `None` where it may be any.
-    region: Option<Region>,
+    region: Option<BodyRegion>,
     /// Whether images with these attributes are of the kind; otherwise they may be.
     is_told: bool,
 }
@@ -34,9 +34,9 @@ struct KindAttributes {
 const KIND_ATTRIBUTES: [KindAttributes; 7] = [
     told("CT slice", &["CT"], None),
     told("ultrasound", &["US"], None),
-    told("brain MRI", &["MR"], Some(Region::Brain)),
-    told("chest radiograph", &RADIOGRAPHS, Some(Region::Chest)),
-    told("limb radiograph", &RADIOGRAPHS, Some(Region::Limb)),
+    told("brain MRI", &["MR"], Some(BodyRegion::Brain)),
+    told("chest radiograph", &RADIOGRAPHS, Some(BodyRegion::Chest)),
+    told("limb radiograph", &RADIOGRAPHS, Some(BodyRegion::Limb)),
     // External-camera photography is of anything, dermoscopy (DMS) only of skin; microscopy is not only of blood.
     possible("skin photograph", &["XC", "DMS"]),
     possible("blood smear", &["GM", "SM"]),
@@ -45,7 +45,7 @@ const KIND_ATTRIBUTES: [KindAttributes; 7] = [
 const fn told(
     kind: &'static str,
     modalities: &'static [&'static str],
-    region: Option<Region>,
+    region: Option<BodyRegion>,
 ) -> KindAttributes {
     KindAttributes {
         kind,
@@ -100,7 +100,7 @@ struct NamedParts {
 impl NamedParts {
     fn new(value: &str) -> Self {
         let mut known = anatomy::named_body_parts(value);
-        known.retain(|part| part.region != Region::Unspecific);
+        known.retain(|part| part.region != BodyRegion::Unspecific);
         Self {
             words: words(value),
             known,
@@ -108,13 +108,13 @@ impl NamedParts {
     }
 
     /// Whether it is within a region, and not only of a part that images of others show, too.
-    fn is_of(&self, region: Region) -> bool {
+    fn is_of(&self, region: BodyRegion) -> bool {
         self.known.iter().all(|part| is_shown(part, region))
             && self.known.iter().any(|part| part.region == region)
     }
 
     /// Whether it is known to be outside a region.
-    fn is_outside(&self, region: Region) -> bool {
+    fn is_outside(&self, region: BodyRegion) -> bool {
         let mut known = self.known.iter();
         !self.known.is_empty() && !known.any(|part| is_shown(part, region))
     }
@@ -145,13 +145,13 @@ impl NamedParts {
 }
 
 /// Whether an image of a part shows that of a region: a film of the chest shows ribs, too.
-fn is_shown(part: &BodyPart, region: Region) -> bool {
-    part.region == region || (region == Region::Chest && part.region == Region::Thorax)
+fn is_shown(part: &BodyPart, region: BodyRegion) -> bool {
+    part.region == region || (region == BodyRegion::Chest && part.region == BodyRegion::Thorax)
 }
 
 /// Whether images of one of the terms show a part.
 fn is_shown_by(terms: &[&BodyPart], part: &BodyPart) -> bool {
-    let is_within = |own: &BodyPart| own.region == Region::Chest && is_shown(part, own.region);
+    let is_within = |own: &BodyPart| own.region == BodyRegion::Chest && is_shown(part, own.region);
     let mut terms = terms.iter();
     terms.any(|own| own.is_same(part) || is_within(own))
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::media::anatomy::{self, Region};
+use crate::media::anatomy::{self, BodyRegion};
 
 const MINIMAL: &str = r#"
 name = "t"
@@ -243,9 +243,9 @@ fn attributes_tell_kinds_and_exclude_them() {
 
 #[test]
 fn the_shipped_sets_list_the_terms_of_their_regions_and_only_terms() {
-    use Region::{Bones, Brain, Chest, Limb, Thorax, Trunk};
+    use BodyRegion::{Bones, Brain, Chest, Limb, Thorax, Trunk};
     let sets = all(None).unwrap();
-    let regions_of = |name: &str| -> &[Region] {
+    let regions_of = |name: &str| -> &[BodyRegion] {
         match name {
             "general" => &[Chest, Thorax, Trunk],
             "chest-xray" => &[Chest],
@@ -282,7 +282,7 @@ fn the_shipped_sets_list_the_terms_of_their_regions_and_only_terms() {
         assert_eq!(traits.kind_by_attributes(), kind, "{}", part.term);
         for own in ["chest radiograph", "limb radiograph"] {
             let may_be = kind == Some(own)
-                || part.region == Region::Unspecific
+                || part.region == BodyRegion::Unspecific
                 || (part.region == Thorax && own == "chest radiograph");
             assert_eq!(
                 traits.contradicts_kind(own),
