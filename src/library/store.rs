@@ -52,8 +52,8 @@ use writer::{LibraryWriter, WriteRequest};
 const MAX_EMBEDDINGS: i64 = 500_000;
 /// Version of [`ImageFacts`]. A file whose stored facts are of an earlier version is read again; its embeddings are still found.
 /// 1: the origin of DICOM objects. 2: what tells their patients apart. 3: nothing does where an anonymiser wrote the ID; the body part by
-/// more words.
-const FACTS_VERSION: u32 = 3;
+/// more words. 4: the modality by the class.
+const FACTS_VERSION: u32 = 4;
 /// Writes that may wait for the disk; then those who have more wait, too.
 const QUEUE_CAPACITY: usize = 4096;
 

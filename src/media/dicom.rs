@@ -9,6 +9,7 @@ pub(crate) mod attributes;
 pub(crate) mod caption;
 pub(crate) mod checked;
 mod geometry;
+mod modality;
 mod object;
 pub(crate) mod parsing;
 pub(crate) mod pixels;

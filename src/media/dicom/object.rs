@@ -7,6 +7,7 @@ use dicom_dictionary_std::tags;
 
 use crate::dicom::anatomy::body_part;
 use crate::dicom::geometry;
+use crate::dicom::modality::modality;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::file::Meta;
@@ -20,7 +21,7 @@ use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::samples::Cells;
 use crate::dicom::pixels::{display, native, overlays};
 use crate::error::{MediaError, unsupported};
-use crate::{DicomInfo, DicomOrigin, FileFormat, Frame, ImageInfo, Warnings, code, limits, uid};
+use crate::{DicomInfo, DicomOrigin, FileFormat, Frame, ImageInfo, Warnings, limits, uid};
 
 /// Maximum length of a station's name: four times what the standard allows (SH, PS3.5 6.2).
 const MAX_STATION_CHARS: usize = 64;
@@ -203,7 +204,6 @@ impl DicomObject {
     /// Description of the object, without a window.
     pub(crate) fn info(&self) -> ImageInfo {
         let (set, layout) = (self.set(), &self.layout);
-        let coded = |tag| set.first(tag).filter(|text| code(text).is_some());
         ImageInfo {
             kind: FileFormat::Dicom,
             width: layout.columns,
@@ -217,7 +217,7 @@ impl DicomObject {
                 bits_stored: layout.stored,
                 signed: layout.signed,
                 samples: layout.samples,
-                modality: coded(tags::MODALITY),
+                modality: modality(set),
                 body_part: body_part(set),
                 origin: self.origin(),
                 window: None,

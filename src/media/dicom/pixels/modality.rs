@@ -3,6 +3,7 @@
 
 use crate::dicom::attributes;
 use crate::dicom::checked::{self, CheckedNumber};
+use crate::dicom::modality::modality;
 use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::{groups, lut};
@@ -209,7 +210,7 @@ fn unit(set: &DataSet, frame: u32) -> Option<String> {
         let stated = |tag| set.decimal(tag).is_some();
         stated(tags::RESCALE_SLOPE) || stated(tags::RESCALE_INTERCEPT)
     };
-    let by_modality = || match set.first(tags::MODALITY).as_deref() {
+    let by_modality = || match modality(set).as_deref() {
         Some("CT") if is_rescaled() => Some("HU".to_owned()),
         Some("PT") => set.first(tags::UNITS),
         Some("RTDOSE") => set.first(tags::DOSE_UNITS),

@@ -6,6 +6,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
 use crate::dicom::anatomy::body_part;
+use crate::dicom::modality::modality;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::charset::Charset;
 use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
@@ -13,8 +14,8 @@ use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::studies::series::DicomHeader;
 use crate::dicom::tags::values;
 use crate::error::{ErrorKind, MediaError};
+use crate::read;
 use crate::sniff::{Sniffed, sniff};
-use crate::{code, read};
 
 /// Bytes read first; most headers end within them, and most disks read as much anyway.
 const FIRST_READ: u64 = 64 << 10;
@@ -52,11 +53,6 @@ pub(crate) fn from_set(set: &DataSet, charset: Charset) -> DicomHeader {
         let bytes = set.bytes(tag).unwrap_or_default();
         values::format_value(&bytes, vr, charset).text
     };
-    let code_of = |tag: Tag| {
-        let written = Some(text(tag, VR::CS));
-        let code = written.filter(|written| code(written).is_some());
-        code.unwrap_or_default()
-    };
     DicomHeader {
         patient_name: text(tags::PATIENT_NAME, VR::PN),
         patient_id: text(tags::PATIENT_ID, VR::LO),
@@ -66,7 +62,7 @@ pub(crate) fn from_set(set: &DataSet, charset: Charset) -> DicomHeader {
         series: text(tags::SERIES_INSTANCE_UID, VR::UI),
         series_number: set.first(tags::SERIES_NUMBER).and_then(|n| n.parse().ok()),
         series_description: text(tags::SERIES_DESCRIPTION, VR::LO),
-        modality: code_of(tags::MODALITY),
+        modality: modality(set).unwrap_or_default(),
         body_part: body_part(set).unwrap_or_default(),
         slice_thickness: set.decimal(tags::SLICE_THICKNESS),
         instance: set
