@@ -77,9 +77,10 @@ pub enum WatchEvent {
     },
     /// Permission to read a folder was denied. Nothing in it is reported until its permissions change.
     Refused(PathBuf),
-    /// A folder appeared after the start.
+    /// A folder appeared after the start, or the watched one can be read again.
     Folder(PathBuf),
-    /// A file, or a folder with everything in it, is gone, whether or not it was reported.
+    /// A file, or a folder with everything in it, is gone, whether or not it was reported. Also the watched folder itself, whose
+    /// return is awaited.
     Removed(PathBuf),
     /// A reported file, or a folder with everything in it, was renamed; the content is the same. A previous `to` is
     /// overwritten.

@@ -259,7 +259,10 @@ fn a_watched_folder_that_vanishes_is_watched_again_when_it_is_back() {
     watched.until(
         |event| matches!(event, WatchEvent::Problem(text) if text.contains("cannot be read")),
     );
-    fs::create_dir(watched.dir.path()).expect("a folder");
+    let root = watched.dir.path().to_owned();
+    watched.until(|event| *event == WatchEvent::Removed(root.clone()));
+    fs::create_dir(&root).expect("a folder");
+    watched.until(|event| *event == WatchEvent::Folder(root.clone()));
     fs::write(watched.path("b.png"), "x").expect("written");
     watched.wait_ready("b.png", ReadyKind::New);
     fs::write(watched.path("c.png"), "x").expect("written");

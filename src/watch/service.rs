@@ -334,11 +334,13 @@ impl Service {
                     let text =
                         format!("{} is accessible again.", names::display(&self.roots.given));
                     self.send(WatchEvent::Problem(text));
+                    self.send(WatchEvent::Folder(self.roots.given.clone()));
                 }
                 self.note_root();
                 self.scan(&root, at_start);
             }
             Err(error) => {
+                let is_gone = error.kind() == std::io::ErrorKind::NotFound;
                 if !self.root_lost {
                     self.root_lost = true;
                     let name = names::display(&self.roots.given);
@@ -346,8 +348,11 @@ impl Service {
                     self.send(WatchEvent::Problem(format!(
                         "{name} cannot be read: {reason}."
                     )));
+                    if is_gone {
+                        self.send(WatchEvent::Removed(self.roots.given.clone()));
+                    }
                 }
-                if error.kind() == std::io::ErrorKind::NotFound {
+                if is_gone {
                     let now = self.start.elapsed();
                     self.machine.apply_event(now, FsEvent::Gone(root));
                 }

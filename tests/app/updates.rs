@@ -421,6 +421,12 @@ fn a_folder_that_is_renamed_or_removed_under_the_cursor_is_followed() {
     assert_eq!(program.listing().0, path("uno"));
     program.send(Msg::Removed { path: path("uno") });
     assert!(program.screen(80, 24).contains("removed"));
+    // One of its name is there, with nothing in it yet.
+    program.send(Msg::Appeared {
+        entry: folder("uno"),
+        picture: false,
+    });
+    assert!(program.screen(80, 24).contains("This folder is empty."));
 }
 
 #[test]

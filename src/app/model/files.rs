@@ -281,6 +281,9 @@ impl Model {
         }
         if self.folder().contains(&entry.path) {
             self.browser.folder.insert(entry.clone(), &self.results);
+        } else if self.folder().dir() == entry.path {
+            // It was removed, and is back with nothing in it yet.
+            self.browser.folder.complete();
         }
         if is_file {
             let found = FoundFile {
