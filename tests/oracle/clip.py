@@ -1,4 +1,4 @@
-"""Writes tiny random CLIP checkpoints and transformers' results for them, for `tests/parity.rs`.
+"""Writes tiny random CLIP checkpoints and transformers' results for them, for `tests/parity`.
 
     python3 -m venv oracle && oracle/bin/pip install -r tests/oracle/requirements.txt
     oracle/bin/python tests/oracle/clip.py tests/fixtures/parity

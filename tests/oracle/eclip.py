@@ -1,4 +1,4 @@
-"""Writes Grad-ECLIP maps of the parity checkpoints as transformers and open_clip compute them, for `tests/parity.rs`.
+"""Writes Grad-ECLIP maps of the parity checkpoints as transformers and open_clip compute them, for `tests/parity`.
 
     oracle/bin/python tests/oracle/eclip.py tests/fixtures/parity
 

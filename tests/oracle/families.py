@@ -1,4 +1,4 @@
-"""Writes tiny random checkpoints of the other model families and their references' results, for `tests/parity.rs`.
+"""Writes tiny random checkpoints of the other model families and their references' results, for `tests/parity`.
 
     oracle/bin/python tests/oracle/families.py tests/fixtures/parity
     oracle/bin/python tests/oracle/families.py OUT --full biomedclip     # one of full size, for a manual check

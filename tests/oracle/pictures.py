@@ -1,6 +1,6 @@
 """Test images from formulas, so that golden files need not contain them.
 
-`tests/parity.rs` has the same formulas; change both together.
+`tests/parity` has the same formulas; change both together.
 """
 
 import numpy as np
