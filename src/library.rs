@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::encoder::ModelCard;
 use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat, MediaError};
 use crate::prompts::{ImageTraits, PromptSet};
-use crate::scoring::{Mode, Verdict};
+use crate::scoring::{Decision, Mode, Verdict};
 pub use aggregate::AggregateRecord;
 pub use stable::{RequestProgress, StableSeries};
 pub use store::{
@@ -106,6 +106,18 @@ impl Record {
             ..
         } = self;
         ImageTraits::new(modality.as_ref(), body_part.as_ref(), origin)
+    }
+
+    /// The conditions that the result claims, several or none where each is decided on by itself; `None` if the image was rejected.
+    pub fn claim(&self) -> Option<Vec<&str>> {
+        let verdict = &self.verdict;
+        if verdict.decision == Decision::Rejected {
+            return None;
+        }
+        Some(match self.mode {
+            Mode::Single => vec![&verdict.label],
+            Mode::Multi => verdict.present(),
+        })
     }
 
     /// The same image with the verdict of other prompts, and the current time.

@@ -186,6 +186,17 @@ impl PromptSet {
         self.name == DEFAULT && self.file.is_none()
     }
 
+    /// Whether it tells kinds of image apart, as the built-in set [`KINDS`] or one in its place: of its name, with a condition for
+    /// everything else, and none for the healthy.
+    pub fn tells_kinds(&self) -> bool {
+        self.name == KINDS && self.is_exhaustive() && !self.conditions.iter().any(|own| own.normal)
+    }
+
+    /// How many of modality and body part the set names.
+    fn specificity(&self) -> usize {
+        usize::from(!self.modalities.is_empty()) + usize::from(!self.body_parts.is_empty())
+    }
+
     /// Whether exactly one of its conditions applies to any image, in every mode.
     pub fn is_exhaustive(&self) -> bool {
         self.conditions.iter().any(|condition| condition.other)
@@ -231,7 +242,7 @@ impl Prompts {
     /// set.
     pub fn select(name: &str, folder: Option<&Path>) -> Result<Self, PromptError> {
         if name == AUTO {
-            return Ok(Self::auto(all(folder)?));
+            return Ok(Self::auto(with_kinds(all(folder)?)?));
         }
         let path = Path::new(name);
         if path.extension().is_some() || path.components().count() > 1 {
@@ -262,10 +273,10 @@ impl Prompts {
         Self::of(vec![set])
     }
 
-    /// Uses for each image the set that suits it.
+    /// Uses for each image the set that suits it: of those that suit it alike the first, one of the user's own before one that is
+    /// built in.
     pub fn auto(mut sets: Vec<PromptSet>) -> Self {
-        // The fallback comes last, as `choose` returns the first one that suits.
-        sets.sort_by_key(|set| set.name == DEFAULT);
+        sets.sort_by_key(|set| (set.name == DEFAULT, set.file.is_none()));
         Self::of(sets)
     }
 
@@ -349,7 +360,8 @@ impl Prompts {
         let mut prompts = match sets.len() {
             0 => Self::of(general.to_vec()),
             1 => Self::of(sets),
-            _ => Self::auto(sets),
+            // The built-in one cannot be wrong.
+            _ => Self::auto(with_kinds(sets).unwrap_or_else(|_| general.to_vec())),
         };
         for (criteria, index) in &self.rules {
             let before = &self.sets[*index];
@@ -373,8 +385,33 @@ impl Prompts {
         general.iter().position(|set| set.name == name)
     }
 
-    /// The index of the set for an image: that of the first rule for it, else the first set for its modality and body part,
-    /// else the first one for the kind that was read from its pixels, else `kinds` if no set is for that kind, else `general` unless
+    /// The index of the set that tells kinds of image apart, among those for images that no rule is for.
+    pub fn kinds(&self) -> Option<usize> {
+        self.sets[..self.general]
+            .iter()
+            .position(PromptSet::tells_kinds)
+    }
+
+    /// Leaves out the sets that cannot be used, unless a rule asks for them or none would be left.
+    #[must_use]
+    pub fn without(self, is_unusable: impl Fn(&PromptSet) -> bool) -> Self {
+        let general = &self.sets[..self.general];
+        let kept: Vec<PromptSet> = general
+            .iter()
+            .filter(|set| !is_unusable(set))
+            .cloned()
+            .collect();
+        if kept.is_empty() || kept.len() == general.len() {
+            return self;
+        }
+        let rules = self.rules.iter();
+        rules.fold(Self::of(kept), |prompts, (criteria, index)| {
+            prompts.with_rule(criteria.clone(), self.sets[*index].clone())
+        })
+    }
+
+    /// The index of the set for an image: that of the first rule for it, else the set for its modality and body part, or for one of
+    /// them, else the first one for the kind that was read from its pixels, else `kinds` if no set is for that kind, else `general` unless
     /// the attributes say that the image cannot show what it asks for, else `kinds`, else the first.
     pub fn choose(&self, image: ImageTraits) -> usize {
         if let Some(index) = self.ruled(image) {
@@ -384,22 +421,22 @@ impl Prompts {
         if general.len() == 1 {
             return 0;
         }
-        let is_specific =
-            |set: &PromptSet| !(set.modalities.is_empty() && set.body_parts.is_empty());
-        let by_attributes = general
-            .iter()
-            .position(|set| is_specific(set) && !set.is_fallback() && set.suits(image));
+        let by_attributes = [2, 1].iter().find_map(|specificity| {
+            general.iter().position(|set| {
+                set.specificity() == *specificity && !set.is_fallback() && set.suits(image)
+            })
+        });
         let by_kind = || general.iter().position(|set| set.suits_kind(image));
         let of_kind = || {
             let is_for = |set: &PromptSet, kind: &str| set.kinds.iter().any(|own| own == kind);
             let is_known = |kind| general.iter().any(|set| is_for(set, kind));
             let kind = image.kind?;
-            (!is_known(kind)).then(|| self.position(KINDS)).flatten()
+            (!is_known(kind)).then(|| self.kinds()).flatten()
         };
         let fallback = || {
             let is_possible = |at: &usize| !general[*at].is_contradicted(image);
             let default = self.position(DEFAULT);
-            let kinds = || self.position(KINDS);
+            let kinds = || self.kinds();
             default.filter(is_possible).or_else(kinds).or(default)
         };
         by_attributes
@@ -427,6 +464,15 @@ impl Prompts {
 pub fn kinds() -> Result<PromptSet, PromptError> {
     let (_, text) = BUILT_IN[BUILT_IN.len() - 1];
     PromptSet::parse(text, "kinds.toml (built in)")
+}
+
+/// Sets among which one tells kinds of image apart: if none does, the built-in one is added. By it sets are chosen, and images told of
+/// which a model judges no findings.
+fn with_kinds(mut sets: Vec<PromptSet>) -> Result<Vec<PromptSet>, PromptError> {
+    if !sets.iter().any(PromptSet::tells_kinds) {
+        sets.push(kinds()?);
+    }
+    Ok(sets)
 }
 
 /// The built-in sets.

@@ -16,6 +16,7 @@ pub mod label_shift;
 pub mod learned;
 pub mod metrics;
 pub mod mix;
+mod percent;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use calibration::Calibration;
 pub use decider::{Decider, ScoreRow};
 use known::KnownImages;
 use learned::LearnedCondition;
+pub use percent::{percent, whole_percent};
 
 /// How the conditions of a prompt set relate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -88,6 +90,12 @@ pub struct Score {
     /// itself, and labelled images told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
+    /// Whether the condition says that there is no finding. Not part of a result.
+    #[serde(skip)]
+    pub normal: bool,
+    /// Whether labelled images told its probability. Not part of a result, which says it of the label.
+    #[serde(skip)]
+    pub calibrated: bool,
 }
 
 impl Score {
@@ -163,6 +171,9 @@ pub struct Verdict {
     /// The conditions of which one is the true one with a probability of [`calibration::COVERAGE`], the most probable first; empty
     /// unless calibrated. Not part of a result.
     pub answers: Vec<String>,
+    /// Whether each condition was decided on by itself, none is found, and none says so: the label is no more than the most probable
+    /// one. Not part of a result.
+    pub none_applies: bool,
 }
 
 impl Serialize for Verdict {
@@ -473,24 +484,27 @@ impl Scorer {
 }
 
 impl Verdict {
-    /// The conditions that count as present, if each is decided on by itself: those that reach their operating points or 50 %. Beside
-    /// operating points, a score that has none counts only if it is the label: that is the normal condition, which also counts if
-    /// nothing else does. None of a rejected image.
+    /// The label; `None` where none applies, or the image was rejected.
+    pub fn claimed_label(&self) -> Option<&str> {
+        let is_claimed = self.decision != Decision::Rejected && !self.none_applies;
+        is_claimed.then_some(self.label.as_str())
+    }
+
+    /// The conditions that count as present, if each is decided on by itself: the abnormal ones that reach their operating points or
+    /// 50 %, else the normal one, if there is one. None of a rejected image.
     pub fn present(&self) -> Vec<&str> {
         if self.decision == Decision::Rejected {
             return Vec::new();
         }
-        let has_points = self.scores.iter().any(|score| score.threshold.is_some());
-        let is_meant = |score: &&Score| {
-            !has_points || score.threshold.is_some() || score.condition == self.label
-        };
-        let meant = || self.scores.iter().filter(is_meant);
-        let present = meant().filter(|score| score.is_present());
-        let present: Vec<&str> = present.map(|score| score.condition.as_str()).collect();
-        let normal = meant().find(|score| has_points && score.threshold.is_none());
+        let found = self.scores.iter();
+        let found = found.filter(|score| !score.normal && score.is_present());
+        let found: Vec<&str> = found.map(|score| score.condition.as_str()).collect();
+        // As it is the label where nothing is found.
+        let is_label = |score: &&Score| score.normal && score.condition == self.label;
+        let normal = self.scores.iter().find(is_label);
         match normal {
-            Some(normal) if present.is_empty() => vec![&normal.condition],
-            _ => present,
+            Some(normal) if found.is_empty() => vec![&normal.condition],
+            _ => found,
         }
     }
 

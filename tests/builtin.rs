@@ -450,6 +450,7 @@ fn the_answers_contain_the_true_label_nine_times_in_ten() {
             mode: Mode::Single,
             learned: None,
             fit: None,
+            synthetic: false,
             at: String::new(),
             images: known.len(),
             error_before: fitted.error_before,

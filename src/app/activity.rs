@@ -9,6 +9,7 @@ use super::keys::Action;
 use super::msg::Severity;
 use super::popup::{Explanation, Popup};
 use super::request::Request;
+use super::results::reviews::label_shown;
 use super::results::{FileState, FileStatus, Results};
 use super::text;
 use crate::library::Failure;
@@ -201,7 +202,7 @@ impl ActivityLog {
         let what = match &state {
             Some(state @ FileState::Done(_)) => match state.record() {
                 Some(record) => Incident::Classified {
-                    label: text::safe_str(&record.verdict.label),
+                    label: label_shown(record),
                     probability: record.verdict.probability,
                     status: state.status(),
                     path,

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use super::keys::Action;
 use super::results::Results;
-use super::results::reviews::{Judged, claim};
+use super::results::reviews::Judged;
 use crate::learn::TaughtBy;
 use crate::library::Record;
 use crate::scoring::agreement::Agreement;
 
 /// The category of an image that shows none of the conditions.
-const NONE: &str = "none";
+pub(in crate::app) const NONE: &str = "none";
 /// The category of an image whose result was rejected.
 const REJECTED: &str = "rejected";
 /// Between the conditions of a category of several.
@@ -54,7 +54,7 @@ pub fn category(labels: &[String]) -> String {
 
 /// The category that a result claims.
 pub fn claimed_category(record: &Record) -> String {
-    let claim = claim(record).map(|claim| {
+    let claim = record.claim().map(|claim| {
         let labels: Vec<String> = claim.into_iter().map(str::to_owned).collect();
         category(&labels)
     });

@@ -21,7 +21,7 @@ use crate::library::mixes::shares;
 use crate::library::{NOTICE, Record};
 use crate::media::FileFormat;
 use crate::scoring::calibration::COVERAGE;
-use crate::scoring::{Decision, Mode, Score, Verdict};
+use crate::scoring::{Decision, Mode, Score, Verdict, percent, whole_percent};
 use groups::tally;
 
 /// A line of the result panel. All text is safe to show and fits the width asked for, except that of facts.
@@ -405,7 +405,10 @@ impl ResultPanel<'_> {
             };
             lines.push(Detail::Headline(
                 Some(status),
-                text::safe_str(&verdict.label),
+                match verdict.claimed_label() {
+                    Some(label) => text::safe_str(label),
+                    None => label_words(&[]),
+                },
                 word.to_owned(),
             ));
         }
@@ -422,7 +425,7 @@ impl ResultPanel<'_> {
         if let Some(reason) = &verdict.reason {
             lines.extend(wrapped(&sentence(reason), width, Detail::Warning));
         }
-        if !rejected {
+        if verdict.claimed_label().is_some() {
             lines.extend(wrapped(&verdict.description, width, Detail::Text));
         }
         if (rejected && self.engine.is_builtin()) || tells_kind_only(record) {
@@ -501,26 +504,6 @@ pub(crate) fn sentence(message: &str) -> String {
     })
 }
 
-/// A probability as a percentage with one decimal; never rounded up to certainty.
-pub(crate) fn percent(probability: f64) -> String {
-    let shown = (probability * 1000.0).round() / 10.0;
-    if shown >= 100.0 && probability < 1.0 {
-        "99.9%".to_owned()
-    } else {
-        format!("{shown:.1}%")
-    }
-}
-
-/// A probability in whole percent, for the list; never rounded up to certainty.
-pub(crate) fn whole_percent(probability: f64) -> String {
-    let shown = (probability * 100.0).round();
-    if shown >= 100.0 && probability < 1.0 {
-        "99%".to_owned()
-    } else {
-        format!("{shown:.0}%")
-    }
-}
-
 /// `pneumonia or normal (90 %)`: the conditions of which one is the true one that often; `None` unless that is known.
 fn answers(verdict: &Verdict) -> Option<String> {
     let names: Vec<String> = verdict
@@ -596,25 +579,4 @@ fn wrapped(
         .collect::<Vec<_>>()
         .join("\n");
     text::wrap(&clean, width).into_iter().map(line)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_figure_never_claims_certainty_that_is_not_there() {
-        assert_eq!(
-            (percent(0.9999), percent(1.0), percent(0.914)),
-            ("99.9%".to_owned(), "100.0%".to_owned(), "91.4%".to_owned())
-        );
-        assert_eq!(
-            (
-                whole_percent(0.996),
-                whole_percent(1.0),
-                whole_percent(0.004)
-            ),
-            ("99%".to_owned(), "100%".to_owned(), "0%".to_owned())
-        );
-    }
 }

@@ -146,6 +146,7 @@ impl CalibrationRequest<'_> {
                 .filter(|own| own.kind.is_none() || !record.synthetic)
                 .map(Learned::digest),
             fit: self.fit.map(|fit| fit.name().to_owned()),
+            synthetic: all.are_synthetic(),
             at: now(),
             images: all.images.len(),
             error_before,

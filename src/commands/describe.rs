@@ -75,6 +75,7 @@ pub(super) fn paragraph(report: &ExplanationReport, generated: Option<&Generated
     let verdict = &report.record.verdict;
     let sentence = match verdict.decision {
         Decision::Rejected => "No description: the image was rejected.".to_owned(),
+        _ if verdict.none_applies => "None of the conditions.".to_owned(),
         _ if verdict.description.is_empty() => format!("{}.", clean(&verdict.label)),
         _ => clean(&verdict.description),
     };

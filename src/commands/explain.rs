@@ -360,7 +360,11 @@ fn table(report: &ExplanationReport) -> String {
             let reason = record.verdict.reason.as_deref().unwrap_or_default();
             format!("rejected: {reason}")
         }
-        decision => format!("{}, {}", record.verdict.label, decision.name()),
+        decision => {
+            let label = record.verdict.claimed_label();
+            let label = label.unwrap_or("none of the conditions");
+            format!("{label}, {}", decision.name())
+        }
     };
     let _ = writeln!(out, "{}: {}", clean(&record.path), clean(&said));
     let _ = writeln!(

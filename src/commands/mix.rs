@@ -48,7 +48,9 @@ impl MixOptions {
         }
         let calibrated = |digest: &str| {
             let mut all = self.calibrations.0.iter();
-            all.any(|one| one.prompts_digest == digest && one.single.is_some())
+            let singles = all.by_ref().filter(|one| one.prompts_digest == digest);
+            let mut singles = singles.filter_map(|one| one.single.as_ref());
+            singles.any(|single| single.mix.is_some())
         };
         match self.prompts.sets() {
             sets if sets.iter().any(|set| calibrated(&set.digest)) => Ok(()),

@@ -10,7 +10,7 @@ use crate::learn::{
     LearnError, Learned, LearnedSets, Lesson, ReviewedImage, Unproved, learn, refusal,
 };
 use crate::library::now;
-use crate::prompts::{KINDS, PromptSet, Prompts};
+use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Decision, Mode, Scorer, Verdict};
 
@@ -228,7 +228,7 @@ impl LearningSubject<'_> {
     /// labelled, as there is no telling by one what the labels of another are worth.
     fn taught_images<'a>(&self, images: &[&'a LearnImage]) -> Result<TaughtImages<'a>, String> {
         // Kinds themselves are learned from images of all kinds.
-        if self.card.builtin.is_none() || self.set.name == KINDS {
+        if self.card.builtin.is_none() || self.set.tells_kinds() {
             return Ok(TaughtImages {
                 images: images.to_vec(),
                 kind: None,

@@ -6,7 +6,7 @@ use super::purpose::KindReader;
 use super::scoring::Scorers;
 use crate::encoder::Encoder;
 use crate::learn::LearnedSets;
-use crate::prompts::{KINDS, PromptSet, Prompts};
+use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::Mode;
 use crate::scoring::calibration::Calibrations;
 
@@ -53,7 +53,7 @@ impl NatureReader {
         mode: Mode,
         (calibrations, learned): (&Calibrations, &LearnedSets),
     ) -> Result<Option<Self>, String> {
-        if encoder.card().builtin.is_none() || set.name == KINDS {
+        if encoder.card().builtin.is_none() || set.tells_kinds() {
             return Ok(None);
         }
         let prompts = Prompts::only(set.clone());

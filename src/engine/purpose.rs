@@ -1,7 +1,7 @@
 //! What a model is for: which prompt set an image is scored by, and whether it is scored at all.
 
 use crate::encoder::{ModelCard, TaughtFindings};
-use crate::prompts::{self, ImageTraits, KINDS, PromptSet, Prompts};
+use crate::prompts::{self, ImageTraits, PromptSet, Prompts};
 use crate::scoring::{Decision, Mode, Scorer, Verdict};
 
 /// What the built-in model does not do.
@@ -82,7 +82,7 @@ impl KindReader {
                 other: None,
             });
         }
-        let (scorer, set) = if let Some(index) = prompts.position(KINDS) {
+        let (scorer, set) = if let Some(index) = prompts.kinds() {
             (scorers[index].clone(), prompts.sets()[index].clone())
         } else {
             let set = prompts::kinds().map_err(|error| error.to_string())?;
@@ -217,7 +217,7 @@ impl<F: Fn(&str, usize) -> bool> BuiltIn<'_, F> {
         let named = prompts.ruled(traits).or((!prompts.is_auto()).then_some(0));
         let chosen = || {
             let found = prompts.choose(traits.with_kind(certain));
-            let kinds = || prompts.position(KINDS);
+            let kinds = || prompts.kinds();
             if earns(found) {
                 found
             } else {
@@ -225,7 +225,7 @@ impl<F: Fn(&str, usize) -> bool> BuiltIn<'_, F> {
             }
         };
         let set = named.unwrap_or_else(chosen);
-        if prompts.sets()[set].name == KINDS || earns(set) {
+        if prompts.sets()[set].tells_kinds() || earns(set) {
             return Reading { set, reason: None };
         }
         let reason = earned(set).and_then(|kind| self.excluded(traits, kind));

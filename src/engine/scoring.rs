@@ -11,7 +11,7 @@ use crate::encoder::{Encoder, ModelCard};
 use crate::learn::{Learned, LearnedSets};
 use crate::library::{self, Failure, ImageContent, Outcome, Provenance, Record};
 use crate::media::FrameOrder;
-use crate::prompts::{ImageTraits, KINDS, PromptSet, Prompts};
+use crate::prompts::{ImageTraits, PromptSet, Prompts};
 use crate::scoring::calibration::Calibrations;
 use crate::scoring::{Logits, Mode, Score, Scorer, Verdict};
 
@@ -105,6 +105,15 @@ impl Scorers {
             scale: card.logit_scale,
             bias: card.logit_bias,
         };
+        let left_out = prompts.sets().iter();
+        let left_out = left_out.filter_map(|set| check_mode(set, mode, logits).err());
+        let left_out: Vec<String> = left_out.collect();
+        let prompts = if prompts.is_auto() {
+            prompts.without(|set| check_mode(set, mode, logits).is_err())
+        } else {
+            prompts
+        };
+        // Those that the user or a rule names.
         for set in prompts.sets() {
             check_mode(set, mode, logits)?;
         }
@@ -117,22 +126,33 @@ impl Scorers {
         let zero_shot = prompts.sets().iter().map(&mut scorer);
         let zero_shot = zero_shot.collect::<Result<Vec<Scorer>, _>>()?;
         let (learned, mut warnings) = fitting(learned, &prompts, &card);
+        let words = |reason: String| format!("{reason}; no image is scored with it");
+        warnings.extend(left_out.into_iter().map(words));
         let learned = &learned;
+        let tuned = |set: &PromptSet| {
+            let facts = card.builtin.as_ref()?;
+            facts.taught_kind(&set.digest, mode.for_set(set))
+        };
+        // Under a set whose findings a model fine-tuned from the built-in one judges in real images, it judges phantoms, too.
+        let calibration = |set: &PromptSet, learned: Option<&str>, is_synthetic: bool| {
+            let mode = mode.for_set(set);
+            let found = calibrations.find(&card.digest, &set.digest, mode, learned)?;
+            (tuned(set).is_none() || found.synthetic == is_synthetic).then(|| found.clone())
+        };
         let in_use = |scorer: Scorer, set: &PromptSet| {
             let mode = mode.for_set(set);
             let own = learned.find(&card.digest, &set.digest, mode);
             let digest = own.map(Learned::digest);
-            let calibration = calibrations.find(&card.digest, &set.digest, mode, digest.as_deref());
+            let calibration = calibration(set, digest.as_deref(), false);
             let conditions = own.map_or(&[][..], |own| &own.conditions);
-            scorer.learning(conditions).calibrated(calibration.cloned())
+            scorer.learning(conditions).calibrated(calibration)
         };
         let both = zero_shot.iter().cloned().zip(prompts.sets());
         let scorers: Vec<Scorer> = both.map(|(scorer, set)| in_use(scorer, set)).collect();
-        let for_phantoms = zero_shot.iter().zip(prompts.sets()).map(|(scorer, set)| {
-            let mode = mode.for_set(set);
-            let calibration = calibrations.find(&card.digest, &set.digest, mode, None);
-            scorer.clone().calibrated(calibration.cloned())
-        });
+        let for_phantoms = zero_shot
+            .iter()
+            .zip(prompts.sets())
+            .map(|(scorer, set)| scorer.clone().calibrated(calibration(set, None, true)));
         let for_phantoms = for_phantoms.collect();
         let kinds = KindReader::new(&prompts, &scorers, &card, &mut |set| {
             Ok(in_use(scorer(set)?, set))
@@ -143,9 +163,7 @@ impl Scorers {
                 let reviews = own.changes_scores().then_some(own.reviews);
                 (reviews, own.kind.clone())
             });
-            let facts = card.builtin.as_ref();
-            let tuned = facts.and_then(|facts| facts.taught_kind(&set.digest, mode.for_set(set)));
-            (reviews, kind.or_else(|| tuned.map(str::to_owned)))
+            (reviews, kind.or_else(|| tuned(set).map(str::to_owned)))
         });
         let (learned, taught) = own.unzip();
         for set in prompts.sets() {
@@ -200,7 +218,7 @@ impl Scorers {
     fn scorer(&self, set: usize, is_synthetic: bool) -> (&Scorer, Provenance<'_>) {
         let is_taught = self.taught[set].is_some();
         let is_by_phantoms = || {
-            let tells_kinds = self.prompts.sets()[set].name == KINDS;
+            let tells_kinds = self.prompts.sets()[set].tells_kinds();
             self.card.builtin.is_some() && !tells_kinds && !is_taught
         };
         let (scorer, learned) = if is_synthetic && is_taught {

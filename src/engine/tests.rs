@@ -495,12 +495,40 @@ fn words_that_the_model_does_not_know_are_named() {
     test.finish();
 }
 
+/// A set without phrases for absence.
+const PRESENCE_ALONE: &str = "name=\"t\"\n[[condition]]\nname=\"a\"\nphrases=[\"x\"]\n[[condition]]\nname=\"b\"\nphrases=[\"y\"]\n";
+
+#[test]
+fn a_set_that_a_mode_cannot_use_is_left_out_where_sets_are_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("t.toml"), PRESENCE_ALONE).unwrap();
+    let prompts = Prompts::select("auto", Some(folder.path())).unwrap();
+    let test = start(
+        Behaviour::Answer,
+        false,
+        Settings {
+            prompts,
+            mode: Mode::Multi,
+            ..settings()
+        },
+    );
+    let mut events = test.events.iter();
+    let warnings = events.find_map(|event| match event {
+        Event::Ready { warnings, .. } => Some(warnings),
+        Event::Failed { message } => panic!("{message}"),
+        _ => None,
+    });
+    let warnings = warnings.expect("ready");
+    let is_named = |warning: &String| warning.contains("`t`") && warning.contains("absent");
+    assert!(warnings.iter().any(is_named), "{warnings:?}");
+    test.finish();
+}
+
 #[test]
 fn multi_mode_needs_absent_phrases() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.toml");
-    let text = "name=\"t\"\n[[condition]]\nname=\"a\"\nphrases=[\"x\"]\n[[condition]]\nname=\"b\"\nphrases=[\"y\"]\n";
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, PRESENCE_ALONE).unwrap();
     let prompts = Prompts::select(path.to_str().unwrap(), None).unwrap();
     let test = start(
         Behaviour::Answer,

@@ -38,10 +38,11 @@ impl CommandLine {
         &self.program
     }
 
-    /// The arguments for a result. Of a rejected image, label and probability are empty, as in a CSV.
+    /// The arguments for a result. Of a rejected image, label and probability are empty, as in a CSV; where none of the conditions
+    /// applies, the label is.
     pub(super) fn arguments(&self, path: &Path, verdict: &Verdict) -> Vec<OsString> {
         let is_rejected = verdict.decision == Decision::Rejected;
-        let label = if is_rejected { "" } else { &verdict.label };
+        let label = verdict.claimed_label().unwrap_or_default();
         let probability = if is_rejected {
             String::new()
         } else {

@@ -18,7 +18,7 @@ use super::{AggregateRecord, Failure, Outcome, OutputLog, Record, path_text};
 use crate::library::json;
 use crate::media::{clean, padded};
 use crate::prompts::Prompts;
-use crate::scoring::{Decision, Score, Verdict};
+use crate::scoring::{Decision, Verdict, percent};
 pub use facts::{FactKind, FactWriter};
 pub use parquet::ParquetWriter;
 pub use table::{TableFormat, TableWriter};
@@ -251,7 +251,7 @@ impl<W: Write> ResultWriter<W> {
             ResultFormat::Jsonl => writeln!(self.out, "{}", json::line(record)?)?,
             ResultFormat::Csv => {
                 let cells = serde_json::to_value(record).map_err(io::Error::other)?;
-                self.csv_row(&cells, &record.verdict.scores, None)?;
+                self.csv_row(&cells, Some(&record.verdict), None)?;
             }
             ResultFormat::Table => {
                 let kind = if record.series.is_some() {
@@ -337,7 +337,7 @@ impl<W: Write> ResultWriter<W> {
         match outcome {
             Ok(record) => {
                 let cells = serde_json::to_value(record).map_err(io::Error::other)?;
-                self.csv_row(&cells, &record.verdict.scores, Some(record))
+                self.csv_row(&cells, Some(&record.verdict), Some(record))
             }
             Err(failure) => {
                 let cells = json!({
@@ -345,16 +345,16 @@ impl<W: Write> ResultWriter<W> {
                     "error_kind": failure.kind,
                     "error_message": failure.message,
                 });
-                self.csv_row(&cells, &[], None)
+                self.csv_row(&cells, None, None)
             }
         }
     }
 
-    /// Writes a row with the values of an object that have a column, and with scores. `record`: what may be adjusted.
+    /// Writes a row with the values of an object that have a column, and what a verdict says. `record`: what may be adjusted.
     fn csv_row(
         &mut self,
         cells: &Value,
-        scores: &[Score],
+        verdict: Option<&Verdict>,
         record: Option<&Record>,
     ) -> io::Result<()> {
         self.csv_header()?;
@@ -365,16 +365,15 @@ impl<W: Write> ResultWriter<W> {
             .map(|column| cell(cells.get(*column)))
             .collect();
         for condition in &self.columns.conditions {
-            let score = scores.iter().find(|score| &score.condition == condition);
+            let mut scores = verdict.iter().flat_map(|verdict| &verdict.scores);
             row.push(
-                score
+                scores
+                    .find(|score| &score.condition == condition)
                     .map(|score| number(score.probability))
                     .unwrap_or_default(),
             );
         }
-        let last = self
-            .columns
-            .last(cells, record.map(|record| &record.verdict));
+        let last = self.columns.last(cells, verdict);
         row.extend(last.iter().map(|(_, value)| cell(value.as_ref())));
         if let Some(mixes) = &self.mixes {
             let result = record.and_then(|record| mixes.adjusted(record));
@@ -499,13 +498,13 @@ impl TableRow {
         };
         Self {
             decision,
-            label: if has_label {
-                verdict.label.clone()
-            } else {
-                "-".into()
+            label: match verdict.claimed_label() {
+                Some(label) => label.to_owned(),
+                None if has_label => "none".into(),
+                None => "-".into(),
             },
             probability: if has_label {
-                format!("{:.1}%", verdict.probability * 100.0)
+                percent(verdict.probability)
             } else {
                 String::new()
             },

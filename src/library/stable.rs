@@ -60,7 +60,7 @@ enum Part {
 type PartId = (Part, StudyKey);
 
 /// What the results of many instances have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct InstanceSource {
     modality: Option<String>,
     body_part: Option<String>,
@@ -68,7 +68,10 @@ struct InstanceSource {
     model_digest: String,
     prompts: String,
     prompts_digest: String,
-    calibrated: bool,
+    /// How the conditions relate; of a set that says so itself not [`StableSeries::mode`].
+    mode: Mode,
+    /// Whether labelled images told any probability.
+    is_calibrated: bool,
     learned: Option<usize>,
     device: String,
 }
@@ -230,7 +233,8 @@ impl StableSeries {
             model_digest: record.model_digest.clone(),
             prompts: record.prompts.clone(),
             prompts_digest: record.prompts_digest.clone(),
-            calibrated: record.calibrated,
+            mode: record.mode,
+            is_calibrated: record.verdict.scores.iter().any(|own| own.calibrated),
             learned: record.learned,
             device: record.device.clone(),
         };
@@ -342,7 +346,6 @@ impl StableSeries {
                 StudyKey::Study(study) => Some(Arc::clone(study)),
                 StudyKey::Alone(_) => None,
             },
-            mode: self.mode,
         };
         lines::aggregate(&subject, &instances, &self.deciders, &self.calibrations)
     }

@@ -188,6 +188,50 @@ fn auto_picks_by_modality_and_body_part_else_by_kind_else_general() {
 }
 
 #[test]
+fn of_sets_that_suit_alike_the_users_own_is_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = |name: &str, keys: &str| {
+        let conditions = "[[condition]]\nname=\"a\"\nphrases=[\"x\"]\n[[condition]]\nname=\"b\"\nphrases=[\"y\"]\n";
+        let text = format!("name=\"{name}\"\n{keys}\n{conditions}");
+        std::fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
+    };
+    own(
+        "ward",
+        "modalities=[\"CR\",\"DX\"]\nbody_parts=[\"CHEST\"]\nkinds=[\"chest radiograph\"]",
+    );
+    own("films", "modalities=[\"CR\",\"DX\"]");
+    let auto = Prompts::select("auto", Some(folder.path())).unwrap();
+    let chosen = |modality, body_part, kind| {
+        let image = ImageTraits {
+            modality,
+            body_part,
+            station: None,
+            kind,
+        };
+        auto.sets()[auto.choose(image)].name.clone()
+    };
+    assert_eq!(chosen(Some("DX"), Some("CHEST"), None), "ward");
+    assert_eq!(chosen(None, None, Some("chest radiograph")), "ward");
+    // What names the body part, too, is for the image more than what names the modality alone.
+    assert_eq!(chosen(Some("DX"), Some("KNEE"), None), "bone-xray");
+    assert_eq!(chosen(Some("DX"), None, None), "films");
+}
+
+#[test]
+fn whatever_a_file_calls_itself_one_set_tells_kinds() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = built_in_text(KINDS).unwrap();
+    let renamed = text.replacen("name = \"kinds\"", "name = \"my kinds\"", 1);
+    assert_ne!(renamed, text);
+    std::fs::write(folder.path().join("kinds.toml"), renamed).unwrap();
+    let findings = "name=\"kinds\"\n[[condition]]\nname=\"a\"\nphrases=[\"x\"]\n[[condition]]\nname=\"b\"\nphrases=[\"y\"]\nnormal=true\n";
+    std::fs::write(folder.path().join("loop.toml"), findings).unwrap();
+    let auto = Prompts::select("auto", Some(folder.path())).unwrap();
+    let kinds = &auto.sets()[auto.kinds().expect("one")];
+    assert!(kinds.file.is_none() && kinds.tells_kinds());
+}
+
+#[test]
 fn auto_asks_for_no_condition_that_an_image_cannot_show() {
     let tumor = ["tumor", "normal"];
     for (modality, body_part, seen, offered) in [

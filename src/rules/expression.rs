@@ -95,7 +95,8 @@ impl Node {
                 !is_rejected && value.is_some_and(|value| operator.holds(value, *number))
             }
             Self::Text(TextName::Label, equal, text) => {
-                !is_rejected && is_alike(&verdict.label, text) == *equal
+                let label = verdict.claimed_label().unwrap_or_default();
+                !is_rejected && is_alike(label, text) == *equal
             }
             Self::Text(TextName::Decision, equal, text) => {
                 (decision_name(verdict.decision) == text) == *equal

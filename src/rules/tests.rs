@@ -18,6 +18,7 @@ fn verdict(urgency: f64) -> Verdict {
         scores: Vec::new(),
         urgency: Some(urgency),
         answers: Vec::new(),
+        none_applies: false,
     }
 }
 

@@ -51,6 +51,9 @@ pub struct Calibration {
     /// How images were fitted to the model's input, if not as the model specifies; `None`: as it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fit: Option<String>,
+    /// Whether all images were marked as synthetic. A model that tells phantoms from real images has one for either.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub synthetic: bool,
     /// When it was fitted: RFC 3339, UTC.
     pub at: String,
     /// The number of labelled images.

@@ -33,6 +33,11 @@ struct DecidedCondition {
 }
 
 impl DecidedCondition {
+    /// The probability from which it is found, if it is decided on by itself.
+    fn found_from(&self) -> f64 {
+        self.threshold.unwrap_or(DEFAULT_THRESHOLD)
+    }
+
     /// Says from which probability it is confident, whatever its lead; never without one.
     fn be_confident_from(&mut self, probability: Option<f64>) {
         // More than any probability.
@@ -174,6 +179,8 @@ impl Decider {
                 max: row.max,
                 similarity: row.similarity,
                 threshold: condition.threshold,
+                normal: condition.normal,
+                calibrated: condition.calibrated,
             })
             .collect();
         scores.sort_by(|a, b| b.probability.total_cmp(&a.probability));
@@ -191,6 +198,9 @@ impl Decider {
             scores,
             urgency,
             answers: Vec::new(),
+            none_applies: self.mode == Mode::Multi
+                && !label.normal
+                && probability < label.found_from(),
         }
     }
 
@@ -221,7 +231,7 @@ impl Decider {
             Mode::Multi => label_of_each(
                 probabilities,
                 |at| self.conditions[at].normal,
-                |at| self.conditions[at].threshold.unwrap_or(DEFAULT_THRESHOLD),
+                |at| self.conditions[at].found_from(),
             ),
         }
     }

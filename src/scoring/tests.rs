@@ -112,6 +112,7 @@ fn labelled_images_move_the_operating_point_of_a_condition() {
         mode: Mode::Multi,
         learned: None,
         fit: None,
+        synthetic: false,
         at: String::new(),
         images: 40,
         error_before: 0.1,
@@ -194,6 +195,44 @@ fn a_confident_decision_needs_probability_and_lead() {
         scorer(Mode::Single, 10.0).verdict(&at(45.0)).decision,
         Decision::Uncertain
     );
+}
+
+#[test]
+fn what_is_there_is_abnormal_or_else_normal() {
+    let names = |degrees: f32| {
+        let verdict = scorer(Mode::Multi, 2.0).verdict(&at(degrees));
+        let present = verdict.present().into_iter().map(str::to_owned);
+        (present.collect::<Vec<_>>(), verdict.none_applies)
+    };
+    // Haze is there, and well is more likely than not: its texts are those of another direction.
+    let verdict = scorer(Mode::Multi, 2.0).verdict(&at(300.0));
+    let likely = |name: &str| {
+        let score = verdict.scores.iter().find(|score| score.condition == name);
+        score.unwrap().is_present()
+    };
+    assert!(likely("haze") && likely("well"));
+    assert_eq!(names(300.0), (vec!["haze".to_owned()], false));
+    assert_eq!(names(225.0), (vec!["well".to_owned()], false));
+}
+
+#[test]
+fn of_a_set_that_knows_nothing_normal_none_may_apply() {
+    let set = SET.replace("normal = true", "");
+    let set = PromptSet::parse(&set, "t.toml").unwrap();
+    let logits = Logits {
+        scale: 2.0,
+        bias: None,
+    };
+    let scorer = Scorer::new(&set, Mode::Multi, logits, encode).unwrap();
+    let verdict = scorer.verdict(&at(225.0));
+    assert_eq!(verdict.present(), ["well"], "it is one like the others");
+    let two = SET.split("[[condition]]\nname = \"well\"").next().unwrap();
+    let set = PromptSet::parse(two, "t.toml").unwrap();
+    let scorer = Scorer::new(&set, Mode::Multi, logits, encode).unwrap();
+    let verdict = scorer.verdict(&at(225.0));
+    assert!(verdict.none_applies && verdict.present().is_empty());
+    assert_eq!(verdict.claimed_label(), None);
+    assert_eq!(scorer.verdict(&at(10.0)).claimed_label(), Some("haze"));
 }
 
 #[test]

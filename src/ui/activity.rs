@@ -13,10 +13,11 @@ use super::status::engine_words;
 use super::theme::Looks;
 use crate::app::activity::{ActivityView, Incident, LogEntry, SPAN};
 use crate::app::popup::kind_word;
-use crate::app::result_panel::{notice, percent, sentence};
+use crate::app::result_panel::{notice, sentence};
 use crate::app::results::FileStatus;
 use crate::app::text::{cut, cut_end, pad, safe, wrap};
 use crate::app::{Model, Severity};
+use crate::scoring::percent;
 use crate::view::activity_areas;
 
 /// Width of an age.

@@ -7,11 +7,12 @@ use ratatui::text::{Line, Span};
 use super::rules::row;
 use super::theme::Looks;
 use super::{Painter, grid, rect};
-use crate::app::result_panel::whole_percent;
+use crate::app::results::reviews::label_shown;
 use crate::app::results::{FileState, accepted};
-use crate::app::text::{cut, cut_end, safe, safe_str, width};
+use crate::app::text::{cut, cut_end, safe, width};
 use crate::app::urgency::UrgencyLevel;
 use crate::app::{FoundFile, Model};
+use crate::scoring::whole_percent;
 
 /// Minimum columns of a label beside its number.
 const MIN_LABEL: usize = 4;
@@ -55,7 +56,7 @@ fn caption(model: &Model, file: &FoundFile, columns: usize, looks: Looks) -> Lin
     let label = if beside < MIN_LABEL {
         String::new()
     } else {
-        cut_end(&safe_str(&record.verdict.label), beside)
+        cut_end(&label_shown(record), beside)
     };
     let blanks = room.saturating_sub(width(&label) + width(&figure));
     spans.push(Span::raw(format!("{label}{}", " ".repeat(blanks))));

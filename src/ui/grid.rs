@@ -11,12 +11,12 @@ use super::theme::Looks;
 use super::{Painter, notice, preview, rect};
 use crate::app::browser::folder::{Row, RowKind};
 use crate::app::popup::{failure_words, kind_word};
-use crate::app::result_panel::whole_percent;
 use crate::app::results::reviews::label_shown;
 use crate::app::results::{FileState, FileStatus};
 use crate::app::studies::aggregate::Aggregate;
 use crate::app::text::{cut, cut_end, safe_str, width};
 use crate::app::{EntryKind, Model, Previewed};
+use crate::scoring::whole_percent;
 use crate::view::Area;
 
 /// Maximum number of conditions whose bars a tile has room for.

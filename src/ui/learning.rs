@@ -9,10 +9,10 @@ use super::rules::{row, title};
 use super::theme::Looks;
 use crate::app::Model;
 use crate::app::learning::{LearningState, LearningView};
-use crate::app::result_panel::whole_percent;
 use crate::app::text::{cut_end, pad, safe_str, wrap};
 use crate::engine::learning::{ImageScore, MovedImage, Proposal, UnusedImages};
 use crate::learn::{Learned, Method};
+use crate::scoring::whole_percent;
 
 /// Columns of a result before or after.
 const SIDE: usize = 22;

@@ -12,7 +12,6 @@ use crate::app::browser::folder::lines::ListLine;
 use crate::app::browser::folder::{BannerMessage, Row, RowKind};
 use crate::app::keys::Action;
 use crate::app::popup::failure_words;
-use crate::app::result_panel::whole_percent;
 use crate::app::results::reviews::label_shown;
 use crate::app::results::{FileState, FileStatus, Tally};
 use crate::app::status::EngineState;
@@ -21,6 +20,7 @@ use crate::app::text::{cut_end, pad, safe_str, width, wrap};
 use crate::app::urgency::UrgencyLevel;
 use crate::app::{EntryKind, Model};
 use crate::library::Record;
+use crate::scoring::whole_percent;
 use crate::scoring::{Decision, Mode};
 use crate::view::panels::Panel;
 

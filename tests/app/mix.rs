@@ -24,6 +24,8 @@ fn calibrated(tumor: f64) -> Outcome {
         max: None,
         similarity: 0.2,
         threshold: None,
+        normal: false,
+        calibrated: false,
     };
     let mut own = record(label, tumor.max(1.0 - tumor), Decision::Confident)?;
     own.verdict.scores = vec![score("tumor", tumor), score("normal", 1.0 - tumor)];
@@ -49,6 +51,7 @@ fn calibrations(of: &Record) -> Calibrations {
         mode: Mode::Single,
         learned: None,
         fit: None,
+        synthetic: false,
         at: "2026-01-01T00:00:00Z".to_owned(),
         images: 100,
         error_before: 0.1,

@@ -565,6 +565,7 @@ pub fn record(label: &str, probability: f64, decision: Decision) -> Outcome {
             }),
             scores,
             answers: Vec::new(),
+            none_applies: false,
         },
         content: "blake3:00".to_owned(),
         kind: FileFormat::Dicom,
@@ -596,6 +597,8 @@ fn score(condition: &str, probability: f64) -> Score {
         max: None,
         similarity: probability / 3.0,
         threshold: None,
+        normal: false,
+        calibrated: false,
     }
 }
 

@@ -206,6 +206,8 @@ fn recalled(root: &Path, n: usize) -> RecalledFile {
         max: None,
         similarity: 0.2,
         threshold: None,
+        normal: false,
+        calibrated: false,
     };
     let label = ["pneumonia", "normal"][usize::from(share < 0.5)];
     let record = Record {
@@ -222,6 +224,7 @@ fn recalled(root: &Path, n: usize) -> RecalledFile {
             reason: None,
             urgency: Some(share),
             answers: Vec::new(),
+            none_applies: false,
             scores: vec![score("normal", 1.0 - share), score("pneumonia", share)],
         },
         content: format!("blake3:{n:064}"),

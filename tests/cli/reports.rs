@@ -137,7 +137,11 @@ fn a_report_says_what_the_model_says_of_an_image_and_on_what_it_rests() {
             .position(|line| *line == about)
             .expect("the condition");
         let (name, value) = tree[at - 1].rsplit_once(" = ").expect("a value");
-        assert_eq!(name, "    CONTAINS NUM Score, not calibrated");
+        let meaning = match result["calibrated"].as_bool() {
+            Some(true) => "Probability, calibrated",
+            _ => "Score, not calibrated",
+        };
+        assert_eq!(name, format!("    CONTAINS NUM {meaning}"));
         let value: f64 = value.parse().expect("a number");
         let expected = score["probability"].as_f64().expect("a number");
         assert!((value - expected).abs() < 1e-12, "{value} {expected}");

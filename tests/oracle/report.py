@@ -24,6 +24,7 @@ from pydicom.sr.codedict import codes
 
 program = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "target/debug/medivision-tui").resolve()
 SCORE = highdicom.sr.CodedConcept("score", "99MVTUI", "Score, not calibrated")
+PROBABILITY = highdicom.sr.CodedConcept("probability", "99MVTUI", "Probability, calibrated")
 
 UNITS = {"millimetres": ("mm", "mm2"), "at_detector": ("mm", "mm2"), "pixels": ("{pixels}", "{pixels}2")}
 STATISTICS = {
@@ -133,7 +134,7 @@ def compare(report: highdicom.sr.ComprehensiveSR, lines: dict[str, list[dict]], 
         (result,) = [result for result in results if result["frame"] == frame]
         found = group.finding_type.value if group.finding_type else None
         assert found == result["label"], (found, result["label"])
-        scores = group.get_measurements(name=SCORE)
+        scores = group.get_measurements(name=PROBABILITY if result["calibrated"] else SCORE)
         claimed = result["scores"] if result["decision"] != "rejected" else []
         assert len(scores) == len(claimed), (len(scores), len(claimed))
         for item, score in zip(scores, claimed):

@@ -334,6 +334,7 @@ fn calibration(line: &Value) -> Calibration {
         mode: Mode::Single,
         learned: None,
         fit: None,
+        synthetic: false,
         at: "2026-01-01T00:00:00Z".to_owned(),
         images: 100,
         error_before: 0.2,

@@ -2,11 +2,13 @@
 
 use super::Comparison;
 use crate::app::popup::failure_words;
-use crate::app::result_panel::{Detail, percent};
+use crate::app::result_panel::Detail;
+use crate::app::results::reviews::label_shown;
 use crate::app::results::{FileState, FileStatus, Results};
 use crate::app::text;
 use crate::library::Record;
 use crate::scoring::Decision;
+use crate::scoring::percent;
 
 impl Comparison {
     /// The result lines of both sides, with the conditions in the same order.
@@ -57,7 +59,7 @@ fn side_lines(state: Option<&FileState>, conditions: &[&str]) -> Vec<Detail> {
             } else {
                 "uncertain"
             };
-            (text::safe_str(&record.verdict.label), word)
+            (label_shown(record), word)
         }
         (Some(FileState::Failed(failure)), _) => {
             let words = failure_words(failure.kind, failure.content);

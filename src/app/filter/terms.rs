@@ -2,7 +2,7 @@
 
 use super::dates::{DateValue, DaySpan};
 use crate::app::results::FileStatus;
-use crate::app::results::reviews::{ImageReviews, Judged, claim};
+use crate::app::results::reviews::{ImageReviews, Judged};
 use crate::config::similar;
 use crate::library::Record;
 use crate::scoring::Decision;
@@ -354,9 +354,12 @@ impl Criterion {
                 named.is_some_and(|(name, _)| name.starts_with(text.as_str()))
             }
             Self::Text(TextTerm::Label, text) => {
-                let claimed = claim(record).unwrap_or_default();
+                let claimed = record.claim().unwrap_or_default();
                 has_claim(record)
-                    && (matches(&record.verdict.label, text)
+                    && (record
+                        .verdict
+                        .claimed_label()
+                        .is_some_and(|label| matches(label, text))
                         || claimed.iter().any(|label| matches(label, text)))
             }
             Self::Condition(text, bound, number) => {

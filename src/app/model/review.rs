@@ -15,7 +15,7 @@ use crate::app::line::Purpose;
 use crate::app::msg::Severity;
 use crate::app::results::FileStatus;
 use crate::app::results::could_be_taught;
-use crate::app::results::reviews::{ImageReviews, claim, label_words};
+use crate::app::results::reviews::{ImageReviews, label_words};
 use crate::app::review_keys::{self, DIGITS};
 use crate::app::screen::Overlay;
 use crate::app::sort::{Key, Sort};
@@ -198,7 +198,7 @@ impl Model {
             self.say(Severity::Info, words);
             return Vec::new();
         }
-        if let Some(claim) = claim(record) {
+        if let Some(claim) = record.claim() {
             let labels = claim.into_iter().map(str::to_owned).collect();
             return self.decide(labels);
         }

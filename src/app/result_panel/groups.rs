@@ -1,6 +1,6 @@
 //! The content of the result panel for folders, studies and series: their images, counted.
 
-use super::{Detail, ResultPanel, headline, percent, wrapped};
+use super::{Detail, ResultPanel, headline, wrapped};
 use crate::app::browser::folder::{Row, RowKind};
 use crate::app::keys::Action;
 use crate::app::results::reviews::ImageReviews;
@@ -8,6 +8,7 @@ use crate::app::results::{FileStatus, Tally};
 use crate::app::studies::aggregate::Aggregate;
 use crate::app::text;
 use crate::app::urgency::UrgencyLevel;
+use crate::scoring::percent;
 
 impl ResultPanel<'_> {
     pub(super) fn no_images(&self, width: usize) -> Vec<Detail> {

@@ -7,11 +7,11 @@ use std::time::SystemTime;
 use jiff::tz::TimeZone;
 
 use super::FileState;
+use crate::app::agreement::NONE;
 use crate::app::results::tally::tells_kind_only;
 use crate::app::text;
 use crate::library::{Record, Review, ReviewChanges};
-use crate::prompts::{KINDS, PromptSet, Prompts};
-use crate::scoring::{Decision, Mode};
+use crate::prompts::{PromptSet, Prompts};
 
 /// What reviewers say about an image under one prompt set.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,7 +54,7 @@ impl ImageReviews {
 
     /// Whether the reviewer says the same as the result; `None` if either says nothing.
     pub fn agrees(&self, record: &Record) -> Option<bool> {
-        let claim = claim(record).filter(|_| self.are_of(record))?;
+        let claim = record.claim().filter(|_| self.are_of(record))?;
         let labels = self.labels()?;
         let same = claim.len() == labels.len()
             && claim
@@ -74,26 +74,11 @@ pub(in crate::app) fn label_words(labels: &[String]) -> String {
 
 /// The label of a result, safe to show; the labels, where an image may have several.
 pub(crate) fn label_shown(record: &Record) -> String {
-    let claimed = match record.mode {
-        Mode::Single => Vec::new(),
-        Mode::Multi => claim(record).unwrap_or_default(),
-    };
-    if claimed.is_empty() {
-        return text::safe_str(&record.verdict.label);
+    match record.claim() {
+        Some(claimed) if claimed.is_empty() => NONE.to_owned(),
+        Some(claimed) => text::safe_str(&claimed.join(", ")),
+        None => text::safe_str(&record.verdict.label),
     }
-    text::safe_str(&claimed.join(", "))
-}
-
-/// The conditions that a result claims; `None` if it was rejected.
-pub fn claim(record: &Record) -> Option<Vec<&str>> {
-    let verdict = &record.verdict;
-    if verdict.decision == Decision::Rejected {
-        return None;
-    }
-    Some(match record.mode {
-        Mode::Single => vec![&verdict.label],
-        Mode::Multi => verdict.present(),
-    })
 }
 
 /// The set under which an image is reviewed where that is not the one of its result: if the model tells its kind only and a set is
@@ -102,7 +87,7 @@ pub fn findings_set<'a>(prompts: &'a Prompts, record: &Record) -> Option<&'a Pro
     if !prompts.is_auto() || !tells_kind_only(record) {
         return None;
     }
-    let kinds = prompts.sets().get(prompts.position(KINDS)?)?;
+    let kinds = prompts.sets().get(prompts.kinds()?)?;
     let is_named = |name: &str| {
         let mut conditions = kinds.conditions.iter();
         conditions.any(|own| own.name == name && !own.other)

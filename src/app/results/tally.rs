@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{FileState, FileStatus};
+use crate::app::agreement::NONE;
 use crate::app::urgency::{LevelCounts, UrgencyLevel};
 use crate::config::BUILTIN;
 use crate::library::Record;
@@ -115,5 +116,6 @@ pub(crate) fn accepted(state: &FileState) -> Option<&Record> {
 /// The label and its urgency.
 fn claim(state: &FileState) -> Option<(&str, UrgencyLevel)> {
     let verdict = &accepted(state)?.verdict;
-    Some((&verdict.label, UrgencyLevel::of(verdict.urgency)))
+    let label = verdict.claimed_label().unwrap_or(NONE);
+    Some((label, UrgencyLevel::of(verdict.urgency)))
 }

@@ -177,6 +177,7 @@ impl<'a> CalibrationSplit<'a> {
                 mode: Mode::Single,
                 learned: None,
                 fit: None,
+                synthetic: false,
                 at: String::new(),
                 images: own.len(),
                 error_before: fitted.error_before,
@@ -233,6 +234,8 @@ impl<'a> CalibrationSplit<'a> {
                     max: None,
                     similarity: 0.0,
                     threshold: None,
+                    normal: false,
+                    calibrated: false,
                 })
                 .collect()
             })

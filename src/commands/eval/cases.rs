@@ -107,6 +107,11 @@ impl LabelledCases<'_> {
         self.images.last().map(|(_, record)| *record)
     }
 
+    /// Whether all images are marked as synthetic.
+    pub(in crate::commands) fn are_synthetic(&self) -> bool {
+        self.images.iter().all(|(_, record)| record.synthetic)
+    }
+
     /// The cases, if one condition applies to each.
     pub(in crate::commands) fn of_one(&self) -> Option<Vec<Case>> {
         let is_of_one = |(file, _): &(&LabelledEach, &Record)| file.labels.len() == 1;

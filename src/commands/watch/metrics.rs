@@ -124,7 +124,9 @@ impl WatchMetrics {
             let verdict = &record.verdict;
             let label = match verdict.decision {
                 Decision::Rejected => "",
-                Decision::Confident | Decision::Uncertain => &verdict.label,
+                Decision::Confident | Decision::Uncertain => {
+                    verdict.claimed_label().unwrap_or("none")
+                }
             };
             let labels = [label, verdict.decision.name()];
             self.results.with_label_values(&labels).inc();

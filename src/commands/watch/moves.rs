@@ -83,7 +83,9 @@ impl MovableFile {
         let label = match record {
             Some(record) if !has_failed => match record.verdict.decision {
                 Decision::Rejected => "rejected",
-                Decision::Confident | Decision::Uncertain => &record.verdict.label,
+                Decision::Confident | Decision::Uncertain => {
+                    record.verdict.claimed_label().unwrap_or("none")
+                }
             },
             _ => "failed",
         };

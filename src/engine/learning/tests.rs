@@ -253,6 +253,7 @@ fn scores_that_real_images_never_had_are_not_lost() {
             mode: Mode::Single,
             learned: None,
             fit: None,
+            synthetic: false,
             at: String::new(),
             images: 40,
             error_before: 0.1,

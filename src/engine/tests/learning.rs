@@ -51,6 +51,7 @@ fn calibration() -> Calibration {
         mode: Mode::Single,
         learned: None,
         fit: None,
+        synthetic: false,
         at: String::new(),
         images: 40,
         error_before: fitted.error_before,

@@ -8,7 +8,6 @@ mod measured;
 use crate::library::{Record, Review, json};
 use crate::media::ObjectIdentity;
 use crate::media::measure::Figure;
-use crate::scoring::Decision;
 pub use content::Concept;
 use content::{ContentItem, Relation};
 pub use document::StructuredReport;
@@ -81,21 +80,30 @@ impl Observation {
     /// What the model says of an image. Of an image that it is not meant for, that is only why it is rejected.
     pub fn of_result(record: &Record) -> Self {
         let verdict = &record.verdict;
-        let is_claimed = verdict.decision != Decision::Rejected;
+        let claim = record.claim();
         let decision = verdict.decision.name();
         let mut evaluations = vec![(
             Concept::private("decision", "Decision"),
             ReportedStatement::Coded(Concept::private(decision, decision)),
         )];
+        evaluations.extend(
+            claim
+                .as_ref()
+                .filter(|claim| claim.is_empty())
+                .map(|_| none_of_the_conditions()),
+        );
         let reason = verdict.reason.iter().map(|reason| {
             let name = Concept::private("reason", "Reason for rejection");
             (name, ReportedStatement::Text(reason.clone()))
         });
         evaluations.extend(reason);
-        let scores = verdict.scores.iter().filter(|_| is_claimed);
-        // It is a probability only once it was calibrated.
+        let scores = verdict.scores.iter().filter(|_| claim.is_some());
         let numbers = scores.map(|score| ReportedNumber {
-            name: Concept::private("score", "Score, not calibrated"),
+            name: if score.calibrated {
+                Concept::private("probability", "Probability, calibrated")
+            } else {
+                Concept::private("score", "Score, not calibrated")
+            },
             modifiers: vec![(codes::FINDING.into(), Concept::condition(&score.condition))],
             value: score.probability,
             unit: codes::NO_UNIT.into(),
@@ -109,6 +117,7 @@ impl Observation {
             ("device", &record.device),
         ];
         let parameters = parameters.map(|(name, value)| format!("{name}={value}"));
+        let learned = record.learned.map(|count| format!("learned={count}"));
         let of_frame = match record.frame {
             Some(frame) if record.frames > 1 => format!(", frame {}", frame + 1),
             None => format!(", mean of {} frames", record.frames),
@@ -119,14 +128,15 @@ impl Observation {
             record.model, record.prompts
         );
         Self {
-            observer: Observer::Program(parameters.into()),
+            observer: Observer::Program(parameters.into_iter().chain(learned).collect()),
             frame: record.frame.filter(|_| record.frames > 1),
             at: record.at.clone(),
             key: format!("{tracking}, {}", record.at),
             tracking,
-            findings: is_claimed
-                .then(|| Concept::condition(&verdict.label))
-                .into_iter()
+            findings: claim
+                .iter()
+                .flatten()
+                .map(|label| Concept::condition(label))
                 .collect(),
             evaluations,
             numbers: numbers.collect(),
@@ -138,10 +148,7 @@ impl Observation {
     pub fn of_review(review: &Review) -> Self {
         let mut evaluations = Vec::new();
         if review.labels.as_ref().is_some_and(Vec::is_empty) {
-            evaluations.push((
-                Concept::private("decision", "Decision"),
-                ReportedStatement::Text("none of the conditions".to_owned()),
-            ));
+            evaluations.push(none_of_the_conditions());
         }
         if !review.note.is_empty() {
             let name = Concept::private("note", "Note");
@@ -251,6 +258,15 @@ impl Observation {
             .by_template(if region.is_some() { "1410" } else { "1501" })
             .observed_at(&self.at)
     }
+}
+
+/// Says that an image shows none of the conditions.
+fn none_of_the_conditions() -> (Concept, ReportedStatement) {
+    let words = "none of the conditions".to_owned();
+    (
+        Concept::private("decision", "Decision"),
+        ReportedStatement::Text(words),
+    )
 }
 
 impl ReportedNumber {

@@ -11,6 +11,8 @@ pub(crate) fn record(decision: Decision) -> Record {
         max: None,
         similarity: 0.25,
         threshold: None,
+        normal: false,
+        calibrated: false,
     };
     Record {
         path: "in/a.dcm".into(),
@@ -27,6 +29,7 @@ pub(crate) fn record(decision: Decision) -> Record {
             scores: vec![score("pneumonia", 0.75), score("normal", 0.25)],
             urgency: Some(0.75),
             answers: Vec::new(),
+            none_applies: false,
         },
         content: "blake3:00".into(),
         kind: FileFormat::Dicom,
@@ -205,6 +208,8 @@ fn where_operating_points_are_known_a_table_names_the_conditions_that_reach_thei
         max: None,
         similarity: 0.2,
         threshold,
+        normal: false,
+        calibrated: false,
     };
     alone.verdict.scores = vec![
         score("pneumonia", 0.4, Some(0.3)),
@@ -241,4 +246,45 @@ fn a_tiny_number_is_written_with_an_exponent() {
     ] {
         assert_eq!(number(value), text);
     }
+}
+
+#[test]
+fn a_report_claims_what_the_result_claims() {
+    use crate::library::export::report::{Concept, Observation, Observer, ReportedStatement};
+    let score = |condition: &str, probability, normal, calibrated: bool| Score {
+        condition: condition.to_owned(),
+        probability,
+        max: None,
+        similarity: 0.2,
+        threshold: calibrated.then_some(0.5),
+        normal,
+        calibrated,
+    };
+    let said = |pneumonia, tumor, none_applies| {
+        let mut alone = record(Decision::Uncertain);
+        alone.mode = Mode::Multi;
+        alone.learned = Some(12);
+        alone.verdict.none_applies = none_applies;
+        alone.verdict.scores = vec![
+            score("pneumonia", pneumonia, false, true),
+            score("tumor", tumor, false, false),
+            score("normal", 0.6, true, false),
+        ];
+        Observation::of_result(&alone)
+    };
+    let both = said(0.7, 0.9, false);
+    let found = ["pneumonia", "tumor"].map(Concept::condition);
+    assert_eq!(both.findings, found);
+    let names: Vec<&Concept> = both.numbers.iter().map(|number| &number.name).collect();
+    let probability = Concept::private("probability", "Probability, calibrated");
+    let mere = Concept::private("score", "Score, not calibrated");
+    assert_eq!(names, [&probability, &mere, &mere]);
+    let Observer::Program(parameters) = &both.observer else {
+        panic!("a program")
+    };
+    assert!(parameters.contains(&"learned=12".to_owned()));
+    let none = said(0.1, 0.2, true);
+    assert_eq!(none.findings, []);
+    let words = ReportedStatement::Text("none of the conditions".to_owned());
+    assert!(none.evaluations.iter().any(|(_, said)| *said == words));
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Instance;
 use crate::library::{AggregateRecord, NOTICE, now, path_text};
 use crate::scoring::calibration::Calibrations;
-use crate::scoring::{Decider, Mode, Verdict};
+use crate::scoring::{Decider, Verdict};
 
 /// What a line is about: contents, model and prompts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,7 +25,6 @@ pub(super) struct LineSubject {
     /// `None` for a study.
     pub(super) series: Option<Arc<str>>,
     pub(super) study: Option<Arc<str>>,
-    pub(super) mode: Mode,
 }
 
 /// The lines about instances: one for each model and prompt set that scored them.
@@ -46,10 +45,10 @@ pub(super) fn aggregate(
         .filter_map(|([model, prompts], group)| {
             let decider = deciders.get(prompts)?.clone();
             // Of the built-in model, what calibrates phantoms is not for real images.
-            let is_calibrated = group.iter().any(|instance| instance.source.calibrated);
-            let calibration = calibrations
-                .for_results(model, prompts, subject.mode)
-                .filter(|_| is_calibrated);
+            let mut sources = group.iter().map(|instance| &instance.source);
+            let calibrated = sources.find(|source| source.is_calibrated);
+            let calibration =
+                calibrated.and_then(|source| calibrations.for_results(model, prompts, source.mode));
             let decider = match calibration {
                 Some(calibration) => decider.calibrated(calibration),
                 None => decider,
@@ -80,7 +79,7 @@ fn line(
         instances: instances.len(),
         rejected: instances.iter().filter(|i| i.rejected.is_some()).count(),
         aggregate: "mean",
-        calibrated: verdict.calibrated && instances.iter().any(|own| own.source.calibrated),
+        calibrated: verdict.calibrated,
         verdict,
         content: content(subject, instances),
         modality: common(|instance| &instance.source.modality),
@@ -89,7 +88,7 @@ fn line(
         model_digest: source.model_digest.clone(),
         prompts: source.prompts.clone(),
         prompts_digest: source.prompts_digest.clone(),
-        mode: subject.mode,
+        mode: source.mode,
         learned: source.learned,
         device: source.device.clone(),
         at: now(),

@@ -52,6 +52,8 @@ fn with_scores(mut record: Record, scores: &[(&str, f64)]) -> Record {
         max: None,
         similarity: probability / 2.0,
         threshold: None,
+        normal: false,
+        calibrated: false,
     };
     record.verdict.scores = scores.iter().map(score).collect();
     record
@@ -133,10 +135,10 @@ fn a_line_about_uncalibrated_results_has_nothing_of_a_calibration() {
     let prompts = Prompts::select("general", None).expect("it ships");
     let scored = |calibrated| {
         let record = instance("", "1.2", "1.2.1", 1);
-        let own = Record {
-            calibrated,
-            ..with_scores(record, &[("pneumonia", 0.4), ("normal", 0.6)])
-        };
+        let mut own = with_scores(record, &[("pneumonia", 0.4), ("normal", 0.6)]);
+        // Of a label about which too little is known, another condition may be calibrated.
+        own.mode = Mode::Multi;
+        own.verdict.scores[0].calibrated = calibrated;
         let calibration = Calibration {
             model: own.model.clone(),
             model_digest: own.model_digest.clone(),
@@ -145,6 +147,7 @@ fn a_line_about_uncalibrated_results_has_nothing_of_a_calibration() {
             mode: Mode::Multi,
             learned: None,
             fit: None,
+            synthetic: false,
             at: String::new(),
             images: 40,
             error_before: 0.1,
@@ -166,7 +169,11 @@ fn a_line_about_uncalibrated_results_has_nothing_of_a_calibration() {
         series.add(seconds(0), Path::new("in/a.dcm"), &own);
         series.due(STABLE_AFTER, ALL_ANSWERED).remove(0)
     };
-    assert_eq!(scored(true).verdict.label, "pneumonia");
+    let line = scored(true);
+    assert_eq!(
+        (line.verdict.label.as_str(), line.calibrated),
+        ("pneumonia", true)
+    );
     let line = scored(false);
     assert_eq!(line.verdict.label, "normal");
     assert!(
@@ -175,6 +182,24 @@ fn a_line_about_uncalibrated_results_has_nothing_of_a_calibration() {
             .iter()
             .all(|own| own.threshold.is_none())
     );
+}
+
+#[test]
+fn a_line_has_the_mode_of_the_results_that_it_is_about() {
+    let prompts = Prompts::select("general", None).expect("it ships");
+    let mut series = StableSeries::new(
+        STABLE_AFTER,
+        &prompts,
+        Mode::Multi,
+        &Calibrations::default(),
+    );
+    series.add(
+        seconds(0),
+        Path::new("in/a.dcm"),
+        &instance("", "1.2", "1", 1),
+    );
+    let lines = series.due(STABLE_AFTER, ALL_ANSWERED);
+    assert_eq!(lines[0].mode, Mode::Single);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde::Serialize;
 
 use super::Library;
+use super::stored::verdict_json;
 use super::writer::Ids;
 use super::writer::WriteRequest;
 use crate::library::{AggregateRecord, Outcome, Record, json};
@@ -286,7 +287,7 @@ pub(super) fn put<'a>(
     let mut touch =
         change.prepare_cached("UPDATE results SET at = ?2, recency = ?3 WHERE id = ?1")?;
     for record in records {
-        let verdict = serde_json::to_string(&record.verdict);
+        let verdict = verdict_json(record);
         let verdict =
             verdict.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         let frame = frame_number(record);

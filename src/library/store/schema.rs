@@ -75,7 +75,8 @@ CREATE TABLE provenances (
     device TEXT NOT NULL,
     UNIQUE (model_digest, prompts_digest, mode, device, model, prompts)
 ) STRICT;
--- A row's number grows with time; frame -1 is the aggregate of all frames; verdict is JSON, as in a line of output.
+-- A row's number grows with time; frame -1 is the aggregate of all frames; verdict is JSON, as in a line of output, in `multi` mode with what that leaves
+-- out of the scores.
 CREATE TABLE results (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     content INTEGER NOT NULL REFERENCES contents ON DELETE CASCADE,

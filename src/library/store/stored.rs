@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params_from_iter};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ImageFacts, Library, LibraryError};
 use crate::library::{NOTICE, Record, path_text};
@@ -36,6 +36,58 @@ struct StoredVerdict {
     decision: Decision,
     reason: Option<String>,
     scores: Vec<Score>,
+    /// See [`VerdictToStore`]; `None` in `single` mode, and where an earlier version stored it.
+    normal: Option<Vec<String>>,
+    calibrated: Option<Vec<String>>,
+}
+
+/// A verdict to be stored where each condition is decided on by itself: its fields in a line of output, and what these leave out of the scores.
+#[derive(Serialize)]
+struct VerdictToStore<'a> {
+    #[serde(flatten)]
+    verdict: &'a Verdict,
+    /// The conditions that say that there is no finding.
+    normal: Vec<&'a str>,
+    /// The conditions whose probabilities labelled images told.
+    calibrated: Vec<&'a str>,
+}
+
+/// The verdict of a result as JSON, as [`StoredVerdict`] reads it.
+pub(super) fn verdict_json(record: &Record) -> serde_json::Result<String> {
+    let verdict = &record.verdict;
+    if record.mode == Mode::Single {
+        // Of one condition that applies, the label says all.
+        return serde_json::to_string(verdict);
+    }
+    let named = |is_meant: fn(&Score) -> bool| {
+        let scores = verdict.scores.iter().filter(|score| is_meant(score));
+        scores.map(|score| score.condition.as_str()).collect()
+    };
+    serde_json::to_string(&VerdictToStore {
+        verdict,
+        normal: named(|score| score.normal),
+        calibrated: named(|score| score.calibrated),
+    })
+}
+
+impl StoredVerdict {
+    /// The scores with what the lists say of them. Where there are none, only operating points tell it: beside them only the normal
+    /// condition has none.
+    fn scores(&mut self, is_calibrated: bool) -> Vec<Score> {
+        let mut scores = std::mem::take(&mut self.scores);
+        let has_points = scores.iter().any(|score| score.threshold.is_some());
+        for score in &mut scores {
+            let is_in = |list: &Option<Vec<String>>| {
+                let list = list.as_ref()?;
+                Some(list.contains(&score.condition))
+            };
+            let by_points = has_points && score.threshold.is_none();
+            let (normal, calibrated) = (is_in(&self.normal), is_in(&self.calibrated));
+            score.normal = normal.unwrap_or(by_points);
+            score.calibrated = calibrated.unwrap_or(is_calibrated);
+        }
+        scores
+    }
 }
 
 /// A result, the file that it is of, and its frame.
@@ -207,9 +259,12 @@ fn stored_result(row: &Row) -> rusqlite::Result<StoredResult> {
     let path = PathBuf::from(OsString::from_vec(row.get(0)?));
     let number: i64 = row.get(1)?;
     let frame = u32::try_from(number).ok();
-    let verdict = stored_verdict(row, 2)?;
-    let facts: ImageFacts = parsed(5, &row.get::<_, String>(5)?)?;
     let mode: Mode = parsed(10, &format!("\"{}\"", row.get::<_, String>(10)?))?;
+    let mut verdict = stored_verdict(row, 2)?;
+    let scores = verdict.scores(row.get(12)?);
+    let none_applies =
+        mode == Mode::Multi && !scores.iter().any(|own| own.is_present() || own.normal);
+    let facts: ImageFacts = parsed(5, &row.get::<_, String>(5)?)?;
     let (shown, path_bytes) = path_text(&path);
     let record = Record {
         path: shown,
@@ -223,9 +278,10 @@ fn stored_result(row: &Row) -> rusqlite::Result<StoredResult> {
             calibrated: row.get(12)?,
             decision: verdict.decision,
             reason: verdict.reason,
-            scores: verdict.scores,
+            scores,
             urgency: None,
             answers: Vec::new(),
+            none_applies,
         },
         content: row.get(4)?,
         kind: facts.kind,

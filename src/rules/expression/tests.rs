@@ -13,6 +13,7 @@ fn verdict(label: &str, probability: f64, urgency: f64, decision: Decision) -> V
         scores: Vec::new(),
         urgency: Some(urgency),
         answers: Vec::new(),
+        none_applies: false,
     }
 }
 

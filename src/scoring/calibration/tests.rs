@@ -147,6 +147,7 @@ fn calibration(cases: &[Case]) -> Calibration {
         mode: Mode::Single,
         learned: None,
         fit: None,
+        synthetic: false,
         at: String::new(),
         images: cases.len(),
         error_before,

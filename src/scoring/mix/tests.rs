@@ -66,6 +66,7 @@ fn of(single: Option<SingleCalibration>) -> Calibration {
         mode: Mode::Single,
         learned: None,
         fit: None,
+        synthetic: false,
         at: "2026-01-01T00:00:00Z".to_owned(),
         images: 100,
         error_before: 0.0,
@@ -91,6 +92,8 @@ fn named(probabilities: &[f64]) -> Vec<Score> {
         max: None,
         similarity: 0.0,
         threshold: None,
+        normal: false,
+        calibrated: false,
     };
     both.map(score).collect()
 }

@@ -230,6 +230,7 @@ fn calibrate(
                 mode,
                 learned: None,
                 fit: None,
+                synthetic: set.name != KINDS,
                 at: jiff::Timestamp::now()
                     .strftime("%Y-%m-%dT%H:%M:%SZ")
                     .to_string(),

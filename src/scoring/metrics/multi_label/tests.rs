@@ -228,6 +228,8 @@ fn verdict(label: &str, scores: [(&str, f64, Option<f64>); 3]) -> Verdict {
         max: None,
         similarity: 0.0,
         threshold,
+        normal: name == "none",
+        calibrated: false,
     });
     Verdict {
         label: label.to_owned(),
@@ -239,6 +241,7 @@ fn verdict(label: &str, scores: [(&str, f64, Option<f64>); 3]) -> Verdict {
         scores: scores.to_vec(),
         urgency: None,
         answers: Vec::new(),
+        none_applies: false,
     }
 }
 
