@@ -8,7 +8,6 @@ mod event_loop;
 mod exports;
 mod folder_states;
 mod folders;
-mod learned_files;
 mod learning;
 mod library_changes;
 mod measurements;
@@ -17,6 +16,7 @@ mod places;
 mod prompt_editor;
 mod prompt_files;
 mod reviews;
+mod score_files;
 mod transfers;
 
 use std::io;
@@ -31,16 +31,18 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::app::Msg;
 use crate::engine::{Engine, Factory, Settings};
 use crate::graphics::{GraphicsSetup, preview};
+use crate::learn::LearnedSets;
+use crate::scoring::calibration::Calibrations;
 use crate::watch::Watch;
 pub use choices::ChoiceSources;
 pub use event_loop::Loop;
 pub use folder_states::FolderStateStore;
 use folder_states::FolderStateWriter;
-use learned_files::LearnedWatch;
 use library_changes::LibraryWatch;
 use measurements::MeasurementWriter;
 use prompt_files::PromptWatch;
 use reviews::ReviewWriter;
+use score_files::{ScoreFileWatch, ScoreFiles as _};
 
 /// How long shutdown waits for the engine, and then for the disk. A forward pass that takes longer is left behind.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -73,7 +75,9 @@ pub struct Services {
     measurements: Option<MeasurementWriter>,
     _library_changes: Option<LibraryWatch>,
     /// `None` without a library.
-    learned_files: Option<LearnedWatch>,
+    learned_files: Option<ScoreFileWatch<LearnedSets>>,
+    /// `None` without a library.
+    calibration_files: Option<ScoreFileWatch<Calibrations>>,
     /// `None` without a library.
     reviews: Option<ReviewWriter>,
     /// Where saved views and bookmarks are stored; `None` disables that.
@@ -121,7 +125,12 @@ impl Services {
                 .map(|library| ReviewWriter::start(library, Arc::clone(&send))),
             learned_files: library.as_ref().map(|library| {
                 let learned = settings.learned.clone();
-                LearnedWatch::start(library.file(), learned, Arc::clone(&send))
+                ScoreFileWatch::start(library.file(), learned, Arc::clone(&send))
+            }),
+            calibration_files: library.as_ref().map(|library| {
+                // As the settings were read: what was damaged then was said.
+                let (own, _) = Calibrations::load(&Calibrations::folder(library.file()));
+                ScoreFileWatch::start(library.file(), own, Arc::clone(&send))
             }),
             measurements,
             _library_changes: library

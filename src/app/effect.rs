@@ -20,6 +20,7 @@ use crate::library::{Record, Review, ReviewRequest};
 use crate::llm::DraftRequest;
 use crate::prompts::{PromptSet, Prompts};
 use crate::scoring::Mode;
+use crate::scoring::calibration::Calibrations;
 use crate::transfer::{Transfer, TransferKind};
 
 /// An action requested by [`super::update`]. No effect blocks the loop.
@@ -174,6 +175,8 @@ pub enum Effect {
     UndoLearned(LearnSubject),
     /// Score with what was learned as soon as prompts are put into use, which has to follow. Not answered.
     UseLearned(LearnedSets),
+    /// Score with these calibrations beside the built-in model's as soon as prompts are put into use, which has to follow. Not answered.
+    UseCalibrations(Calibrations),
     /// Write results to a new file; its extension decides the format. Answered by [`super::Msg::Report`]s: of progress, and of how
     /// it ended.
     Export {

@@ -169,8 +169,8 @@ pub struct Model {
     mix: MixState,
     /// The image whose phrases are awaited.
     phrases: Option<PendingPhrases>,
-    /// What is to be said once learned scores are in use.
-    learned_words: Option<String>,
+    /// What is to be said once scores follow what was learned or calibrated.
+    scored_words: Option<String>,
     /// Saved views and bookmarks.
     places: Places,
     transfers: Transfers,
@@ -229,7 +229,7 @@ impl Model {
             heat_maps: HeatMaps::default(),
             mix: MixState::new(setup.mix),
             phrases: None,
-            learned_words: None,
+            scored_words: None,
             places: Places::default(),
             transfers: Transfers::default(),
             last_program: String::new(),

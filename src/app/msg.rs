@@ -16,6 +16,7 @@ use crate::library::mixes::FolderMixes;
 use crate::library::{FileWithResult, Review, ReviewChanges, ReviewOutcome, ReviewRequest};
 use crate::media::{DicomHeader, MediaError, Member, RelatedObject, TagTree};
 use crate::prompts::{PromptSet, Prompts};
+use crate::scoring::calibration::Calibrations;
 use crate::transfer::Transfer;
 
 /// Something that happened. Sent to the runtime's queue; consumed by [`super::update`] only.
@@ -305,6 +306,16 @@ pub enum Msg {
         /// All that they hold.
         learned: LearnedSets,
         /// Whether the engine uses it already; else another process has changed it.
+        is_in_use: bool,
+        /// The files that cannot be used, a sentence each.
+        faults: Vec<String>,
+    },
+
+    /// The same of the files with calibrations.
+    CalibrationFiles {
+        /// All that they hold.
+        calibrations: Calibrations,
+        /// Whether scores follow them already; else another process has changed them.
         is_in_use: bool,
         /// The files that cannot be used, a sentence each.
         faults: Vec<String>,

@@ -280,8 +280,7 @@ impl CommandSetup {
             }
             all = own;
         }
-        all.0.extend(builtin::calibrations().0);
-        all.of_fit(self.other_fit(fit).map(Fit::name))
+        builtin::calibrations_after(all, self.other_fit(fit).map(Fit::name))
     }
 
     /// The way to fit images to the model's input, if it is not the model's own.

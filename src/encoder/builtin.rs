@@ -131,6 +131,13 @@ pub fn calibrations() -> Calibrations {
     Calibrations(CALIBRATIONS.clone())
 }
 
+/// Of these calibrations and then the built-in model's, those for images that are fitted to the model's input in this way; `None`: as the
+/// model specifies.
+pub fn calibrations_after(mut own: Calibrations, fit: Option<&str>) -> Calibrations {
+    own.0.extend(calibrations().0);
+    own.of_fit(fit)
+}
+
 /// Opens the model in the binary.
 ///
 /// # Errors

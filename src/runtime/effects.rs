@@ -10,7 +10,7 @@ use super::transfers::{self, TransferRequest, expanded};
 use super::{Services, choices, drafts, exports, folders, learning, objects, places};
 use crate::app::mix::MixRequest;
 use crate::app::{Effect, Msg};
-use crate::encoder::ModelSource;
+use crate::encoder::{ModelSource, builtin};
 use crate::engine::Engine;
 use crate::exec::CommandLine;
 use crate::jobs::JobCommand;
@@ -19,6 +19,7 @@ use crate::library::Record;
 use crate::library::mixes::FolderMixes;
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
+use crate::scoring::calibration::Calibrations;
 use crate::watch::{self, Watch};
 
 /// An effect that needs the screen, or ends the loop.
@@ -123,6 +124,7 @@ impl Services {
             | Effect::KeepLearned(_)
             | Effect::UndoLearned(_)
             | Effect::UseLearned(_) => self.perform_learning(effect),
+            Effect::UseCalibrations(own) => self.use_calibrations(own),
             Effect::OpenWith {
                 program,
                 path,
@@ -376,6 +378,19 @@ impl Services {
             watch.set(learned.clone());
         }
         self.settings.learned = learned;
+    }
+
+    /// Scores with these calibrations beside the built-in model's, also with a model that is being loaded, once prompts are put into use.
+    fn use_calibrations(&mut self, own: Calibrations) {
+        if let Some(watch) = &self.calibration_files {
+            watch.set(own.clone());
+        }
+        let all = builtin::calibrations_after(own, None);
+        if let Some((_, engine)) = &self.candidate {
+            engine.use_calibrations(all.clone());
+        }
+        self.engine.use_calibrations(all.clone());
+        self.settings.calibrations = all;
     }
 
     /// Starts an engine with another model, while the current engine continues to answer.

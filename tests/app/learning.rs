@@ -6,6 +6,7 @@ use medivision_tui::engine::learning::{ImageScore, LearnRequest, MovedImage, Pro
 use medivision_tui::engine::{Event, RecalledFile};
 use medivision_tui::learn::{BalancedAccuracy, Learned, LearnedSets, LearningGain, Method};
 use medivision_tui::library::{FileIdentity, Record, Review, ReviewChanges};
+use medivision_tui::scoring::calibration::Calibrations;
 use medivision_tui::scoring::learned::LearnedCondition;
 use medivision_tui::scoring::metrics::Estimate;
 use medivision_tui::scoring::{Decision, Mode};
@@ -415,6 +416,24 @@ fn what_another_process_learned_is_used_and_the_reviews_behind_it_are_told_apart
         screen.contains("The scores were learned from 1 of these"),
         "{screen}"
     );
+}
+
+#[test]
+fn results_follow_what_another_process_calibrated() {
+    let mut program = begin(Some(2), false);
+    let found = |is_in_use| Msg::CalibrationFiles {
+        calibrations: Calibrations::default(),
+        is_in_use,
+        faults: vec!["c.toml: it is not used".to_owned()],
+    };
+    assert_eq!(program.send(found(true)), [], "as they are in use already");
+    assert!(program.screen(100, 30).contains("it is not used"));
+    let effects = program.send(found(false));
+    let is_put_into_use = matches!(
+        &effects[..],
+        [Effect::UseCalibrations(_), Effect::UsePrompts { .. }]
+    );
+    assert!(is_put_into_use, "{effects:?}");
 }
 
 #[test]

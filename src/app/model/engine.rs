@@ -217,7 +217,7 @@ impl Model {
         if let EngineState::Ready { prompts, .. } = &mut self.engine {
             *prompts = text::safe_str(name);
         }
-        let learned = self.learned_words.take();
+        let learned = self.scored_words.take();
         let warning = self.prompt_sets.new_warning(warnings);
         let is_switch = changed && warning.is_none();
         let subject = match (learned, warning) {

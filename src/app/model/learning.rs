@@ -15,6 +15,7 @@ use crate::app::screen::Overlay;
 use crate::app::text;
 use crate::engine::learning::{LearnRequest, Proposal};
 use crate::learn::LearnedSets;
+use crate::scoring::calibration::Calibrations;
 
 impl Model {
     /// Opens the view of what reviews teach, and asks for it; in the view, accepts it.
@@ -133,11 +134,7 @@ impl Model {
         is_in_use: bool,
         faults: &[String],
     ) -> Vec<Effect> {
-        for fault in faults {
-            let words = text::safe_str(fault);
-            self.say(Severity::Error, &words);
-            self.activity.note(Incident::Said(Severity::Error, words));
-        }
+        self.say_unusable(faults);
         if let Some(view) = self.screen.learning_mut() {
             let of_view = |all: &LearnedSets| view.subject.learned(all).cloned();
             if of_view(self.results.learned()) != of_view(&learned) {
@@ -148,11 +145,46 @@ impl Model {
         if is_in_use {
             return Vec::new();
         }
-        let words = "another process has changed what was learned; scores follow it";
-        // What cannot be used stays on screen with it.
-        let words = faults.iter().map(String::as_str).chain([words]);
-        self.learned_words = Some(text::safe_str(&words.collect::<Vec<_>>().join("; ")));
+        self.say_with_prompts(
+            faults,
+            "another process has changed what was learned; scores follow it",
+        );
         vec![Effect::UseLearned(learned), self.prompt_sets.renew()]
+    }
+
+    /// Scores with the calibrations that another process has changed.
+    pub(super) fn calibrations_found(
+        &mut self,
+        calibrations: Calibrations,
+        is_in_use: bool,
+        faults: &[String],
+    ) -> Vec<Effect> {
+        self.say_unusable(faults);
+        if is_in_use {
+            return Vec::new();
+        }
+        self.say_with_prompts(
+            faults,
+            "another process has calibrated scores; results follow it",
+        );
+        vec![
+            Effect::UseCalibrations(calibrations),
+            self.prompt_sets.renew(),
+        ]
+    }
+
+    fn say_unusable(&mut self, faults: &[String]) {
+        for fault in faults {
+            let words = text::safe_str(fault);
+            self.say(Severity::Error, &words);
+            self.activity.note(Incident::Said(Severity::Error, words));
+        }
+    }
+
+    /// Says it once prompts are put into use. What cannot be used stays on screen with it.
+    fn say_with_prompts(&mut self, faults: &[String], words: &str) {
+        let words = faults.iter().map(String::as_str).chain([words]);
+        self.scored_words = Some(text::safe_str(&words.collect::<Vec<_>>().join("; ")));
     }
 
     /// Scores with what is in use now.
@@ -165,7 +197,7 @@ impl Model {
                 if self.screen.learning_mut().is_some() {
                     self.screen.close_overlay();
                 }
-                self.learned_words = Some(words);
+                self.scored_words = Some(words);
                 self.results.set_learned(learned.clone());
                 vec![Effect::UseLearned(learned), self.prompt_sets.renew()]
             }

@@ -59,6 +59,11 @@ impl Model {
                 is_in_use,
                 faults,
             } => return self.learned_found(learned, is_in_use, &faults),
+            Msg::CalibrationFiles {
+                calibrations,
+                is_in_use,
+                faults,
+            } => return self.calibrations_found(calibrations, is_in_use, &faults),
             Msg::Adjusted { generation, mixes } => {
                 if let Some(words) = self.mix.answered(generation, *mixes) {
                     self.say(Severity::Info, &text::safe_str(&words));

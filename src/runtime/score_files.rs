@@ -1,5 +1,5 @@
-//! Watches the files that hold what was learned, so that what another process learns or takes back is used here, too, and what this one
-//! stores is what the library's other users would.
+//! Watches the files beside the library that scores follow, of what was learned and of calibrations, so that what another process learns,
+//! takes back or calibrates is used here, too, and what this one stores is what the library's other users would.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,29 +10,85 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use super::folders::{MsgSender, spawn};
 use crate::app::Msg;
 use crate::learn::LearnedSets;
-use crate::library::{FileIdentity, learned};
+use crate::library::{FileIdentity, calibrations, learned};
+use crate::scoring::calibration::Calibrations;
 
-/// Interval at which the folder is looked at.
+/// Interval at which a folder is looked at.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// What the files of a folder hold.
+pub(super) trait ScoreFiles: Clone + Default + PartialEq + Send + 'static {
+    /// The name of the watching thread.
+    const THREAD: &str;
+
+    /// The folder beside a library.
+    fn folder(library: &Path) -> PathBuf;
+
+    /// Reads the files, and says which cannot be used, a sentence each.
+    fn load(folder: &Path) -> (Self, Vec<String>);
+
+    /// The message that the files hold this, whether it is in use already, and which of them cannot be used.
+    fn found(self, is_in_use: bool, faults: Vec<String>) -> Msg;
+}
+
+impl ScoreFiles for LearnedSets {
+    const THREAD: &str = "learned-files";
+
+    fn folder(library: &Path) -> PathBuf {
+        learned::folder(library)
+    }
+
+    fn load(folder: &Path) -> (Self, Vec<String>) {
+        learned::load(folder)
+    }
+
+    fn found(self, is_in_use: bool, faults: Vec<String>) -> Msg {
+        Msg::LearnedFiles {
+            learned: self,
+            is_in_use,
+            faults,
+        }
+    }
+}
+
+impl ScoreFiles for Calibrations {
+    const THREAD: &str = "calibration-files";
+
+    fn folder(library: &Path) -> PathBuf {
+        calibrations::folder(library)
+    }
+
+    fn load(folder: &Path) -> (Self, Vec<String>) {
+        calibrations::load(folder)
+    }
+
+    fn found(self, is_in_use: bool, faults: Vec<String>) -> Msg {
+        Msg::CalibrationFiles {
+            calibrations: self,
+            is_in_use,
+            faults,
+        }
+    }
+}
+
 /// What is in use.
-type InUse = Arc<Mutex<LearnedSets>>;
+type InUse<T> = Arc<Mutex<T>>;
 /// The files in the folder, and what they are.
 type FileStates = Vec<(PathBuf, Option<FileIdentity>)>;
 
 /// The watching thread, which ends when this is dropped.
-pub(super) struct LearnedWatch {
-    in_use: InUse,
+pub(super) struct ScoreFileWatch<T> {
+    in_use: InUse<T>,
     _stop: Sender<()>,
 }
 
-impl LearnedWatch {
+impl<T: ScoreFiles> ScoreFileWatch<T> {
     /// Starts the thread. `library`: the library's file; `in_use`: what scores follow now.
-    pub(super) fn start(library: &Path, in_use: LearnedSets, send: MsgSender) -> Self {
-        let in_use: InUse = Arc::new(Mutex::new(in_use));
+    pub(super) fn start(library: &Path, in_use: T, send: MsgSender) -> Self {
+        let in_use = Arc::new(Mutex::new(in_use));
         let (stop, stopped) = bounded(0);
-        let watched = WatchedFolder::new(learned::folder(library), &in_use, &send);
-        spawn("learned-files", &send, move || watched.run(&stopped));
+        let watched = WatchedFolder::new(T::folder(library), &in_use, &send);
+        spawn(T::THREAD, &send, move || watched.run(&stopped));
         Self {
             in_use,
             _stop: stop,
@@ -40,31 +96,31 @@ impl LearnedWatch {
     }
 
     /// Notes what is in use now.
-    pub(super) fn set(&self, learned: LearnedSets) {
-        *self.in_use.lock().unwrap_or_else(PoisonError::into_inner) = learned;
+    pub(super) fn set(&self, in_use: T) {
+        *self.in_use.lock().unwrap_or_else(PoisonError::into_inner) = in_use;
     }
 }
 
 /// The state of the thread.
-struct WatchedFolder {
+struct WatchedFolder<T> {
     folder: PathBuf,
-    in_use: InUse,
+    in_use: InUse<T>,
     send: MsgSender,
     /// The files of which `reported` is what was read, and which of them cannot be used.
     seen: Option<FileStates>,
-    reported: (LearnedSets, Vec<String>),
+    reported: (T, Vec<String>),
     /// The files in which something else was found once: this process may be about to use it.
     doubted: Option<FileStates>,
 }
 
-impl WatchedFolder {
-    fn new(folder: PathBuf, in_use: &InUse, send: &MsgSender) -> Self {
+impl<T: ScoreFiles> WatchedFolder<T> {
+    fn new(folder: PathBuf, in_use: &InUse<T>, send: &MsgSender) -> Self {
         Self {
             folder,
             in_use: Arc::clone(in_use),
             send: Arc::clone(send),
             seen: None,
-            reported: <(LearnedSets, Vec<String>)>::default(),
+            reported: <(T, Vec<String>)>::default(),
             doubted: None,
         }
     }
@@ -86,25 +142,20 @@ impl WatchedFolder {
         if self.seen.as_ref() == Some(&states) {
             return true;
         }
-        let (learned, faults) = learned::load(&self.folder);
-        let is_in_use = *self.in_use.lock().unwrap_or_else(PoisonError::into_inner) == learned;
+        let found = T::load(&self.folder);
+        let is_in_use = *self.in_use.lock().unwrap_or_else(PoisonError::into_inner) == found.0;
         if !is_in_use && self.doubted.as_ref() != Some(&states) {
             self.doubted = Some(states);
             return true;
         }
         self.doubted = None;
         self.seen = Some(states);
-        let found = (learned, faults);
         if is_in_use && found == self.reported {
             return true;
         }
         self.reported.clone_from(&found);
-        let (learned, faults) = found;
-        (self.send)(Msg::LearnedFiles {
-            learned,
-            is_in_use,
-            faults,
-        })
+        let (held, faults) = found;
+        (self.send)(held.found(is_in_use, faults))
     }
 }
 
@@ -171,7 +222,7 @@ mod tests {
     fn what_another_process_learns_or_takes_back_is_reported_once() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("learned");
-        let in_use = InUse::default();
+        let in_use = InUse::<LearnedSets>::default();
         let (messages, received) = crossbeam_channel::unbounded();
         let send: MsgSender = Arc::new(move |msg| messages.send(msg).is_ok());
         let mut watched = WatchedFolder::new(folder.clone(), &in_use, &send);
