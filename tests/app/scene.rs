@@ -597,7 +597,7 @@ fn score(condition: &str, probability: f64) -> Score {
         max: None,
         similarity: probability / 3.0,
         threshold: None,
-        normal: false,
+        normal: condition == "normal",
         calibrated: false,
     }
 }

@@ -41,6 +41,7 @@ fn separate(scores: [(&str, f64); 4]) -> Record {
     let scores = scores.map(|(name, probability)| {
         let mut score = template.clone();
         (score.condition, score.probability) = (name.to_owned(), probability);
+        score.normal = name == "normal";
         score
     });
     record.verdict.scores = scores.to_vec();
@@ -290,8 +291,8 @@ fn operating_points_decide_what_is_accepted_where_there_are_any() {
     ];
     assert_eq!(
         accepted(both, "tumor", [None; 4]),
-        "tumor normal",
-        "one half decides"
+        "tumor",
+        "one half decides, and normal is not said beside a finding"
     );
     // The normal condition has none, and is claimed only if no other is.
     let found = [
@@ -311,5 +312,15 @@ fn operating_points_decide_what_is_accepted_where_there_are_any() {
         accepted(nothing, "normal", [None, low, high, high]),
         "normal"
     );
-    assert_eq!(accepted(nothing, "normal", [high, low, high, high]), "");
+    let unknown = [
+        ("tumor", 0.4),
+        ("effusion", 0.3),
+        ("fracture", 0.1),
+        ("pneumonia", 0.1),
+    ];
+    assert_eq!(
+        accepted(unknown, "tumor", [None; 4]),
+        "",
+        "nothing says that it is normal"
+    );
 }
