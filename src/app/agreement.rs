@@ -5,13 +5,11 @@ use std::path::Path;
 
 use super::keys::Action;
 use super::results::Results;
-use super::results::reviews::Judged;
+use super::results::reviews::{Judged, NONE};
 use crate::learn::TaughtBy;
 use crate::library::Record;
 use crate::scoring::agreement::Agreement;
 
-/// The category of an image that shows none of the conditions.
-pub(in crate::app) const NONE: &str = "none";
 /// The category of an image whose result was rejected.
 const REJECTED: &str = "rejected";
 /// Between the conditions of a category of several.

@@ -121,6 +121,7 @@ impl KindReader {
             let limits = limits(facts.taught.as_ref());
             let built_in = BuiltIn {
                 id: &card.id,
+                other: self.other.as_deref(),
                 has_earned,
                 limits: &limits,
             };
@@ -196,6 +197,8 @@ fn not_for(model: &str, what: &str, kinds: &[&str]) -> String {
 struct BuiltIn<'a, F> {
     /// Its name.
     id: &'a str,
+    /// The condition for images of none of the kinds.
+    other: Option<&'a str>,
     /// Whether it judges findings of a kind under the set with an index.
     has_earned: F,
     /// What it does not do.
@@ -245,11 +248,14 @@ impl<F: Fn(&str, usize) -> bool> BuiltIn<'_, F> {
 
     fn without_findings(&self, seen: Option<&Verdict>, certain: Option<&str>) -> String {
         let limits = self.limits;
-        let words = match (seen, certain) {
-            (_, Some(kind)) => format!("; this is of the kind: {kind}"),
-            (Some(kind), None) => format!("; this may be of the kind: {}", kind.label),
-            (None, None) => String::new(),
-        };
+        let words = seen.map_or_else(String::new, |seen| {
+            let is = if certain.is_some() { "is" } else { "may be" };
+            if self.other == Some(seen.label.as_str()) {
+                format!("; this {is} of none of the kinds that it knows")
+            } else {
+                format!("; this {is} of the kind: {}", seen.label)
+            }
+        });
         format!("{limits}{words}. {OTHER_MODEL}")
     }
 }

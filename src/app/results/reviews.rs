@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use jiff::tz::TimeZone;
 
 use super::FileState;
-use crate::app::agreement::NONE;
 use crate::app::results::tally::tells_kind_only;
 use crate::app::text;
 use crate::library::{Record, Review, ReviewChanges};
@@ -63,6 +62,9 @@ impl ImageReviews {
         Some(same)
     }
 }
+
+/// What is said of an image that shows none of the conditions, as a label.
+pub(in crate::app) const NONE: &str = "none";
 
 /// Labels in words.
 pub(in crate::app) fn label_words(labels: &[String]) -> String {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::reviews::NONE;
 use super::{FileState, FileStatus};
-use crate::app::agreement::NONE;
 use crate::app::urgency::{LevelCounts, UrgencyLevel};
 use crate::config::BUILTIN;
 use crate::library::Record;

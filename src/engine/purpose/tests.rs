@@ -145,6 +145,12 @@ fn the_built_in_model_tells_the_kind_of_a_real_image_and_judges_no_findings() {
     );
     let (_, reason) = read(&named("general"), &card, PLAIN, false, &doubtful());
     assert!(reason.unwrap().contains("this may be of the kind: chest"));
+    let (_, reason) = read(&named("general"), &card, PLAIN, false, &image(NONE));
+    assert!(
+        reason
+            .unwrap()
+            .contains("this is of none of the kinds that it knows")
+    );
 }
 
 #[test]
