@@ -232,7 +232,7 @@ impl Follower<'_> {
     fn handle_rename(&mut self, from: &Path, to: &Path) {
         drop(self.run.jobs.renamed(from, to));
         for path in self.run.jobs.start_over_below(to) {
-            // Otherwise it is gone again, as the next event will say.
+            // Otherwise it is gone again, or has yet another name, as the next event will say.
             if let Some(stamp) = watch::stamp_of(&path) {
                 let report = ReportedFile {
                     stamp,
