@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::command::{Session, picture};
+use crate::command::{Session, picture, write_old_images};
 use crate::service::home;
 
 #[test]
@@ -85,6 +85,27 @@ fn what_is_renamed_twice_at_once_or_swaps_names_has_lines_under_its_final_names(
     }
     let (code, _, errors) = session.end(Signal::TERM);
     assert_eq!(code, Some(0), "{errors}");
+}
+
+#[test]
+fn files_that_leave_before_their_turn_have_no_lines() {
+    // More than the engine has at a time.
+    const COUNT: usize = 3000;
+    // Nobody tells the watch that they have left.
+    let session = Session::new(&["--poll", "3600"], |dir| write_old_images(dir, COUNT));
+    session.line();
+    for index in 0..COUNT {
+        fs::remove_file(session.folder().join(format!("{index}.png"))).expect("removed");
+    }
+    let (code, rest, errors) = session.end(Signal::TERM);
+    assert_eq!(code, Some(0), "{errors}");
+    let failed: Vec<&String> = rest
+        .iter()
+        .filter(|line| line.contains("\"error\""))
+        .collect();
+    assert_eq!(failed.len(), 0, "{:?}", failed.first());
+    assert!(rest.len() + 1 < COUNT, "all were read before they left");
+    assert!(!errors.contains("failed"), "{errors}");
 }
 
 /// Writes an image, and sets its time.

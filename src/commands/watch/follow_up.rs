@@ -7,7 +7,8 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use super::metrics::WatchMetrics;
-use super::moves::{MovableFile, MoveTarget, Moved, ReportedFile};
+use super::moves::{MovableFile, MoveTarget, Moved};
+use super::reported::ReportedFile;
 use crate::commands::{Fault, exit, print, shown};
 use crate::exec::{CommandLine, CommandRunner, FinishedRun, RunFailure, RunLimits};
 use crate::library::{Library, Outcome, Record};

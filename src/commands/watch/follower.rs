@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, select};
 
 use super::follow_up::FollowUps;
-use super::moves::ReportedFile;
 use super::output::{WatchOutput, shown_columns};
 use super::reloading::{Reloading, ScoreChange};
+use super::reported::{ReportCause, ReportedFile};
 use super::reports::{Reports, WatchNumbers};
 use super::signals::WatchSignal;
 use crate::commands::run::{Run, RunMessage};
@@ -18,7 +18,8 @@ use crate::commands::{Fault, print};
 use crate::engine::Lane;
 use crate::jobs::{End, Ended, Reason};
 use crate::library::{Outcome, RequestProgress, StableSeries};
-use crate::watch::{self, ReadyKind, Watch, WatchEvent};
+use crate::media::ErrorKind;
+use crate::watch::{self, Watch, WatchEvent};
 
 /// How long the main loop waits when no file is due.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
@@ -197,18 +198,11 @@ impl Follower<'_> {
                 stamp,
                 is_closed,
             } => {
-                let reason = match kind {
-                    ReadyKind::Existing => Reason::Wanted,
-                    ReadyKind::New | ReadyKind::Changed => Reason::Arrived,
-                };
-                let report = ReportedFile { stamp, is_closed };
+                let (report, reason) = ReportedFile::ready(kind, stamp, is_closed);
                 self.run.jobs.request(&path, Lane::Bulk, reason, report);
             }
             WatchEvent::Touched { path, stamp } => {
-                let report = ReportedFile {
-                    stamp,
-                    is_closed: false,
-                };
+                let report = ReportedFile::new(stamp, ReportCause::Touched);
                 self.run.jobs.touched(&path, report);
             }
             // A file that was removed before it was read yields no line.
@@ -234,10 +228,7 @@ impl Follower<'_> {
         for path in self.run.jobs.start_over_below(to) {
             // Otherwise it is gone again, or has yet another name, as the next event will say.
             if let Some(stamp) = watch::stamp_of(&path) {
-                let report = ReportedFile {
-                    stamp,
-                    is_closed: false,
-                };
+                let report = ReportedFile::new(stamp, ReportCause::Renamed);
                 let jobs = &mut self.run.jobs;
                 jobs.request(&path, Lane::Bulk, Reason::Wanted, report);
             }
@@ -263,6 +254,9 @@ impl Follower<'_> {
         let End::Answered(outcomes) = &ended.end else {
             return Ok(());
         };
+        if is_missing(outcomes) && self.accept_absence(&ended) {
+            return Ok(());
+        }
         if !ended.is_repeated {
             // Nobody waits for a result that other prompts have led to: commands have been run on the one before.
             let runs_commands = !ended.waiters.is_empty();
@@ -274,6 +268,19 @@ impl Follower<'_> {
         let reported = ended.waiters.last().filter(|_| may_move).copied();
         self.follow_ups.end_file(&ended.path, reported, outcomes);
         Ok(())
+    }
+
+    /// Accepts that a file was not there when its turn came: it was removed or renamed, as an event that is still to come will say,
+    /// and yields no line. If it is there again, it is read again. False if it was tried again already.
+    fn accept_absence(&mut self, ended: &Ended<ReportedFile>) -> bool {
+        if watch::stamp_of(&ended.path).is_none() {
+            return true;
+        }
+        for report in ended.waiters.iter().filter(|_| !ended.has_arrived) {
+            let jobs = &mut self.run.jobs;
+            jobs.request(&ended.path, Lane::Bulk, Reason::Arrived, *report);
+        }
+        !ended.has_arrived && !ended.waiters.is_empty()
     }
 
     /// Writes the lines of a file. `runs_commands`: whether commands are run on them.
@@ -370,4 +377,11 @@ impl Follower<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a file was not there when it was to be read.
+fn is_missing(outcomes: &[Outcome]) -> bool {
+    let is_missing =
+        |outcome: &Outcome| matches!(outcome, Err(failure) if failure.kind == ErrorKind::NotFound);
+    outcomes.iter().all(is_missing)
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 use super::*;
+use crate::commands::watch::reported::ReportCause;
 use crate::library::export::tests::record;
 use crate::library::{Failure, Outcome};
 use crate::media::{ErrorKind as MediaErrorKind, FileContent};
@@ -36,6 +37,7 @@ impl TestFolders {
             reported: ReportedFile {
                 stamp: FileStamp::new(&found),
                 is_closed: true,
+                cause: ReportCause::NewContent,
             },
             path,
             label: label.to_owned(),

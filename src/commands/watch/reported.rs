@@ -1,0 +1,78 @@
+//! What the watch reported about a file, by which its lines are written and it is moved.
+
+use crate::jobs::Reason;
+use crate::watch::{FileStamp, ReadyKind};
+
+/// A report of the watch about a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ReportedFile {
+    /// Its stamp before it was read.
+    pub stamp: FileStamp,
+    /// Whether its writer was seen to close it.
+    pub is_closed: bool,
+    /// Why it was reported.
+    pub cause: ReportCause,
+}
+
+/// Why a file is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReportCause {
+    /// It existed when the watch began, so that an earlier watch may have reported the same content.
+    Existing,
+    /// It appeared later, or its content changed.
+    NewContent,
+    /// It was renamed.
+    Renamed,
+    /// Its permissions or times changed.
+    Touched,
+}
+
+impl ReportedFile {
+    /// A report that a file is complete, and why its result is requested.
+    pub(super) fn ready(kind: ReadyKind, stamp: FileStamp, is_closed: bool) -> (Self, Reason) {
+        let (cause, reason) = match kind {
+            ReadyKind::Existing => (ReportCause::Existing, Reason::Wanted),
+            ReadyKind::Unsettled => (ReportCause::Existing, Reason::Arrived),
+            ReadyKind::New | ReadyKind::Changed => (ReportCause::NewContent, Reason::Arrived),
+        };
+        let report = Self {
+            stamp,
+            is_closed,
+            cause,
+        };
+        (report, reason)
+    }
+
+    /// A report about a file of which nobody knows whether it was closed.
+    pub(super) fn new(stamp: FileStamp, cause: ReportCause) -> Self {
+        Self {
+            stamp,
+            is_closed: false,
+            cause,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_incomplete_is_tried_again() {
+        let stamp = FileStamp {
+            size: 1,
+            modified: None,
+            inode: 1,
+            status_changed: 0,
+        };
+        for (kind, reason) in [
+            (ReadyKind::Existing, Reason::Wanted),
+            (ReadyKind::Unsettled, Reason::Arrived),
+            (ReadyKind::New, Reason::Arrived),
+            (ReadyKind::Changed, Reason::Arrived),
+        ] {
+            let (_, found) = ReportedFile::ready(kind, stamp, true);
+            assert_eq!(found, reason, "{kind:?}");
+        }
+    }
+}
