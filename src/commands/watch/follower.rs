@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, never, select};
 use super::follow_up::FollowUps;
 use super::output::{WatchOutput, shown_columns};
 use super::reloading::{Reloading, ScoreChange};
-use super::reported::{ReportCause, ReportedFile};
+use super::reported::{self, ReportCause, ReportedFile};
 use super::reports::{Reports, WatchNumbers};
 use super::signals::WatchSignal;
 use crate::commands::run::{Run, RunMessage};
@@ -258,9 +258,7 @@ impl Follower<'_> {
             return Ok(());
         }
         if !ended.is_repeated {
-            // Nobody waits for a result that other prompts have led to: commands have been run on the one before.
-            let runs_commands = !ended.waiters.is_empty();
-            self.write_line(&ended.path, outcomes, runs_commands)?;
+            self.write_line(&ended.path, outcomes, &ended.waiters)?;
         }
         // Files that failed may be incomplete; at the end, further attempts were given up. The next watch makes them.
         let is_final = self.watch.is_some() || outcomes.iter().all(Result::is_ok);
@@ -283,12 +281,12 @@ impl Follower<'_> {
         !ended.has_arrived && !ended.waiters.is_empty()
     }
 
-    /// Writes the lines of a file. `runs_commands`: whether commands are run on them.
+    /// Writes the lines of a file, unless they were written before. `reports`: those that they answer.
     fn write_line(
         &mut self,
         path: &Path,
         outcomes: &[Outcome],
-        runs_commands: bool,
+        reports: &[ReportedFile],
     ) -> Result<(), Fault> {
         if is_not_an_image(outcomes) {
             self.summary.skip();
@@ -300,7 +298,14 @@ impl Follower<'_> {
         }
         let mut new_lines = 0;
         let _blocked = self.reports.may_block();
+        // Nobody waits for a result that other prompts have led to: commands have been run on the one before.
+        let runs_commands = !reports.is_empty();
+        let is_new_content = reported::are_of_new_content(reports);
         for (at, outcome) in outcomes.iter().enumerate() {
+            // An error does not say which content it is about.
+            if outcome.is_err() && is_new_content {
+                self.output.forget(path, outcome);
+            }
             if self.output.write(path, outcome)? {
                 new_lines += 1;
                 if runs_commands {

@@ -53,26 +53,35 @@ impl ReportedFile {
     }
 }
 
+/// Whether one of the reports tells of a content that this watch had not found under this name before: an equal line about an
+/// error is about another content.
+pub(super) fn are_of_new_content(reports: &[ReportedFile]) -> bool {
+    let is_new = |cause| matches!(cause, ReportCause::NewContent | ReportCause::Renamed);
+    reports.iter().any(|report| is_new(report.cause))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_incomplete_is_tried_again() {
+    fn what_may_be_incomplete_is_tried_again_and_what_was_there_may_have_its_line() {
         let stamp = FileStamp {
             size: 1,
             modified: None,
             inode: 1,
             status_changed: 0,
         };
-        for (kind, reason) in [
-            (ReadyKind::Existing, Reason::Wanted),
-            (ReadyKind::Unsettled, Reason::Arrived),
-            (ReadyKind::New, Reason::Arrived),
-            (ReadyKind::Changed, Reason::Arrived),
+        for (kind, reason, is_new) in [
+            (ReadyKind::Existing, Reason::Wanted, false),
+            (ReadyKind::Unsettled, Reason::Arrived, false),
+            (ReadyKind::New, Reason::Arrived, true),
+            (ReadyKind::Changed, Reason::Arrived, true),
         ] {
-            let (_, found) = ReportedFile::ready(kind, stamp, true);
-            assert_eq!(found, reason, "{kind:?}");
+            let (report, found) = ReportedFile::ready(kind, stamp, true);
+            let touched = ReportedFile::new(stamp, ReportCause::Touched);
+            let is_of_new_content = are_of_new_content(&[report, touched]);
+            assert_eq!((found, is_of_new_content), (reason, is_new), "{kind:?}");
         }
     }
 }
