@@ -10,7 +10,8 @@
 //!
 //! * An instance is known by its SOP Instance UID, so that a copy is no new instance. Another content, or the result of another
 //!   model or prompt set, replaces the one before.
-//! * An instance counts although its file is removed or renamed meanwhile, as its result has been written.
+//! * An instance counts although its file is removed meanwhile, as its result has been written; one that is renamed counts where it
+//!   [is then](StableSeries::note_renamed).
 //! * An answer may come long after its file, when many wait. So a line waits until all files are answered that were requested
 //!   before it was due.
 //! * The same instances get one line.
@@ -47,6 +48,24 @@ pub struct RequestProgress {
 enum StudyKey {
     Study(Arc<str>),
     Alone(Arc<str>),
+}
+
+impl StudyKey {
+    /// Study and series of a result; `None` if it belongs to no series.
+    fn of(record: &Record) -> Option<(Self, Arc<str>)> {
+        let series: Arc<str> = record.origin.series.as_deref()?.into();
+        let key = match &record.origin.study {
+            Some(study) => Self::Study(study.as_str().into()),
+            None => Self::Alone(Arc::clone(&series)),
+        };
+        Some((key, series))
+    }
+}
+
+/// What tells a result's instance from others.
+fn instance_id(record: &Record) -> &str {
+    let uid = record.origin.instance.as_deref();
+    uid.unwrap_or(&record.content)
 }
 
 /// What gets a line. Series come before their study.
@@ -183,21 +202,32 @@ impl StableSeries {
         self.calibrations = calibrations;
     }
 
+    /// Notes that the file of a result has been renamed to `path`, and so has its instance, if it is known by this result.
+    pub fn note_renamed(&mut self, path: &Path, record: &Record) {
+        let Some((key, series)) = StudyKey::of(record) else {
+            return;
+        };
+        let folder = self.shared(path, record).1;
+        let study = self.studies.get_mut(&key);
+        let instance = study
+            .and_then(|study| study.series.get_mut(&series))
+            .and_then(|instances| instances.get_mut(instance_id(record)))
+            .filter(|known| known.is_of(record));
+        if let Some(instance) = instance {
+            instance.folder = folder;
+        }
+    }
+
     /// Notes the result of a file as a whole: the aggregate over its frames, if it has several.
     pub fn add(&mut self, now: Duration, path: &Path, record: &Record) {
-        let origin = &record.origin;
-        let (Some(series), Some(decider)) =
-            (&origin.series, self.deciders.get(&record.prompts_digest))
-        else {
+        let (Some((key, series)), Some(decider)) = (
+            StudyKey::of(record),
+            self.deciders.get(&record.prompts_digest),
+        ) else {
             return;
         };
         let scores = decider.rows(&record.verdict);
-        let series: Arc<str> = series.as_str().into();
-        let key = match &origin.study {
-            Some(study) => StudyKey::Study(study.as_str().into()),
-            None => StudyKey::Alone(Arc::clone(&series)),
-        };
-        let id = origin.instance.as_deref().unwrap_or(&record.content);
+        let id = instance_id(record);
         let (source, folder) = self.shared(path, record);
         let study = self.studies.entry(key.clone()).or_default();
         let instances = study.series.entry(Arc::clone(&series)).or_default();

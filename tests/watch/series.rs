@@ -122,6 +122,29 @@ fn a_quiet_series_and_its_study_get_lines_and_a_later_image_another_one() {
     assert_eq!((code, rest), (Some(0), vec![]), "{errors}");
 }
 
+#[test]
+fn the_line_of_a_series_names_its_folder_as_it_is_called_then() {
+    let session = Session::new(&["--stable-after", "5"], |dir| {
+        fs::create_dir(dir.join("ct7_tmp")).expect("a folder");
+        fs::write(dir.join("ct7_tmp/1.dcm"), image("9", "9.1", 1)).expect("written");
+        fs::write(dir.join("ct7_tmp/2.dcm"), image("9", "9.1", 2)).expect("written");
+    });
+    let images = [session.line(), session.line()];
+    assert!(images.iter().all(|line| line["frame"] == 0), "{images:?}");
+    let folder = session.folder();
+    fs::rename(folder.join("ct7_tmp"), folder.join("ct7")).expect("renamed");
+    let mut images = [session.line(), session.line()].map(|line| line["path"].clone());
+    images.sort_by_key(Value::to_string);
+    assert_eq!(images, ["in/ct7/1.dcm", "in/ct7/2.dcm"]);
+    let line = session.line();
+    assert_eq!(
+        (&line["path"], &line["instances"]),
+        (&"in/ct7".into(), &2.into())
+    );
+    let (code, rest, errors) = session.end(Signal::TERM);
+    assert_eq!((code, rest), (Some(0), vec![]), "{errors}");
+}
+
 /// Waits until the file has so many lines.
 fn wait_for_lines(path: &Path, count: usize) -> String {
     let end = Instant::now() + DEADLINE;

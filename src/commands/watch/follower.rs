@@ -294,6 +294,9 @@ impl Follower<'_> {
         }
         // With several frames, the last outcome is their aggregate and counts for the file.
         if let (Some(series), Some(Ok(record))) = (&mut self.series, outcomes.last()) {
+            if reported::are_of_rename(reports) {
+                series.note_renamed(path, record);
+            }
             series.add(self.begun.elapsed(), path, record);
         }
         let mut new_lines = 0;

@@ -60,6 +60,12 @@ pub(super) fn are_of_new_content(reports: &[ReportedFile]) -> bool {
     reports.iter().any(|report| is_new(report.cause))
 }
 
+/// Whether the file has been renamed since its result was reported last.
+pub(super) fn are_of_rename(reports: &[ReportedFile]) -> bool {
+    let mut reports = reports.iter();
+    reports.any(|report| report.cause == ReportCause::Renamed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

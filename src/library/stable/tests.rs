@@ -280,6 +280,26 @@ fn copies_are_no_new_instances_and_changed_ones_replace() {
 }
 
 #[test]
+fn a_renamed_instance_counts_where_it_is_and_a_copy_does_not() {
+    let mut series = tracker();
+    let records = [1, 2].map(|number: u32| instance("9", "9.1", &number.to_string(), number));
+    for (record, file) in records.iter().zip(["1", "2"]) {
+        series.add(seconds(0), &Path::new("in/ct7_tmp").join(file), record);
+    }
+    for (record, file) in records.iter().zip(["1", "2"]) {
+        let path = Path::new("in/ct7").join(file);
+        series.note_renamed(&path, record);
+        series.add(seconds(50), &path, record);
+        series.add(seconds(50), &Path::new("in/copies").join(file), record);
+    }
+    let unknown = instance("9", "9.2", "3", 3);
+    series.note_renamed(Path::new("in/other/3"), &unknown);
+    let lines = series.due(seconds(60), ALL_ANSWERED);
+    assert_eq!(told(&lines), [("9.1", 2)], "a rename is no new instance");
+    assert_eq!(lines[0].path, "in/ct7");
+}
+
+#[test]
 fn rejected_instances_do_not_count_unless_all_are_rejected() {
     let mut series = tracker();
     let rejected = |content: u32| {
