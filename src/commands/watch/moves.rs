@@ -95,12 +95,16 @@ impl MovableFile {
         if !found.is_file() || found.len() != stamp.size {
             return Ok(false);
         }
-        if FileStamp::new(found) == *stamp {
+        let mut now = FileStamp::new(found);
+        if !stamp.identifies_file() {
+            now.inode = stamp.inode;
+        }
+        if now == *stamp {
             return Ok(true);
         }
         // Other times or another inode are not yet another content.
         let Some(content) = &self.content else {
-            return Ok(false);
+            return Ok(!stamp.identifies_file() && stamp.is_unwritten(&now));
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(fs::File::open(&self.path)?)?;

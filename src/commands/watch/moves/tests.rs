@@ -223,6 +223,36 @@ fn other_content_of_the_same_size_and_time_stays() {
 }
 
 #[test]
+fn where_inode_numbers_mean_nothing_size_and_time_tell_a_file_that_failed() {
+    let folders = TestFolders::new();
+    let target = folders.target("done/{label}").unwrap();
+    for (name, status_changed) in [("a.png", None), ("b.png", Some(0))] {
+        let mut file = folders.classified(&format!("in/{name}"), "broken", "failed");
+        file.content = None;
+        file.reported.stamp.inode = 0;
+        let stamp = &mut file.reported.stamp;
+        stamp.status_changed = status_changed.unwrap_or(stamp.status_changed);
+        let to = folders.at("done/failed").join(name);
+        assert_eq!(target.move_file(&file).unwrap(), Moved::To(to));
+    }
+    // The content of others is compared if the time of change is another one.
+    let mut file = folders.classified("in/c.png", "before", "x");
+    file.reported.stamp.inode = 0;
+    file.reported.stamp.status_changed = 0;
+    file.content = Some("blake3:other".to_owned());
+    assert_eq!(target.move_file(&file).unwrap(), Moved::Stays);
+    // A file that was written to stays.
+    let mut file = folders.classified("in/d.png", "before", "failed");
+    file.content = None;
+    file.reported.stamp.inode = 0;
+    let later = SystemTime::now() + Duration::from_secs(5);
+    let written = fs::File::options().write(true).open(&file.path).unwrap();
+    written.set_modified(later).unwrap();
+    drop(written);
+    assert_eq!(target.move_file(&file).unwrap(), Moved::Stays);
+}
+
+#[test]
 fn a_move_that_fails_names_both_and_the_file_stays() {
     let folders = TestFolders::new();
     let target = folders.target("done/{label}").unwrap();
