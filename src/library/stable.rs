@@ -45,8 +45,10 @@ pub struct RequestProgress {
 
 /// A study, or a series that belongs to none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum StudyKey {
+pub enum StudyKey {
+    /// The study with this UID.
     Study(Arc<str>),
+    /// The series with this UID.
     Alone(Arc<str>),
 }
 
@@ -160,6 +162,8 @@ pub struct StableSeries {
     settling: BTreeSet<(u64, PartId)>,
     /// Quiet studies, by the time of their newest instance.
     quiet: BTreeSet<(Duration, StudyKey)>,
+    /// Studies that have become quiet since they were last asked for.
+    newly_quiet: Vec<StudyKey>,
     /// The source and the folder of the last instance: most have those of the one before.
     last: Option<(Arc<InstanceSource>, Arc<Path>)>,
 }
@@ -183,6 +187,7 @@ impl StableSeries {
             gathering: BTreeSet::new(),
             settling: BTreeSet::new(),
             quiet: BTreeSet::new(),
+            newly_quiet: Vec::new(),
             last: None,
         };
         new.use_prompts(prompts);
@@ -296,7 +301,10 @@ impl StableSeries {
         match timer {
             Timer::Gathering(since) => drop(self.gathering.insert((since, id))),
             Timer::Settling(newest) => drop(self.settling.insert((newest, id))),
-            Timer::Quiet if study.is_quiet() => drop(self.quiet.insert((study.newest, id.1))),
+            Timer::Quiet if study.is_quiet() => {
+                self.newly_quiet.push(id.1.clone());
+                self.quiet.insert((study.newest, id.1));
+            }
             Timer::Quiet => {}
         }
     }
@@ -311,6 +319,18 @@ impl StableSeries {
     pub fn is_due(&self, now: Duration) -> bool {
         let is_overdue = self.next_due(now).is_some_and(|due| due.is_zero());
         is_overdue || !self.settling.is_empty() || self.instances > self.max_instances
+    }
+
+    /// The study of a result, while it or one of its series waits for a line.
+    pub fn waiting_study(&self, record: &Record) -> Option<StudyKey> {
+        let (key, _) = StudyKey::of(record)?;
+        let is_waiting = !self.studies.get(&key)?.is_quiet();
+        is_waiting.then_some(key)
+    }
+
+    /// The studies that have stopped to wait since the last call: [`Self::due`] has returned their lines.
+    pub fn take_quiet(&mut self) -> Vec<StudyKey> {
+        std::mem::take(&mut self.newly_quiet)
     }
 
     /// The lines that are due now.

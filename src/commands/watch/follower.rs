@@ -58,7 +58,7 @@ pub(super) struct Follower<'a> {
 impl Follower<'_> {
     /// Follows the folder until a signal, then finishes the accepted files.
     pub(super) fn follow(&mut self, events: &Receiver<WatchEvent>) -> Result<FollowEnd, Fault> {
-        while self.watch.is_some() || !self.run.jobs.is_idle() {
+        while self.watch.is_some() || !self.run.jobs.is_idle() || self.follow_ups.is_behind() {
             let now = self.begun.elapsed();
             self.run.jobs.tick(now);
             self.run.carry_out_commands();
@@ -264,7 +264,11 @@ impl Follower<'_> {
         let is_final = self.watch.is_some() || outcomes.iter().all(Result::is_ok);
         let may_move = ended.is_there && is_final && !is_not_an_image(outcomes);
         let reported = ended.waiters.last().filter(|_| may_move).copied();
-        self.follow_ups.end_file(&ended.path, reported, outcomes);
+        let record = outcomes.last().and_then(|outcome| outcome.as_ref().ok());
+        let study = self.series.as_ref().zip(record);
+        let study = study.and_then(|(series, record)| series.waiting_study(record));
+        self.follow_ups
+            .end_file(&ended.path, reported, study, outcomes);
         Ok(())
     }
 
@@ -343,6 +347,9 @@ impl Follower<'_> {
             if self.output.write_aggregate(&line)? {
                 self.reports.metrics().count_lines(1, &[]);
             }
+        }
+        for study in series.take_quiet() {
+            self.follow_ups.release(&study);
         }
         Ok(())
     }

@@ -229,6 +229,36 @@ fn a_study_with_several_series_gets_a_line_after_theirs() {
 }
 
 #[test]
+fn a_study_waits_until_the_last_of_its_lines_is_returned() {
+    let mut series = tracker();
+    let records = [instance("9", "9.1", "1", 1), instance("9", "9.2", "2", 2)];
+    let study = StudyKey::Study("9".into());
+    for (record, at) in records.iter().zip([0, 30]) {
+        assert_eq!(series.waiting_study(record).is_some(), at > 0);
+        series.add(seconds(at), Path::new("in/x"), record);
+        assert_eq!(series.waiting_study(record), Some(study.clone()));
+    }
+    assert_eq!(told(&series.due(seconds(60), ALL_ANSWERED)), [("9.1", 1)]);
+    assert_eq!(series.take_quiet(), []);
+    let lines = series.due(seconds(90), ALL_ANSWERED);
+    assert_eq!(told(&lines), [("9.2", 1), ("9", 2)]);
+    assert_eq!(series.take_quiet(), [study]);
+    assert_eq!(series.take_quiet(), []);
+    assert_eq!(series.waiting_study(&records[0]), None);
+    // What is dropped for want of room waits no longer, either.
+    series.add(seconds(99), Path::new("in/3"), &instance("", "7", "3", 3));
+    let late = instance("", "8", "4", 4);
+    series.add(seconds(99), Path::new("in/4"), &late);
+    series.max_instances = 1;
+    assert_eq!(told(&series.due(seconds(99), ALL_ANSWERED)), [("7", 1)]);
+    assert_eq!(series.take_quiet(), [StudyKey::Alone("7".into())]);
+    assert_eq!(
+        series.waiting_study(&late),
+        Some(StudyKey::Alone("8".into()))
+    );
+}
+
+#[test]
 fn what_is_requested_before_a_line_is_due_is_waited_for() {
     let mut series = tracker();
     series.add(seconds(0), Path::new("in/1"), &instance("9", "9.1", "1", 1));
