@@ -23,7 +23,7 @@ use crate::media::{DicomOrigin, ErrorKind, FileContent, FileFormat, MediaError};
 use crate::prompts::{ImageTraits, PromptSet};
 use crate::scoring::{Decision, Mode, Verdict};
 pub use aggregate::AggregateRecord;
-pub use stable::{RequestProgress, StableSeries};
+pub use stable::{RequestProgress, StableSeries, StudyKey};
 pub use store::{
     AuditEvent, EmbeddedImage, FileIdentity, FileWithResult, Forgotten, ImageContent, ImageFacts,
     Library, LibraryError, LibraryState, LineKey, MeasuredFile, NoticeReporter, OutputId,

@@ -39,8 +39,10 @@ pub struct WatchOptions {
 /// Why a complete file is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadyKind {
-    /// It existed when the watch began.
+    /// It existed when the watch began, and was complete.
     Existing,
+    /// It existed when the watch began, but was written to shortly before, or may have been open for writing.
+    Unsettled,
     /// It appeared later.
     New,
     /// It was reported before, and its content has changed.

@@ -254,7 +254,7 @@ fn a_watched_folder_that_vanishes_is_watched_again_when_it_is_back() {
     let (watched, _) = WatchedFolder::new(KERNEL_EVENTS, |dir| {
         fs::write(dir.join("a.png"), "x").expect("written");
     });
-    watched.wait_ready("a.png", ReadyKind::Existing);
+    watched.wait_ready("a.png", ReadyKind::Unsettled);
     fs::remove_dir_all(watched.dir.path()).expect("removed");
     watched.until(
         |event| matches!(event, WatchEvent::Problem(text) if text.contains("cannot be read")),

@@ -90,7 +90,8 @@ pub struct WatchArgs {
     /// are replaced, and the result's JSON is its input
     #[arg(long, value_name = "CMD")]
     pub exec: Option<String>,
-    /// Move each file there after its result is written; {label} is the result's label, `rejected` or `failed`
+    /// Move each file there after its result is written, with --stable-after also those of its series and study; {label} is
+    /// the result's label, `rejected` or `failed`
     #[arg(long, value_name = "DIR/{label}")]
     pub move_to: Option<PathBuf>,
     /// Write counts to this file, in Prometheus' text format for node_exporter's textfile collector

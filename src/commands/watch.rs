@@ -8,6 +8,7 @@ mod metrics;
 mod moves;
 mod output;
 mod reloading;
+mod reported;
 mod reports;
 mod signals;
 mod systemd;

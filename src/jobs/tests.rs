@@ -179,6 +179,25 @@ fn a_running_file_that_is_renamed_is_started_again() {
 }
 
 #[test]
+fn a_finished_file_that_is_renamed_twice_has_a_result_under_its_last_name() {
+    let mut jobs = Jobs::default();
+    let record = crate::library::export::tests::record(crate::scoring::Decision::Confident);
+    let done = arrived(&mut jobs, "in/p/a");
+    assert!(jobs.answered(done, vec![Ok(record.clone())]).is_some());
+    for (from, to) in [("in/p", "in/q"), ("in/q", "in/r")] {
+        jobs.renamed(Path::new(from), Path::new(to));
+        let below = jobs.start_over_below(Path::new(to));
+        assert_eq!(below, [Path::new(to).join("a")]);
+        // When the first rename is told of, nothing is there any more to be requested.
+        assert_eq!(started(&mut jobs), []);
+    }
+    jobs.request(Path::new("in/r/a"), Lane::Bulk, Reason::Wanted, ());
+    let again = start_one(&mut jobs);
+    let ended = jobs.answered(again, vec![Ok(record)]).expect("an end");
+    assert_eq!((ended.path, ended.is_repeated), ("in/r/a".into(), false));
+}
+
+#[test]
 fn a_refused_file_is_requested_again_when_its_permissions_change() {
     let mut jobs = Jobs::default();
     for (name, kind) in [

@@ -80,21 +80,17 @@ impl<W> Jobs<W> {
         self.files.insert(new, file);
     }
 
-    /// The results of a renamed file, or of all files in a renamed folder, are wanted under the new names. Returns the files to be
-    /// [requested](Self::request) again; those that are pending bring theirs, which are not repetitions.
+    /// The results of a renamed file, or of all files in a renamed folder, are wanted under the new names, and are not repetitions.
+    /// Returns these names, to be [requested](Self::request) if they are there. One that is not, because it was renamed again, is
+    /// still known, so that the next [rename](Self::renamed) finds it.
     pub fn start_over_below(&mut self, path: &Path) -> Vec<PathBuf> {
-        let mut finished = Vec::new();
-        for name in self.under(path) {
-            let Some(file) = self.files.get_mut(&name) else {
-                continue;
-            };
-            file.reported = None;
-            if file.phase.is_finished() {
-                self.files.remove(&name);
-                finished.push(name);
+        let names = self.under(path);
+        for name in &names {
+            if let Some(file) = self.files.get_mut(name) {
+                file.reported = None;
             }
         }
-        finished
+        names
     }
 
     /// The file `path`, or the files below the folder `path`.

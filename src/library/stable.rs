@@ -10,7 +10,8 @@
 //!
 //! * An instance is known by its SOP Instance UID, so that a copy is no new instance. Another content, or the result of another
 //!   model or prompt set, replaces the one before.
-//! * An instance counts although its file is removed or renamed meanwhile, as its result has been written.
+//! * An instance counts although its file is removed meanwhile, as its result has been written; one that is renamed counts where it
+//!   [is then](StableSeries::note_renamed).
 //! * An answer may come long after its file, when many wait. So a line waits until all files are answered that were requested
 //!   before it was due.
 //! * The same instances get one line.
@@ -44,9 +45,29 @@ pub struct RequestProgress {
 
 /// A study, or a series that belongs to none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum StudyKey {
+pub enum StudyKey {
+    /// The study with this UID.
     Study(Arc<str>),
+    /// The series with this UID.
     Alone(Arc<str>),
+}
+
+impl StudyKey {
+    /// Study and series of a result; `None` if it belongs to no series.
+    fn of(record: &Record) -> Option<(Self, Arc<str>)> {
+        let series: Arc<str> = record.origin.series.as_deref()?.into();
+        let key = match &record.origin.study {
+            Some(study) => Self::Study(study.as_str().into()),
+            None => Self::Alone(Arc::clone(&series)),
+        };
+        Some((key, series))
+    }
+}
+
+/// What tells a result's instance from others.
+fn instance_id(record: &Record) -> &str {
+    let uid = record.origin.instance.as_deref();
+    uid.unwrap_or(&record.content)
 }
 
 /// What gets a line. Series come before their study.
@@ -141,6 +162,8 @@ pub struct StableSeries {
     settling: BTreeSet<(u64, PartId)>,
     /// Quiet studies, by the time of their newest instance.
     quiet: BTreeSet<(Duration, StudyKey)>,
+    /// Studies that have become quiet since they were last asked for.
+    newly_quiet: Vec<StudyKey>,
     /// The source and the folder of the last instance: most have those of the one before.
     last: Option<(Arc<InstanceSource>, Arc<Path>)>,
 }
@@ -164,6 +187,7 @@ impl StableSeries {
             gathering: BTreeSet::new(),
             settling: BTreeSet::new(),
             quiet: BTreeSet::new(),
+            newly_quiet: Vec::new(),
             last: None,
         };
         new.use_prompts(prompts);
@@ -183,21 +207,32 @@ impl StableSeries {
         self.calibrations = calibrations;
     }
 
+    /// Notes that the file of a result has been renamed to `path`, and so has its instance, if it is known by this result.
+    pub fn note_renamed(&mut self, path: &Path, record: &Record) {
+        let Some((key, series)) = StudyKey::of(record) else {
+            return;
+        };
+        let folder = self.shared(path, record).1;
+        let study = self.studies.get_mut(&key);
+        let instance = study
+            .and_then(|study| study.series.get_mut(&series))
+            .and_then(|instances| instances.get_mut(instance_id(record)))
+            .filter(|known| known.is_of(record));
+        if let Some(instance) = instance {
+            instance.folder = folder;
+        }
+    }
+
     /// Notes the result of a file as a whole: the aggregate over its frames, if it has several.
     pub fn add(&mut self, now: Duration, path: &Path, record: &Record) {
-        let origin = &record.origin;
-        let (Some(series), Some(decider)) =
-            (&origin.series, self.deciders.get(&record.prompts_digest))
-        else {
+        let (Some((key, series)), Some(decider)) = (
+            StudyKey::of(record),
+            self.deciders.get(&record.prompts_digest),
+        ) else {
             return;
         };
         let scores = decider.rows(&record.verdict);
-        let series: Arc<str> = series.as_str().into();
-        let key = match &origin.study {
-            Some(study) => StudyKey::Study(study.as_str().into()),
-            None => StudyKey::Alone(Arc::clone(&series)),
-        };
-        let id = origin.instance.as_deref().unwrap_or(&record.content);
+        let id = instance_id(record);
         let (source, folder) = self.shared(path, record);
         let study = self.studies.entry(key.clone()).or_default();
         let instances = study.series.entry(Arc::clone(&series)).or_default();
@@ -266,7 +301,10 @@ impl StableSeries {
         match timer {
             Timer::Gathering(since) => drop(self.gathering.insert((since, id))),
             Timer::Settling(newest) => drop(self.settling.insert((newest, id))),
-            Timer::Quiet if study.is_quiet() => drop(self.quiet.insert((study.newest, id.1))),
+            Timer::Quiet if study.is_quiet() => {
+                self.newly_quiet.push(id.1.clone());
+                self.quiet.insert((study.newest, id.1));
+            }
             Timer::Quiet => {}
         }
     }
@@ -281,6 +319,18 @@ impl StableSeries {
     pub fn is_due(&self, now: Duration) -> bool {
         let is_overdue = self.next_due(now).is_some_and(|due| due.is_zero());
         is_overdue || !self.settling.is_empty() || self.instances > self.max_instances
+    }
+
+    /// The study of a result, while it or one of its series waits for a line.
+    pub fn waiting_study(&self, record: &Record) -> Option<StudyKey> {
+        let (key, _) = StudyKey::of(record)?;
+        let is_waiting = !self.studies.get(&key)?.is_quiet();
+        is_waiting.then_some(key)
+    }
+
+    /// The studies that have stopped to wait since the last call: [`Self::due`] has returned their lines.
+    pub fn take_quiet(&mut self) -> Vec<StudyKey> {
+        std::mem::take(&mut self.newly_quiet)
     }
 
     /// The lines that are due now.

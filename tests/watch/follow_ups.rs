@@ -199,6 +199,31 @@ fn files_are_moved_by_their_results_once_their_lines_are_written() {
 }
 
 #[test]
+fn another_broken_file_under_the_same_name_has_a_line_of_its_own() {
+    let session = Session::new(&["--output", "out.jsonl", "--move-to", "done"], |_| {});
+    let done = session.home.path().join("done");
+    for (index, count) in [(7, 1), (8, 2)] {
+        let whole = picture(index);
+        fs::write(session.folder().join("a.png"), &whole[..whole.len() / 2]).expect("written");
+        wait_until("it is moved", || files(&done).len() == count);
+    }
+    assert_eq!(files(&done), ["a-1.png", "a.png"]);
+    let (code, _, errors, home) = session.end_and_keep(Signal::TERM);
+    assert_eq!(code, Some(0), "{errors}");
+    let output = fs::read_to_string(home.path().join("out.jsonl")).expect("written");
+    assert_eq!(output.lines().count(), 2, "{output}");
+    // One that is there when the next watch begins may be the one that has its line.
+    let broken = home.path().join("in/a.png");
+    fs::copy(home.path().join("done/a.png"), broken).expect("copied");
+    let session = Session::at(home, &["--output", "out.jsonl", "--move-to", "done"]);
+    let done = session.home.path().join("done");
+    wait_until("it is moved", || files(&done).len() == 3);
+    let again = fs::read_to_string(session.home.path().join("out.jsonl")).expect("written");
+    assert_eq!(again, output);
+    assert_eq!(session.end(Signal::TERM).0, Some(0));
+}
+
+#[test]
 fn a_restarted_watch_moves_what_the_last_one_had_written_but_not_moved() {
     let home = home();
     let output = home.path().join("out.jsonl");

@@ -1,14 +1,16 @@
 //! The command `watch` where names and contents change places: renamed files, contents of the same size and time, folders that are
 //! replaced or may not be entered.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::SystemTime;
 
 use rustix::process::Signal;
+use serde_json::Value;
 
-use crate::command::{Session, picture};
+use crate::command::{Session, picture, write_old_images};
 use crate::service::home;
 
 #[test]
@@ -37,6 +39,73 @@ fn a_renamed_file_has_a_line_under_its_final_name() {
     assert_eq!(session.line()["path"], "in/7/b.png");
     let (code, rest, errors) = session.end(Signal::TERM);
     assert_eq!((code, rest), (Some(0), vec![]), "{errors}");
+}
+
+#[test]
+fn what_is_renamed_twice_at_once_or_swaps_names_has_lines_under_its_final_names() {
+    let session = Session::new(&[], |_| {});
+    let at = |name: &str| session.folder().join(name);
+    fs::create_dir(at("sub")).expect("a folder");
+    let names = ["once.png", "one.png", "other.png", "sub/s.png"];
+    for (index, name) in names.into_iter().enumerate() {
+        fs::write(at(name), picture(index)).expect("written");
+    }
+    let content_of = |line: &Value| {
+        let text = |key: &str| line[key].as_str().expect("text").to_owned();
+        (text("path"), text("content"))
+    };
+    let before: BTreeMap<String, String> =
+        names.iter().map(|_| content_of(&session.line())).collect();
+    for (from, to) in [
+        ("once.png", "twice.png"),
+        ("twice.png", "thrice.png"),
+        ("one.png", "neither.png"),
+        ("other.png", "one.png"),
+        ("neither.png", "other.png"),
+        ("sub", "sub1"),
+        ("sub1", "sub2"),
+    ] {
+        fs::rename(at(from), at(to)).expect("renamed");
+    }
+    let mut missing: BTreeMap<String, &String> = [
+        ("thrice.png", "once.png"),
+        ("one.png", "other.png"),
+        ("other.png", "one.png"),
+        ("sub2/s.png", "sub/s.png"),
+    ]
+    .into_iter()
+    .map(|(now, then)| (format!("in/{now}"), &before[&format!("in/{then}")]))
+    .collect();
+    // Lines under the names in between may come as well.
+    while !missing.is_empty() {
+        let (path, content) = content_of(&session.line());
+        if missing.get(&path) == Some(&&content) {
+            missing.remove(&path);
+        }
+    }
+    let (code, _, errors) = session.end(Signal::TERM);
+    assert_eq!(code, Some(0), "{errors}");
+}
+
+#[test]
+fn files_that_leave_before_their_turn_have_no_lines() {
+    // More than the engine has at a time.
+    const COUNT: usize = 3000;
+    // Nobody tells the watch that they have left.
+    let session = Session::new(&["--poll", "3600"], |dir| write_old_images(dir, COUNT));
+    session.line();
+    for index in 0..COUNT {
+        fs::remove_file(session.folder().join(format!("{index}.png"))).expect("removed");
+    }
+    let (code, rest, errors) = session.end(Signal::TERM);
+    assert_eq!(code, Some(0), "{errors}");
+    let failed: Vec<&String> = rest
+        .iter()
+        .filter(|line| line.contains("\"error\""))
+        .collect();
+    assert_eq!(failed.len(), 0, "{:?}", failed.first());
+    assert!(rest.len() + 1 < COUNT, "all were read before they left");
+    assert!(!errors.contains("failed"), "{errors}");
 }
 
 /// Writes an image, and sets its time.

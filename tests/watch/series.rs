@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::DEADLINE;
 use crate::command::Session;
+use crate::service::{home, wait_until};
 
 /// A DICOM image of 16 × 16 pixels. `instance` ends its SOP Instance UID and decides its grey.
 fn image(study: &str, series: &str, instance: u8) -> Vec<u8> {
@@ -122,6 +123,29 @@ fn a_quiet_series_and_its_study_get_lines_and_a_later_image_another_one() {
     assert_eq!((code, rest), (Some(0), vec![]), "{errors}");
 }
 
+#[test]
+fn the_line_of_a_series_names_its_folder_as_it_is_called_then() {
+    let session = Session::new(&["--stable-after", "5"], |dir| {
+        fs::create_dir(dir.join("ct7_tmp")).expect("a folder");
+        fs::write(dir.join("ct7_tmp/1.dcm"), image("9", "9.1", 1)).expect("written");
+        fs::write(dir.join("ct7_tmp/2.dcm"), image("9", "9.1", 2)).expect("written");
+    });
+    let images = [session.line(), session.line()];
+    assert!(images.iter().all(|line| line["frame"] == 0), "{images:?}");
+    let folder = session.folder();
+    fs::rename(folder.join("ct7_tmp"), folder.join("ct7")).expect("renamed");
+    let mut images = [session.line(), session.line()].map(|line| line["path"].clone());
+    images.sort_by_key(Value::to_string);
+    assert_eq!(images, ["in/ct7/1.dcm", "in/ct7/2.dcm"]);
+    let line = session.line();
+    assert_eq!(
+        (&line["path"], &line["instances"]),
+        (&"in/ct7".into(), &2.into())
+    );
+    let (code, rest, errors) = session.end(Signal::TERM);
+    assert_eq!((code, rest), (Some(0), vec![]), "{errors}");
+}
+
 /// Waits until the file has so many lines.
 fn wait_for_lines(path: &Path, count: usize) -> String {
     let end = Instant::now() + DEADLINE;
@@ -161,6 +185,48 @@ fn an_output_has_each_line_of_a_series_once_also_after_it_was_killed() {
         let aggregates = text.lines().filter(|line| !line.contains(".dcm"));
         assert_eq!(aggregates.count(), header + 2, "{text}");
     }
+}
+
+#[test]
+fn a_watch_that_ends_before_a_series_is_quiet_moves_it_after_its_line_when_it_runs_again() {
+    // More than are moved together.
+    const COUNT: usize = 70;
+    let home = home();
+    let output = home.path().join("out.jsonl");
+    for instance in 1..=COUNT as u8 {
+        let file = home.path().join(format!("in/{instance}.dcm"));
+        fs::write(file, image("9", "9.1", instance)).expect("written");
+    }
+    let arguments = |stable_after: &'static str| {
+        let to = ["--output", "out.jsonl", "--move-to", "done"];
+        [&["--stable-after", stable_after][..], &to].concat()
+    };
+    let session = Session::at(home, &arguments("60"));
+    wait_for_lines(&output, COUNT);
+    let (code, _, errors, home) = session.end_and_keep(Signal::TERM);
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(
+        errors.contains("70 files are moved after the next start"),
+        "{errors}"
+    );
+    let session = Session::at(home, &arguments("1"));
+    let is_moved = |name: &str| session.home.path().join("done").join(name).exists();
+    wait_until("all are moved", || {
+        (1..=COUNT).all(|instance| is_moved(&format!("{instance}.dcm")))
+    });
+    // An image that comes later counts with those that were moved, and then follows them.
+    fs::write(session.folder().join("late.dcm"), image("9", "9.1", 99)).expect("written");
+    wait_until("it is moved", || is_moved("late.dcm"));
+    let (code, _, errors, _home) = session.end_and_keep(Signal::TERM);
+    assert_eq!(code, Some(0), "{errors}");
+    let text = fs::read_to_string(&output).expect("text");
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a line"));
+    let counts: Vec<Value> = lines.map(|line| line["instances"].clone()).collect();
+    let (images, rest) = counts.split_at(COUNT);
+    assert!(images.iter().all(Value::is_null), "{text}");
+    assert_eq!(rest, [70.into(), Value::Null, 71.into()]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is done with a file once its lines are written: it is moved, and commands are run on its results.
 
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,15 +8,17 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use super::metrics::WatchMetrics;
-use super::moves::{MovableFile, MoveTarget, Moved, ReportedFile};
+use super::moves::{MovableFile, MoveTarget, Moved};
+use super::reported::ReportedFile;
 use crate::commands::{Fault, exit, print, shown};
 use crate::exec::{CommandLine, CommandRunner, FinishedRun, RunFailure, RunLimits};
-use crate::library::{Library, Outcome, Record};
+use crate::library::{Library, Outcome, Record, StudyKey};
 use crate::media;
 use crate::rules::{RuleAction, Rules};
 use crate::watch::WriterPresence;
 
-/// Number of files from which their lines are flushed, and the files followed up, although more results are there.
+/// Number of files from which their lines are flushed, and the files followed up, although more results are there; and of those
+/// that are moved together when a study is released.
 const MAX_PENDING: usize = 64;
 
 /// A command to run on a result.
@@ -41,6 +44,10 @@ pub(super) struct FollowUps {
     /// The commands for the current file.
     runs: Vec<PendingRun>,
     pending: Vec<PendingFile>,
+    /// Files that are moved once the lines of their studies are written.
+    held: HashMap<StudyKey, BTreeMap<PathBuf, MovableFile>>,
+    /// Files whose studies have their lines, to be moved a few at a time: signals must be heard meanwhile.
+    released: VecDeque<MovableFile>,
     /// Files that are not moved yet because of their writers, and when they are tried again.
     postponed: Vec<(Duration, MovableFile)>,
     /// Whether it was said that it is unknown which files are being written.
@@ -80,6 +87,8 @@ impl FollowUps {
             runner,
             runs: Vec::new(),
             pending: Vec::new(),
+            held: HashMap::new(),
+            released: VecDeque::new(),
             postponed: Vec::new(),
             has_warned: false,
             metrics,
@@ -113,17 +122,25 @@ impl FollowUps {
     }
 
     /// Notes that the current file is done. It is moved if it is `reported`, whether or not lines were written: a restarted watch
-    /// finds the lines of a file that it was killed before moving.
+    /// finds the lines of a file that it was killed before moving. If its `study` waits for lines, it is moved after [`Self::release`]:
+    /// a restarted watch gathers series from the files that are there.
     pub(super) fn end_file(
         &mut self,
         path: &Path,
         reported: Option<ReportedFile>,
+        study: Option<StudyKey>,
         outcomes: &[Outcome],
     ) {
         let runs = std::mem::take(&mut self.runs);
-        let to_move = reported
+        let mut to_move = reported
             .filter(|_| self.target.is_some())
             .and_then(|reported| MovableFile::new(path, reported, outcomes));
+        if let Some(study) = study
+            && let Some(file) = to_move.take()
+        {
+            let held = self.held.entry(study).or_default();
+            held.insert(path.to_owned(), file);
+        }
         if !runs.is_empty() || to_move.is_some() {
             self.pending.push(PendingFile {
                 path: path.to_owned(),
@@ -133,9 +150,20 @@ impl FollowUps {
         }
     }
 
+    /// Notes that all lines of a study are written: its files can be moved.
+    pub(super) fn release(&mut self, study: &StudyKey) {
+        let files = self.held.remove(study).unwrap_or_default();
+        self.released.extend(files.into_values());
+    }
+
+    /// Whether released files remain to be moved.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.released.is_empty()
+    }
+
     /// Whether so many files wait for [`Self::carry_out`] that it should not be put off.
     pub(super) fn is_urgent(&self) -> bool {
-        self.pending.len() >= MAX_PENDING
+        self.pending.len() >= MAX_PENDING || self.is_behind()
     }
 
     /// Moves the files whose lines are written, then runs the commands on their results; tries those again whose moves were put off
@@ -147,6 +175,11 @@ impl FollowUps {
         for (_, file) in due {
             self.move_file(file, now);
         }
+        let count = self.released.len().min(MAX_PENDING);
+        let released: Vec<MovableFile> = self.released.drain(..count).collect();
+        for file in released {
+            self.move_file(file, now);
+        }
         for file in std::mem::take(&mut self.pending) {
             let moved = file.to_move.and_then(|file| self.move_file(file, now));
             let path = moved.as_ref().unwrap_or(&file.path);
@@ -156,8 +189,11 @@ impl FollowUps {
         }
     }
 
-    /// When moves that were put off are tried again.
+    /// When there is something to move that was put off.
     pub(super) fn next_due(&self) -> Option<Duration> {
+        if self.is_behind() {
+            return Some(Duration::ZERO);
+        }
         self.postponed.iter().map(|(due, _)| *due).min()
     }
 
@@ -207,12 +243,20 @@ impl FollowUps {
 
     /// Gives up the moves that were put off.
     pub(super) fn finish(&mut self) {
-        let count = std::mem::take(&mut self.postponed).len();
-        if count > 0 {
+        let held = std::mem::take(&mut self.held);
+        let held: usize = held.values().map(BTreeMap::len).sum();
+        let held = held + std::mem::take(&mut self.released).len();
+        let postponed = std::mem::take(&mut self.postponed).len();
+        for (count, reason) in [
+            (held, "with the others of their series"),
+            (postponed, "as a process may have been writing until now"),
+        ] {
             let files = if count == 1 { "file is" } else { "files are" };
-            print::message(format_args!(
-                "{count} {files} moved after the next start, as a process may have been writing until now"
-            ));
+            if count > 0 {
+                print::message(format_args!(
+                    "{count} {files} moved after the next start, {reason}"
+                ));
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! The main loop of `watch`.
 
+mod lines;
+
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,18 +9,18 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, select};
 
 use super::follow_up::FollowUps;
-use super::moves::ReportedFile;
 use super::output::{WatchOutput, shown_columns};
 use super::reloading::{Reloading, ScoreChange};
+use super::reported::{ReportCause, ReportedFile};
 use super::reports::{Reports, WatchNumbers};
 use super::signals::WatchSignal;
 use crate::commands::run::{Run, RunMessage};
-use crate::commands::summary::{Summary, is_not_an_image};
+use crate::commands::summary::Summary;
 use crate::commands::{Fault, print};
 use crate::engine::Lane;
-use crate::jobs::{End, Ended, Reason};
-use crate::library::{Outcome, RequestProgress, StableSeries};
-use crate::watch::{self, ReadyKind, Watch, WatchEvent};
+use crate::jobs::Reason;
+use crate::library::StableSeries;
+use crate::watch::{self, Watch, WatchEvent};
 
 /// How long the main loop waits when no file is due.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
@@ -57,7 +59,7 @@ pub(super) struct Follower<'a> {
 impl Follower<'_> {
     /// Follows the folder until a signal, then finishes the accepted files.
     pub(super) fn follow(&mut self, events: &Receiver<WatchEvent>) -> Result<FollowEnd, Fault> {
-        while self.watch.is_some() || !self.run.jobs.is_idle() {
+        while self.watch.is_some() || !self.run.jobs.is_idle() || self.follow_ups.is_behind() {
             let now = self.begun.elapsed();
             self.run.jobs.tick(now);
             self.run.carry_out_commands();
@@ -197,18 +199,11 @@ impl Follower<'_> {
                 stamp,
                 is_closed,
             } => {
-                let reason = match kind {
-                    ReadyKind::Existing => Reason::Wanted,
-                    ReadyKind::New | ReadyKind::Changed => Reason::Arrived,
-                };
-                let report = ReportedFile { stamp, is_closed };
+                let (report, reason) = ReportedFile::ready(kind, stamp, is_closed);
                 self.run.jobs.request(&path, Lane::Bulk, reason, report);
             }
             WatchEvent::Touched { path, stamp } => {
-                let report = ReportedFile {
-                    stamp,
-                    is_closed: false,
-                };
+                let report = ReportedFile::new(stamp, ReportCause::Touched);
                 self.run.jobs.touched(&path, report);
             }
             // A file that was removed before it was read yields no line.
@@ -232,12 +227,9 @@ impl Follower<'_> {
     fn handle_rename(&mut self, from: &Path, to: &Path) {
         drop(self.run.jobs.renamed(from, to));
         for path in self.run.jobs.start_over_below(to) {
-            // Otherwise it is gone again, as the next event will say.
+            // Otherwise it is gone again, or has yet another name, as the next event will say.
             if let Some(stamp) = watch::stamp_of(&path) {
-                let report = ReportedFile {
-                    stamp,
-                    is_closed: false,
-                };
+                let report = ReportedFile::new(stamp, ReportCause::Renamed);
                 let jobs = &mut self.run.jobs;
                 jobs.request(&path, Lane::Bulk, Reason::Wanted, report);
             }
@@ -254,80 +246,6 @@ impl Follower<'_> {
         }
         for ended in self.run.jobs.drain() {
             self.end(ended)?;
-        }
-        Ok(())
-    }
-
-    /// Writes the result of a file, unless its content already has a line.
-    fn end(&mut self, ended: Ended<ReportedFile>) -> Result<(), Fault> {
-        let End::Answered(outcomes) = &ended.end else {
-            return Ok(());
-        };
-        if !ended.is_repeated {
-            // Nobody waits for a result that other prompts have led to: commands have been run on the one before.
-            let runs_commands = !ended.waiters.is_empty();
-            self.write_line(&ended.path, outcomes, runs_commands)?;
-        }
-        // Files that failed may be incomplete; at the end, further attempts were given up. The next watch makes them.
-        let is_final = self.watch.is_some() || outcomes.iter().all(Result::is_ok);
-        let may_move = ended.is_there && is_final && !is_not_an_image(outcomes);
-        let reported = ended.waiters.last().filter(|_| may_move).copied();
-        self.follow_ups.end_file(&ended.path, reported, outcomes);
-        Ok(())
-    }
-
-    /// Writes the lines of a file. `runs_commands`: whether commands are run on them.
-    fn write_line(
-        &mut self,
-        path: &Path,
-        outcomes: &[Outcome],
-        runs_commands: bool,
-    ) -> Result<(), Fault> {
-        if is_not_an_image(outcomes) {
-            self.summary.skip();
-            return Ok(());
-        }
-        // With several frames, the last outcome is their aggregate and counts for the file.
-        if let (Some(series), Some(Ok(record))) = (&mut self.series, outcomes.last()) {
-            series.add(self.begun.elapsed(), path, record);
-        }
-        let mut new_lines = 0;
-        let _blocked = self.reports.may_block();
-        for (at, outcome) in outcomes.iter().enumerate() {
-            if self.output.write(path, outcome)? {
-                new_lines += 1;
-                if runs_commands {
-                    self.follow_ups.add_line(outcome, at + 1 == outcomes.len());
-                }
-            }
-        }
-        if new_lines > 0 {
-            self.summary.add(outcomes);
-            self.reports.metrics().count_lines(new_lines, outcomes);
-        } else {
-            self.summary.repeat();
-        }
-        Ok(())
-    }
-
-    /// Writes the lines of the series and studies that have become quiet. Before the first scan is done, more of their instances may
-    /// be there.
-    fn write_aggregates(&mut self, now: Duration) -> Result<(), Fault> {
-        let Some(series) = self.series.as_mut().filter(|series| series.is_due(now)) else {
-            return Ok(());
-        };
-        if !self.is_scanned {
-            return Ok(());
-        }
-        let progress = RequestProgress {
-            newest: self.run.jobs.newest_generation(),
-            oldest_pending: self.run.jobs.oldest_pending(),
-        };
-        let _blocked = self.reports.may_block();
-        for line in series.due(now, progress) {
-            if self.output.write_aggregate(&line)? {
-                self.reports.metrics().count_lines(1, &[]);
-            }
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::reported::ReportedFile;
 use crate::library::Outcome;
 use crate::scoring::Decision;
 use crate::transfer::{Rename, with_free_name};
@@ -37,15 +38,6 @@ pub(super) struct MoveTarget {
     watched: PathBuf,
     /// Asks the system whether a process has a file open for writing.
     writer_of: fn(&Path) -> WriterPresence,
-}
-
-/// A file that the watch has reported.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ReportedFile {
-    /// Its stamp before it was read.
-    pub stamp: FileStamp,
-    /// Whether its writer was seen to close it.
-    pub is_closed: bool,
 }
 
 /// The file of a result, to be moved.
@@ -103,12 +95,16 @@ impl MovableFile {
         if !found.is_file() || found.len() != stamp.size {
             return Ok(false);
         }
-        if FileStamp::new(found) == *stamp {
+        let mut now = FileStamp::new(found);
+        if !stamp.identifies_file() {
+            now.inode = stamp.inode;
+        }
+        if now == *stamp {
             return Ok(true);
         }
         // Other times or another inode are not yet another content.
         let Some(content) = &self.content else {
-            return Ok(false);
+            return Ok(!stamp.identifies_file() && stamp.is_unwritten(&now));
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(fs::File::open(&self.path)?)?;

@@ -145,6 +145,11 @@ impl WatchOutput {
         self.open_again().map_err(|error| Fault::output(&error))
     }
 
+    /// Forgets the line of an outcome, because an equal one would be about another content.
+    pub(super) fn forget(&mut self, path: &Path, outcome: &Outcome) {
+        self.writer.written_mut().forget(path, outcome);
+    }
+
     /// Writes a line; false if it was written before.
     pub(super) fn write(&mut self, path: &Path, outcome: &Outcome) -> Result<bool, Fault> {
         self.follow_name()?;

@@ -249,6 +249,13 @@ impl WrittenLines {
         Some(LineFields::of_aggregate(record).key(format))
     }
 
+    /// Forgets the line of an outcome, so that an equal one is written.
+    pub fn forget(&mut self, path: &Path, outcome: &Outcome) {
+        if let Some(key) = self.key(path, outcome) {
+            self.keys.remove(&key);
+        }
+    }
+
     /// Notes a line that is about to be written; false if it is there already.
     pub fn insert(&mut self, key: LineKey) -> bool {
         self.keys.insert(key)
@@ -391,5 +398,25 @@ mod tests {
         assert!(lines.insert(first));
         assert!(!lines.insert(first));
         assert!(lines.insert(second));
+    }
+
+    #[test]
+    fn a_line_that_is_forgotten_is_written_again() {
+        let prompts = Prompts::select("general", None).expect("it ships");
+        let mut file = tempfile::tempfile().expect("a file");
+        let lines = WrittenLines::recover(&mut file, ResultFormat::Jsonl).expect("read");
+        let mut writer = ResultWriter::new(Vec::new(), ResultFormat::Jsonl, &prompts);
+        writer = writer.following(lines);
+        let (path, failure) = (Path::new("a"), failure("it ends"));
+        let mut write = |is_other: bool| {
+            if is_other {
+                writer.written_mut().forget(path, &failure);
+            }
+            writer.write(path, &failure).expect("written")
+        };
+        assert_eq!(
+            [false, false, true, false].map(&mut write),
+            [true, false, true, false]
+        );
     }
 }

@@ -229,6 +229,36 @@ fn a_study_with_several_series_gets_a_line_after_theirs() {
 }
 
 #[test]
+fn a_study_waits_until_the_last_of_its_lines_is_returned() {
+    let mut series = tracker();
+    let records = [instance("9", "9.1", "1", 1), instance("9", "9.2", "2", 2)];
+    let study = StudyKey::Study("9".into());
+    for (record, at) in records.iter().zip([0, 30]) {
+        assert_eq!(series.waiting_study(record).is_some(), at > 0);
+        series.add(seconds(at), Path::new("in/x"), record);
+        assert_eq!(series.waiting_study(record), Some(study.clone()));
+    }
+    assert_eq!(told(&series.due(seconds(60), ALL_ANSWERED)), [("9.1", 1)]);
+    assert_eq!(series.take_quiet(), []);
+    let lines = series.due(seconds(90), ALL_ANSWERED);
+    assert_eq!(told(&lines), [("9.2", 1), ("9", 2)]);
+    assert_eq!(series.take_quiet(), [study]);
+    assert_eq!(series.take_quiet(), []);
+    assert_eq!(series.waiting_study(&records[0]), None);
+    // What is dropped for want of room waits no longer, either.
+    series.add(seconds(99), Path::new("in/3"), &instance("", "7", "3", 3));
+    let late = instance("", "8", "4", 4);
+    series.add(seconds(99), Path::new("in/4"), &late);
+    series.max_instances = 1;
+    assert_eq!(told(&series.due(seconds(99), ALL_ANSWERED)), [("7", 1)]);
+    assert_eq!(series.take_quiet(), [StudyKey::Alone("7".into())]);
+    assert_eq!(
+        series.waiting_study(&late),
+        Some(StudyKey::Alone("8".into()))
+    );
+}
+
+#[test]
 fn what_is_requested_before_a_line_is_due_is_waited_for() {
     let mut series = tracker();
     series.add(seconds(0), Path::new("in/1"), &instance("9", "9.1", "1", 1));
@@ -277,6 +307,26 @@ fn copies_are_no_new_instances_and_changed_ones_replace() {
     // Back to the first content: these instances have been told of, but not last.
     series.add(seconds(1100), Path::new("in/1"), &record);
     assert_eq!(told(&series.due(seconds(1160), ALL_ANSWERED)), [("9.1", 1)]);
+}
+
+#[test]
+fn a_renamed_instance_counts_where_it_is_and_a_copy_does_not() {
+    let mut series = tracker();
+    let records = [1, 2].map(|number: u32| instance("9", "9.1", &number.to_string(), number));
+    for (record, file) in records.iter().zip(["1", "2"]) {
+        series.add(seconds(0), &Path::new("in/ct7_tmp").join(file), record);
+    }
+    for (record, file) in records.iter().zip(["1", "2"]) {
+        let path = Path::new("in/ct7").join(file);
+        series.note_renamed(&path, record);
+        series.add(seconds(50), &path, record);
+        series.add(seconds(50), &Path::new("in/copies").join(file), record);
+    }
+    let unknown = instance("9", "9.2", "3", 3);
+    series.note_renamed(Path::new("in/other/3"), &unknown);
+    let lines = series.due(seconds(60), ALL_ANSWERED);
+    assert_eq!(told(&lines), [("9.1", 2)], "a rename is no new instance");
+    assert_eq!(lines[0].path, "in/ct7");
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl FileStamp {
     }
 
     /// Whether size and time of modification are the same, which hold still while nobody writes.
-    pub(super) fn is_unwritten(&self, now: &Self) -> bool {
+    pub fn is_unwritten(&self, now: &Self) -> bool {
         (self.size, self.modified) == (now.size, now.modified)
     }
 
@@ -47,7 +47,7 @@ impl FileStamp {
     }
 
     /// Whether inode and time of change mean anything on this file system.
-    pub(super) fn identifies_file(&self) -> bool {
+    pub fn identifies_file(&self) -> bool {
         self.inode != 0
     }
 }

@@ -342,7 +342,7 @@ fn old_files_are_ready_at_the_start_and_others_settle_first() {
     tick(&mut machine, MS * 500, &mut |_| Some(stamp(1, 2)));
     assert_eq!(
         take_events(&mut machine),
-        [ready("new", ReadyKind::Existing)]
+        [ready("new", ReadyKind::Unsettled)]
     );
 }
 

@@ -56,10 +56,11 @@ impl Settle {
                 }
                 continue;
             }
-            let kind = if at_start {
-                ReadyKind::Existing
-            } else {
-                ReadyKind::New
+            let is_complete = at_start && is_old(&path, &stamp);
+            let kind = match (at_start, is_complete) {
+                (true, true) => ReadyKind::Existing,
+                (true, false) => ReadyKind::Unsettled,
+                (false, _) => ReadyKind::New,
             };
             self.insert(
                 now,
@@ -67,7 +68,7 @@ impl Settle {
                 kind,
                 (SettlePhase::Unchanged, self.times.settle),
             );
-            if at_start && is_old(&path, &stamp) {
+            if is_complete {
                 self.report(&path, stamp, false);
             } else if let Some(file) = self.files.get_mut(&path) {
                 file.last = Some(stamp);

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 use super::*;
+use crate::commands::watch::reported::ReportCause;
 use crate::library::export::tests::record;
 use crate::library::{Failure, Outcome};
 use crate::media::{ErrorKind as MediaErrorKind, FileContent};
@@ -36,6 +37,7 @@ impl TestFolders {
             reported: ReportedFile {
                 stamp: FileStamp::new(&found),
                 is_closed: true,
+                cause: ReportCause::NewContent,
             },
             path,
             label: label.to_owned(),
@@ -218,6 +220,36 @@ fn other_content_of_the_same_size_and_time_stays() {
     file.content = None;
     assert_eq!(target.move_file(&file).unwrap(), Moved::Stays);
     assert_eq!(folders.read("in/a.png"), "after!");
+}
+
+#[test]
+fn where_inode_numbers_mean_nothing_size_and_time_tell_a_file_that_failed() {
+    let folders = TestFolders::new();
+    let target = folders.target("done/{label}").unwrap();
+    for (name, status_changed) in [("a.png", None), ("b.png", Some(0))] {
+        let mut file = folders.classified(&format!("in/{name}"), "broken", "failed");
+        file.content = None;
+        file.reported.stamp.inode = 0;
+        let stamp = &mut file.reported.stamp;
+        stamp.status_changed = status_changed.unwrap_or(stamp.status_changed);
+        let to = folders.at("done/failed").join(name);
+        assert_eq!(target.move_file(&file).unwrap(), Moved::To(to));
+    }
+    // The content of others is compared if the time of change is another one.
+    let mut file = folders.classified("in/c.png", "before", "x");
+    file.reported.stamp.inode = 0;
+    file.reported.stamp.status_changed = 0;
+    file.content = Some("blake3:other".to_owned());
+    assert_eq!(target.move_file(&file).unwrap(), Moved::Stays);
+    // A file that was written to stays.
+    let mut file = folders.classified("in/d.png", "before", "failed");
+    file.content = None;
+    file.reported.stamp.inode = 0;
+    let later = SystemTime::now() + Duration::from_secs(5);
+    let written = fs::File::options().write(true).open(&file.path).unwrap();
+    written.set_modified(later).unwrap();
+    drop(written);
+    assert_eq!(target.move_file(&file).unwrap(), Moved::Stays);
 }
 
 #[test]
