@@ -97,14 +97,19 @@ impl Png {
         kept + intermediate.max(turned).max(rendered) + row * ROW_BUFFERS
     }
 
-    /// Decodes the image and turns it upright.
-    pub(super) fn decode(&self) -> Result<Picture, MediaError> {
+    /// Decodes the image and turns it upright. Warns of 16-bit grey that loses most of what it shows by being reduced.
+    pub(super) fn decode(&self, warnings: &mut Warnings) -> Result<Picture, MediaError> {
         let chunks = &self.chunks;
         let pixels = if chunks.is_intact() {
             self.decode_whole()?
         } else {
             rows::decode(&self.stored, chunks)?
         };
+        if let Pixels::Luma(data) = &pixels
+            && chunks.is_deep()
+        {
+            warn_of_few_shades(data, warnings);
+        }
         let picture = Picture {
             width: chunks.width,
             height: chunks.height,
@@ -158,6 +163,21 @@ fn pixels(color: ColorType, data: Vec<u8>) -> Result<Pixels, MediaError> {
         ColorType::Rgba16 => Pixels::Rgb(rows::without_alpha(&wide(&data), 4)),
         _ => return Err(malformed("PNG: unknown sample type")),
     })
+}
+
+/// Warns of 16-bit grey of which the high bytes, `data`, are less than a quarter of the possible ones: values of a CT, or
+/// of 12 bits, with the same offset or in the low bits.
+fn warn_of_few_shades(data: &[u8], warnings: &mut Warnings) {
+    let (Some(darkest), Some(brightest)) = (data.iter().min(), data.iter().max()) else {
+        return;
+    };
+    let shades = u16::from(brightest - darkest) + 1;
+    if shades < 64 {
+        warnings.add(format!(
+            "The PNG file has 16 bits and is shown in 8, of which this image uses {shades} of 256 shades; convert it so \
+             that it uses all of them."
+        ));
+    }
 }
 
 /// The error for a file whose chunks are complete.

@@ -7,6 +7,7 @@ use dicom_dictionary_std::tags;
 
 use crate::dicom::object::DicomObject;
 use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
+use crate::dicom::pixels::layout::Photometric;
 use crate::dicom::related::{integers, lab};
 use crate::mosaic::{Mosaic, Tile};
 
@@ -43,6 +44,8 @@ impl DicomObject {
             width,
             height,
             planes,
+            // A supplemental palette colours some tiles of a grey object; the first of those tells.
+            is_color: layout.samples > 1 || layout.photometric == Photometric::Palette,
             is_level: !matches!(flavor, "LABEL" | "OVERVIEW" | "LOCALIZER"),
             background: lab(set, tags::RECOMMENDED_ABSENT_PIXEL_CIE_LAB_VALUE)
                 .unwrap_or(DEFAULT_BACKGROUND),

@@ -67,6 +67,11 @@ impl Chunks {
         self.ended && !self.wrong_checksum
     }
 
+    /// Whether samples have 16 bits.
+    pub(super) fn is_deep(&self) -> bool {
+        self.depth == 16
+    }
+
     /// Channels of the decoded image, without alpha.
     pub(super) fn kept_channels(&self) -> u64 {
         if matches!(self.color, 0 | 4) { 1 } else { 3 }

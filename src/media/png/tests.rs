@@ -114,7 +114,12 @@ impl PngBuilder {
     }
 
     fn file(&self) -> Vec<u8> {
-        let pixels = chunk(*b"IDAT", &deflated(&self.pixels()));
+        self.file_of(&self.pixels())
+    }
+
+    /// The file with other pixels: rows with their filter types.
+    fn file_of(&self, pixels: &[u8]) -> Vec<u8> {
+        let pixels = chunk(*b"IDAT", &deflated(pixels));
         [self.head(), pixels, chunk(*b"IEND", b"")].concat()
     }
 
@@ -141,7 +146,7 @@ fn open(bytes: &[u8]) -> Png {
 
 fn shown(bytes: &[u8]) -> Vec<u8> {
     open(bytes)
-        .decode()
+        .decode(&mut Warnings::default())
         .expect("a picture")
         .pixels
         .bytes()
@@ -357,7 +362,10 @@ fn a_synthetic_mark_is_found_also_behind_the_pixels() {
 fn a_rotated_image_is_described_as_it_is_shown() {
     let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0";
     let png = open(&with_chunk(*b"eXIf", exif));
-    let (info, picture) = (png.info(), png.decode().expect("a picture"));
+    let (info, picture) = (
+        png.info(),
+        png.decode(&mut Warnings::default()).expect("a picture"),
+    );
     assert_eq!((info.width, info.height), (3, 5));
     assert_eq!((picture.width, picture.height), (3, 5));
 }
@@ -386,4 +394,28 @@ fn damage_is_reported_in_words() {
         let frame = ImageSource::from_bytes(bytes).and_then(|source| source.frame(0));
         assert_eq!(frame.expect_err("damaged").message, said);
     }
+}
+
+/// Values of a CT as DeepLesion stores them, 12 bits, and labels: little or nothing is left of them in 8 bits.
+#[test]
+fn deep_grey_that_uses_few_shades_is_reported() {
+    let warned = |values: [u16; 4]| {
+        let row: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_be_bytes())
+            .collect();
+        let file = PngBuilder {
+            size: (4, 1),
+            depth: 16,
+            ..PngBuilder::GREY
+        };
+        let bytes = file.file_of(&[&[0], &row[..]].concat());
+        let source = ImageSource::from_bytes(bytes).expect("a source");
+        let shown = source.load(&DecodeOptions::default()).expect("a picture");
+        shown.warnings.iter().any(|w| w.contains("of 256 shades"))
+    };
+    assert!(warned([31_768, 32_768, 32_800, 32_935]));
+    assert!(warned([0, 100, 2000, 4095]));
+    assert!(warned([0, 1, 2, 3]));
+    assert!(!warned([0, 20_000, 40_000, 65_535]));
 }
