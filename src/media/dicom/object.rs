@@ -54,6 +54,10 @@ impl DicomObject {
             return Err(file.meta.syntax.unsupported());
         }
         let Some(pixels) = file.notes.pixels.take().filter(|p| !p.data.is_empty()) else {
+            // Not read to its end.
+            if !file.notes.complete && file.body.is_partial() {
+                return Err(Body::head_too_large());
+            }
             return Err(without_pixels::error(&file));
         };
         let mut warnings = std::mem::take(&mut file.notes.repairs);

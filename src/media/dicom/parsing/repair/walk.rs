@@ -13,7 +13,7 @@ use crate::dicom::parsing::elements::{
 };
 use crate::dicom::parsing::notes::Notes;
 use crate::dicom::parsing::writer::DataSetWriter;
-use crate::error::{MediaError, malformed};
+use crate::error::{ErrorKind, MediaError, malformed};
 
 /// Deepest nesting of sequences that is followed; real objects have a handful of levels.
 const MAX_DEPTH: u32 = 32;
@@ -73,7 +73,7 @@ impl<'a> DataSetWalk<'a> {
     /// Counts an element or item against the limit.
     fn count_element(&mut self) -> Result<(), MediaError> {
         let left = self.elements_left.checked_sub(1);
-        self.elements_left = left.ok_or_else(|| malformed("DICOM: too many elements"))?;
+        self.elements_left = left.ok_or_else(too_many_elements)?;
         Ok(())
     }
 
@@ -187,8 +187,7 @@ impl<'a> DataSetWalk<'a> {
             );
         }
         if depth == 0 && is_pixels(header.tag) {
-            self.note_pixels(header, encoding, start);
-            return Ok(());
+            return self.note_pixels(header, encoding, start);
         }
         let kept = self.out.take_if(|_| is_duplicate);
         let vr = header.vr.unwrap_or_else(|| vr_by_dictionary(header.tag));
@@ -394,6 +393,13 @@ impl<'a> DataSetWalk<'a> {
         self.write(DataSetWriter::end_item);
         Ok(())
     }
+}
+
+fn too_many_elements() -> MediaError {
+    MediaError::new(
+        ErrorKind::TooLarge,
+        format!("DICOM: there are more than {MAX_ELEMENTS} attributes, which is the limit"),
+    )
 }
 
 /// The tags of a set seen so far. Files have them in ascending order, so only other tags need to be looked up.
