@@ -257,7 +257,7 @@ mod tests {
     /// Copies of segments without values add nothing, so that the size of the table does not end them.
     #[test]
     fn segments_without_values_do_not_go_on_for_ever() {
-        let copies = [&[0, 0], &[2, 0xffff, 0, 0].repeat(2)[..]].concat();
+        let copies = [[0, 0].repeat(40_000), [2, 40_000, 0, 0].repeat(2)].concat();
         assert_eq!(expand_units(false, &copies), None);
         let few = [&[0, 0, 0, 2, 10, 20], &[2, 2, 0, 0][..]].concat();
         assert_eq!(

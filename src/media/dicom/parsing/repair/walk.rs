@@ -5,6 +5,7 @@ use std::ops::Range;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
+use super::frames::FrameGroups;
 use super::pixels::is_pixels;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::elements::{
@@ -39,6 +40,9 @@ pub(super) struct DataSetWalk<'a> {
     last: Option<Tag>,
     /// The rewritten data set; `None` on the first pass, which only verifies.
     pub(super) out: Option<DataSetWriter>,
+    /// How much of the functional groups of single frames is read, and whether this is within them.
+    pub(super) groups: FrameGroups,
+    pub(super) in_frames: bool,
     pub(super) notes: Notes,
 }
 
@@ -60,6 +64,8 @@ impl<'a> DataSetWalk<'a> {
             end: None,
             last,
             out: None,
+            groups: FrameGroups::Whole,
+            in_frames: false,
             notes: Notes::default(),
         }
     }
@@ -70,8 +76,11 @@ impl<'a> DataSetWalk<'a> {
         self.notes.repairs.add(format!("{tag} {what}."));
     }
 
-    /// Counts an element or item against the limit.
+    /// Counts an element or item against the limit, unless it is left out.
     fn count_element(&mut self) -> Result<(), MediaError> {
+        if self.groups != FrameGroups::Whole && self.out.is_none() {
+            return Ok(());
+        }
         let left = self.elements_left.checked_sub(1);
         self.elements_left = left.ok_or_else(too_many_elements)?;
         Ok(())
@@ -126,7 +135,6 @@ impl<'a> DataSetWalk<'a> {
                     return Ok(());
                 }
                 _ => {
-                    self.count_element()?;
                     let is_duplicate = !seen.insert(header.tag);
                     self.walk_element(&header, encoding, end, depth, is_duplicate)?;
                 }
@@ -174,6 +182,10 @@ impl<'a> DataSetWalk<'a> {
     ) -> Result<(), MediaError> {
         let start = self.at;
         self.at += header.size;
+        let is_needless = self.is_needless(header.tag, depth);
+        if !is_needless {
+            self.count_element()?;
+        }
         if header.damaged {
             self.warn_repair(
                 header.tag,
@@ -189,7 +201,7 @@ impl<'a> DataSetWalk<'a> {
         if depth == 0 && is_pixels(header.tag) {
             return self.note_pixels(header, encoding, start);
         }
-        let kept = self.out.take_if(|_| is_duplicate);
+        let kept = self.out.take_if(|_| is_duplicate || is_needless);
         let vr = header.vr.unwrap_or_else(|| vr_by_dictionary(header.tag));
         let walked = if header.length == UNDEFINED {
             self.walk_undefined_length(header, vr, encoding, end, depth)
@@ -299,6 +311,7 @@ impl<'a> DataSetWalk<'a> {
         let fits = (value.len() as u32).is_multiple_of(value_size(vr));
         self.is_sound &= fits;
         let vr = if fits { vr } else { VR::UN };
+        self.note_tile(header.tag, value, encoding, depth);
         self.write(|out| out.element(header.tag, vr, value));
         Ok(())
     }
@@ -372,6 +385,7 @@ impl<'a> DataSetWalk<'a> {
         depth: u32,
     ) -> Result<(), MediaError> {
         self.count_element()?;
+        self.begin_tile(depth);
         let rest = self.bytes.get(self.at..end).unwrap_or_default();
         let encoding = encoding.unwrap_or_else(|| elements::item_encoding_in_un(rest));
         self.write(DataSetWriter::begin_item);
