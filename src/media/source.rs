@@ -272,7 +272,7 @@ impl ImageSource {
             FileDecoder::Jpeg(stored, _) => contain("JPEG", || {
                 jpeg::decode(&stored.all()?, options).map(Frame::from)
             }),
-            FileDecoder::Png(png) => contain("PNG", || png.decode(warnings).map(Frame::from)),
+            FileDecoder::Png(png) => contain("PNG", || png.decode(warnings)),
             FileDecoder::Dicom(object) => {
                 contain("DICOM", || object.frame(options.frame, warnings))
             }
