@@ -92,7 +92,7 @@ pub(crate) fn decode(
         }
         PacketFault::TooMany => MediaError::new(
             ErrorKind::TooLarge,
-            "JPEG 2000: a tile is divided much further than the others",
+            "JPEG 2000: there are more precincts than the beginning of the stream says",
         ),
     })?;
     let parameters = DecodeParameters::new().strict(true).ignore_pclr_cmap_cdef();

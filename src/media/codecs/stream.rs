@@ -17,6 +17,8 @@ pub(crate) enum StreamCodec {
     Rle,
 }
 
+/// Bytes at the beginning of a stream in which its header is searched.
+pub(crate) const MAX_HEADER: u64 = 1 << 16;
 /// Bytes by which [`is_stream_start`] recognises a stream.
 pub(crate) const MAX_SIGNATURE: usize = 64;
 

@@ -26,6 +26,8 @@ pub(super) struct Jpeg2000Component {
 pub(super) struct Codestream<'a> {
     /// The stream from its first marker on.
     pub bytes: &'a [u8],
+    /// Where it begins in its file.
+    offset: usize,
     /// First and last column of the image on the reference grid, the last excluded.
     pub columns: (u32, u32),
     /// First and last row of the image on the reference grid, the last excluded.
@@ -44,6 +46,8 @@ pub(super) struct Codestream<'a> {
     pub transformed: bool,
     /// The coding styles of the main header.
     pub styles: CodingStyles,
+    /// Where the last of them ends.
+    styles_end: usize,
     /// Offset of the first tile-part.
     body: usize,
 }
@@ -62,7 +66,8 @@ pub(super) enum Completeness {
 impl<'a> Codestream<'a> {
     /// Finds the codestream in `bytes`, which may be a JP2 file.
     pub(super) fn find(bytes: &'a [u8]) -> Option<Self> {
-        let bytes = &bytes[memmem::find(bytes, START_MARKERS)?..];
+        let offset = memmem::find(bytes, START_MARKERS)?;
+        let bytes = &bytes[offset..];
         let long = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
         let (columns, rows) = ((long(16)?, long(8)?), (long(20)?, long(12)?));
         let (width, height) = (long(24)?, long(28)?);
@@ -76,6 +81,7 @@ impl<'a> Codestream<'a> {
         size_is_sound.then_some(())?;
         Some(Self {
             bytes,
+            offset,
             columns,
             rows,
             tile_columns: (left, width.max(1)),
@@ -91,6 +97,7 @@ impl<'a> Codestream<'a> {
                 .collect(),
             transformed: header.transformed,
             styles: header.styles,
+            styles_end: header.styles_end,
             body: header.end,
         })
     }
@@ -131,6 +138,11 @@ impl<'a> Codestream<'a> {
             ),
             along(size.1, self.rows.0, first.step.1, component.step.1, own.1),
         )
+    }
+
+    /// Bytes of the file from which the coding styles of the main header are known.
+    pub(super) fn styles_length(&self) -> u64 {
+        (self.offset + self.styles_end) as u64
     }
 
     /// The first tile-part of each tile, which alone may have coding styles: the tile's number, and its offset.
@@ -210,6 +222,8 @@ struct MainHeader {
     /// Whether it has a multiple component transformation (A.6.1).
     transformed: bool,
     styles: CodingStyles,
+    /// Where the last coding style ends.
+    styles_end: usize,
     /// Where the tile-parts begin.
     end: usize,
 }
@@ -220,13 +234,16 @@ impl MainHeader {
         let mut header = Self {
             transformed: false,
             styles: CodingStyles::default(),
+            styles_end: 2,
             end: 2,
         };
         for segment in segments(stream, header.end) {
             if segment.marker == 0x52 {
                 header.transformed = segment.content.get(4) == Some(&1);
             }
-            header.styles.take(&segment, count);
+            if header.styles.take(&segment, count) {
+                header.styles_end = segment.end;
+            }
             header.end = segment.end;
         }
         header

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::codecs::stream::MAX_HEADER;
+
 use super::codestream::{Codestream, Jpeg2000Component, TILE_PART_HEADER};
 
 /// Memory that OpenJPEG takes for a precinct of a sub-band, in bytes. Measured: 560.
@@ -15,7 +17,7 @@ const PACKET_BYTES: u64 = 2;
 /// Largest number of tiles (A.3): each has a number of 16 bits.
 const MAX_TILES: usize = 65_535;
 /// Precincts that a tile with a coding style of its own may have beyond those that the main header gives.
-const MAX_OWN_PRECINCTS: u64 = 1 << 12;
+const MAX_OWN_PRECINCTS: u64 = 1 << 10;
 /// The markers of coding styles and of changes of the order of packets, without their first byte.
 const COD: u8 = 0x52;
 const COC: u8 = 0x53;
@@ -58,8 +60,8 @@ impl ComponentStyle {
 }
 
 impl CodingStyles {
-    /// Takes what a marker segment says. `count` is the number of components.
-    pub(super) fn take(&mut self, segment: &Segment, count: usize) {
+    /// Takes what a marker segment says; false if it is not about coding. `count` is the number of components.
+    pub(super) fn take(&mut self, segment: &Segment, count: usize) -> bool {
         match (segment.marker, segment.content) {
             (COD, [style, _, l1, l0, _, parameters @ ..]) => {
                 self.layers = u64::from(u16::from_be_bytes([*l1, *l0]));
@@ -75,8 +77,9 @@ impl CodingStyles {
                 self.own.insert(usize::from(*component), style);
             }
             (POC, _) => self.reordered = true,
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     /// The styles of a tile with segments of its own: its COD replaces all of the main header, its COC only that of a
@@ -86,7 +89,9 @@ impl CodingStyles {
         if own.iter().any(|segment| segment.marker == COD) {
             styles.own.clear();
         }
-        own.iter().for_each(|segment| styles.take(segment, count));
+        for segment in own {
+            styles.take(segment, count);
+        }
         styles
     }
 
@@ -108,7 +113,7 @@ struct PacketCount {
 pub(super) enum PacketFault {
     /// There are more packets than bytes.
     Missing,
-    /// A tile has many more precincts than the main header says.
+    /// There are many more precincts than the beginning of the stream says.
     TooMany,
 }
 
@@ -129,11 +134,18 @@ impl Codestream<'_> {
         if self.tiles > MAX_TILES {
             return Err(PacketFault::Missing);
         }
-        let allowed = self.largest(&self.styles).precincts + MAX_OWN_PRECINCTS;
-        let (mut packets, mut reordered) = (self.packets(), self.styles.reordered);
+        // What has been counted by the beginning of the stream.
+        let largest = self.largest(&self.styles).precincts;
+        let counted = if self.styles_length() > MAX_HEADER {
+            0
+        } else {
+            largest
+        };
+        let allowed = counted.saturating_add(MAX_OWN_PRECINCTS);
+        let mut is_divided = largest > allowed;
+        let mut packets = self.packets();
         for (tile, at) in self.first_tile_parts() {
             let own: Vec<Segment> = segments(self.bytes, at + TILE_PART_HEADER).collect();
-            reordered |= own.iter().any(|segment| segment.marker == POC);
             if !own
                 .iter()
                 .any(|segment| matches!(segment.marker, COD | COC))
@@ -146,15 +158,16 @@ impl Codestream<'_> {
                 self.count(styles, column..column + 1, row..row + 1, u64::max)
             };
             let (own, common) = (of_tile(&styles), of_tile(&self.styles));
-            if own.precincts > allowed {
-                return Err(PacketFault::TooMany);
-            }
+            is_divided |= own.precincts > allowed;
             packets = packets
                 .saturating_sub(common.packets)
                 .saturating_add(own.packets);
         }
-        if packets > self.bytes.len() as u64 && !reordered {
+        if packets > self.bytes.len() as u64 && !self.styles.reordered {
             return Err(PacketFault::Missing);
+        }
+        if is_divided {
+            return Err(PacketFault::TooMany);
         }
         Ok(())
     }

@@ -199,6 +199,32 @@ fn a_stream_shorter_than_its_packets_is_truncated() {
     );
 }
 
+/// What lies behind the beginning of a stream is not counted before it is decoded.
+#[test]
+fn precincts_that_the_beginning_does_not_tell_of_are_refused() {
+    let shape = FrameShape {
+        columns: 64,
+        rows: 64,
+        samples: 1,
+        allocated: 8,
+    };
+    let kind = |stream: &[u8]| decode(stream, &shape, &mut Vec::new()).map_err(|error| error.kind);
+    let mut stream = stream_of_packets(&coding_style(1, &[0]), &[], 5120);
+    assert_eq!(kind(&stream), Ok(false));
+    let style = stream.windows(2).position(|marker| marker == b"\xff\x52");
+    let style = style.expect("a coding style");
+    let comment = [&b"\xff\x64\xff\xff"[..], &[0; 65_533]].concat();
+    stream.splice(style..style, comment);
+    assert_eq!(kind(&stream), Err(ErrorKind::TooLarge));
+    let whole = coding_style(1, &[0xff]);
+    let tile = stream_of_packets(&whole, &coding_style(1, &[0]), 5120);
+    assert_eq!(kind(&tile), Err(ErrorKind::TooLarge));
+    // A change of the order (POC) in a tile does not make up for missing packets.
+    let order = [0xff, 0x5f, 0, 9, 0, 0, 0, 1, 1, 1, 0];
+    let short = stream_of_packets(&coding_style(1, &[0]), &order, 64);
+    assert_eq!(kind(&short), Err(ErrorKind::Truncated));
+}
+
 #[test]
 fn precincts_are_counted_in_the_memory_of_a_stream() {
     let cost = |style: &[u8], length: u64| {

@@ -1,10 +1,10 @@
 //! Estimates the memory that decoding a frame takes, from the attributes and the header of its stream.
 
-use crate::codecs::stream::{MAX_SIGNATURE, StreamCodec};
+use crate::codecs::stream::{MAX_HEADER, MAX_SIGNATURE, StreamCodec};
 use crate::codecs::{jpeg2000, jpegxl};
 use crate::dicom::object::DicomObject;
 use crate::dicom::parsing::syntax::Codec;
-use crate::dicom::pixels::index::{FrameIndex, MAX_HEADER};
+use crate::dicom::pixels::index::FrameIndex;
 use crate::dicom::pixels::layout::{Photometric, PixelLayout, SampleType};
 use crate::dicom::pixels::native;
 use crate::error::MediaError;

@@ -10,7 +10,7 @@ use std::ops::Range;
 use dicom_dictionary_std::tags;
 
 use crate::Warnings;
-use crate::codecs::stream::{self, StreamHeader};
+use crate::codecs::stream::{self, MAX_HEADER, StreamHeader};
 use crate::dicom::attributes::named;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::notes::PixelData;
@@ -19,8 +19,6 @@ use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::native::{self, read_numbers};
 use crate::error::{MediaError, malformed, truncated};
 
-/// Bytes at the beginning of a stream in which its header is searched.
-pub(crate) const MAX_HEADER: u64 = 1 << 16;
 /// Bytes by which a stream is recognised.
 const MAX_SIGNATURE: u64 = stream::MAX_SIGNATURE as u64;
 /// Bytes at the end of a fragment in which an end-of-image marker is searched; padding may follow it.
