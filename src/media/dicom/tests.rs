@@ -4,6 +4,7 @@ mod builder;
 mod damage;
 mod display;
 mod encapsulated;
+mod native;
 mod slides;
 
 use dicom_core::Tag;

@@ -213,7 +213,7 @@ fn precincts_that_the_beginning_does_not_tell_of_are_refused() {
     assert_eq!(kind(&stream), Ok(false));
     let style = stream.windows(2).position(|marker| marker == b"\xff\x52");
     let style = style.expect("a coding style");
-    let comment = [&b"\xff\x64\xff\xff"[..], &[0; 65_533]].concat();
+    let comment = [&b"\xff\x64\xff\xff"[..], &vec![0; 65_533]].concat();
     stream.splice(style..style, comment);
     assert_eq!(kind(&stream), Err(ErrorKind::TooLarge));
     let whole = coding_style(1, &[0xff]);

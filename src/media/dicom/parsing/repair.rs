@@ -13,6 +13,7 @@
 //! within bounds.
 
 mod frames;
+mod items;
 mod pixels;
 mod walk;
 

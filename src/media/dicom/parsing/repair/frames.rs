@@ -58,7 +58,6 @@ impl DataSetWalk<'_> {
     /// Whether an element of a set at `depth` is left out because the frames have too many.
     pub(super) fn is_needless(&mut self, tag: Tag, depth: u32) -> bool {
         match (depth, self.groups) {
-            (_, FrameGroups::Whole) => false,
             (0, FrameGroups::Needed) => {
                 // A tiled object (PS3.3 C.7.6.17.3) says its size before the groups.
                 if tag == tags::TOTAL_PIXEL_MATRIX_COLUMNS {

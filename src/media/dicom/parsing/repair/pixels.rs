@@ -3,7 +3,8 @@
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-use super::walk::{DataSetWalk, item_header};
+use super::items::item_header;
+use super::walk::DataSetWalk;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::elements::{ElementHeader, Encoding, ITEM, SEQUENCE_END, UNDEFINED};
 use crate::dicom::parsing::notes::{PixelData, PixelElement};

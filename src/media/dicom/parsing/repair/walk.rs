@@ -9,15 +9,13 @@ use super::frames::FrameGroups;
 use super::pixels::is_pixels;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::elements::{
-    self, EXPLICIT, ElementHeader, Encoding, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, value_size,
+    self, ElementHeader, Encoding, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, value_size,
     vr_by_dictionary,
 };
 use crate::dicom::parsing::notes::Notes;
 use crate::dicom::parsing::writer::DataSetWriter;
-use crate::error::{ErrorKind, MediaError, malformed};
+use crate::error::{ErrorKind, MediaError};
 
-/// Deepest nesting of sequences that is followed; real objects have a handful of levels.
-const MAX_DEPTH: u32 = 32;
 /// Largest number of elements and items in a data set, nested ones included: bounds the memory that a crafted file can
 /// take.
 const MAX_ELEMENTS: usize = 1_000_000;
@@ -71,13 +69,13 @@ impl<'a> DataSetWalk<'a> {
     }
 
     /// Adds a warning about a repair.
-    fn warn_repair(&mut self, tag: Tag, what: &str) {
+    pub(super) fn warn_repair(&mut self, tag: Tag, what: &str) {
         self.is_sound = false;
         self.notes.repairs.add(format!("{tag} {what}."));
     }
 
     /// Counts an element or item against the limit, unless it is left out.
-    fn count_element(&mut self) -> Result<(), MediaError> {
+    pub(super) fn count_element(&mut self) -> Result<(), MediaError> {
         if self.groups != FrameGroups::Whole && self.out.is_none() {
             return Ok(());
         }
@@ -86,7 +84,7 @@ impl<'a> DataSetWalk<'a> {
         Ok(())
     }
 
-    fn write(&mut self, write: impl FnOnce(&mut DataSetWriter)) {
+    pub(super) fn write(&mut self, write: impl FnOnce(&mut DataSetWriter)) {
         if let Some(out) = &mut self.out {
             write(out);
         }
@@ -322,91 +320,6 @@ impl<'a> DataSetWalk<'a> {
         let value = self.bytes.get(range).unwrap_or_default();
         self.write(|out| out.element(tag, VR::UN, value));
     }
-
-    /// Walks items up to the sequence's delimiter or `end`. Without an encoding, that of each item is inferred.
-    fn walk_items(
-        &mut self,
-        sequence: Tag,
-        encoding: Option<Encoding>,
-        end: usize,
-        has_length: bool,
-        depth: u32,
-    ) -> Result<(), MediaError> {
-        if depth > MAX_DEPTH {
-            return Err(malformed("DICOM: sequences are nested too deeply"));
-        }
-        loop {
-            let rest = self.bytes.get(self.at..end).unwrap_or_default();
-            let Some(bytes) = rest.first_chunk::<8>() else {
-                self.is_sound &= has_length && rest.is_empty();
-                self.notes.cut |= !has_length && end == self.bytes.len();
-                self.at = self.at.max(end);
-                return Ok(());
-            };
-            let (tag, length) = item_header(*bytes, encoding.unwrap_or(EXPLICIT));
-            match tag {
-                ITEM => {
-                    if depth == 1 && sequence == tags::DIRECTORY_RECORD_SEQUENCE {
-                        self.notes.record_offsets.push(self.at as u64);
-                    }
-                    self.at += 8;
-                    self.walk_item(encoding, length, end, depth)?;
-                }
-                SEQUENCE_END => {
-                    self.is_sound &= !has_length;
-                    self.at += 8;
-                    return Ok(());
-                }
-                _ if has_length => {
-                    self.warn_repair(
-                        sequence,
-                        "has other data between its items; that was skipped",
-                    );
-                    self.at = end;
-                    return Ok(());
-                }
-                _ => {
-                    // The delimiter is missing: this is the next element of the enclosing set.
-                    self.warn_repair(
-                        sequence,
-                        "is a sequence without its delimiter; it was ended before the next element",
-                    );
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    fn walk_item(
-        &mut self,
-        encoding: Option<Encoding>,
-        length: u32,
-        end: usize,
-        depth: u32,
-    ) -> Result<(), MediaError> {
-        self.count_element()?;
-        self.begin_tile(depth);
-        let rest = self.bytes.get(self.at..end).unwrap_or_default();
-        let encoding = encoding.unwrap_or_else(|| elements::item_encoding_in_un(rest));
-        self.write(DataSetWriter::begin_item);
-        if length == UNDEFINED {
-            self.walk_set(encoding, end, true, depth)?;
-        } else {
-            let within = (length as usize).min(rest.len());
-            if within < length as usize {
-                self.warn_repair(
-                    ITEM,
-                    "has a length that reaches beyond its sequence; it was ended there",
-                );
-                self.notes.cut |= end == self.bytes.len();
-            }
-            let item_end = self.at + within;
-            self.walk_set(encoding, item_end, false, depth)?;
-            self.at = item_end;
-        }
-        self.write(DataSetWriter::end_item);
-        Ok(())
-    }
 }
 
 fn too_many_elements() -> MediaError {
@@ -432,9 +345,4 @@ impl SeenTags {
         }
         self.all.insert(tag)
     }
-}
-
-/// The tag and length of an item or delimiter (PS3.5 7.5).
-pub(super) fn item_header([a, b, c, d, e, f, g, h]: [u8; 8], encoding: Encoding) -> (Tag, u32) {
-    (encoding.tag([a, b, c, d]), encoding.u32([e, f, g, h]))
 }
