@@ -27,6 +27,10 @@ const NEEDED: [Tag; 10] = [
     tags::FRAME_ANATOMY_SEQUENCE,
 ];
 
+/// Largest number of elements that are read of a tiled object: 18,000 tiles have as many, which take 100 MB. Only lists
+/// of tags show more than the positions.
+const MAX_TILE_ELEMENTS: usize = 250_000;
+
 /// How much of the functional groups of single frames is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum FrameGroups {
@@ -58,6 +62,10 @@ impl DataSetWalk<'_> {
     /// Whether an element of a set at `depth` is left out because the frames have too many.
     pub(super) fn is_needless(&mut self, tag: Tag, depth: u32) -> bool {
         match (depth, self.groups) {
+            (0, FrameGroups::Whole) if tag == tags::TOTAL_PIXEL_MATRIX_COLUMNS => {
+                self.limit_elements(MAX_TILE_ELEMENTS);
+                false
+            }
             (0, FrameGroups::Needed) => {
                 // A tiled object (PS3.3 C.7.6.17.3) says its size before the groups.
                 if tag == tags::TOTAL_PIXEL_MATRIX_COLUMNS {

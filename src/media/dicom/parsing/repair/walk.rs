@@ -84,6 +84,11 @@ impl<'a> DataSetWalk<'a> {
         Ok(())
     }
 
+    /// Lowers the number of elements and items that may still come.
+    pub(super) fn limit_elements(&mut self, most: usize) {
+        self.elements_left = self.elements_left.min(most);
+    }
+
     pub(super) fn write(&mut self, write: impl FnOnce(&mut DataSetWriter)) {
         if let Some(out) = &mut self.out {
             write(out);
