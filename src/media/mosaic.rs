@@ -127,19 +127,14 @@ impl Mosaic {
             done.fetch_add(1, Ordering::Relaxed);
             true
         };
-        thread::scope(|scope| {
-            for _ in 1..threads.min(tiles.len()) {
-                scope.spawn(|| while decode_next() {});
-            }
-            while decode_next() {
-                let progress = MosaicProgress {
-                    done: done.load(Ordering::Relaxed),
-                    total: tiles.len(),
-                    canvas: &canvas,
-                };
-                if !watch(&progress) {
-                    stopped.store(true, Ordering::Relaxed);
-                }
+        on_threads(threads.min(tiles.len()), decode_next, || {
+            let progress = MosaicProgress {
+                done: done.load(Ordering::Relaxed),
+                total: tiles.len(),
+                canvas: &canvas,
+            };
+            if !watch(&progress) {
+                stopped.store(true, Ordering::Relaxed);
             }
         });
         if stopped.into_inner() {
@@ -158,6 +153,18 @@ impl Mosaic {
         });
         canvas.draw(patch, frame);
     }
+}
+
+/// Calls `next` on several threads, until it returns false, and `after` each call by this one.
+fn on_threads(threads: usize, next: impl Fn() -> bool + Sync, mut after: impl FnMut()) {
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|| while next() {});
+        }
+        while next() {
+            after();
+        }
+    });
 }
 
 /// The result of assembling: an error if no tile could be decoded.

@@ -57,6 +57,33 @@ pub(crate) fn decode(
 ) -> Result<bool, MediaError> {
     let stream = Codestream::find(bytes);
     let stream = stream.ok_or_else(|| malformed("JPEG 2000: no codestream header"))?;
+    check_components(&stream, shape)?;
+    let cut = || truncated("JPEG 2000: the stream is cut off or lacks tiles");
+    let completeness = stream.completeness();
+    let tidy = match completeness {
+        Completeness::Cut => return Err(cut()),
+        Completeness::Whole(end) if stream.bytes[end..].starts_with(END_MARKER) => {
+            Cow::Borrowed(&stream.bytes[..end + END_MARKER.len()])
+        }
+        Completeness::Whole(end) => Cow::Owned([&stream.bytes[..end], END_MARKER].concat()),
+        Completeness::Unknown => Cow::Borrowed(stream.bytes),
+    };
+    stream.check_packets().map_err(packet_error)?;
+    let parameters = DecodeParameters::new().strict(true).ignore_pclr_cmap_cdef();
+    let image = Image::from_bytes_with(&tidy, parameters).map_err(|error| {
+        let ends = tidy.windows(2).rev().take(16).any(|w| w == END_MARKER);
+        if ends {
+            malformed(format!("JPEG 2000: {error}"))
+        } else {
+            cut()
+        }
+    })?;
+    interleave(&image, &stream, shape, out)?;
+    Ok(stream.transformed)
+}
+
+/// Checks the components of a stream against the object.
+fn check_components(stream: &Codestream, shape: &FrameShape) -> Result<(), MediaError> {
     let count = stream.components.len();
     let Some(&first) = stream
         .components
@@ -75,18 +102,11 @@ pub(crate) fn decode(
             "JPEG 2000 of this depth, or with components of different depths",
         ));
     }
-    shape.check("JPEG 2000", stream.size(first), count, first.precision)?;
-    let cut = || truncated("JPEG 2000: the stream is cut off or lacks tiles");
-    let completeness = stream.completeness();
-    let tidy = match completeness {
-        Completeness::Cut => return Err(cut()),
-        Completeness::Whole(end) if stream.bytes[end..].starts_with(END_MARKER) => {
-            Cow::Borrowed(&stream.bytes[..end + END_MARKER.len()])
-        }
-        Completeness::Whole(end) => Cow::Owned([&stream.bytes[..end], END_MARKER].concat()),
-        Completeness::Unknown => Cow::Borrowed(stream.bytes),
-    };
-    stream.check_packets().map_err(|fault| match fault {
+    shape.check("JPEG 2000", stream.size(first), count, first.precision)
+}
+
+fn packet_error(fault: PacketFault) -> MediaError {
+    match fault {
         PacketFault::Missing => {
             truncated("JPEG 2000: the stream is too short for the packets that it announces")
         }
@@ -94,18 +114,7 @@ pub(crate) fn decode(
             ErrorKind::TooLarge,
             "JPEG 2000: there are more precincts than the beginning of the stream says",
         ),
-    })?;
-    let parameters = DecodeParameters::new().strict(true).ignore_pclr_cmap_cdef();
-    let image = Image::from_bytes_with(&tidy, parameters).map_err(|error| {
-        let ends = tidy.windows(2).rev().take(16).any(|w| w == END_MARKER);
-        if ends {
-            malformed(format!("JPEG 2000: {error}"))
-        } else {
-            cut()
-        }
-    })?;
-    interleave(&image, &stream, shape, out)?;
-    Ok(stream.transformed)
+    }
 }
 
 /// Appends the components pixel by pixel; samples of a coarser component are repeated.

@@ -65,6 +65,12 @@ pub(crate) fn decode(
             "The stream has more bits than Bits Stored (0028,0101), and its values use them; all are shown.",
         );
     }
+    warn_of_size(header.as_ref(), layout, warnings);
+    Ok(decoded)
+}
+
+/// Warns of a stream whose size is not that of the object.
+fn warn_of_size(header: Option<&StreamHeader>, layout: &PixelLayout, warnings: &mut Warnings) {
     let object_size = (layout.columns, layout.rows);
     match header.map(|header| header.size) {
         Some((columns, rows)) if (rows, columns) == object_size && columns != rows => {
@@ -77,7 +83,6 @@ pub(crate) fn decode(
         }
         _ => {}
     }
-    Ok(decoded)
 }
 
 /// Decodes a compressed frame through dicom-pixeldata, wrapped in an object of its own.
