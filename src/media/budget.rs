@@ -113,6 +113,11 @@ impl Budget {
         self.lock().total
     }
 
+    /// Whether a request for `bytes` can ever be met.
+    pub(crate) fn can_hold(&self, bytes: u64) -> bool {
+        charged(bytes) <= self.total()
+    }
+
     /// Registers a cache to be emptied when a decode waits for memory.
     pub fn register(&self, cache: Weak<dyn Evict>) {
         self.lock().caches.push(cache);

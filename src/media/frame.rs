@@ -15,6 +15,14 @@ pub enum Frame {
 }
 
 impl Frame {
+    /// The grey values; `None` for colour.
+    pub(crate) fn grey(&self) -> Option<&Grey> {
+        match self {
+            Frame::Grey(grey) => Some(grey),
+            Frame::Color(_) => None,
+        }
+    }
+
     /// Renders the frame to 8 bits and returns the window that was applied; `None` for colour.
     pub fn render(&self, voi: Voi, invert: bool) -> (Picture, Option<Window>) {
         match self {

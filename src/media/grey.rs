@@ -133,19 +133,31 @@ impl Grey {
 
     /// Creates a frame of 8-bit samples whose only window shows them unchanged.
     pub(crate) fn from_bytes(width: u32, height: u32, data: Vec<u8>) -> Self {
+        Self::windowed(width, height, Samples::U8(data), (0.0, 255.0))
+    }
+
+    /// Creates a frame of 16-bit samples whose only window shows their high bytes.
+    pub(crate) fn from_words(width: u32, height: u32, data: Vec<u16>) -> Self {
+        // The shade of a value is (value - 127.5) / 256, rounded.
+        const HIGH_BYTES: (f64, f64) = (127.5, 127.5 + 255.0 * 256.0);
+        Self::windowed(width, height, Samples::U16(data), HIGH_BYTES)
+    }
+
+    /// Creates a frame with a single window, between two values.
+    fn windowed(width: u32, height: u32, samples: Samples, (low, high): (f64, f64)) -> Self {
         let transform = GreyTransform {
             modality: Modality::Linear {
                 slope: 1.0,
                 intercept: 0.0,
             },
             unit: None,
-            own: vec![FileVoi::between(0.0, 255.0, WindowSource::Minmax)],
+            own: vec![FileVoi::between(low, high, WindowSource::Minmax)],
             nominal: None,
             padding: None,
             inverted: false,
             real: false,
         };
-        Self::new(width, height, Samples::U8(data), transform)
+        Self::new(width, height, samples, transform)
     }
 
     /// Renders the frame to 8 bits and returns the window that was applied. `invert` swaps black and white, in

@@ -25,6 +25,8 @@ pub struct Mosaic {
     /// Whether the object is one resolution level of the slide, and not an image of its label or an overview of the
     /// glass.
     pub is_level: bool,
+    /// Whether the object stores colours, of which some tiles may be grey by chance: glass is white.
+    pub(crate) is_color: bool,
     /// Colour of the parts without a tile.
     pub(crate) background: [u8; 3],
     /// All tiles, in the order of the frames.
@@ -77,7 +79,13 @@ impl Mosaic {
 
     /// Number of tiles of a plane.
     pub fn tiles(&self, plane: u32) -> usize {
-        self.tiles.iter().filter(|tile| tile.plane == plane).count()
+        self.of_plane(plane).count()
+    }
+
+    /// The tiles of a plane.
+    pub(crate) fn of_plane(&self, plane: u32) -> impl Iterator<Item = Tile> {
+        let tiles = self.tiles.iter().copied();
+        tiles.filter(move |tile| tile.plane == plane)
     }
 
     /// Columns and rows of the image reduced by `divisor`.
@@ -88,25 +96,21 @@ impl Mosaic {
         )
     }
 
-    /// Assembles a plane from the tiles that `decode` returns, each pixel being the mean of `divisor` × `divisor`.
-    /// `watch` is called after each tile that the calling thread decodes; when it returns false, the work stops and
-    /// the result is `None`.
+    /// Assembles a plane from the tiles that `decode` returns, on `threads` threads, each pixel being the mean of
+    /// `divisor` × `divisor`. `watch` is called after each tile that the calling thread decodes; when it returns false,
+    /// the work stops and the result is `None`.
     pub(crate) fn assemble(
         &self,
         plane: u32,
         divisor: u32,
+        threads: usize,
         decode: impl Fn(u32) -> Result<Frame, MediaError> + Sync,
         watch: &mut dyn FnMut(&MosaicProgress) -> bool,
     ) -> Result<Option<Assembled>, MediaError> {
         let divisor = divisor.max(1);
-        let (width, height) = self.reduced(divisor);
-        limits::check_size(width, height)?;
-        let tiles: Vec<Tile> = self
-            .tiles
-            .iter()
-            .copied()
-            .filter(|tile| tile.plane == plane)
-            .collect();
+        let size = self.reduced(divisor);
+        limits::check_size(size.0, size.1)?;
+        let tiles: Vec<Tile> = self.of_plane(plane).collect();
         let canvas = Mutex::new(None);
         let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let stopped = AtomicBool::new(false);
@@ -117,53 +121,73 @@ impl Mosaic {
                 return false;
             };
             match decode(tile.frame) {
-                Ok(frame) => {
-                    let patch = Patch::new(&frame, *tile, divisor, (self.width, self.height));
-                    let mut canvas = lock(&canvas);
-                    let canvas = canvas.get_or_insert_with(|| {
-                        MosaicCanvas::new(&frame, (width, height), self.background)
-                    });
-                    canvas.draw(&patch);
-                }
+                Ok(frame) => self.draw(&canvas, &frame, *tile, divisor),
                 Err(error) => lock(&faults).push(error),
             }
             done.fetch_add(1, Ordering::Relaxed);
             true
         };
-        let helpers = thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(MAX_THREADS)
-            - 1;
-        thread::scope(|scope| {
-            for _ in 0..helpers.min(tiles.len().saturating_sub(1)) {
-                scope.spawn(|| while decode_next() {});
-            }
-            while decode_next() {
-                let progress = MosaicProgress {
-                    done: done.load(Ordering::Relaxed),
-                    total: tiles.len(),
-                    canvas: &canvas,
-                };
-                if !watch(&progress) {
-                    stopped.store(true, Ordering::Relaxed);
-                }
+        on_threads(threads.min(tiles.len()), decode_next, || {
+            let progress = MosaicProgress {
+                done: done.load(Ordering::Relaxed),
+                total: tiles.len(),
+                canvas: &canvas,
+            };
+            if !watch(&progress) {
+                stopped.store(true, Ordering::Relaxed);
             }
         });
         if stopped.into_inner() {
             return Ok(None);
         }
-        let faults = faults.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let canvas = canvas.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match canvas {
-            Some(canvas) => Ok(Some(Assembled {
-                frame: canvas.into_frame(),
-                damaged: faults.len(),
-            })),
-            None => Err(faults.into_iter().next().unwrap_or_else(|| {
-                MediaError::new(ErrorKind::Malformed, "DICOM: no tile lies in the image")
-            })),
-        }
+        assembled(canvas, faults).map(Some)
     }
+
+    /// Draws a tile; the first one creates the canvas.
+    fn draw(&self, canvas: &Mutex<Option<MosaicCanvas>>, frame: &Frame, tile: Tile, divisor: u32) {
+        let patch = Patch::new(frame, tile, divisor, (self.width, self.height));
+        let mut canvas = lock(canvas);
+        let canvas = canvas.get_or_insert_with(|| {
+            let first = if self.is_color { None } else { frame.grey() };
+            MosaicCanvas::new(first, self.reduced(divisor), self.background)
+        });
+        canvas.draw(patch, frame);
+    }
+}
+
+/// Calls `next` on several threads, until it returns false, and `after` each call by this one.
+fn on_threads(threads: usize, next: impl Fn() -> bool + Sync, mut after: impl FnMut()) {
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|| while next() {});
+        }
+        while next() {
+            after();
+        }
+    });
+}
+
+/// The result of assembling: an error if no tile could be decoded.
+fn assembled(
+    canvas: Mutex<Option<MosaicCanvas>>,
+    faults: Mutex<Vec<MediaError>>,
+) -> Result<Assembled, MediaError> {
+    let faults = faults.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let canvas = canvas.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match canvas {
+        Some(canvas) => Ok(Assembled {
+            frame: canvas.into_frame(),
+            damaged: faults.len(),
+        }),
+        None => Err(faults.into_iter().next().unwrap_or_else(|| {
+            MediaError::new(ErrorKind::Malformed, "DICOM: no tile lies in the image")
+        })),
+    }
+}
+
+/// Number of threads that decode tiles, unless there is too little memory for so many.
+pub(crate) fn threads() -> usize {
+    thread::available_parallelism().map_or(1, |count| count.get().min(MAX_THREADS))
 }
 
 /// Locks a mutex. A panic elsewhere cannot leave its content inconsistent.

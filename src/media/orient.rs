@@ -50,12 +50,37 @@ fn find_orientation(tiff: &[u8]) -> Option<u16> {
     }
 }
 
-/// Turns a picture upright. Orientations as in EXIF 2.32, 4.6.4 A: where the stored first row and column belong.
+/// Turns a picture upright.
 pub(super) fn upright(picture: Picture, orientation: u8) -> Picture {
-    if orientation <= 1 {
-        return picture;
+    let size = (picture.width as usize, picture.height as usize);
+    let (pixels, (width, height)) = match picture.pixels {
+        Pixels::Luma(data) => {
+            let (data, size) = turned(data, size, 1, orientation);
+            (Pixels::Luma(data), size)
+        }
+        Pixels::Rgb(data) => {
+            let (data, size) = turned(data, size, 3, orientation);
+            (Pixels::Rgb(data), size)
+        }
+    };
+    Picture {
+        width: width as u32,
+        height: height as u32,
+        pixels,
     }
-    let (w, h) = (picture.width as usize, picture.height as usize);
+}
+
+/// Turns samples upright; returns them with their columns and rows. Orientations as in EXIF 2.32, 4.6.4 A: where the
+/// stored first row and column belong.
+pub(super) fn turned<T: Copy>(
+    data: Vec<T>,
+    (w, h): (usize, usize),
+    channels: usize,
+    orientation: u8,
+) -> (Vec<T>, (usize, usize)) {
+    if orientation <= 1 {
+        return (data, (w, h));
+    }
     let is_transposed = orientation >= 5;
     let (width, height) = if is_transposed { (h, w) } else { (w, h) };
     // Where the pixel shown at (x, y) is stored.
@@ -68,26 +93,15 @@ pub(super) fn upright(picture: Picture, orientation: u8) -> Picture {
         7 => (w - 1 - y, h - 1 - x),
         _ => (w - 1 - y, x),
     };
-    let gather = |data: &[u8], channels: usize| {
-        let mut out = Vec::with_capacity(data.len());
-        for y in 0..height {
-            for x in 0..width {
-                let (sx, sy) = source(x, y);
-                let at = (sy * w + sx) * channels;
-                out.extend_from_slice(&data[at..at + channels]);
-            }
+    let mut out = Vec::with_capacity(data.len());
+    for y in 0..height {
+        for x in 0..width {
+            let (sx, sy) = source(x, y);
+            let at = (sy * w + sx) * channels;
+            out.extend_from_slice(&data[at..at + channels]);
         }
-        out
-    };
-    let pixels = match &picture.pixels {
-        Pixels::Luma(data) => Pixels::Luma(gather(data, 1)),
-        Pixels::Rgb(data) => Pixels::Rgb(gather(data, 3)),
-    };
-    Picture {
-        width: width as u32,
-        height: height as u32,
-        pixels,
     }
+    (out, (width, height))
 }
 
 #[cfg(test)]

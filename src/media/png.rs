@@ -1,8 +1,9 @@
 //! Decodes PNG: every depth, palette, transparency and interlace, as Pillow's `convert("RGB")` shows them.
 //!
 //! Alpha is dropped, not composited: models were trained on the colour that the file stores under a transparent pixel.
-//! Sixteen bits become eight by their high byte, also for grey, where Pillow would clip all but the darkest values. Of
-//! an animated PNG, the default image is decoded.
+//! Sixteen bits become eight by their high byte, also for grey, where Pillow would clip all but the darkest values; but
+//! grey keeps its values, so that a window can show what eight bits of the full range do not. Of an animated PNG, the
+//! default image is decoded.
 //!
 //! The crate `image` decodes, within its limits. It verifies checksums and only returns whole images. A file with a
 //! wrong checksum or without an end, and one whose samples take much more memory than the eight bits that are kept, is
@@ -16,7 +17,7 @@ use image::{ColorType, ImageDecoder, ImageError, Limits};
 
 use crate::error::{ErrorKind, MediaError, malformed, truncated};
 use crate::read::Stored;
-use crate::{FileFormat, ImageInfo, Picture, Pixels, Warnings, limits, orient};
+use crate::{FileFormat, Frame, Grey, ImageInfo, Picture, Pixels, Warnings, limits, orient};
 use chunks::Chunks;
 
 /// Memory that the decoder may take beside the pixels and a row, in bytes: for text and colour profiles.
@@ -25,6 +26,15 @@ const SIDE_BYTES: u64 = 64 << 20;
 const MAX_INTERMEDIATE: u64 = 64 << 20;
 /// Row buffers to allow for: as read, as the one before it, and as shown.
 const ROW_BUFFERS: u64 = 4;
+
+/// The pixels of a PNG file in their stored orientation, without alpha.
+#[derive(PartialEq, Eq)]
+enum PngPixels {
+    /// Eight bits a channel.
+    Shallow(Pixels),
+    /// Grey of sixteen bits.
+    Deep(Vec<u16>),
+}
 
 /// A PNG file.
 pub(super) struct Png {
@@ -80,14 +90,16 @@ impl Png {
     pub(super) fn cost(&self) -> u64 {
         let chunks = &self.chunks;
         let pixels = u64::from(chunks.width) * u64::from(chunks.height);
-        let kept = pixels * chunks.kept_channels();
+        let kept = pixels * chunks.kept_bytes();
         let decoded = pixels * chunks.decoded_bytes();
         let intermediate = if decoded > kept && decoded <= MAX_INTERMEDIATE {
             decoded
         } else {
             0
         };
-        let turned = if chunks.orientation > 1 { kept } else { 0 };
+        // Deep grey is read in bytes.
+        let is_copied = chunks.orientation > 1 || chunks.is_deep_grey();
+        let turned = if is_copied { kept } else { 0 };
         let rendered = if chunks.kept_channels() == 1 {
             pixels
         } else {
@@ -97,24 +109,44 @@ impl Png {
         kept + intermediate.max(turned).max(rendered) + row * ROW_BUFFERS
     }
 
-    /// Decodes the image and turns it upright.
-    pub(super) fn decode(&self) -> Result<Picture, MediaError> {
-        let chunks = &self.chunks;
-        let pixels = if chunks.is_intact() {
-            self.decode_whole()?
+    /// Decodes the image and turns it upright. Warns of 16-bit grey of which little is seen in eight bits.
+    pub(super) fn decode(&self, warnings: &mut Warnings) -> Result<Frame, MediaError> {
+        let Chunks {
+            width,
+            height,
+            orientation,
+            ..
+        } = self.chunks;
+        match self.decode_pixels()? {
+            PngPixels::Shallow(pixels) => {
+                let picture = Picture {
+                    width,
+                    height,
+                    pixels,
+                };
+                Ok(Frame::from(orient::upright(picture, orientation)))
+            }
+            PngPixels::Deep(values) => {
+                warn_of_few_shades(&values, warnings);
+                let size = (width as usize, height as usize);
+                let (values, (width, height)) = orient::turned(values, size, 1, orientation);
+                let grey = Grey::from_words(width as u32, height as u32, values);
+                Ok(Frame::Grey(grey))
+            }
+        }
+    }
+
+    /// Decodes the image in its stored orientation.
+    fn decode_pixels(&self) -> Result<PngPixels, MediaError> {
+        if self.chunks.is_intact() {
+            self.decode_whole()
         } else {
-            rows::decode(&self.stored, chunks)?
-        };
-        let picture = Picture {
-            width: chunks.width,
-            height: chunks.height,
-            pixels,
-        };
-        Ok(orient::upright(picture, chunks.orientation))
+            rows::decode(&self.stored, &self.chunks)
+        }
     }
 
     /// Decodes all pixels at once.
-    fn decode_whole(&self) -> Result<Pixels, MediaError> {
+    fn decode_whole(&self) -> Result<PngPixels, MediaError> {
         let mut limits = Limits::no_limits();
         limits.max_alloc = Some(self.side_bytes());
         let decoder = match PngDecoder::with_limits(self.stored.stream(), limits) {
@@ -139,25 +171,45 @@ impl Png {
     }
 }
 
-/// Reduces samples in native byte order to eight bits without alpha.
-fn pixels(color: ColorType, data: Vec<u8>) -> Result<Pixels, MediaError> {
-    let wide = |data: &[u8]| -> Vec<u8> {
+/// Reduces samples in native byte order to eight bits without alpha; those of deep grey remain.
+fn pixels(color: ColorType, data: Vec<u8>) -> Result<PngPixels, MediaError> {
+    let words = |data: &[u8]| -> Vec<u16> {
         let words = data.as_chunks::<2>().0.iter();
-        words
-            .map(|word| (u16::from_ne_bytes(*word) >> 8) as u8)
-            .collect()
+        words.map(|word| u16::from_ne_bytes(*word)).collect()
     };
-    Ok(match color {
+    let high = |data: &[u8]| -> Vec<u8> {
+        let words = words(data).into_iter();
+        words.map(|word| (word >> 8) as u8).collect()
+    };
+    Ok(PngPixels::Shallow(match color {
         ColorType::L8 => Pixels::Luma(data),
         ColorType::Rgb8 => Pixels::Rgb(data),
         ColorType::La8 => Pixels::Luma(rows::without_alpha(&data, 2)),
         ColorType::Rgba8 => Pixels::Rgb(rows::without_alpha(&data, 4)),
-        ColorType::L16 => Pixels::Luma(wide(&data)),
-        ColorType::Rgb16 => Pixels::Rgb(wide(&data)),
-        ColorType::La16 => Pixels::Luma(rows::without_alpha(&wide(&data), 2)),
-        ColorType::Rgba16 => Pixels::Rgb(rows::without_alpha(&wide(&data), 4)),
+        ColorType::L16 => return Ok(PngPixels::Deep(words(&data))),
+        ColorType::Rgb16 => Pixels::Rgb(high(&data)),
+        ColorType::La16 => {
+            let values = words(&data).into_iter().step_by(2).collect();
+            return Ok(PngPixels::Deep(values));
+        }
+        ColorType::Rgba16 => Pixels::Rgb(rows::without_alpha(&high(&data), 4)),
         _ => return Err(malformed("PNG: unknown sample type")),
-    })
+    }))
+}
+
+/// Warns of 16-bit grey that uses less than a quarter of the shades of eight bits: values of a CT, of 12 bits, or of
+/// labels.
+fn warn_of_few_shades(values: &[u16], warnings: &mut Warnings) {
+    let (Some(darkest), Some(brightest)) = (values.iter().min(), values.iter().max()) else {
+        return;
+    };
+    let shades = (brightest >> 8) - (darkest >> 8) + 1;
+    if shades < 64 {
+        warnings.add(format!(
+            "The PNG file has 16 bits, and its values, from {darkest} to {brightest}, use {shades} of the 256 shades \
+             that the full range is shown in: a window shows more of them."
+        ));
+    }
 }
 
 /// The error for a file whose chunks are complete.

@@ -1,5 +1,7 @@
 //! An image file that is read and parsed once, and whose frames are decoded one at a time.
 
+mod assembly;
+
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -11,7 +13,7 @@ use crate::error::{ErrorKind, MediaError};
 use crate::frame::Frame;
 use crate::geometry::Geometry;
 use crate::grey::Voi;
-use crate::mosaic::{Assembled, Mosaic, MosaicProgress};
+use crate::mosaic::Mosaic;
 use crate::overlay::OverlayPlane;
 use crate::png::Png;
 use crate::read::{MAX_IN_MEMORY, SNIFF_BYTES, Stored};
@@ -31,9 +33,6 @@ pub struct ImageSource {
     order: OnceLock<FrameOrder>,
     mosaic: OnceLock<Option<Mosaic>>,
 }
-
-/// Bytes a pixel of a mosaic takes while it is assembled: RGB, and a copy that is shown meanwhile.
-const MOSAIC_PIXEL_BYTES: u64 = 2 * 3;
 
 /// What frames are decoded from, by format.
 enum FileDecoder {
@@ -189,26 +188,6 @@ impl ImageSource {
         mosaic.as_ref()
     }
 
-    /// Assembles a plane of the mosaic on several threads, reduced so that `divisor` pixels in a row become one.
-    /// `watch` is called again and again; when it returns false, the work stops. Returns `None` then, and if there is
-    /// no mosaic.
-    pub fn assemble(
-        &self,
-        plane: u32,
-        divisor: u32,
-        wait: WaitPolicy,
-        watch: &mut dyn FnMut(&MosaicProgress) -> bool,
-    ) -> Result<Option<Reserved<Assembled>>, MediaError> {
-        let Some(mosaic) = self.mosaic() else {
-            return Ok(None);
-        };
-        let (width, height) = mosaic.reduced(divisor);
-        let bytes = u64::from(width) * u64::from(height) * MOSAIC_PIXEL_BYTES;
-        let reservation = budget::decoding().reserve(bytes, wait)?;
-        let assembled = mosaic.assemble(plane, divisor, |frame| self.frame(frame), watch)?;
-        Ok(assembled.map(|assembled| Reserved::new(assembled, reservation)))
-    }
-
     /// `blake3:<hex>` of the file's bytes, computed on first use.
     pub fn content(&self) -> Result<String, MediaError> {
         let hash = || match &self.decoder {
@@ -293,7 +272,7 @@ impl ImageSource {
             FileDecoder::Jpeg(stored, _) => contain("JPEG", || {
                 jpeg::decode(&stored.all()?, options).map(Frame::from)
             }),
-            FileDecoder::Png(png) => contain("PNG", || png.decode().map(Frame::from)),
+            FileDecoder::Png(png) => contain("PNG", || png.decode(warnings)),
             FileDecoder::Dicom(object) => {
                 contain("DICOM", || object.frame(options.frame, warnings))
             }

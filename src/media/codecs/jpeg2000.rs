@@ -5,6 +5,7 @@
 //! last tile-part first.
 
 mod codestream;
+mod packets;
 
 use std::borrow::Cow;
 
@@ -12,8 +13,9 @@ use jpeg2k::{DecodeParameters, Image, ImageComponent};
 
 use crate::codecs::shape::FrameShape;
 use crate::codecs::stream::{StreamCodec, StreamHeader};
-use crate::error::{MediaError, malformed, truncated, unsupported};
+use crate::error::{ErrorKind, MediaError, malformed, truncated, unsupported};
 use codestream::{Codestream, Completeness, END_MARKER, TILE_PART_HEADER};
+use packets::PacketFault;
 
 /// Largest number of components.
 const MAX_COMPONENTS: usize = 4;
@@ -30,16 +32,20 @@ pub(crate) fn header(bytes: &[u8]) -> Option<StreamHeader> {
     })
 }
 
-/// Memory that OpenJPEG takes for the tiles of a stream, beside their samples, in bytes. `head` is the beginning of the
-/// stream and `length` its number of bytes; if it is too short for its tiles, it is not decoded.
+/// Memory that OpenJPEG takes for the tiles of a stream, their precincts and layers, beside the samples, in bytes.
+/// `head` is the beginning of the stream and `length` its number of bytes; if it is too short for what it claims, it is
+/// not decoded.
 pub(crate) fn tile_bytes(head: &[u8], length: u64) -> u64 {
     /// Measured with 1 and 3 components: 10 and 12 KB.
     const TILE_BYTES: u64 = 12 << 10;
-    let tiles = Codestream::find(head).map_or(0, |stream| stream.tiles as u64);
-    if tiles > length / TILE_PART_HEADER as u64 {
+    let Some(stream) = Codestream::find(head) else {
+        return 0;
+    };
+    let tiles = stream.tiles as u64;
+    if tiles > length / TILE_PART_HEADER as u64 || stream.components.len() > MAX_COMPONENTS {
         return 0;
     }
-    tiles * TILE_BYTES
+    (tiles * TILE_BYTES).saturating_add(stream.packet_bytes(length))
 }
 
 /// Decodes a codestream or JP2 file. Signed samples are two's complement in their precision. Returns whether the
@@ -51,6 +57,33 @@ pub(crate) fn decode(
 ) -> Result<bool, MediaError> {
     let stream = Codestream::find(bytes);
     let stream = stream.ok_or_else(|| malformed("JPEG 2000: no codestream header"))?;
+    check_components(&stream, shape)?;
+    let cut = || truncated("JPEG 2000: the stream is cut off or lacks tiles");
+    let completeness = stream.completeness();
+    let tidy = match completeness {
+        Completeness::Cut => return Err(cut()),
+        Completeness::Whole(end) if stream.bytes[end..].starts_with(END_MARKER) => {
+            Cow::Borrowed(&stream.bytes[..end + END_MARKER.len()])
+        }
+        Completeness::Whole(end) => Cow::Owned([&stream.bytes[..end], END_MARKER].concat()),
+        Completeness::Unknown => Cow::Borrowed(stream.bytes),
+    };
+    stream.check_packets().map_err(packet_error)?;
+    let parameters = DecodeParameters::new().strict(true).ignore_pclr_cmap_cdef();
+    let image = Image::from_bytes_with(&tidy, parameters).map_err(|error| {
+        let ends = tidy.windows(2).rev().take(16).any(|w| w == END_MARKER);
+        if ends {
+            malformed(format!("JPEG 2000: {error}"))
+        } else {
+            cut()
+        }
+    })?;
+    interleave(&image, &stream, shape, out)?;
+    Ok(stream.transformed)
+}
+
+/// Checks the components of a stream against the object.
+fn check_components(stream: &Codestream, shape: &FrameShape) -> Result<(), MediaError> {
     let count = stream.components.len();
     let Some(&first) = stream
         .components
@@ -69,28 +102,19 @@ pub(crate) fn decode(
             "JPEG 2000 of this depth, or with components of different depths",
         ));
     }
-    shape.check("JPEG 2000", stream.size(first), count, first.precision)?;
-    let cut = || truncated("JPEG 2000: the stream is cut off or lacks tiles");
-    let completeness = stream.completeness();
-    let tidy = match completeness {
-        Completeness::Cut => return Err(cut()),
-        Completeness::Whole(end) if stream.bytes[end..].starts_with(END_MARKER) => {
-            Cow::Borrowed(&stream.bytes[..end + END_MARKER.len()])
+    shape.check("JPEG 2000", stream.size(first), count, first.precision)
+}
+
+fn packet_error(fault: PacketFault) -> MediaError {
+    match fault {
+        PacketFault::Missing => {
+            truncated("JPEG 2000: the stream is too short for the packets that it announces")
         }
-        Completeness::Whole(end) => Cow::Owned([&stream.bytes[..end], END_MARKER].concat()),
-        Completeness::Unknown => Cow::Borrowed(stream.bytes),
-    };
-    let parameters = DecodeParameters::new().strict(true).ignore_pclr_cmap_cdef();
-    let image = Image::from_bytes_with(&tidy, parameters).map_err(|error| {
-        let ends = tidy.windows(2).rev().take(16).any(|w| w == END_MARKER);
-        if ends {
-            malformed(format!("JPEG 2000: {error}"))
-        } else {
-            cut()
-        }
-    })?;
-    interleave(&image, &stream, shape, out)?;
-    Ok(stream.transformed)
+        PacketFault::TooMany => MediaError::new(
+            ErrorKind::TooLarge,
+            "JPEG 2000: there are more precincts than the beginning of the stream says",
+        ),
+    }
 }
 
 /// Appends the components pixel by pixel; samples of a coarser component are repeated.

@@ -1,8 +1,6 @@
 //! Recognises the codec of a stream by its first bytes, and reads its header before anything is decoded.
 
-use jxl_oxide::{InitializeResult, JxlImage};
-
-use crate::codecs::jpeg2000;
+use crate::codecs::{jpeg2000, jpegxl};
 
 /// The codec of a compressed stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +17,8 @@ pub(crate) enum StreamCodec {
     Rle,
 }
 
+/// Bytes at the beginning of a stream in which its header is searched.
+pub(crate) const MAX_HEADER: u64 = 1 << 16;
 /// Bytes by which [`is_stream_start`] recognises a stream.
 pub(crate) const MAX_SIGNATURE: usize = 64;
 
@@ -118,26 +118,16 @@ fn frame_header(bytes: &[u8]) -> Option<StreamHeader> {
     None
 }
 
-/// Reads the header of a JPEG XL stream with jxl-oxide, from as many bytes as it needs.
+/// Reads the header of a JPEG XL stream.
 fn jpegxl(bytes: &[u8]) -> Option<StreamHeader> {
-    const STEP: usize = 4096;
-    let mut uninitialized = JxlImage::builder().build_uninit();
-    for part in bytes.chunks(STEP) {
-        uninitialized.feed_bytes(part).ok()?;
-        match uninitialized.try_init().ok()? {
-            InitializeResult::NeedMoreData(more) => uninitialized = more,
-            InitializeResult::Initialized(image) => {
-                let metadata = &image.image_header().metadata;
-                return Some(StreamHeader {
-                    coding: StreamCodec::JpegXl,
-                    size: (image.width(), image.height()),
-                    samples: if metadata.grayscale() { 1 } else { 3 },
-                    precision: u16::try_from(metadata.bit_depth.bits_per_sample()).ok()?,
-                });
-            }
-        }
-    }
-    None
+    let image = jpegxl::open(bytes)?;
+    let metadata = &image.image_header().metadata;
+    Some(StreamHeader {
+        coding: StreamCodec::JpegXl,
+        size: (image.width(), image.height()),
+        samples: if metadata.grayscale() { 1 } else { 3 },
+        precision: u16::try_from(metadata.bit_depth.bits_per_sample()).ok()?,
+    })
 }
 
 #[cfg(test)]

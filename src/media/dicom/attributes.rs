@@ -16,6 +16,7 @@ pub(crate) mod overlay {
     pub(crate) const FIRST: u16 = 0x0051;
     pub(crate) const CELL: u16 = 0x0100;
     pub(crate) const BIT: u16 = 0x0102;
+    pub(crate) const ACTIVATION_LAYER: u16 = 0x1001;
     pub(crate) const LABEL: u16 = 0x1500;
     pub(crate) const DATA: u16 = 0x3000;
 }

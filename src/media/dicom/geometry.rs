@@ -14,6 +14,8 @@ use crate::{Warnings, code};
 
 /// Largest plausible aspect ratio of a pixel, in either direction; a larger one is damage.
 const MAX_ASPECT: f64 = 100.0;
+/// Largest part by which an aspect ratio may differ from that of the spacing without a warning: rounding.
+const MAX_ASPECT_ERROR: f64 = 0.01;
 
 impl DicomObject {
     /// How the pixels of a frame lie in the patient.
@@ -33,7 +35,8 @@ impl DicomObject {
         let position = |set: &DataSet| numbers(set, tags::IMAGE_POSITION_PATIENT);
         Geometry {
             spacing,
-            aspect: aspect(set).or(spacing.and_then(ratio)).unwrap_or(1.0),
+            // The ratio is for images without a physical spacing (C.7.6.3.1.7).
+            aspect: spacing.and_then(ratio).or(aspect(set)).unwrap_or(1.0),
             orientation: groups::find(set, frame, tags::PLANE_ORIENTATION_SEQUENCE, orientation)
                 .or_else(|| orientation(set))
                 .or_else(|| in_item(set, tags::DETECTOR_INFORMATION_SEQUENCE, orientation)),
@@ -56,6 +59,14 @@ pub(crate) fn check(set: &DataSet, warnings: &mut Warnings) {
         Some(())
     };
     groups::find(set, 0, tags::PIXEL_MEASURES_SEQUENCE, measures);
+    if let (Some(by_spacing), Some(stated)) = (spacing(set, 0).and_then(ratio), aspect(set))
+        && (stated / by_spacing - 1.0).abs() > MAX_ASPECT_ERROR
+    {
+        warnings.add(format!(
+            "{} contradicts the spacing of the pixels, which is used.",
+            attributes::named(tags::PIXEL_ASPECT_RATIO)
+        ));
+    }
 }
 
 fn check_lengths(set: &DataSet, warnings: &mut Warnings) {

@@ -11,7 +11,7 @@ use crate::dicom::modality::modality;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
 use crate::dicom::parsing::file::Meta;
-use crate::dicom::parsing::notes::PixelElement;
+use crate::dicom::parsing::notes::{PixelElement, TilePlace};
 use crate::dicom::parsing::parsed::ParsedFile;
 use crate::dicom::parsing::syntax::Codec;
 use crate::dicom::parsing::without_pixels;
@@ -54,6 +54,10 @@ impl DicomObject {
             return Err(file.meta.syntax.unsupported());
         }
         let Some(pixels) = file.notes.pixels.take().filter(|p| !p.data.is_empty()) else {
+            // Not read to its end.
+            if !file.notes.complete && file.body.is_partial() {
+                return Err(Body::head_too_large());
+            }
             return Err(without_pixels::error(&file));
         };
         let mut warnings = std::mem::take(&mut file.notes.repairs);
@@ -94,6 +98,11 @@ impl DicomObject {
     /// The data set, without its pixels.
     pub(crate) fn set(&self) -> &DataSet {
         &self.file.set
+    }
+
+    /// The tiles of a slide whose functional groups are too many for the data set.
+    pub(crate) fn tile_places(&self) -> &[TilePlace] {
+        &self.file.notes.tiles
     }
 
     pub(crate) fn layout(&self) -> &PixelLayout {

@@ -2,16 +2,19 @@
 //! C.8.12.6).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use dicom_dictionary_std::tags;
 
 use crate::dicom::object::DicomObject;
 use crate::dicom::parsing::dataset::{DataSet, DataSetExt};
+use crate::dicom::parsing::notes::TilePlace;
+use crate::dicom::pixels::layout::Photometric;
 use crate::dicom::related::{integers, lab};
 use crate::mosaic::{Mosaic, Tile};
 
 /// What distinguishes tiles at one position: optical path, depth in nanometres, segment.
-type PlaneKey = (String, i64, u16);
+type PlaneKey = (Arc<str>, i64, u16);
 
 /// Default background: slides are seen on white.
 const DEFAULT_BACKGROUND: [u8; 3] = [255; 3];
@@ -33,7 +36,11 @@ impl DicomObject {
         let positioned = if is_full {
             None
         } else {
-            tiles_by_position(set, layout.frames)
+            let places = match self.tile_places() {
+                [] => places(set),
+                places => places.to_vec(),
+            };
+            tiles_by_position(set, places, layout.frames)
         };
         let tiles = positioned.or_else(|| tiles_in_rows((width, height), tile, layout.frames))?;
         let planes = tiles.iter().map(|tile| tile.plane + 1).max()?;
@@ -43,6 +50,8 @@ impl DicomObject {
             width,
             height,
             planes,
+            // A supplemental palette colours some tiles of a grey object; the first of those tells.
+            is_color: layout.samples > 1 || layout.photometric == Photometric::Palette,
             is_level: !matches!(flavor, "LABEL" | "OVERVIEW" | "LOCALIZER"),
             background: lab(set, tags::RECOMMENDED_ABSENT_PIXEL_CIE_LAB_VALUE)
                 .unwrap_or(DEFAULT_BACKGROUND),
@@ -70,42 +79,54 @@ fn tiles_in_rows(whole: (u32, u32), tile: (u32, u32), frames: u32) -> Option<Vec
 }
 
 /// TILED_SPARSE: at the positions of the Plane Position (Slide) Sequence of each frame; `None` if one has no position.
-fn tiles_by_position(set: &DataSet, frames: u32) -> Option<Vec<Tile>> {
-    let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
-    if groups.len() < frames as usize {
+fn tiles_by_position(set: &DataSet, places: Vec<TilePlace>, frames: u32) -> Option<Vec<Tile>> {
+    if places.len() < frames as usize {
         return None;
     }
     let shared = set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
-    let common = shared.first().and_then(optical_path);
+    let common: Option<Arc<str>> = shared.first().and_then(optical_path).map(Arc::from);
     let mut planes: HashMap<PlaneKey, u32> = HashMap::new();
     (0..frames)
-        .zip(groups.iter())
-        .map(|(frame, group)| {
-            let position = group.items(tags::PLANE_POSITION_SLIDE_SEQUENCE);
-            let position = position.first()?;
-            let at = |tag| u32::try_from(integers(position, tag).first()?.checked_sub(1)?).ok();
-            let depth = position
-                .decimal(tags::Z_OFFSET_IN_SLIDE_COORDINATE_SYSTEM)
-                .unwrap_or_default();
-            let segment = group.items(tags::SEGMENT_IDENTIFICATION_SEQUENCE);
-            let segment = segment
-                .first()
-                .and_then(|item| item.short(tags::REFERENCED_SEGMENT_NUMBER));
-            let path = optical_path(group).or_else(|| common.clone());
+        .zip(places)
+        .map(|(frame, place)| {
+            let path = place.path.or_else(|| common.clone());
             let key = (
                 path.unwrap_or_default(),
-                (depth * 1000.0).round() as i64,
-                segment.unwrap_or_default(),
+                (place.depth * 1000.0).round() as i64,
+                place.segment.unwrap_or_default(),
             );
             let known = planes.len() as u32;
             Some(Tile {
                 frame,
                 plane: *planes.entry(key).or_insert(known),
-                x: at(tags::COLUMN_POSITION_IN_TOTAL_IMAGE_PIXEL_MATRIX)?,
-                y: at(tags::ROW_POSITION_IN_TOTAL_IMAGE_PIXEL_MATRIX)?,
+                x: place.column?,
+                y: place.row?,
             })
         })
         .collect()
+}
+
+/// The places of all frames by their functional groups.
+fn places(set: &DataSet) -> Vec<TilePlace> {
+    let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+    groups.iter().map(place).collect()
+}
+
+fn place(group: &DataSet) -> TilePlace {
+    let position = group.items(tags::PLANE_POSITION_SLIDE_SEQUENCE).first();
+    let at = |tag| {
+        let number = integers(position?, tag).first()?.checked_sub(1)?;
+        u32::try_from(number).ok()
+    };
+    let depth = position.and_then(|set| set.decimal(tags::Z_OFFSET_IN_SLIDE_COORDINATE_SYSTEM));
+    let segment = group.items(tags::SEGMENT_IDENTIFICATION_SEQUENCE).first();
+    TilePlace {
+        column: at(tags::COLUMN_POSITION_IN_TOTAL_IMAGE_PIXEL_MATRIX),
+        row: at(tags::ROW_POSITION_IN_TOTAL_IMAGE_PIXEL_MATRIX),
+        depth: depth.unwrap_or_default(),
+        segment: segment.and_then(|item| item.short(tags::REFERENCED_SEGMENT_NUMBER)),
+        path: optical_path(group).map(Arc::from),
+    }
 }
 
 fn optical_path(group: &DataSet) -> Option<String> {

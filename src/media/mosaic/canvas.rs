@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Tile;
 use crate::grey::canvas::GreyCanvas;
-use crate::{Frame, Picture, Pixels};
+use crate::{Frame, Grey, Picture, Pixels, Voi};
 
 /// A reduced tile and its position in the reduced image.
 pub(super) struct Patch {
@@ -12,6 +12,8 @@ pub(super) struct Patch {
     y: u32,
     width: u32,
     values: PatchValues,
+    /// The blocks of the tile that its pixels are made of: across and down.
+    blocks: [Blocks; 2],
 }
 
 /// The pixels of a [`Patch`].
@@ -45,7 +47,15 @@ impl Patch {
             y: rows.first,
             width: columns.spans.len() as u32,
             values,
+            blocks: [columns, rows],
         }
+    }
+
+    /// The same patch, made of a picture of the tile.
+    fn recolored(self, picture: &Picture) -> Self {
+        let [columns, rows] = &self.blocks;
+        let values = PatchValues::Color(colors(picture, columns, rows));
+        Self { values, ..self }
     }
 }
 
@@ -136,68 +146,125 @@ fn colors(picture: &Picture, columns: &Blocks, rows: &Blocks) -> Vec<u8> {
     out
 }
 
-/// A mosaic being assembled.
+/// A mosaic being assembled. One that begins in grey becomes coloured with the first coloured tile.
 pub(super) enum MosaicCanvas {
-    Color {
-        width: u32,
-        height: u32,
-        bytes: Vec<u8>,
+    Color(ColorCanvas),
+    Grey {
+        canvas: GreyCanvas,
+        /// What has been drawn: first column and row, columns and rows.
+        drawn: Vec<[u32; 4]>,
+        background: [u8; 3],
     },
-    Grey(GreyCanvas),
+}
+
+/// A mosaic of interleaved RGB.
+pub(super) struct ColorCanvas {
+    width: u32,
+    height: u32,
+    bytes: Vec<u8>,
 }
 
 impl MosaicCanvas {
-    /// Creates an empty canvas, grey or colour as `frame` is.
-    pub(super) fn new(frame: &Frame, (width, height): (u32, u32), background: [u8; 3]) -> Self {
-        match frame {
-            Frame::Grey(grey) => MosaicCanvas::Grey(GreyCanvas::new(grey, width, height)),
-            Frame::Color(_) => MosaicCanvas::Color {
-                width,
-                height,
-                bytes: background.repeat(width as usize * height as usize),
+    /// Creates an empty canvas, of grey like the first tile, or of colour.
+    pub(super) fn new(
+        first_tile: Option<&Grey>,
+        (width, height): (u32, u32),
+        background: [u8; 3],
+    ) -> Self {
+        match first_tile {
+            Some(grey) => MosaicCanvas::Grey {
+                canvas: GreyCanvas::new(grey, width, height),
+                drawn: Vec::new(),
+                background,
             },
+            None => MosaicCanvas::Color(ColorCanvas::new(width, height, background)),
         }
     }
 
-    pub(super) fn draw(&mut self, patch: &Patch) {
-        match (self, &patch.values) {
-            (MosaicCanvas::Color { width, bytes, .. }, PatchValues::Color(values)) => {
-                let row_bytes = (patch.width as usize * 3).max(1);
-                for (y, row) in values.chunks_exact(row_bytes).enumerate() {
-                    let start = ((patch.y as usize + y) * *width as usize + patch.x as usize) * 3;
-                    if let Some(target) = bytes.get_mut(start..start + row.len()) {
-                        target.copy_from_slice(row);
-                    }
-                }
+    /// Draws a patch of the tile `frame`. Grey on a coloured canvas is drawn as the tile's own window shows it.
+    pub(super) fn draw(&mut self, patch: Patch, frame: &Frame) {
+        match (&mut *self, &patch.values) {
+            (MosaicCanvas::Color(canvas), PatchValues::Color(values)) => {
+                canvas.draw((patch.x, patch.y), patch.width, values);
             }
-            (MosaicCanvas::Grey(canvas), PatchValues::Grey(values)) => {
+            (MosaicCanvas::Color(_), PatchValues::Grey(_)) => {
+                let (picture, _) = frame.render(Voi::Own(0), false);
+                self.draw(patch.recolored(&picture), frame);
+            }
+            (MosaicCanvas::Grey { canvas, drawn, .. }, PatchValues::Grey(values)) => {
                 canvas.write((patch.x, patch.y), patch.width, values);
+                let rows = values.len() / (patch.width as usize).max(1);
+                drawn.push([patch.x, patch.y, patch.width, rows as u32]);
             }
-            // A tile that is grey where the first was coloured, or the reverse, is left out.
-            (MosaicCanvas::Color { .. }, PatchValues::Grey(_))
-            | (MosaicCanvas::Grey(_), PatchValues::Color(_)) => {}
+            (MosaicCanvas::Grey { .. }, PatchValues::Color(_)) => {
+                self.turn_to_color();
+                self.draw(patch, frame);
+            }
         }
     }
 
+    /// Replaces grey by the colours in which it is shown.
+    fn turn_to_color(&mut self) {
+        let MosaicCanvas::Grey {
+            canvas,
+            drawn,
+            background,
+        } = self
+        else {
+            return;
+        };
+        let (picture, _) = canvas.clone().finish().render(Voi::Own(0), false);
+        let rgb = picture.to_rgb();
+        let mut color = ColorCanvas::new(picture.width, picture.height, *background);
+        let bytes = |pixels: u32| pixels as usize * 3;
+        for [x, y, width, rows] in drawn {
+            for y in *y..*y + *rows {
+                let start = bytes(picture.width) * y as usize + bytes(*x);
+                let row = rgb.get(start..start + bytes(*width)).unwrap_or_default();
+                color.draw((*x, y), *width, row);
+            }
+        }
+        *self = MosaicCanvas::Color(color);
+    }
+
+    /// What has been assembled so far.
     pub(super) fn frame(&self) -> Frame {
         match self {
-            MosaicCanvas::Color {
-                width,
-                height,
-                bytes,
-            } => color(*width, *height, bytes.clone()),
-            MosaicCanvas::Grey(canvas) => Frame::Grey(canvas.clone().finish()),
+            MosaicCanvas::Color(canvas) => color(canvas.width, canvas.height, canvas.bytes.clone()),
+            MosaicCanvas::Grey { canvas, .. } => Frame::Grey(canvas.clone().finish()),
         }
     }
 
+    /// The assembled frame; grey also if all colours are shades of it, as for any other picture.
     pub(super) fn into_frame(self) -> Frame {
         match self {
-            MosaicCanvas::Color {
-                width,
-                height,
-                bytes,
-            } => color(width, height, bytes),
-            MosaicCanvas::Grey(canvas) => Frame::Grey(canvas.finish()),
+            MosaicCanvas::Color(canvas) => Frame::from(Picture {
+                width: canvas.width,
+                height: canvas.height,
+                pixels: Pixels::Rgb(canvas.bytes),
+            }),
+            MosaicCanvas::Grey { canvas, .. } => Frame::Grey(canvas.finish()),
+        }
+    }
+}
+
+impl ColorCanvas {
+    fn new(width: u32, height: u32, background: [u8; 3]) -> Self {
+        Self {
+            width,
+            height,
+            bytes: background.repeat(width as usize * height as usize),
+        }
+    }
+
+    /// Draws rows of `width` pixels, the first one at `at`.
+    fn draw(&mut self, at: (u32, u32), width: u32, values: &[u8]) {
+        let row_bytes = (width as usize * 3).max(1);
+        for (y, row) in values.chunks_exact(row_bytes).enumerate() {
+            let start = ((at.1 as usize + y) * self.width as usize + at.0 as usize) * 3;
+            if let Some(target) = self.bytes.get_mut(start..start + row.len()) {
+                target.copy_from_slice(row);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::canvas::color;
 use super::*;
-use crate::Picture;
+use crate::{Picture, Pixels};
 use proptest::prelude::*;
 
 /// A mosaic of square tiles of side `tile`.
@@ -18,6 +18,7 @@ fn mosaic(size: (u32, u32), tile: u32) -> Mosaic {
         width: size.0,
         height: size.1,
         planes: 1,
+        is_color: true,
         is_level: true,
         background: [255; 3],
         tiles: tiles.collect(),
@@ -37,7 +38,7 @@ fn tile(mosaic: &Mosaic, frame: u32, side: u32) -> Frame {
 
 fn assembled(mosaic: &Mosaic, side: u32, divisor: u32) -> Arc<Picture> {
     let decode = |frame| Ok(tile(mosaic, frame, side));
-    let result = mosaic.assemble(0, divisor, decode, &mut |_| true);
+    let result = mosaic.assemble(0, divisor, 2, decode, &mut |_| true);
     match result.expect("tiles").expect("a picture").frame {
         Frame::Color(picture) => picture,
         Frame::Grey(_) => panic!("colour"),
@@ -80,7 +81,7 @@ fn damaged_tiles_are_counted_and_left_empty() {
         _ => Ok(tile(&whole, frame, 8)),
     };
     let made = whole
-        .assemble(0, 1, broken, &mut |_| true)
+        .assemble(0, 1, 2, broken, &mut |_| true)
         .expect("one is whole");
     let made = made.expect("a picture");
     let Frame::Color(picture) = made.frame else {
@@ -92,7 +93,7 @@ fn damaged_tiles_are_counted_and_left_empty() {
     );
     let none = |_| Err(MediaError::new(ErrorKind::Truncated, "cut"));
     let error = whole
-        .assemble(0, 1, none, &mut |_| true)
+        .assemble(0, 1, 2, none, &mut |_| true)
         .expect_err("nothing is left");
     assert_eq!(error.kind, ErrorKind::Truncated);
 }
@@ -102,7 +103,7 @@ fn work_ends_once_it_is_cancelled() {
     let many = mosaic((800, 800), 8);
     let decode = |frame| Ok(tile(&many, frame, 8));
     let mut seen = 0;
-    let made = many.assemble(0, 1, decode, &mut |progress| {
+    let made = many.assemble(0, 1, 2, decode, &mut |progress| {
         assert!(progress.picture().is_some());
         seen = progress.done;
         false
@@ -110,6 +111,50 @@ fn work_ends_once_it_is_cancelled() {
     assert!(
         made.expect("no fault").is_none() && seen < 10_000,
         "{seen} tiles"
+    );
+}
+
+/// A mosaic of three tiles in a row of four, of which two are colourless; the last has no tile.
+fn colorless_tiles(is_color: bool) -> Frame {
+    let mut row = mosaic((32, 8), 8);
+    row.tiles.pop();
+    row.is_color = is_color;
+    row.background = [9, 8, 7];
+    let colors = [[255; 3], [200, 30, 30], [60; 3]];
+    let decode = |frame: u32| {
+        let pixels = Pixels::Rgb(colors[frame as usize].repeat(64));
+        Ok(Frame::from(Picture {
+            width: 8,
+            height: 8,
+            pixels,
+        }))
+    };
+    let made = row.assemble(0, 8, 1, decode, &mut |_| true);
+    made.expect("tiles").expect("a picture").frame
+}
+
+#[test]
+fn colourless_tiles_of_a_coloured_image_are_drawn() {
+    for is_color in [true, false] {
+        let Frame::Color(picture) = colorless_tiles(is_color) else {
+            panic!("colour")
+        };
+        let expected = [[255; 3], [200, 30, 30], [60; 3], [9, 8, 7]].concat();
+        assert_eq!(picture.pixels.bytes(), expected, "{is_color}");
+    }
+}
+
+/// Glass without tissue, and grey stored as RGB, are grey like any other picture of the kind.
+#[test]
+fn a_coloured_image_without_any_colour_is_grey() {
+    let whole = mosaic((8, 8), 8);
+    let decode = |_| Ok(color(8, 8, vec![77; 192]));
+    let made = whole.assemble(0, 1, 1, decode, &mut |_| true);
+    let frame = made.expect("tiles").expect("a picture").frame;
+    assert!(
+        frame
+            .grey()
+            .is_some_and(|grey| grey.value(7, 7) == Some(77.0))
     );
 }
 

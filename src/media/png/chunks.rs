@@ -67,6 +67,20 @@ impl Chunks {
         self.ended && !self.wrong_checksum
     }
 
+    /// Whether it is grey of 16 bits.
+    pub(super) fn is_deep_grey(&self) -> bool {
+        self.depth == 16 && self.kept_channels() == 1
+    }
+
+    /// Bytes of a pixel of the decoded image.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        if self.is_deep_grey() {
+            2
+        } else {
+            self.kept_channels()
+        }
+    }
+
     /// Channels of the decoded image, without alpha.
     pub(super) fn kept_channels(&self) -> u64 {
         if matches!(self.color, 0 | 4) { 1 } else { 3 }

@@ -7,7 +7,7 @@ use ::png::{
 };
 
 use super::chunks::Chunks;
-use super::{ROW_BUFFERS, SIDE_BYTES, truncated_file};
+use super::{PngPixels, ROW_BUFFERS, SIDE_BYTES, truncated_file};
 use crate::Pixels;
 use crate::error::{ErrorKind, MediaError, malformed};
 use crate::read::{Stored, Stream};
@@ -26,8 +26,8 @@ const PASSES: [[u32; 4]; 7] = [
     [0, 1, 1, 2],
 ];
 
-/// Decodes all pixels, in 8 bits and without alpha, in the stored orientation.
-pub(super) fn decode(stored: &Stored, chunks: &Chunks) -> Result<Pixels, MediaError> {
+/// Decodes all pixels, without alpha, in the stored orientation: in 8 bits, or grey of 16.
+pub(super) fn decode(stored: &Stored, chunks: &Chunks) -> Result<PngPixels, MediaError> {
     let mut options = DecodeOptions::default();
     options.set_ignore_checksums(true);
     options.set_ignore_text_chunk(true);
@@ -37,30 +37,59 @@ pub(super) fn decode(stored: &Stored, chunks: &Chunks) -> Result<Pixels, MediaEr
     decoder.set_limits(Limits {
         bytes: (SIDE_BYTES + row) as usize,
     });
-    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
-    let decode_error = |error: &DecodingError| decode_error(error, chunks);
-    let mut reader = decoder.read_info().map_err(|e| decode_error(&e))?;
+    let is_deep = chunks.is_deep_grey();
+    decoder.set_transformations(if is_deep {
+        Transformations::EXPAND
+    } else {
+        Transformations::EXPAND | Transformations::STRIP_16
+    });
+    let reader = decoder.read_info();
+    let mut reader = reader.map_err(|error| decode_error(&error, chunks))?;
     let samples = match reader.output_color_type().0 {
         ColorType::Indexed => return Err(malformed("PNG: the palette is missing")),
         color => color.samples(),
     };
     let channels = if samples < 3 { 1 } else { 3 };
-    let stride = chunks.width as usize * channels;
+    let data = read_rows(&mut reader, chunks, samples, channels)?;
+    Ok(match channels {
+        _ if is_deep => {
+            let words = data.as_chunks::<2>().0.iter();
+            PngPixels::Deep(words.map(|word| u16::from_be_bytes(*word)).collect())
+        }
+        1 => PngPixels::Shallow(Pixels::Luma(data)),
+        _ => PngPixels::Shallow(Pixels::Rgb(data)),
+    })
+}
+
+/// Reads all rows of pixels of `samples`, of which `channels` are kept, each of one byte, or of two in deep grey.
+fn read_rows(
+    reader: &mut Reader<Box<dyn Stream + '_>>,
+    chunks: &Chunks,
+    samples: usize,
+    channels: usize,
+) -> Result<Vec<u8>, MediaError> {
+    let pixel_bytes = chunks.kept_bytes() as usize;
+    let stride = chunks.width as usize * pixel_bytes;
     let mut data = vec![0; stride * chunks.height as usize];
     for line in 0..row_count(chunks) {
-        let Some(row) = reader.next_interlaced_row().map_err(|e| decode_error(&e))? else {
+        let row = reader.next_interlaced_row();
+        let Some(row) = row.map_err(|error| decode_error(&error, chunks))? else {
             return Err(truncated_file());
         };
         let kept;
         let pixels = if samples == channels {
             row.data()
+        } else if chunks.is_deep_grey() {
+            let pairs = row.data().as_chunks::<4>().0.iter();
+            kept = pairs.flat_map(|&[high, low, ..]| [high, low]).collect();
+            &kept
         } else {
             kept = without_alpha(row.data(), samples);
             &kept
         };
         match row.interlace() {
             InterlaceInfo::Adam7(pass) => {
-                expand_interlaced_row(&mut data, stride, pixels, pass, 8 * channels as u8);
+                expand_interlaced_row(&mut data, stride, pixels, pass, 8 * pixel_bytes as u8);
             }
             InterlaceInfo::Null(_) => {
                 if let Some(target) = data.chunks_exact_mut(stride).nth(line as usize) {
@@ -69,11 +98,7 @@ pub(super) fn decode(stored: &Stored, chunks: &Chunks) -> Result<Pixels, MediaEr
             }
         }
     }
-    Ok(if channels == 1 {
-        Pixels::Luma(data)
-    } else {
-        Pixels::Rgb(data)
-    })
+    Ok(data)
 }
 
 /// Number of rows of all passes. A pass without columns has no rows either.

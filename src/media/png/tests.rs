@@ -140,12 +140,14 @@ fn open(bytes: &[u8]) -> Png {
 }
 
 fn shown(bytes: &[u8]) -> Vec<u8> {
-    open(bytes)
-        .decode()
-        .expect("a picture")
-        .pixels
-        .bytes()
-        .to_vec()
+    in_eight_bits(&open(bytes).decode_pixels().expect("a picture"))
+}
+
+fn in_eight_bits(pixels: &PngPixels) -> Vec<u8> {
+    match pixels {
+        PngPixels::Shallow(pixels) => pixels.bytes().to_vec(),
+        PngPixels::Deep(values) => values.iter().map(|value| (value >> 8) as u8).collect(),
+    }
 }
 
 fn warnings(bytes: &[u8]) -> usize {
@@ -189,7 +191,8 @@ fn every_sample_type_decodes_alike_whole_and_row_by_row() {
                 assert_eq!(png.info().warnings.len(), 0, "{what}");
                 assert_eq!(shown(&bytes), builder.expected(), "{what}");
                 let rows = rows::decode(&png.stored, &png.chunks).expect("rows");
-                assert_eq!(rows.bytes(), builder.expected(), "{what}");
+                assert_eq!(in_eight_bits(&rows), builder.expected(), "{what}");
+                assert!(Ok(rows) == png.decode_pixels(), "{what}");
             }
         }
     }
@@ -320,10 +323,11 @@ fn a_size_beyond_the_limit_is_refused_from_the_header() {
 fn grey_is_counted_with_its_rendering_and_colours_need_none() {
     // The header decides the cost; the decoder's tables are small beside these pixels.
     let pixels = 10_000 * 10_000;
-    for (color, bytes) in [(0, 2), (2, 3)] {
+    for (color, depth, bytes) in [(0, 8, 2), (0, 16, 4), (2, 8, 3)] {
         let builder = PngBuilder {
             size: (10_000, 10_000),
             color,
+            depth,
             ..PngBuilder::GREY
         };
         let file = [builder.head(), chunk(*b"IDAT", b""), chunk(*b"IEND", b"")].concat();
@@ -357,9 +361,10 @@ fn a_synthetic_mark_is_found_also_behind_the_pixels() {
 fn a_rotated_image_is_described_as_it_is_shown() {
     let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0";
     let png = open(&with_chunk(*b"eXIf", exif));
-    let (info, picture) = (png.info(), png.decode().expect("a picture"));
+    let frame = png.decode(&mut Warnings::default()).expect("a picture");
+    let (info, grey) = (png.info(), frame.grey().expect("grey"));
     assert_eq!((info.width, info.height), (3, 5));
-    assert_eq!((picture.width, picture.height), (3, 5));
+    assert_eq!((grey.width, grey.height), (3, 5));
 }
 
 /// The decoder's own messages show how Rust writes types.
@@ -386,4 +391,56 @@ fn damage_is_reported_in_words() {
         let frame = ImageSource::from_bytes(bytes).and_then(|source| source.frame(0));
         assert_eq!(frame.expect_err("damaged").message, said);
     }
+}
+
+/// A file of one row of 16-bit grey.
+fn deep(values: &[u16], extra: &[u8]) -> ImageSource {
+    let row: Vec<u8> = values.iter().flat_map(|v| v.to_be_bytes()).collect();
+    let builder = PngBuilder {
+        size: (values.len(), 1),
+        depth: 16,
+        ..PngBuilder::GREY
+    };
+    let pixels = chunk(*b"IDAT", &deflated(&[&[0], &row[..]].concat()));
+    let bytes = [&builder.head(), extra, &pixels, &chunk(*b"IEND", b"")].concat();
+    ImageSource::from_bytes(bytes).expect("a source")
+}
+
+/// Values of a CT as DeepLesion stores them, 12 bits, and labels: little or nothing is seen of them in 8 bits.
+#[test]
+fn deep_grey_that_uses_few_shades_is_reported() {
+    let warned = |values: &[u16]| {
+        let shown = deep(values, &[]).load(&DecodeOptions::default());
+        let warnings = shown.expect("a picture").warnings;
+        warnings.iter().any(|w| w.contains("of the 256 shades"))
+    };
+    assert!(warned(&[31_768, 32_768, 32_800, 32_935]));
+    assert!(warned(&[0, 100, 2000, 4095]));
+    assert!(warned(&[0, 1, 2, 3]));
+    assert!(!warned(&[0, 20_000, 40_000, 65_535]));
+}
+
+#[test]
+fn deep_grey_is_shown_by_its_high_bytes_and_keeps_its_values_for_a_window() {
+    let all: Vec<u16> = (0..=u16::MAX).collect();
+    let source = deep(&all, &[]);
+    let load = |window| {
+        let options = DecodeOptions {
+            window,
+            ..DecodeOptions::default()
+        };
+        let shown = source.load(&options).expect("a picture");
+        shown.picture.pixels.bytes().to_vec()
+    };
+    let high: Vec<u8> = all.iter().map(|value| (value >> 8) as u8).collect();
+    assert!(load(None) == high);
+    let windowed = load(Some((32_800.0, 400.0)));
+    assert_eq!(
+        [32_599, 32_800, 33_001].map(|at: usize| windowed[at]),
+        [0, 128, 255]
+    );
+    let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x02\0\0";
+    let mirrored = deep(&[1, 2, 3], &chunk(*b"eXIf", exif));
+    let frame = mirrored.frame(0).expect("a frame");
+    assert_eq!(frame.grey().and_then(|grey| grey.value(0, 0)), Some(3.0));
 }

@@ -111,3 +111,22 @@ fn a_large_file_of_another_kind_is_not_read() {
     dicom[128..].copy_from_slice(b"DICM");
     assert_eq!(begins("a.dcm", &dicom), too_large);
 }
+
+#[test]
+fn more_attributes_before_the_pixels_than_are_read_are_too_large() {
+    use std::io::{Seek as _, SeekFrom, Write as _};
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("long.dcm");
+    let mut file = std::fs::File::create(&path).expect("a file");
+    let length: u32 = 65 << 20;
+    let meta = b"\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.1\0";
+    let private = [&b"\x09\0\x01\x10OB\0\0"[..], &length.to_le_bytes()].concat();
+    let start = [&[0; 128][..], b"DICM", meta, &private].concat();
+    file.write_all(&start).expect("written");
+    file.seek(SeekFrom::Current(i64::from(length)))
+        .expect("a gap");
+    file.write_all(b"\x28\0\x10\0US\x02\0\x01\0")
+        .expect("written");
+    let error = open(&path).err().expect("refused");
+    assert_eq!(error.kind, ErrorKind::TooLarge, "{}", error.message);
+}

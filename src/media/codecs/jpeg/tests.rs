@@ -3,7 +3,7 @@ mod damage;
 use crate::codecs::jpeg::*;
 use crate::png::Png;
 use crate::read::Stored;
-use crate::{ErrorKind, PixelRect};
+use crate::{ErrorKind, PixelRect, Voi, Warnings};
 use std::path::{Path, PathBuf};
 
 fn fixtures() -> PathBuf {
@@ -13,8 +13,8 @@ fn fixtures() -> PathBuf {
 /// The picture of a PNG file.
 fn png(path: &Path) -> Picture {
     let stored = Stored::Memory(std::fs::read(path).expect("a file"));
-    let picture = Png::open(stored).and_then(|png| png.decode());
-    picture.expect("a picture")
+    let frame = Png::open(stored).and_then(|png| png.decode(&mut Warnings::default()));
+    frame.expect("a picture").render(Voi::default(), false).0
 }
 
 /// The description of a JPEG file.

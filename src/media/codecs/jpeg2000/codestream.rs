@@ -3,6 +3,8 @@
 
 use memchr::memmem;
 
+use super::packets::{CodingStyles, segments};
+
 /// The markers SOC and SIZ.
 const START_MARKERS: &[u8] = b"\xff\x4f\xff\x51";
 /// The marker EOC.
@@ -24,16 +26,28 @@ pub(super) struct Jpeg2000Component {
 pub(super) struct Codestream<'a> {
     /// The stream from its first marker on.
     pub bytes: &'a [u8],
+    /// Where it begins in its file.
+    offset: usize,
     /// First and last column of the image on the reference grid, the last excluded.
-    columns: (u32, u32),
+    pub columns: (u32, u32),
     /// First and last row of the image on the reference grid, the last excluded.
-    rows: (u32, u32),
+    pub rows: (u32, u32),
+    /// First column of the tiles on the reference grid, and columns of a tile.
+    pub tile_columns: (u32, u32),
+    /// First row of the tiles on the reference grid, and rows of a tile.
+    pub tile_rows: (u32, u32),
+    /// Number of tiles in a row.
+    pub across: usize,
     /// Number of tiles.
     pub tiles: usize,
     /// The components.
     pub components: Vec<Jpeg2000Component>,
     /// Whether the components were transformed together (RCT or ICT).
     pub transformed: bool,
+    /// The coding styles of the main header.
+    pub styles: CodingStyles,
+    /// Where the last of them ends.
+    styles_end: usize,
     /// Offset of the first tile-part.
     body: usize,
 }
@@ -52,7 +66,8 @@ pub(super) enum Completeness {
 impl<'a> Codestream<'a> {
     /// Finds the codestream in `bytes`, which may be a JP2 file.
     pub(super) fn find(bytes: &'a [u8]) -> Option<Self> {
-        let bytes = &bytes[memmem::find(bytes, START_MARKERS)?..];
+        let offset = memmem::find(bytes, START_MARKERS)?;
+        let bytes = &bytes[offset..];
         let long = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
         let (columns, rows) = ((long(16)?, long(8)?), (long(20)?, long(12)?));
         let (width, height) = (long(24)?, long(28)?);
@@ -61,13 +76,17 @@ impl<'a> Codestream<'a> {
         let components = bytes.get(42..42 + 3 * count)?.as_chunks::<3>().0;
         let across = columns.1.checked_sub(left)?.div_ceil(width.max(1)) as usize;
         let down = rows.1.checked_sub(top)?.div_ceil(height.max(1)) as usize;
-        let (transformed, body) = main_header(bytes);
+        let header = MainHeader::read(bytes, count);
         let size_is_sound = columns.0 < columns.1 && rows.0 < rows.1;
         size_is_sound.then_some(())?;
         Some(Self {
             bytes,
+            offset,
             columns,
             rows,
+            tile_columns: (left, width.max(1)),
+            tile_rows: (top, height.max(1)),
+            across,
             tiles: across.checked_mul(down)?,
             components: components
                 .iter()
@@ -76,8 +95,10 @@ impl<'a> Codestream<'a> {
                     step: (u32::from(x.max(1)), u32::from(y.max(1))),
                 })
                 .collect(),
-            transformed,
-            body,
+            transformed: header.transformed,
+            styles: header.styles,
+            styles_end: header.styles_end,
+            body: header.end,
         })
     }
 
@@ -117,6 +138,32 @@ impl<'a> Codestream<'a> {
             ),
             along(size.1, self.rows.0, first.step.1, component.step.1, own.1),
         )
+    }
+
+    /// Bytes of the file from which the coding styles of the main header are known.
+    pub(super) fn styles_length(&self) -> u64 {
+        (self.offset + self.styles_end) as u64
+    }
+
+    /// The first tile-part of each tile, which alone may have coding styles: the tile's number, and its offset.
+    pub(super) fn first_tile_parts(&self) -> impl Iterator<Item = (usize, usize)> {
+        let mut next = Some(self.body);
+        let parts = std::iter::from_fn(move || {
+            let at = next?;
+            let part = self.bytes.get(at..at + TILE_PART_HEADER)?;
+            if !part.starts_with(b"\xff\x90") {
+                return None;
+            }
+            let tile = usize::from(u16::from_be_bytes([part[4], part[5]]));
+            let length = u32::from_be_bytes([part[6], part[7], part[8], part[9]]) as usize;
+            // A length of 0 reaches to the end of the codestream.
+            next = at
+                .checked_add(length)
+                .filter(|_| length >= TILE_PART_HEADER);
+            Some((tile, at, part[10] == 0))
+        });
+        let first = parts.filter(|(tile, _, is_first)| *is_first && *tile < self.tiles);
+        first.map(|(tile, at, _)| (tile, at))
     }
 
     /// Follows the tile-parts by their lengths (A.4.2). A tile without a tile-part is missing, also if the stream has
@@ -170,18 +217,35 @@ fn completeness_of(parts: &[(u8, u8)], end: usize) -> Completeness {
     }
 }
 
-/// Whether the main header's coding style has a multiple component transformation (A.6.1), and where the tile-parts
-/// begin.
-fn main_header(stream: &[u8]) -> (bool, usize) {
-    let (mut at, mut transformed) = (2, false);
-    while let Some(&[0xff, marker, high, low]) = stream.get(at..at + 4) {
-        match marker {
-            0x90 | 0xd9 => break,
-            0x52 => transformed = stream.get(at + 8) == Some(&1),
-            _ => {}
+/// What the main header says beside the size.
+struct MainHeader {
+    /// Whether it has a multiple component transformation (A.6.1).
+    transformed: bool,
+    styles: CodingStyles,
+    /// Where the last coding style ends.
+    styles_end: usize,
+    /// Where the tile-parts begin.
+    end: usize,
+}
+
+impl MainHeader {
+    /// Reads the header of a stream with `count` components.
+    fn read(stream: &[u8], count: usize) -> Self {
+        let mut header = Self {
+            transformed: false,
+            styles: CodingStyles::default(),
+            styles_end: 2,
+            end: 2,
+        };
+        for segment in segments(stream, header.end) {
+            if segment.marker == 0x52 {
+                header.transformed = segment.content.get(4) == Some(&1);
+            }
+            if header.styles.take(&segment, count) {
+                header.styles_end = segment.end;
+            }
+            header.end = segment.end;
         }
-        at += 2 + usize::from(u16::from_be_bytes([high, low]));
+        header
     }
-    // A segment may claim more bytes than there are.
-    (transformed, at.min(stream.len()))
 }

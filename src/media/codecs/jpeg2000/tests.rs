@@ -146,3 +146,97 @@ fn components_may_have_a_coarser_grid_than_the_image() {
         (vec![0, 0, 1, 1, 2], vec![0, 0, 1])
     );
 }
+
+/// The segment of a coding style: layers, and the exponents of precincts from the lowest resolution on.
+fn coding_style(layers: u16, precincts: &[u8]) -> Vec<u8> {
+    let mut segment = vec![0xff, 0x52, 0, 12 + precincts.len() as u8, 1, 0];
+    segment.extend(layers.to_be_bytes());
+    segment.extend([0, precincts.len() as u8 - 1, 4, 4, 0, 1]);
+    segment.extend(precincts);
+    segment
+}
+
+/// A stream of 64 × 64 samples with a tile-part of `bytes` zeros, each an empty packet.
+fn stream_of_packets(style: &[u8], tile_header: &[u8], bytes: usize) -> Vec<u8> {
+    let mut stream = main_header(64, 64, &[[7, 1, 1]], 0);
+    stream.truncate(stream.len() - 14);
+    stream.extend(style);
+    let levels = style[9];
+    stream.extend([0xff, 0x5c, 0, 4 + 3 * levels, 0x40]);
+    stream.extend(vec![0x40; 1 + 3 * usize::from(levels)]);
+    let data = [tile_header, b"\xff\x93", &vec![0; bytes]].concat();
+    stream.extend(tile_part(12 + data.len() as u32, &data));
+    [&stream[..], END_MARKER].concat()
+}
+
+/// OpenJPEG takes memory for each packet and precinct that a few bytes claim, and fills in what is missing.
+#[test]
+fn a_stream_shorter_than_its_packets_is_truncated() {
+    let shape = FrameShape {
+        columns: 64,
+        rows: 64,
+        samples: 1,
+        allocated: 8,
+    };
+    let kind = |style: &[u8], tile_header: &[u8], bytes: usize| {
+        let stream = stream_of_packets(style, tile_header, bytes);
+        decode(&stream, &shape, &mut Vec::new()).map_err(|error| error.kind)
+    };
+    let (precincts, layers) = (coding_style(1, &[0]), coding_style(65_535, &[0xff]));
+    assert_eq!(kind(&precincts, &[], 64), Err(ErrorKind::Truncated));
+    assert_eq!(kind(&layers, &[], 64), Err(ErrorKind::Truncated));
+    assert_eq!(kind(&precincts, &[], 4096), Ok(false));
+    assert_eq!(kind(&coding_style(1, &[0xff]), &[], 64), Ok(false));
+    // A tile with a style of its own, of one component or all.
+    assert_eq!(
+        kind(&coding_style(1, &[0xff]), &layers, 64),
+        Err(ErrorKind::Truncated)
+    );
+    let component = [0xff, 0x53, 0, 10, 0, 1, 0, 4, 4, 0, 1, 0];
+    assert_eq!(
+        kind(&coding_style(1, &[0xff]), &component, 64),
+        Err(ErrorKind::Truncated)
+    );
+}
+
+/// What lies behind the beginning of a stream is not counted before it is decoded.
+#[test]
+fn precincts_that_the_beginning_does_not_tell_of_are_refused() {
+    let shape = FrameShape {
+        columns: 64,
+        rows: 64,
+        samples: 1,
+        allocated: 8,
+    };
+    let kind = |stream: &[u8]| decode(stream, &shape, &mut Vec::new()).map_err(|error| error.kind);
+    let mut stream = stream_of_packets(&coding_style(1, &[0]), &[], 5120);
+    assert_eq!(kind(&stream), Ok(false));
+    let style = stream.windows(2).position(|marker| marker == b"\xff\x52");
+    let style = style.expect("a coding style");
+    let comment = [&b"\xff\x64\xff\xff"[..], &vec![0; 65_533]].concat();
+    stream.splice(style..style, comment);
+    assert_eq!(kind(&stream), Err(ErrorKind::TooLarge));
+    let whole = coding_style(1, &[0xff]);
+    let tile = stream_of_packets(&whole, &coding_style(1, &[0]), 5120);
+    assert_eq!(kind(&tile), Err(ErrorKind::TooLarge));
+    // A change of the order (POC) in a tile does not make up for missing packets.
+    let order = [0xff, 0x5f, 0, 9, 0, 0, 0, 1, 1, 1, 0];
+    let short = stream_of_packets(&coding_style(1, &[0]), &order, 64);
+    assert_eq!(kind(&short), Err(ErrorKind::Truncated));
+}
+
+#[test]
+fn precincts_are_counted_in_the_memory_of_a_stream() {
+    let cost = |style: &[u8], length: u64| {
+        let stream = stream_of_packets(style, &[], 64);
+        tile_bytes(&stream, length)
+    };
+    let tile = 12 << 10;
+    assert_eq!(cost(&coding_style(1, &[0xff]), 9000), tile + 800 + 2);
+    // 64 × 64 precincts in the higher resolution, of three bands, and 32 × 32 in the lower.
+    let precincts = 3 * 64 * 64 + 32 * 32;
+    let packets = 7 * (64 * 64 + 32 * 32);
+    let style = coding_style(7, &[0, 0]);
+    assert_eq!(cost(&style, 1 << 20), tile + 800 * precincts + 2 * packets);
+    assert_eq!(cost(&style, packets - 1), tile, "it is not decoded");
+}

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::ops::Range;
 
 use crate::dicom::parsing::deflated::Deflated;
-use crate::error::{MediaError, truncated};
+use crate::error::{ErrorKind, MediaError, truncated};
 use crate::read::{self, MAX_IN_MEMORY, Stored};
 
 /// Largest part of a file read into memory to reach its pixels. Each frame of an enhanced object or of a slide may
@@ -120,6 +120,17 @@ impl Body {
         self.is_partial() && self.head.len() < MAX_HEAD
     }
 
+    /// The error if what comes before the pixels is more than is read.
+    pub(crate) fn head_too_large() -> MediaError {
+        MediaError::new(
+            ErrorKind::TooLarge,
+            format!(
+                "DICOM: there are more than {} MiB of attributes before the pixels, which is the limit",
+                MAX_HEAD >> 20
+            ),
+        )
+    }
+
     /// The part of the file that is in memory.
     pub(crate) fn file_head(&self) -> &[u8] {
         &self.head
@@ -165,6 +176,35 @@ impl Body {
             None => Ok(read::content(&self.head)),
             Some(BodyTail::File(file)) => read::content_of(file, self.length),
             Some(BodyTail::Deflated(deflated)) => deflated.content(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Body {
+    /// A deflated data set of which nothing is in memory.
+    pub(crate) fn deflated(bytes: &[u8]) -> Self {
+        use std::io::Write as _;
+        let mut encoder =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).expect("deflated");
+        let file = Stored::Memory(encoder.finish().expect("deflated"));
+        let (head, tail) = Deflated::open(file, 0, 1).expect("inflated");
+        Self {
+            head,
+            start: 0,
+            tail: tail.map(BodyTail::Deflated),
+            length: bytes.len() as u64,
+        }
+    }
+
+    /// How often a deflated data set was inflated anew.
+    pub(crate) fn rewinds(&self) -> u32 {
+        match &self.tail {
+            Some(BodyTail::Deflated(deflated)) => {
+                deflated.rewinds.load(std::sync::atomic::Ordering::Relaxed)
+            }
+            _ => 0,
         }
     }
 }

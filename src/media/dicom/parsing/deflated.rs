@@ -23,6 +23,9 @@ pub(crate) struct Deflated {
     length: u64,
     /// Where the last read ended: frames are mostly read in order.
     cursor: Mutex<Option<Cursor>>,
+    /// How often a read began before the place where the last one ended.
+    #[cfg(test)]
+    pub(super) rewinds: std::sync::atomic::AtomicU32,
 }
 
 /// An inflating reader and its position in the data set.
@@ -44,6 +47,8 @@ impl Deflated {
             start,
             length: MAX_BYTES,
             cursor: Mutex::default(),
+            #[cfg(test)]
+            rewinds: std::sync::atomic::AtomicU32::default(),
         };
         let mut cursor = deflated.cursor_at(0, None)?;
         let mut bytes = Vec::new();
@@ -82,6 +87,11 @@ impl Deflated {
 
     /// Returns a cursor at `at`, starting from a known one if that is not beyond it.
     fn cursor_at(&self, at: u64, known: Option<Cursor>) -> Result<Cursor, MediaError> {
+        #[cfg(test)]
+        if known.as_ref().is_some_and(|known| known.at > at) {
+            self.rewinds
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
         let mut cursor = known.filter(|known| known.at <= at).unwrap_or_else(|| {
             let compressed = StoredReader::new(Arc::clone(&self.file), self.start).buffered();
             Cursor {

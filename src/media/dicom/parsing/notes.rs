@@ -1,6 +1,7 @@
 //! Findings of the walk over a data set: where the pixels are, and what was repaired.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use dicom_core::{Tag, VR};
 
@@ -33,6 +34,21 @@ impl PixelData {
     }
 }
 
+/// Where a tile lies (PS3.3 C.8.12.6.1), and what distinguishes it from others there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct TilePlace {
+    /// Column of its first pixel, from 0.
+    pub column: Option<u32>,
+    /// Row of its first pixel, from 0.
+    pub row: Option<u32>,
+    /// Z Offset in Slide Coordinate System, in micrometres.
+    pub depth: f64,
+    /// Referenced Segment Number.
+    pub segment: Option<u16>,
+    /// Optical Path Identifier.
+    pub path: Option<Arc<str>>,
+}
+
 /// Findings of the walk over a data set.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
@@ -42,6 +58,10 @@ pub(crate) struct Notes {
     pub complete: bool,
     /// Whether the file ends within the last value or the sequence around it.
     pub cut: bool,
+    /// The tiles of a slide, if their functional groups are too many for the data set.
+    pub tiles: Vec<TilePlace>,
+    /// What is left out of the data set because of its size.
+    pub left_out: Option<&'static str>,
     /// Offsets of the items of a Directory Record Sequence, from the start of the data set.
     pub record_offsets: Vec<u64>,
     /// The repairs, one sentence each.

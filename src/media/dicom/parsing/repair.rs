@@ -12,6 +12,8 @@
 //! (`UN_sequence`); values cut off (`MR_truncated`, `rtplan_truncated`); deflated ones (3), which `file` inflates
 //! within bounds.
 
+mod frames;
+mod items;
 mod pixels;
 mod walk;
 
@@ -25,7 +27,8 @@ use super::body::Body;
 use super::elements::Encoding;
 use super::notes::Notes;
 use super::writer::DataSetWriter;
-use crate::error::MediaError;
+use crate::error::{ErrorKind, MediaError};
+use frames::FrameGroups;
 use walk::DataSetWalk;
 
 /// A data set that dicom-object can read, repaired if necessary.
@@ -50,6 +53,8 @@ impl RepairedDataSet<'_> {
 /// Verifies a data set and repairs it if necessary. At the top level of a file, `body` is the whole of which `bytes`
 /// are the beginning: fragments are searched in all of it, and if a part of it is not in memory the walk ends with the
 /// pixels. The walk also ends behind the element `last`, if given.
+///
+/// If there are more elements than the limit, those of single frames that are not needed are left out.
 pub(crate) fn repair<'a>(
     bytes: &'a [u8],
     encoding: Encoding,
@@ -57,8 +62,12 @@ pub(crate) fn repair<'a>(
     last: Option<Tag>,
 ) -> Result<RepairedDataSet<'a>, MediaError> {
     let mut walk = DataSetWalk::new(bytes, body, encoding, last);
-    walk.walk_set(encoding, bytes.len(), false, 0)?;
-    if walk.is_sound {
+    let walked = walk.walk_set(encoding, bytes.len(), false, 0);
+    let groups = match walked {
+        Err(error) if error.kind == ErrorKind::TooLarge => FrameGroups::Needed,
+        walked => walked.map(|()| FrameGroups::Whole)?,
+    };
+    if walk.is_sound && groups == FrameGroups::Whole {
         let end = walk.end.unwrap_or(bytes.len());
         let pixels = walk.pixel_element.unwrap_or(end..end);
         let part = |range: Range<usize>| Cow::Borrowed(bytes.get(range).unwrap_or_default());
@@ -73,8 +82,13 @@ pub(crate) fn repair<'a>(
         ..encoding
     };
     let mut walk = DataSetWalk::new(bytes, body, encoding, last);
+    walk.groups = groups;
     walk.out = Some(DataSetWriter::new(written));
     walk.walk_set(encoding, bytes.len(), false, 0)?;
+    if let Some(warning) = walk.groups.warning() {
+        walk.notes.left_out = Some(warning);
+        walk.notes.repairs.add(warning);
+    }
     let out = walk.out.map(DataSetWriter::into_bytes).unwrap_or_default();
     Ok(RepairedDataSet {
         parts: [Cow::Owned(out), Cow::Borrowed(&[])],

@@ -58,12 +58,19 @@ pub(crate) fn decode(
     if named != Some(coding) {
         warnings.add("The pixels are compressed by another codec than the transfer syntax names.");
     }
+    warn_of_fewer_bits(header.as_ref(), layout, warnings);
     let decoded = decode_stream(coding, header, bytes, layout)?;
     if samples::exceed(&decoded.cells, &decoded.layout, layout.stored) {
         warnings.add(
             "The stream has more bits than Bits Stored (0028,0101), and its values use them; all are shown.",
         );
     }
+    warn_of_size(header.as_ref(), layout, warnings);
+    Ok(decoded)
+}
+
+/// Warns of a stream whose size is not that of the object.
+fn warn_of_size(header: Option<&StreamHeader>, layout: &PixelLayout, warnings: &mut Warnings) {
     let object_size = (layout.columns, layout.rows);
     match header.map(|header| header.size) {
         Some((columns, rows)) if (rows, columns) == object_size && columns != rows => {
@@ -76,7 +83,6 @@ pub(crate) fn decode(
         }
         _ => {}
     }
-    Ok(decoded)
 }
 
 /// Decodes a compressed frame through dicom-pixeldata, wrapped in an object of its own.
@@ -127,15 +133,41 @@ fn max_error(coding: StreamCodec, bytes: &[u8], stored: u16) -> u32 {
     }
 }
 
+/// Warns of a stream with fewer bits than the attributes say. The depth of JPEG 2000 and JPEG XL is always their own; it
+/// only matters for colour, which has no window.
+fn warn_of_fewer_bits(
+    header: Option<&StreamHeader>,
+    layout: &PixelLayout,
+    warnings: &mut Warnings,
+) {
+    let Some(header) = header.filter(|header| (1..layout.stored).contains(&header.precision))
+    else {
+        return;
+    };
+    let (precision, stored) = (header.precision, layout.stored);
+    let has_own_depth = matches!(header.coding, StreamCodec::Jpeg2000 | StreamCodec::JpegXl);
+    if layout.samples > 1 {
+        warnings.add(format!(
+            "Bits Stored (0028,0101) says {stored}, but the stream has {precision}: its colours are shown by those."
+        ));
+    } else if !has_own_depth {
+        warnings.add(format!(
+            "Bits Stored (0028,0101) says {stored}, but the stream has {precision}."
+        ));
+    }
+}
+
 /// Takes the bit depth from the stream if the attributes cannot be right about it: a JPEG 2000 or JPEG XL stream has a
 /// single depth; another stream may have more bits than the attributes allow, or too few for the position they give.
+/// Colours of fewer bits than the attributes say would be black.
 fn adopt_stream_depth(header: &StreamHeader, layout: &mut PixelLayout) {
     let precision = header.precision;
     let is_own = match header.coding {
         StreamCodec::Jpeg2000 | StreamCodec::JpegXl => true,
         StreamCodec::Jpeg | StreamCodec::JpegLs | StreamCodec::Rle => {
             let shifted = layout.high_bit + 1 > layout.stored;
-            precision > layout.allocated || (shifted && precision <= layout.high_bit)
+            let is_dark = layout.samples > 1 && precision < layout.stored;
+            precision > layout.allocated || (shifted && precision <= layout.high_bit) || is_dark
         }
     };
     if is_own && precision > 0 {
@@ -158,7 +190,8 @@ fn single_frame_object(
         DataElement::new(
             tags::PHOTOMETRIC_INTERPRETATION,
             VR::CS,
-            dicom_value!(Str, layout.photometric_name.as_str()),
+            // The adapters compare names, which are in capitals (CS, PS3.5 6.2).
+            dicom_value!(Str, layout.photometric_name.to_ascii_uppercase()),
         ),
         short(tags::PLANAR_CONFIGURATION, 0),
         short(tags::ROWS, side(layout.rows)?),

@@ -1,10 +1,10 @@
 //! Estimates the memory that decoding a frame takes, from the attributes and the header of its stream.
 
-use crate::codecs::jpeg2000;
-use crate::codecs::stream::{MAX_SIGNATURE, StreamCodec};
+use crate::codecs::stream::{MAX_HEADER, MAX_SIGNATURE, StreamCodec};
+use crate::codecs::{jpeg2000, jpegxl};
 use crate::dicom::object::DicomObject;
 use crate::dicom::parsing::syntax::Codec;
-use crate::dicom::pixels::index::{FrameIndex, MAX_HEADER};
+use crate::dicom::pixels::index::FrameIndex;
 use crate::dicom::pixels::layout::{Photometric, PixelLayout, SampleType};
 use crate::dicom::pixels::native;
 use crate::error::MediaError;
@@ -14,13 +14,14 @@ impl DicomObject {
     pub(crate) fn cost(&self, frame: u32) -> Result<u64, MediaError> {
         let layout = self.layout();
         Ok(self.coded_bytes(frame)?
-            + self.tile_bytes(frame)?
+            + self.claimed_bytes(frame)?
             + decoded_bytes(layout, self.meta().syntax.codec)
             + rendered_bytes(layout))
     }
 
-    /// Bytes for the tiles of a JPEG 2000 stream, of which a small one can claim many.
-    fn tile_bytes(&self, frame: u32) -> Result<u64, MediaError> {
+    /// Bytes for what a small stream can claim beside its samples: tiles, precincts and layers of JPEG 2000, extra
+    /// channels of JPEG XL.
+    fn claimed_bytes(&self, frame: u32) -> Result<u64, MediaError> {
         let fragments = self.index()?.fragments(frame)?;
         let Some(first) = fragments.first() else {
             return Ok(0);
@@ -30,18 +31,21 @@ impl DicomObject {
             self.body().read(range)
         };
         // Other streams are recognised by few bytes: tiles of a slide are many.
-        let is_jpeg2000 = self.meta().syntax.codec == Codec::Jpeg2000
-            || StreamCodec::recognise(&read(MAX_SIGNATURE as u64)?) == Some(StreamCodec::Jpeg2000);
-        if !is_jpeg2000 {
-            return Ok(0);
-        }
-        let head = read(MAX_HEADER)?;
+        let coding = match self.meta().syntax.codec {
+            Codec::Jpeg2000 => Some(StreamCodec::Jpeg2000),
+            Codec::JpegXl => Some(StreamCodec::JpegXl),
+            _ => StreamCodec::recognise(&read(MAX_SIGNATURE as u64)?),
+        };
         let length = fragments.iter().map(|part| part.end - part.start).sum();
-        Ok(jpeg2000::tile_bytes(&head, length))
+        Ok(match coding {
+            Some(StreamCodec::Jpeg2000) => jpeg2000::tile_bytes(&read(MAX_HEADER)?, length),
+            Some(StreamCodec::JpegXl) => jpegxl::extra_bytes(&read(MAX_HEADER)?),
+            _ => 0,
+        })
     }
 
     /// Bytes of a frame's fragments, or of its native pixels.
-    fn coded_bytes(&self, frame: u32) -> Result<u64, MediaError> {
+    pub(crate) fn coded_bytes(&self, frame: u32) -> Result<u64, MediaError> {
         let (layout, index) = (self.layout(), self.index()?);
         if let FrameIndex::Native(range) = index {
             let total = range.end - range.start;

@@ -4,12 +4,13 @@
 //! frames, each fragment is a frame; otherwise fragments are grouped by where streams begin and end. A truncated file
 //! still has its first frames. A file with fewer or more frames than it says is shown with a warning.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use dicom_dictionary_std::tags;
 
 use crate::Warnings;
-use crate::codecs::stream::{self, StreamHeader};
+use crate::codecs::stream::{self, MAX_HEADER, StreamHeader};
 use crate::dicom::attributes::named;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::notes::PixelData;
@@ -18,8 +19,8 @@ use crate::dicom::pixels::layout::PixelLayout;
 use crate::dicom::pixels::native::{self, read_numbers};
 use crate::error::{MediaError, malformed, truncated};
 
-/// Bytes at the beginning of a stream in which its header is searched.
-pub(crate) const MAX_HEADER: u64 = 1 << 16;
+/// Bytes by which a stream is recognised.
+const MAX_SIGNATURE: u64 = stream::MAX_SIGNATURE as u64;
 /// Bytes at the end of a fragment in which an end-of-image marker is searched; padding may follow it.
 const END_MARKER_WINDOW: u64 = 10;
 /// Smallest number of bytes by which the beginning of a stream can be recognised.
@@ -172,7 +173,9 @@ fn check_length(
     let is_padded = |bytes: u64| (bytes..=bytes + 1).contains(&length);
     // More frames than an unreadable number says would have such lengths, too, as would deeper samples.
     let is_one_frame = layout.frames == 1 && !layout.frames_assumed;
-    let contradicted = if !is_one_frame || layout.allocated != 8 {
+    // Halved chroma is always of 8 bits.
+    let may_be_deeper = layout.allocated == 8 && !native::has_half_chroma(layout, length);
+    let contradicted = if !is_one_frame || !may_be_deeper {
         None
     } else if is_padded(expected.saturating_mul(2)) {
         Some(("twice", tags::BITS_ALLOCATED))
@@ -215,37 +218,61 @@ fn frame_starts(
         let are_several = begun == markers.ended();
         return Ok(if are_several { begun } else { vec![0] });
     }
-    let by_table = by_offsets(offsets, parts);
-    // If the table does not have one entry per frame, but there are as many fragments as frames, the fragments are
-    // believed.
-    if let Some(starts) = by_table
-        && (offsets.len() == frames || parts.len() != frames)
-    {
+    if let Some(starts) = by_table(offsets, parts, body, frames)? {
         return Ok(starts);
     }
     if parts.len() == frames {
         return Ok((0..frames).collect());
     }
     let markers = StreamMarkers::read(parts, body)?;
-    let (begun, ended) = (markers.begun(), markers.ended());
-    let whole = |starts: &Vec<usize>| starts.len() == frames;
-    // A truncated file has fewer frames than it says; beginnings and ends that agree are still right. Some codecs have
-    // no end marker.
-    let agreed = begun.len() > 1 && (begun == ended || ended.len() == 1);
-    if whole(&begun) || (agreed && !whole(&ended)) {
-        return Ok(begun);
-    }
-    if whole(&ended) {
-        return Ok(ended);
+    if let Some(starts) = by_markers(&markers, frames) {
+        return Ok(starts);
     }
     // Streams without markers: one fragment per frame, as far as they go.
-    if parts.len() < frames && (parts.len() == 1 || (begun.len() == 1 && ended.len() == 1)) {
+    let is_plain = markers.begun().len() == 1 && markers.ended().len() == 1;
+    if parts.len() < frames && (parts.len() == 1 || is_plain) {
         return Ok((0..parts.len()).collect());
     }
     Err(malformed(format!(
         "DICOM: cannot tell which of {} fragments belong to which of {frames} frames",
         parts.len()
     )))
+}
+
+/// The first fragment of each frame by an offset table; `None` if it is not believed.
+fn by_table(
+    offsets: &[u64],
+    parts: &[Range<u64>],
+    body: &Body,
+    frames: usize,
+) -> Result<Option<Vec<usize>>, MediaError> {
+    // If the table does not have one entry per frame, but there are as many fragments as frames, the fragments are
+    // believed.
+    let fits = |_: &Vec<usize>| offsets.len() == frames || parts.len() != frames;
+    let Some(starts) = by_offsets(offsets, parts).filter(fits) else {
+        return Ok(None);
+    };
+    // Some write a table of one entry, 0, for any number of frames. An entry behind the last fragment, though, means
+    // that the file is cut off.
+    if starts.len() == offsets.len() && starts.len() < frames {
+        let markers = StreamMarkers::read(parts, body)?;
+        let more = by_markers(&markers, frames).filter(|found| found.len() > starts.len());
+        return Ok(Some(more.unwrap_or(starts)));
+    }
+    Ok(Some(starts))
+}
+
+/// The first fragment of each frame by where streams begin and end; `None` if that does not tell.
+fn by_markers(markers: &StreamMarkers, frames: usize) -> Option<Vec<usize>> {
+    let (begun, ended) = (markers.begun(), markers.ended());
+    let whole = |starts: &Vec<usize>| starts.len() == frames;
+    // A truncated file has fewer frames than it says; beginnings and ends that agree are still right. Some codecs have
+    // no end marker.
+    let agreed = begun.len() > 1 && (begun == ended || ended.len() == 1);
+    if whole(&begun) || (agreed && !whole(&ended)) {
+        return Some(begun);
+    }
+    whole(&ended).then_some(ended)
 }
 
 /// The first fragment of each frame by an offset table. Offsets count from the item header of the first fragment, and
@@ -280,14 +307,25 @@ impl StreamMarkers {
     fn read(parts: &[Range<u64>], body: &Body) -> Result<Self, MediaError> {
         let (mut begin, mut end) = (Vec::new(), Vec::new());
         for (at, part) in parts.iter().enumerate() {
-            let head = part.start..part.end.min(part.start + stream::MAX_SIGNATURE as u64);
-            let head = body.read(head)?;
+            // A short fragment is read once: what is behind the place that a deflated data set was read to is inflated
+            // anew from its beginning.
+            let is_short = part.end - part.start <= MAX_SIGNATURE + END_MARKER_WINDOW;
+            let head = if is_short {
+                body.read(part.clone())?
+            } else {
+                body.read(part.start..part.start + MAX_SIGNATURE)?
+            };
             // A truncated file may have too little left of the last fragment.
             let is_stub =
                 at + 1 == parts.len() && head.len() < MIN_MARKER && end.last() == Some(&true);
             begin.push(is_stub || stream::is_stream_start(&head));
-            let tail = part.start.max(part.end.saturating_sub(END_MARKER_WINDOW))..part.end;
-            end.push(body.read(tail)?.windows(2).any(|w| w == b"\xff\xd9"));
+            let tail = if is_short {
+                let window = head.len().saturating_sub(END_MARKER_WINDOW as usize);
+                Cow::Borrowed(&head[window..])
+            } else {
+                body.read(part.end - END_MARKER_WINDOW..part.end)?
+            };
+            end.push(tail.windows(2).any(|w| w == b"\xff\xd9"));
         }
         Ok(Self { begin, end })
     }

@@ -16,8 +16,8 @@ pub(crate) struct FrameSpan {
     skip: usize,
     /// Size of the frame in bytes.
     size: usize,
-    /// Whether each two bytes must be swapped: big-endian files have words, also where each holds two samples (annex
-    /// D).
+    /// Whether each two bytes must be swapped: big-endian files have words, also where each holds two samples, or a part
+    /// of some (PS3.5-2004 annex D).
     swap: bool,
     /// Whether two pixels share their chroma.
     has_half_chroma: bool,
@@ -36,7 +36,7 @@ impl FrameSpan {
         let bits = frame_bits(layout, total);
         let first = bits.checked_mul(u64::from(frame))?;
         let (mut start, mut end) = (first / 8, first.checked_add(bits)?.div_ceil(8));
-        let swap = big_words && layout.allocated <= 8;
+        let swap = big_words && (layout.allocated <= 8 || !layout.in_bytes());
         let mut skip = (first % 8) as usize;
         if end > total {
             return None;
@@ -87,7 +87,8 @@ pub(crate) fn whole_frames(layout: &PixelLayout, total: u64) -> u32 {
     u32::try_from(frames).map_or(layout.frames, |frames| frames.min(layout.frames))
 }
 
-fn has_half_chroma(layout: &PixelLayout, total: u64) -> bool {
+/// Whether two pixels share their chroma if all frames take `total` bytes.
+pub(crate) fn has_half_chroma(layout: &PixelLayout, total: u64) -> bool {
     let halves = matches!(
         layout.photometric,
         Photometric::YbrFull422 | Photometric::YbrPartial422
@@ -202,11 +203,15 @@ fn packed(bytes: &[u8], skip: usize, layout: &PixelLayout) -> Cells {
     }
 }
 
-/// Whether uncompressed YBR_FULL_422 holds all of its chroma, as some writers have it; the length decides.
+/// Whether uncompressed YBR_FULL_422 holds all of its chroma, as some writers have it; the length decides. Of a length
+/// that is neither that of the frames with halved chroma nor without, whole frames with halved chroma are the rule:
+/// there are more of them than Number of Frames says.
 fn holds_full_chroma(total: u64, layout: &PixelLayout) -> bool {
-    layout.planar
-        || layout.allocated != 8
-        || total >= layout.cells() as u64 * u64::from(layout.frames)
+    let is_padded = |bytes: u64| (bytes..=bytes + 1).contains(&total);
+    let full = layout.cells() as u64 * u64::from(layout.frames);
+    let half = half_chroma_size(layout) as u64;
+    let is_never_half = layout.planar || layout.allocated != 8;
+    is_never_half || is_padded(full) || (total > full && !is_padded(total / half * half))
 }
 
 fn half_chroma_size(layout: &PixelLayout) -> usize {

@@ -186,13 +186,14 @@ fn expand_segmented(descriptor: Descriptor, bytes: &[u8]) -> Option<(Vec<u16>, b
 }
 
 /// Expands the segments of a table (C.7.9.2): discrete values, straight lines, and copies of earlier segments. `None`
-/// if it is damaged.
+/// if it is damaged, or has more segments than a table has entries: those without values would go on for ever.
 fn expand_units(narrow: bool, units: &[u16]) -> Option<Vec<u16>> {
     let mut table = Vec::new();
-    let mut at = 0;
+    let (mut at, mut left) = (0, MAX_ENTRIES);
     // A single unit at the end is padding.
     while at + 1 < units.len() && table.len() < MAX_ENTRIES {
         if units[at] != 2 {
+            left = left.checked_sub(1)?;
             at = direct(units, at, &mut table)?;
             continue;
         }
@@ -203,6 +204,7 @@ fn expand_units(narrow: bool, units: &[u16]) -> Option<Vec<u16>> {
         }
         let mut source = if narrow { from } else { from / 2 };
         for _ in 0..units[at + 1] {
+            left = left.checked_sub(1)?;
             source = direct(units, source, &mut table)?;
             if table.len() > MAX_ENTRIES {
                 break;
@@ -249,6 +251,18 @@ mod tests {
         assert_eq!(
             expand_units(true, &bytes).as_deref(),
             Some(expected.as_slice())
+        );
+    }
+
+    /// Copies of segments without values add nothing, so that the size of the table does not end them.
+    #[test]
+    fn segments_without_values_do_not_go_on_for_ever() {
+        let copies = [[0, 0].repeat(40_000), [2, 40_000, 0, 0].repeat(2)].concat();
+        assert_eq!(expand_units(false, &copies), None);
+        let few = [&[0, 0, 0, 2, 10, 20], &[2, 2, 0, 0][..]].concat();
+        assert_eq!(
+            expand_units(false, &few).as_deref(),
+            Some(&[10, 20, 10, 20][..])
         );
     }
 

@@ -103,10 +103,24 @@ pub(super) fn layers(set: &DataSet, target: &TargetFrame) -> Layers {
             layers.remarks.push(remark.to_owned());
         }
     }
+    if has_overlays(set) {
+        layers
+            .remarks
+            .push("its overlay planes are not drawn".to_owned());
+    }
     let warnings = warnings(set, target);
     layers.remarks.extend(warnings.iter().cloned());
     layers.annotations = annotation::read(set, target, &Arrangements::read(set).for_frame(target));
     layers
+}
+
+/// Whether the state itself has overlay planes, and a layer to display them in (C.11.7). The plane of a bitmap shutter
+/// has none.
+fn has_overlays(set: &DataSet) -> bool {
+    (0..16).map(|n| 0x6000 + 2 * n).any(|group| {
+        set.get(Tag(group, overlay::DATA)).is_some()
+            && set.first(Tag(group, overlay::ACTIVATION_LAYER)).is_some()
+    })
 }
 
 /// Repairs and assumptions about the tables and windows of a state.

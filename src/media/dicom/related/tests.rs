@@ -451,3 +451,24 @@ fn an_image_is_not_a_related_object() {
     let error = Related::open(&file("ct1.dcm")).err().expect("an image");
     assert_eq!(error.kind, ErrorKind::Unsupported);
 }
+
+#[test]
+fn overlays_of_a_state_are_reported_as_not_drawn() {
+    use dicom_core::{DataElement, PrimitiveValue, VR};
+    let remarks = |layer: &str| {
+        let data = PrimitiveValue::U8(vec![1, 0].into());
+        let set = dicom_object::InMemDicomObject::from_element_iter([
+            DataElement::new(dicom_core::Tag(0x6002, 0x3000), VR::OB, data),
+            DataElement::new(
+                dicom_core::Tag(0x6002, 0x1001),
+                VR::CS,
+                PrimitiveValue::from(layer),
+            ),
+        ]);
+        super::presentation::layers(&set, &target("ct2")).remarks
+    };
+    let is_remark = |remark: &String| remark == "its overlay planes are not drawn";
+    assert!(remarks("LAYER").iter().any(is_remark));
+    // A plane without a layer is not to be displayed.
+    assert!(!remarks("").iter().any(is_remark));
+}

@@ -16,6 +16,9 @@ use crate::error::{ErrorKind, MediaError};
 
 /// Largest number of components of a Referenced File ID (PS3.10 8.2).
 const MAX_COMPONENTS: usize = 8;
+/// Deepest level of records that is followed. The relationships of PS3.3 table F.4-1 have four; a chain of as many
+/// levels as a file has room for would exhaust the stack.
+const MAX_LEVELS: usize = 16;
 
 /// Lists the files that an index in `folder` refers to.
 pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, MediaError> {
@@ -43,9 +46,10 @@ pub(crate) fn members(bytes: Vec<u8>, folder: &Path) -> Result<Vec<Member>, Medi
     walk.follow(
         set.offset(tags::OFFSET_OF_THE_FIRST_DIRECTORY_RECORD_OF_THE_ROOT_DIRECTORY_ENTITY),
         &DicomHeader::default(),
+        0,
     );
     let mut found = walk.found;
-    // Offsets are wrong if software unaware of them rewrote the file. The records are then still in the order of a
+    // Offsets are wrong if software unaware of them rewrote the file, and lead too deep if it is damaged. The records are then still in the order of a
     // walk through the tree, as all writers put them.
     if found.len() < records.iter().filter(|r| r.file.is_some()).count() {
         found = in_order(&records);
@@ -126,7 +130,10 @@ struct RecordWalk<'r> {
 }
 
 impl RecordWalk<'_> {
-    fn follow(&mut self, first: u32, enclosing: &DicomHeader) {
+    fn follow(&mut self, first: u32, enclosing: &DicomHeader, level: usize) {
+        if level == MAX_LEVELS {
+            return;
+        }
         let mut offset = first;
         while offset != 0 && self.visited.insert(offset) {
             let Some(&at) = self.by_offset.get(&offset) else {
@@ -135,7 +142,7 @@ impl RecordWalk<'_> {
             let record = &self.records[at];
             if record.active {
                 let header = record.merged_with(enclosing);
-                self.follow(record.first_child, &header);
+                self.follow(record.first_child, &header, level + 1);
                 if record.file.is_some() {
                     self.found.push((record, header));
                 }

@@ -45,6 +45,7 @@ pub(crate) fn tree(body: Body) -> Result<TagTree, MediaError> {
     builder
         .rows
         .extend(omissions(builder.left_out, cut, partial));
+    builder.rows.extend(file.notes.left_out.map(described));
     Ok(TagTree { rows: builder.rows })
 }
 
@@ -56,12 +57,17 @@ fn omissions(count: usize, cut: bool, partial: bool) -> Option<TagRow> {
         (0, false, true) => "attributes after the pixel data were not read".to_owned(),
         (n, ..) => format!("{} not listed", counted(n, "more attribute")),
     };
-    Some(TagRow {
+    Some(described(value))
+}
+
+/// A row that describes what is not listed.
+fn described(value: impl Into<String>) -> TagRow {
+    TagRow {
         name: "…".to_owned(),
-        value,
+        value: value.into(),
         described: true,
         ..TagRow::default()
-    })
+    }
 }
 
 /// The rows listed so far.

@@ -27,6 +27,12 @@ impl ObjectBuilder {
         self
     }
 
+    /// Adds the elements of another object.
+    pub(super) fn appended(mut self, other: &ObjectBuilder) -> Self {
+        self.bytes.extend(&other.bytes);
+        self
+    }
+
     pub(super) fn text(self, tag: Tag, vr: [u8; 2], text: &str) -> Self {
         self.element(tag, vr, text.as_bytes())
     }
@@ -91,13 +97,20 @@ impl ObjectBuilder {
     }
 
     /// Adds encapsulated pixels without an offset table.
-    pub(super) fn fragments(mut self, fragments: &[&[u8]]) -> Self {
+    pub(super) fn fragments(self, fragments: &[&[u8]]) -> Self {
+        self.fragments_with_table(&[], fragments)
+    }
+
+    /// Adds encapsulated pixels with a Basic Offset Table.
+    pub(super) fn fragments_with_table(mut self, table: &[u32], fragments: &[&[u8]]) -> Self {
         let item = |element: u16, length: u32| {
             let tag = [0xfffe_u16.to_le_bytes(), element.to_le_bytes()].concat();
             [tag, length.to_le_bytes().to_vec()].concat()
         };
         self.bytes.extend(b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff");
-        self.bytes.extend(item(0xe000, 0));
+        self.bytes.extend(item(0xe000, 4 * table.len() as u32));
+        self.bytes
+            .extend(table.iter().flat_map(|offset| offset.to_le_bytes()));
         for fragment in fragments {
             let size = fragment.len().next_multiple_of(2);
             self.bytes.extend(item(0xe000, size as u32));

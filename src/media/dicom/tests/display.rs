@@ -567,3 +567,26 @@ fn an_overlay_in_a_bit_of_the_values_is_drawn_with_a_warning() {
         .words(&[1, 2, 3]);
     assert!(cut.warns_of("cut off") && count(&cut) == 0);
 }
+
+/// PS3.3 C.7.6.3.1.7: the ratio is for images without a physical spacing.
+#[test]
+fn the_spacing_of_the_pixels_decides_on_their_shape() {
+    let shape = |spacing: Option<&str>, ratio: &str| {
+        let mut object = ramp().text(tags::PIXEL_ASPECT_RATIO, *b"IS", ratio);
+        if let Some(spacing) = spacing {
+            object = object.ds(tags::PIXEL_SPACING, spacing);
+        }
+        let bytes = object.words(&[1, 2, 3]).file("1.2.840.10008.1.2.1");
+        let source = ImageSource::from_bytes(bytes).expect("a source");
+        let warned = source
+            .info()
+            .warnings
+            .iter()
+            .any(|w| w.contains("contradicts the spacing"));
+        (source.geometry(0).aspect, warned)
+    };
+    assert_eq!(shape(Some("1.0\\0.5"), "1\\1 "), (2.0, true));
+    assert_eq!(shape(Some("1.0\\0.5"), "2\\1 "), (2.0, false));
+    assert_eq!(shape(Some("0.333\\1.0"), "1\\3 "), (0.333, false));
+    assert_eq!(shape(None, "2\\1 "), (2.0, false));
+}

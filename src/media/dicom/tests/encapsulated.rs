@@ -192,3 +192,94 @@ fn an_error_of_near_lossless_jpeg_ls_does_not_turn_white_into_black() {
         [-2045.0, -1.0, -2045.0, 1.0, -1.0]
     );
 }
+
+/// A fixture whose Bits Allocated, Bits Stored and High Bit are replaced.
+fn fixture_of_bits(name: &str, allocated: u8, stored: u8) -> ImageSource {
+    let path = format!(
+        "{}/../../tests/fixtures/media/{name}.dcm",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let mut bytes = std::fs::read(path).expect("a fixture");
+    for (element, value) in [(0, allocated), (1, stored), (2, stored - 1)] {
+        let attribute = [0x28, 0, element, 1, b'U', b'S'];
+        let at = bytes.windows(6).position(|w| w == attribute);
+        bytes[at.expect("the attribute") + 8] = value;
+    }
+    ImageSource::from_bytes(bytes).expect("a source")
+}
+
+/// Transcoders from 16 bits to 8 forget the attributes. Colour has no window that would make up for it.
+#[test]
+fn colours_of_fewer_bits_than_the_attributes_say_are_not_black() {
+    let shown = |allocated, stored| {
+        let source = fixture_of_bits("rgb_jpegls", allocated, stored);
+        let shown = source.load(&DecodeOptions::default()).expect("a picture");
+        (shown.picture, shown.warnings.to_vec())
+    };
+    let (right, warnings) = shown(8, 8);
+    assert_eq!(warnings, Vec::<String>::new());
+    for (allocated, stored) in [(16, 16), (16, 12)] {
+        let (picture, warnings) = shown(allocated, stored);
+        assert!(picture == right, "{stored}: {:?}", picture.stats());
+        assert!(
+            warnings[0].contains("but the stream has 8: its colours"),
+            "{warnings:?}"
+        );
+    }
+    assert_eq!(shown(16, 8), (right, Vec::new()));
+}
+
+#[test]
+fn grey_of_fewer_bits_than_the_attributes_say_is_reported() {
+    let object = |stored| {
+        let object = ObjectBuilder::grey(8, 8, "MONOCHROME2", (16, stored), false);
+        object.fragments(&[&jpeg_12()])
+    };
+    let syntax = "1.2.840.10008.1.2.4.51";
+    assert_eq!(warnings(&object(12), syntax), (1, Vec::new()));
+    let (_, warnings) = warnings(&object(16), syntax);
+    assert!(
+        warnings[0].contains("says 16, but the stream has 12"),
+        "{warnings:?}"
+    );
+    assert_eq!(object(16).values(syntax)[..2], [2176.0, 2176.0]);
+}
+
+/// The attribute is in capitals by PS3.5 6.2, and native pixels are read in any case.
+#[test]
+fn a_photometric_interpretation_in_small_letters_means_the_same() {
+    // A run of four equal bytes for each of Y, Cb and Cr (PS3.5 annex G).
+    let mut stream: Vec<u8> = [3_u32, 64, 66, 68].map(u32::to_le_bytes).concat();
+    stream.resize(64, 0);
+    stream.extend([253, 81, 253, 90, 253, 240]);
+    let shown = |name: &str| {
+        let object = ObjectBuilder::color8(2, 2, name, 0).fragments(&[&stream]);
+        decode(
+            &object.file("1.2.840.10008.1.2.5"),
+            &DecodeOptions::default(),
+        )
+    };
+    let (upper, lower) = (shown("YBR_FULL"), shown("ybr_full"));
+    let upper = upper.expect("a picture").1;
+    assert_eq!(upper.to_rgb()[..3], [238, 14, 14]);
+    assert!(lower.expect("a picture").1 == upper);
+}
+
+/// Frames in two fragments each, and a table that names the first one only.
+#[test]
+fn a_table_of_one_entry_does_not_hide_the_other_frames() {
+    let stream = [NEAR, UNSIGNED].concat();
+    let (head, tail) = stream.split_at(50);
+    let object = ObjectBuilder::grey(4, 4, "MONOCHROME2", (16, 12), false)
+        .text(tags::NUMBER_OF_FRAMES, *b"IS", "3 ")
+        .fragments_with_table(&[0], &[head, tail, head, tail, head, tail]);
+    assert_eq!(warnings(&object, JPEG_LS), (3, Vec::new()));
+}
+
+#[test]
+fn pixels_in_too_many_fragments_are_refused() {
+    let fragments = vec![&[][..]; 2 << 20];
+    let object = ObjectBuilder::grey16(2, 2, "MONOCHROME2", false).fragments(&fragments);
+    let error = object.error();
+    assert_eq!(error.kind, ErrorKind::TooLarge, "{}", error.message);
+}

@@ -5,18 +5,17 @@ use std::ops::Range;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
+use super::frames::FrameGroups;
 use super::pixels::is_pixels;
 use crate::dicom::parsing::body::Body;
 use crate::dicom::parsing::elements::{
-    self, EXPLICIT, ElementHeader, Encoding, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, value_size,
+    self, ElementHeader, Encoding, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, value_size,
     vr_by_dictionary,
 };
 use crate::dicom::parsing::notes::Notes;
 use crate::dicom::parsing::writer::DataSetWriter;
-use crate::error::{MediaError, malformed};
+use crate::error::{ErrorKind, MediaError};
 
-/// Deepest nesting of sequences that is followed; real objects have a handful of levels.
-const MAX_DEPTH: u32 = 32;
 /// Largest number of elements and items in a data set, nested ones included: bounds the memory that a crafted file can
 /// take.
 const MAX_ELEMENTS: usize = 1_000_000;
@@ -39,6 +38,9 @@ pub(super) struct DataSetWalk<'a> {
     last: Option<Tag>,
     /// The rewritten data set; `None` on the first pass, which only verifies.
     pub(super) out: Option<DataSetWriter>,
+    /// How much of the functional groups of single frames is read, and whether this is within them.
+    pub(super) groups: FrameGroups,
+    pub(super) in_frames: bool,
     pub(super) notes: Notes,
 }
 
@@ -60,24 +62,34 @@ impl<'a> DataSetWalk<'a> {
             end: None,
             last,
             out: None,
+            groups: FrameGroups::Whole,
+            in_frames: false,
             notes: Notes::default(),
         }
     }
 
     /// Adds a warning about a repair.
-    fn warn_repair(&mut self, tag: Tag, what: &str) {
+    pub(super) fn warn_repair(&mut self, tag: Tag, what: &str) {
         self.is_sound = false;
         self.notes.repairs.add(format!("{tag} {what}."));
     }
 
-    /// Counts an element or item against the limit.
-    fn count_element(&mut self) -> Result<(), MediaError> {
+    /// Counts an element or item against the limit, unless it is left out.
+    pub(super) fn count_element(&mut self) -> Result<(), MediaError> {
+        if self.groups != FrameGroups::Whole && self.out.is_none() {
+            return Ok(());
+        }
         let left = self.elements_left.checked_sub(1);
-        self.elements_left = left.ok_or_else(|| malformed("DICOM: too many elements"))?;
+        self.elements_left = left.ok_or_else(too_many_elements)?;
         Ok(())
     }
 
-    fn write(&mut self, write: impl FnOnce(&mut DataSetWriter)) {
+    /// Lowers the number of elements and items that may still come.
+    pub(super) fn limit_elements(&mut self, most: usize) {
+        self.elements_left = self.elements_left.min(most);
+    }
+
+    pub(super) fn write(&mut self, write: impl FnOnce(&mut DataSetWriter)) {
         if let Some(out) = &mut self.out {
             write(out);
         }
@@ -126,7 +138,6 @@ impl<'a> DataSetWalk<'a> {
                     return Ok(());
                 }
                 _ => {
-                    self.count_element()?;
                     let is_duplicate = !seen.insert(header.tag);
                     self.walk_element(&header, encoding, end, depth, is_duplicate)?;
                 }
@@ -174,6 +185,10 @@ impl<'a> DataSetWalk<'a> {
     ) -> Result<(), MediaError> {
         let start = self.at;
         self.at += header.size;
+        let is_needless = self.is_needless(header.tag, depth);
+        if !is_needless {
+            self.count_element()?;
+        }
         if header.damaged {
             self.warn_repair(
                 header.tag,
@@ -187,10 +202,9 @@ impl<'a> DataSetWalk<'a> {
             );
         }
         if depth == 0 && is_pixels(header.tag) {
-            self.note_pixels(header, encoding, start);
-            return Ok(());
+            return self.note_pixels(header, encoding, start);
         }
-        let kept = self.out.take_if(|_| is_duplicate);
+        let kept = self.out.take_if(|_| is_duplicate || is_needless);
         let vr = header.vr.unwrap_or_else(|| vr_by_dictionary(header.tag));
         let walked = if header.length == UNDEFINED {
             self.walk_undefined_length(header, vr, encoding, end, depth)
@@ -300,6 +314,7 @@ impl<'a> DataSetWalk<'a> {
         let fits = (value.len() as u32).is_multiple_of(value_size(vr));
         self.is_sound &= fits;
         let vr = if fits { vr } else { VR::UN };
+        self.note_tile(header.tag, value, encoding, depth);
         self.write(|out| out.element(header.tag, vr, value));
         Ok(())
     }
@@ -310,90 +325,13 @@ impl<'a> DataSetWalk<'a> {
         let value = self.bytes.get(range).unwrap_or_default();
         self.write(|out| out.element(tag, VR::UN, value));
     }
+}
 
-    /// Walks items up to the sequence's delimiter or `end`. Without an encoding, that of each item is inferred.
-    fn walk_items(
-        &mut self,
-        sequence: Tag,
-        encoding: Option<Encoding>,
-        end: usize,
-        has_length: bool,
-        depth: u32,
-    ) -> Result<(), MediaError> {
-        if depth > MAX_DEPTH {
-            return Err(malformed("DICOM: sequences are nested too deeply"));
-        }
-        loop {
-            let rest = self.bytes.get(self.at..end).unwrap_or_default();
-            let Some(bytes) = rest.first_chunk::<8>() else {
-                self.is_sound &= has_length && rest.is_empty();
-                self.notes.cut |= !has_length && end == self.bytes.len();
-                self.at = self.at.max(end);
-                return Ok(());
-            };
-            let (tag, length) = item_header(*bytes, encoding.unwrap_or(EXPLICIT));
-            match tag {
-                ITEM => {
-                    if depth == 1 && sequence == tags::DIRECTORY_RECORD_SEQUENCE {
-                        self.notes.record_offsets.push(self.at as u64);
-                    }
-                    self.at += 8;
-                    self.walk_item(encoding, length, end, depth)?;
-                }
-                SEQUENCE_END => {
-                    self.is_sound &= !has_length;
-                    self.at += 8;
-                    return Ok(());
-                }
-                _ if has_length => {
-                    self.warn_repair(
-                        sequence,
-                        "has other data between its items; that was skipped",
-                    );
-                    self.at = end;
-                    return Ok(());
-                }
-                _ => {
-                    // The delimiter is missing: this is the next element of the enclosing set.
-                    self.warn_repair(
-                        sequence,
-                        "is a sequence without its delimiter; it was ended before the next element",
-                    );
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    fn walk_item(
-        &mut self,
-        encoding: Option<Encoding>,
-        length: u32,
-        end: usize,
-        depth: u32,
-    ) -> Result<(), MediaError> {
-        self.count_element()?;
-        let rest = self.bytes.get(self.at..end).unwrap_or_default();
-        let encoding = encoding.unwrap_or_else(|| elements::item_encoding_in_un(rest));
-        self.write(DataSetWriter::begin_item);
-        if length == UNDEFINED {
-            self.walk_set(encoding, end, true, depth)?;
-        } else {
-            let within = (length as usize).min(rest.len());
-            if within < length as usize {
-                self.warn_repair(
-                    ITEM,
-                    "has a length that reaches beyond its sequence; it was ended there",
-                );
-                self.notes.cut |= end == self.bytes.len();
-            }
-            let item_end = self.at + within;
-            self.walk_set(encoding, item_end, false, depth)?;
-            self.at = item_end;
-        }
-        self.write(DataSetWriter::end_item);
-        Ok(())
-    }
+fn too_many_elements() -> MediaError {
+    MediaError::new(
+        ErrorKind::TooLarge,
+        format!("DICOM: there are more than {MAX_ELEMENTS} attributes, which is the limit"),
+    )
 }
 
 /// The tags of a set seen so far. Files have them in ascending order, so only other tags need to be looked up.
@@ -412,9 +350,4 @@ impl SeenTags {
         }
         self.all.insert(tag)
     }
-}
-
-/// The tag and length of an item or delimiter (PS3.5 7.5).
-pub(super) fn item_header([a, b, c, d, e, f, g, h]: [u8; 8], encoding: Encoding) -> (Tag, u32) {
-    (encoding.tag([a, b, c, d]), encoding.u32([e, f, g, h]))
 }

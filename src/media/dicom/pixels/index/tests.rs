@@ -84,3 +84,32 @@ fn a_frame_beyond_the_last_is_truncated() {
     let missing = index.fragments(2).map_err(|error| error.kind);
     assert_eq!(missing, Err(ErrorKind::Truncated));
 }
+
+#[test]
+fn a_table_shorter_than_the_frames_yields_to_the_markers() {
+    let parts = [SOI, EOI, SOI, EOI, SOI, EOI];
+    assert_eq!(found(&[0], &parts, 3), Ok(vec![0, 2, 4]));
+    assert_eq!(found(&[0], &parts, 9), Ok(vec![0, 2, 4]));
+    // Without markers, the table is all there is.
+    assert_eq!(found(&[0, 9], &[b"x", b"y", b"z"], 4), Ok(vec![0, 1]));
+    // A table that ends with the file is right about what is left of it.
+    assert_eq!(
+        found(&[0, 24, 48, 72], &[SOI, SOI, SOI, EOI], 5),
+        Ok(vec![0, 2])
+    );
+}
+
+/// Going back in a deflated data set means to inflate it anew from its beginning.
+#[test]
+fn markers_are_read_in_one_pass() {
+    let short: Vec<u8> = [SOI, &[7; 60], EOI].concat();
+    let long: Vec<u8> = [SOI, &[7; 90], EOI].concat();
+    let parts: Vec<&[u8]> = (0..40)
+        .map(|n| if n % 2 == 0 { &short[..] } else { &long })
+        .collect();
+    let (body, ranges) = encapsulated(&parts);
+    let body = Body::deflated(body.head());
+    let markers = StreamMarkers::read(&ranges, &body).expect("markers");
+    assert!(markers.begin.iter().chain(&markers.end).all(|found| *found));
+    assert_eq!(body.rewinds(), 0);
+}

@@ -183,3 +183,15 @@ fn an_object_without_records_is_not_an_index() {
     let error = members(bytes, Path::new("/")).expect_err("refused");
     assert_eq!(error.kind, ErrorKind::Unsupported);
 }
+
+/// Each record on the level below the one before: as many levels would exhaust the stack.
+#[test]
+fn a_chain_of_records_is_read_in_file_order() {
+    let one = image("A");
+    let lines: Vec<RecordSpec> = (2..=20_000)
+        .map(|below| ("IMAGE", 0, below, &one[..]))
+        .chain([("IMAGE", 0, 0, &one[..])])
+        .collect();
+    let members = members(index(1, &lines), Path::new("/nowhere")).expect("read");
+    assert_eq!(members.len(), 20_000);
+}
