@@ -807,15 +807,19 @@ fn measurement(key: &str, mean: f64) -> StoredMeasurement {
 fn measurements_are_there_after_a_restart_under_their_content() {
     let (_home, path) = file();
     let first = library(&path);
+    let put = |hash: &str, key: &str, mean: f64| {
+        let content = content(&format!("blake3:{hash}"));
+        let stored = first.put_measurement(&content, &measurement(key, mean));
+        stored.unwrap();
+    };
     assert_eq!(first.measurements("blake3:1"), []);
     for (hash, key, mean) in [("1", "a", 1.0), ("1", "b", 2.5), ("2", "c", 3.0)] {
-        first.put_measurement(content(&format!("blake3:{hash}")), measurement(key, mean));
+        put(hash, key, mean);
     }
-    first.put_measurement(content("blake3:1"), measurement("a", 7.0));
-    first.put_measurement(content("blake3:1"), measurement("d", 4.0));
-    first.remove_measurement("d".to_owned());
-    first.remove_measurement("unknown".to_owned());
-    first.flush(LONG);
+    put("1", "a", 7.0);
+    put("1", "d", 4.0);
+    first.remove_measurement("d").unwrap();
+    first.remove_measurement("unknown").unwrap();
     for library in [&first, &library(&path)] {
         let expected = [measurement("a", 7.0), measurement("b", 2.5)];
         assert_eq!(library.measurements("blake3:1"), expected);

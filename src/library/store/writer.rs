@@ -15,10 +15,7 @@ use rusqlite::{
 use super::lines::OutputLines;
 use super::notices::Notices;
 use super::results::{self, SourceIds};
-use super::{
-    FileIdentity, ImageContent, LibraryError, LineKey, OutputId, StoredMeasurement, damage, lines,
-    measurements, schema,
-};
+use super::{FileIdentity, ImageContent, LibraryError, LineKey, OutputId, damage, lines, schema};
 use crate::library::Record;
 
 /// How long requests are collected for one transaction.
@@ -62,17 +59,10 @@ pub(super) enum WriteRequest {
     Lines(OutputLines),
     /// An output, and all lines that it has got.
     Output(OutputId, Vec<LineKey>),
-    /// A measurement on a content, or its new state.
-    Measurement {
-        content: Arc<ImageContent>,
-        measurement: Box<StoredMeasurement>,
-    },
-    /// Remove the measurement with a key.
-    RemoveMeasurement(String),
     /// The file turned out to be damaged when it was read, for this reason: set it aside.
     Damaged(String),
-    /// Write everything before, then drop this sender.
-    Flush(Sender<()>),
+    /// Write everything before, then say whether all was written since this was last asked.
+    Flush(Sender<bool>),
 }
 
 /// The writing thread's state.
@@ -115,6 +105,7 @@ impl LibraryWriter {
 
     /// Writes until the queue is closed.
     pub(super) fn run(mut self, requests: &Receiver<WriteRequest>) {
+        let mut has_lost = false;
         while let Ok(first) = requests.recv() {
             let (mut gathered, mut waiting) = (Vec::new(), Vec::new());
             let until = Instant::now() + GATHER_TIME;
@@ -133,11 +124,13 @@ impl LibraryWriter {
                 next = requests.recv_deadline(until).ok();
             }
             if let Err(error) = self.write_or_begin_anew(&gathered) {
+                has_lost = true;
                 let (file, error) = (self.file.display(), error.at(&self.file));
                 self.notices.report_fault(format!(
                     "the library {file} cannot be written: {error}; results are shown, but not remembered"
                 ));
             } else if device_and_inode(&self.file) != self.opened {
+                has_lost |= !gathered.is_empty();
                 // SQLite goes on writing to the file that it has open.
                 let file = self.file.display();
                 self.notices.report_fault(format!(
@@ -148,6 +141,10 @@ impl LibraryWriter {
                 // The process may end without closing the file.
                 let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
                 let _ = self.connection.query_row(checkpoint, [], |_| Ok(()));
+            }
+            for done in waiting {
+                // Whoever does not wait any more has not heard it.
+                has_lost &= done.send(!has_lost).is_err();
             }
         }
     }
@@ -248,11 +245,6 @@ impl LibraryWriter {
                 }
                 WriteRequest::Lines(lines) => lines::put(&change, &mut sources, lines)?,
                 WriteRequest::Output(output, keys) => lines::replace(&change, output, keys)?,
-                WriteRequest::Measurement {
-                    content,
-                    measurement,
-                } => measurements::put(&change, &mut ids, content, measurement)?,
-                WriteRequest::RemoveMeasurement(key) => measurements::remove(&change, key)?,
                 WriteRequest::Damaged(_) | WriteRequest::Flush(_) => {}
             }
         }
