@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -123,11 +124,18 @@ impl LibraryWriter {
                 }
                 next = requests.recv_deadline(until).ok();
             }
-            if let Err(error) = self.write_or_begin_anew(&gathered) {
+            // What was begun is undone when the transaction is dropped.
+            let written = catch_unwind(AssertUnwindSafe(|| self.write_or_begin_anew(&gathered)));
+            let failure = match written {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.at(&self.file).to_string()),
+                Err(_) => Some("internal error; see the log".to_owned()),
+            };
+            if let Some(failure) = failure {
                 has_lost = true;
-                let (file, error) = (self.file.display(), error.at(&self.file));
+                let file = self.file.display();
                 self.notices.report_fault(format!(
-                    "the library {file} cannot be written: {error}; results are shown, but not remembered"
+                    "the library {file} cannot be written: {failure}; results are shown, but not remembered"
                 ));
             } else if device_and_inode(&self.file) != self.opened {
                 has_lost |= !gathered.is_empty();
