@@ -159,7 +159,7 @@ fn a_pipe_without_a_reader_is_waited_for_and_that_can_be_ended() {
 
 #[test]
 fn commands_for_lines_that_are_written_end_before_a_full_disk_ends_the_watch() {
-    const LIMIT: u64 = 30_000;
+    const LIMIT: u64 = 80_000;
     let home = home();
     write_old_images(&home.path().join("in"), 150);
     let exec = "sh -c 'echo \"$0\" >> ran' {path}";

@@ -9,7 +9,7 @@ use super::line_file::{self, LineFile};
 use crate::cli;
 use crate::commands::print;
 use crate::commands::run::ScoreFits;
-use crate::commands::{Fault, exit, leave, shown};
+use crate::commands::{Fault, shown};
 use crate::library::export::{ResultFormat, ResultWriter, WrittenLines};
 use crate::library::{AggregateRecord, AuditEvent, Library, Outcome, OutputId, OutputLog};
 use crate::prompts::Prompts;
@@ -256,12 +256,8 @@ fn wait_for_reader(path: &Path) -> Result<Option<File>, Fault> {
         let name = shown(path);
         print::message(format_args!("waiting for a process that reads {name}"));
     };
-    line_file::wait_for_reader(path, waits).map_err(|error| {
-        if error.kind() == ErrorKind::BrokenPipe {
-            leave(exit::OK);
-        }
-        Fault::usage(format!("{}: {error}", shown(path)))
-    })
+    line_file::wait_for_reader(path, waits)
+        .map_err(|error| Fault::usage(format!("{}: {error}", shown(path))))
 }
 
 /// The first row of a file; `None` if it is empty.
