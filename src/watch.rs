@@ -20,6 +20,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use filesystem::is_remote;
+pub use mounts::RemoteMounts;
 pub use settle::{FileStamp, WriterPresence};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};

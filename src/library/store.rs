@@ -17,6 +17,7 @@ mod reviews;
 mod schema;
 mod stored;
 mod upkeep;
+mod vanished;
 mod writer;
 
 use std::io;

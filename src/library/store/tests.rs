@@ -830,4 +830,26 @@ fn measurements_are_there_after_a_restart_under_their_content() {
     assert_eq!(first.measurements("blake3:2").len(), 1);
 }
 
+#[test]
+fn an_internal_error_of_the_writer_is_told_and_it_goes_on() {
+    let (_home, path) = file();
+    let library = library(&path);
+    let faults = faults(&library);
+    library.report_conflicts_to(Box::new(|_| panic!("requested by the test")));
+    for hash in ["blake3:1", "blake3:2"] {
+        let mut content = (*content(hash)).clone();
+        content.facts.origin.instance = Some("1.2.3".to_owned());
+        library.note_instance(Path::new(hash), Arc::new(content));
+    }
+    assert!(!library.flush(LONG), "it was lost");
+    let told = faults.lock().unwrap().clone();
+    assert!(
+        told.len() == 1 && told[0].contains("internal error"),
+        "{told:?}"
+    );
+    put(&library, "blake3:1", 0, "m", 1);
+    assert!(library.flush(LONG));
+    assert!(library.embedding("blake3:1", 0, "m").is_some());
+}
+
 mod damage;

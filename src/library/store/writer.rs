@@ -16,7 +16,9 @@ use rusqlite::{
 use super::lines::OutputLines;
 use super::notices::Notices;
 use super::results::{self, SourceIds};
-use super::{FileIdentity, ImageContent, LibraryError, LineKey, OutputId, damage, lines, schema};
+use super::{
+    FileIdentity, ImageContent, LibraryError, LineKey, OutputId, damage, lines, schema, vanished,
+};
 use crate::library::Record;
 
 /// How long requests are collected for one transaction.
@@ -28,9 +30,6 @@ const MAX_GATHERED: usize = 2000;
 pub(super) const MAX_BUSY_TIME: Duration = Duration::from_secs(60);
 /// Maximum number of results: about 0.6 GB if each has four conditions. The oldest are removed.
 const MAX_RESULTS: i64 = 1_000_000;
-
-/// Maximum number of names of a content that are looked at at once, to find those that are gone.
-const MAX_NAMES: i64 = 1000;
 
 /// Something to write.
 pub(super) enum WriteRequest {
@@ -271,41 +270,11 @@ impl LibraryWriter {
         change.commit()?;
         self.sources = sources;
         // What it takes to ask the file system must not keep other processes waiting.
-        if let Err(error) = self.drop_vanished(&seen) {
+        if let Err(error) = vanished::drop_names(&self.connection, &seen) {
             tracing::debug!("names of files that are gone stay in the library: {error}");
         }
         for conflict in conflicts {
             self.notices.report_conflict(&conflict);
-        }
-        Ok(())
-    }
-}
-
-impl LibraryWriter {
-    /// Removes the names of these contents that lead to no file any more: it was renamed or moved to where its content was just seen.
-    fn drop_vanished(&self, contents: &HashSet<i64>) -> rusqlite::Result<()> {
-        let mut names = self
-            .connection
-            .prepare_cached("SELECT path FROM files WHERE content = ?1 LIMIT ?2")?;
-        let mut remove = self
-            .connection
-            .prepare_cached("DELETE FROM files WHERE path = ?1 AND content = ?2")?;
-        for content in contents {
-            let paths = names.query_map([*content, MAX_NAMES], |row| row.get(0))?;
-            let mut paths: Vec<Vec<u8>> = paths.collect::<Result<_, _>>()?;
-            if paths.len() == 1 {
-                continue;
-            }
-            let count = paths.len();
-            let is_gone = |path: &Vec<u8>| {
-                let path = Path::new(std::ffi::OsStr::from_bytes(path));
-                path.try_exists().is_ok_and(|exists| !exists)
-            };
-            paths.retain(is_gone);
-            // If none is there, it is not known to have been moved.
-            for path in paths.iter().filter(|_| paths.len() < count) {
-                remove.execute(params![path, content])?;
-            }
         }
         Ok(())
     }
