@@ -159,34 +159,40 @@ fn a_pipe_without_a_reader_is_waited_for_and_that_can_be_ended() {
 
 #[test]
 fn commands_for_lines_that_are_written_end_before_a_full_disk_ends_the_watch() {
-    const LIMIT: u64 = 80_000;
+    const LIMIT: u64 = 20_000;
+    const BEFORE: usize = 5;
     let home = home();
-    write_old_images(&home.path().join("in"), 150);
-    let exec = "sh -c 'echo \"$0\" >> ran' {path}";
-    let options = [
-        "--output",
-        "out.jsonl",
-        "--exec",
-        exec,
-        "--metrics",
-        "m",
-        "--library",
-        "none",
-    ];
+    write_old_images(&home.path().join("in"), BEFORE);
+    let output = home.path().join("out.jsonl");
+    let exec = "sh -c 'until test -e go; do sleep 0.05; done; echo done >> ran'";
+    let options = ["--output", "out.jsonl", "--library", "none", "--exec", exec];
     let mut command = command(home.path(), &options);
-    limit_files(&mut command, LIMIT);
-    let child = command.spawn().expect("it starts");
-    let (code, _, errors, home) = Session::of(home, child).collect();
-    assert_eq!(code, Some(1), "{errors}");
-    let lines = paths(&home.path().join("out.jsonl"));
-    assert!(!lines.is_empty() && lines.len() < 150, "{lines:?}");
-    let ran = fs::read_to_string(home.path().join("ran")).unwrap_or_default();
-    assert_eq!(ran.lines().count(), lines.len(), "{errors}");
-    let metrics = fs::read_to_string(home.path().join("m")).expect("metrics");
-    let commands = format!(
-        "medivision_exec_runs_total{{outcome=\"succeeded\",folder=\"{}\"}} {}",
-        home.path().join("in").display(),
-        lines.len()
-    );
-    assert!(metrics.contains(&commands), "{metrics}");
+    limit_files(command.args(["--metrics", "metrics"]), LIMIT);
+    let mut child = command.spawn().expect("it starts");
+    wait_until("the first lines are written", || {
+        fs::read_to_string(&output).is_ok_and(|text| text.lines().count() == BEFORE)
+    });
+    for index in 0..50 {
+        let file = home.path().join(format!("in/more{index}.png"));
+        fs::write(file, picture(100 + index)).expect("written");
+    }
+    let mut errors = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let waits = errors.find(|line| {
+        let line = line.as_ref().expect("text");
+        line.contains("for lines that are written come to an end first")
+    });
+    assert!(waits.is_some(), "it did not wait for the commands");
+    fs::write(home.path().join("go"), "").expect("written");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    let last = errors.map_while(Result::ok).last().expect("an error");
+    assert!(last.contains("the output cannot be written"), "{last}");
+    let lines = paths(&output).len();
+    assert!(lines >= BEFORE);
+    let ran = fs::read_to_string(home.path().join("ran")).expect("they ran");
+    assert_eq!(ran.lines().count(), lines);
+    let metrics = fs::read_to_string(home.path().join("metrics")).expect("metrics");
+    let succeeded = metrics
+        .lines()
+        .find(|line| line.starts_with("medivision_exec_runs_total{outcome=\"succeeded\""));
+    assert!(succeeded.is_some_and(|line| line.ends_with(&format!(" {lines}"))));
 }

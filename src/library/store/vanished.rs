@@ -177,6 +177,8 @@ mod tests {
         symlink("share", at("link")).unwrap();
         symlink(at("in"), at("other")).unwrap();
         symlink("loop", at("loop")).unwrap();
+        // Only the share would say where it leads.
+        symlink("../in", at("share/back")).unwrap();
         let table = format!("1 1 0:1 / {} rw - nfs a rw\n", at("share").display());
         let mounts = RemoteMounts::parse(table.as_bytes());
         for (path, expected) in [
@@ -188,6 +190,7 @@ mod tests {
             ("missing/a.png", Presence::Unknown),
             ("share/a.png", Presence::Unknown),
             ("link/a.png", Presence::Unknown),
+            ("share/back/a.png", Presence::Unknown),
             ("loop/a.png", Presence::Unknown),
         ] {
             assert_eq!(presence(&at(path), &mounts), expected, "{path}");
