@@ -73,12 +73,7 @@ pub fn run(
         &arguments.dir,
         WatchOptions { poll },
         Box::new(move |event| {
-            // For the test that the end of the watch's thread is noticed.
-            let panics = cfg!(debug_assertions) && event == WatchEvent::Scanned;
-            assert!(
-                !(panics && std::env::var_os("MEDIVISION_TEST_PANIC").is_some()),
-                "requested by a test"
-            );
+            panic_if_tested(&event);
             drop(sender.send(event));
         }),
     )
@@ -128,6 +123,13 @@ pub fn run(
         leave(code);
     }
     Ok(code)
+}
+
+/// Panics on request, for the test that the end of the watch's thread is noticed.
+fn panic_if_tested(event: &WatchEvent) {
+    let is_due = cfg!(debug_assertions) && *event == WatchEvent::Scanned;
+    let is_requested = is_due && std::env::var_os("MEDIVISION_TEST_PANIC").is_some();
+    assert!(!is_requested, "requested by a test");
 }
 
 fn interval(seconds: f64) -> Result<Duration, Fault> {

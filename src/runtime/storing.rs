@@ -98,14 +98,14 @@ impl Storing {
         if reviews + measurements == 0 && has_results {
             return Ok(());
         }
-        let reasons = backlogs.into_iter().flatten();
+        let mut reasons = backlogs.into_iter().flatten();
         let file = self.library.as_ref().map(|own| own.file().display());
         Err(Unstored {
             reviews,
             measurements,
             results: !has_results,
             may_follow,
-            reason: reasons.filter_map(|own| own.state().reason.clone()).next(),
+            reason: reasons.find_map(|own| own.state().reason.clone()),
             file: file.map_or_else(String::new, |file| file.to_string()),
         })
     }

@@ -45,7 +45,7 @@ impl ServiceManager {
             let opened = ManagerSocket::open(&name);
             opened
                 .inspect_err(|error| {
-                    tracing::warn!("the service manager cannot be notified: {error}")
+                    tracing::warn!("the service manager cannot be notified: {error}");
                 })
                 .ok()
         });
@@ -241,7 +241,8 @@ impl ManagerSocket {
 
 /// A message in the manager's protocol.
 fn message(states: &[NotifyState]) -> String {
-    states.iter().map(|state| format!("{state}\n")).collect()
+    let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
+    lines.join("\n") + "\n"
 }
 
 fn sentence(state: &WatchNumbers) -> String {
