@@ -30,8 +30,8 @@ mod similar;
 mod worker;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -47,7 +47,6 @@ use crate::scoring::calibration::Calibrations;
 use crate::scoring::heat_map::PlacedMap;
 use crate::scoring::heat_map::deletion::DeletionCheck;
 use explanation::{ExplanationRequest, PhraseExplanation};
-use lanes::Lanes;
 pub use lanes::{Closed, Lane};
 use learning::{LearnRequest, Proposal};
 pub use lint::PhraseLinter;
@@ -62,9 +61,6 @@ use shared::EngineShared;
 pub use similar::{QuerySubject, Similarities, SimilarityRequest};
 pub use worker::embedding_key;
 
-/// Prepared frames that may wait per lane: as many as the largest batch on a CPU, so that the model rarely waits for a decode.
-/// Raised when the model runs on a GPU.
-const PREPARED_CAPACITY: usize = 64;
 /// Niceness of the threads that keep a core busy.
 const NICENESS: i32 = 5;
 /// Niceness of these threads while there is an interface, which decodes images on the same cores.
@@ -276,28 +272,7 @@ impl Engine {
     pub fn start(factory: Factory, settings: Settings, handler: EventHandler) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let decoders = settings.decode_threads.unwrap_or(cores).max(1);
-        let (calibrations, learned) = (settings.calibrations.clone(), settings.learned.clone());
-        let shared = Arc::new(EngineShared {
-            settings,
-            handler,
-            // `crate::jobs` bounds it.
-            jobs: Lanes::new(usize::MAX),
-            prepared: Lanes::new(PREPARED_CAPACITY),
-            preparation: OnceLock::new(),
-            decoders: AtomicUsize::new(decoders),
-            open_jobs: Mutex::default(),
-            is_stopped: AtomicBool::new(false),
-            scorers: RwLock::default(),
-            next_prompts: Mutex::default(),
-            next_comparison: Mutex::default(),
-            next_explanation: Mutex::default(),
-            next_lint: Mutex::default(),
-            next_map: Mutex::default(),
-            latest_map: AtomicU64::new(0),
-            calibrations: RwLock::new(calibrations),
-            learned: RwLock::new(learned),
-            familiar: Arc::default(),
-        });
+        let shared = Arc::new(EngineShared::new(settings, handler, decoders));
         let (alive, ended) = bounded::<()>(0);
         let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
             let alive = alive.clone();

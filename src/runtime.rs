@@ -17,6 +17,7 @@ mod prompt_editor;
 mod prompt_files;
 mod reviews;
 mod score_files;
+mod storing;
 mod transfers;
 
 use std::io;
@@ -32,6 +33,7 @@ use crate::app::Msg;
 use crate::engine::{Engine, Factory, Settings};
 use crate::graphics::{GraphicsSetup, preview};
 use crate::learn::LearnedSets;
+use crate::library::Library;
 use crate::scoring::calibration::Calibrations;
 use crate::watch::Watch;
 pub use choices::ChoiceSources;
@@ -43,6 +45,7 @@ use measurements::MeasurementWriter;
 use prompt_files::PromptWatch;
 use reviews::ReviewWriter;
 use score_files::{ScoreFileWatch, ScoreFiles as _};
+pub use storing::{STORE_TIMEOUT, Storing, Unstored};
 
 /// How long shutdown waits for the engine, and then for the disk. A forward pass that takes longer is left behind.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -71,15 +74,13 @@ pub struct Services {
     tiles: Option<preview::ThumbnailWorkers>,
     watch: Option<Watch>,
     prompt_files: Option<PromptWatch>,
-    /// Stores measurements; `None` without a library.
-    measurements: Option<MeasurementWriter>,
+    /// Stores reviews and measurements.
+    storing: Storing,
     _library_changes: Option<LibraryWatch>,
     /// `None` without a library.
     learned_files: Option<ScoreFileWatch<LearnedSets>>,
     /// `None` without a library.
     calibration_files: Option<ScoreFileWatch<Calibrations>>,
-    /// `None` without a library.
-    reviews: Option<ReviewWriter>,
     /// Where saved views and bookmarks are stored; `None` disables that.
     places: Option<PathBuf>,
     /// The file that says that a model for findings was offered.
@@ -116,13 +117,17 @@ impl Services {
         let sender = messages.clone();
         let send: folders::MsgSender = Arc::new(move |msg| sender.send(msg).is_ok());
         let library = settings.library.clone();
-        let keeping = library.clone();
-        let measurements =
-            keeping.map(|library| MeasurementWriter::start(library, Arc::clone(&send)));
-        let services = Self {
-            reviews: library
+        let start = |own: &Arc<Library>| (Arc::clone(own), Arc::clone(&send));
+        let starts = library.as_ref().map(start);
+        let storing = Storing {
+            reviews: starts
                 .clone()
-                .map(|library| ReviewWriter::start(library, Arc::clone(&send))),
+                .map(|(own, send)| ReviewWriter::start(own, send)),
+            measurements: starts.map(|(own, send)| MeasurementWriter::start(own, send)),
+            library: library.clone(),
+        };
+        let services = Self {
+            storing,
             learned_files: library.as_ref().map(|library| {
                 let learned = settings.learned.clone();
                 ScoreFileWatch::start(library.file(), learned, Arc::clone(&send))
@@ -132,7 +137,6 @@ impl Services {
                 let (own, _) = Calibrations::load(&Calibrations::folder(library.file()));
                 ScoreFileWatch::start(library.file(), own, Arc::clone(&send))
             }),
-            measurements,
             _library_changes: library
                 .map(|library| LibraryWatch::start(library, Arc::clone(&send))),
             send,
@@ -187,6 +191,11 @@ impl Services {
         self.places = file;
     }
 
+    /// What stores reviews and measurements, to be waited for at the end.
+    pub fn storing(&self) -> Storing {
+        self.storing.clone()
+    }
+
     /// The sender for messages from elsewhere, such as signals.
     pub fn messages(&self) -> UnboundedSender<Msg> {
         self.messages.clone()
@@ -219,7 +228,7 @@ impl Services {
         Ok(())
     }
 
-    /// Shuts everything down. False if a forward pass is still running and was left behind.
+    /// Shuts everything down but [`Self::storing`]. False if a forward pass is still running and was left behind.
     pub fn shutdown(self) -> bool {
         self.is_ending.store(true, Ordering::Relaxed);
         drop((self.watch, self.preview, self.sides, self.tiles));
@@ -237,15 +246,6 @@ impl Services {
         let _ = at_work.recv_timeout(SHUTDOWN_TIMEOUT);
         if let Some(folder_states) = self.folder_states {
             folder_states.finish(SHUTDOWN_TIMEOUT);
-        }
-        if let Some(reviews) = self.reviews {
-            reviews.finish(SHUTDOWN_TIMEOUT);
-        }
-        if let Some(measurements) = self.measurements {
-            measurements.finish(SHUTDOWN_TIMEOUT);
-        }
-        if let Some(library) = self.settings.library {
-            library.flush(SHUTDOWN_TIMEOUT);
         }
         ended
     }

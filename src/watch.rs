@@ -12,6 +12,7 @@ mod service;
 pub mod settle;
 mod writer;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use filesystem::is_remote;
+pub use mounts::RemoteMounts;
 pub use settle::{FileStamp, WriterPresence};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
@@ -191,7 +193,7 @@ impl Watch {
         let stopped = Arc::new(AtomicBool::new(false));
         let (wake, messages) = unbounded();
         let (alive, ended) = crossbeam_channel::bounded::<()>(0);
-        let service = service::Service::new(
+        let mut service = service::Service::new(
             service::Roots {
                 given: root.to_owned(),
                 absolute,
@@ -205,7 +207,10 @@ impl Watch {
             .name("watch".into())
             .spawn(move || {
                 let _alive = alive;
-                service.run(&messages);
+                let ended = catch_unwind(AssertUnwindSafe(|| service.run(&messages)));
+                if ended.is_err() {
+                    service.report_panic();
+                }
             })
             .map_err(WatchError::Thread)?;
         Ok(Self {

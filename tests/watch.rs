@@ -350,3 +350,21 @@ fn a_file_is_not_reported_while_its_writer_pauses() {
     drop(file);
     watched.wait_ready("a.dcm", ReadyKind::New);
 }
+
+#[test]
+fn an_internal_error_of_the_watch_is_reported_and_ends_its_events() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (sender, events) = channel();
+    let sink = Box::new(move |event| {
+        assert_ne!(event, WatchEvent::Scanned, "requested by the test");
+        let _ = sender.send(event);
+    });
+    let _watch = Watch::start(dir.path(), KERNEL_EVENTS, sink).expect("the watch starts");
+    let events: Vec<WatchEvent> =
+        std::iter::from_fn(|| events.recv_timeout(DEADLINE).ok()).collect();
+    let last = events.last().expect("events");
+    assert!(
+        matches!(last, WatchEvent::Problem(text) if text.contains("internal error")),
+        "{events:?}"
+    );
+}

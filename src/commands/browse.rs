@@ -1,17 +1,13 @@
 //! The interface: `medivision-tui DIR`, also opened by `worklist` and `demo`.
 
+mod ending;
+
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
-use signal_hook::iterator::Signals;
-use tokio::sync::mpsc::UnboundedSender;
 
 use super::{CommandSetup, Fault, exit, shown};
 use crate::app::{self, Msg, ReviewSetup, Severity};
@@ -21,11 +17,7 @@ use crate::graphics::{self, Colours, Limits, Probed, Terminal};
 use crate::paths;
 use crate::runtime::{ChoiceSources, FolderStateStore, Loop, Services};
 use crate::scoring::Mode;
-
-/// How long an exit requested by the user may take: engine, folder states and library have a second each.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long an exit because of a signal or the loss of the terminal may take before the process is ended.
-const FORCED_EXIT_TIMEOUT: Duration = Duration::from_millis(1800);
+use ending::Ending;
 
 /// How browsing begins, and what it leaves behind.
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +179,8 @@ async fn interface(
         offline: setup.offline,
         llm: setup.llm.clone(),
     });
-    on_signals(services.messages())?;
+    let ending = Ending::new(services.storing());
+    ending.on_signals(services.messages())?;
     let places = setup.folders.as_ref().map(Folders::places);
     let places = places.filter(|_| store.is_some());
     // The first frame already shows the folder as it was left. From here on errors go to the log.
@@ -212,63 +205,20 @@ async fn interface(
         !(cfg!(debug_assertions) && std::env::var_os("MEDIVISION_TEST_PANIC").is_some()),
         "requested by a test"
     );
-    let input = graphics::input(keys, screen.gate(), || end_within(FORCED_EXIT_TIMEOUT))?;
+    let forced = ending.clone();
+    let input = graphics::input(keys, screen.gate(), move || forced.force())?;
     let result = interface
         .run(&mut services, received, &mut screen, input)
         .await;
-    end_within(SHUTDOWN_TIMEOUT);
+    ending.begin();
     // The terminal is restored first, so that the rest of the shutdown is not noticed.
     drop(screen);
-    if !services.shutdown() {
+    let has_ended = services.shutdown();
+    let code = ending.finish();
+    if !has_ended {
         // A forward pass that is still running cannot be stopped. Everything else is done.
         // SAFETY: ends the process.
-        unsafe { libc::_exit(i32::from(exit::OK)) }
+        unsafe { libc::_exit(i32::from(code)) }
     }
-    result.map(|()| exit::OK)
-}
-
-/// Turns signals into messages. Signals that end the program also make sure that it ends, whatever the loop is stuck in; the
-/// second one ends it at once.
-fn on_signals(messages: UnboundedSender<Msg>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT])?;
-    let body = move || {
-        let mut ending = false;
-        for signal in signals.forever() {
-            let msg = match signal {
-                SIGTSTP => Msg::Stopping,
-                SIGCONT => Msg::Continued,
-                _ if ending => end_at_once(),
-                _ => {
-                    ending = true;
-                    end_within(FORCED_EXIT_TIMEOUT);
-                    Msg::Terminated
-                }
-            };
-            let _ = messages.send(msg);
-        }
-    };
-    thread::Builder::new()
-        .name("signals".into())
-        .spawn(body)
-        .map(drop)
-}
-
-/// Ends the process if it has not ended within `timeout`. Only the first call counts.
-fn end_within(timeout: Duration) {
-    static ENDING: AtomicBool = AtomicBool::new(false);
-    if ENDING.swap(true, Ordering::SeqCst) {
-        return;
-    }
-    let body = move || {
-        thread::sleep(timeout);
-        end_at_once();
-    };
-    // Without a thread only the orderly exit remains.
-    let _ = thread::Builder::new().name("end".into()).spawn(body);
-}
-
-fn end_at_once() -> ! {
-    graphics::restore();
-    // SAFETY: ends the process.
-    unsafe { libc::_exit(i32::from(exit::OK)) }
+    result.map(|()| code)
 }

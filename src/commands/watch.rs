@@ -24,7 +24,7 @@ use super::summary::Summary;
 use super::{CommandSetup, Fault, exit, leave, shown};
 use crate::cli;
 use crate::library::StableSeries;
-use crate::watch::{Watch, WatchOptions};
+use crate::watch::{Watch, WatchEvent, WatchOptions};
 use follow_up::FollowUps;
 use follower::{FollowEnd, Follower};
 use output::{WatchOutput, shown_columns};
@@ -72,7 +72,10 @@ pub fn run(
     let watch = Watch::start(
         &arguments.dir,
         WatchOptions { poll },
-        Box::new(move |event| drop(sender.send(event))),
+        Box::new(move |event| {
+            panic_if_tested(&event);
+            drop(sender.send(event));
+        }),
     )
     .map_err(Fault::usage)?;
     let factory = setup.factory(arguments.results.fit);
@@ -89,6 +92,7 @@ pub fn run(
         },
         output,
         watch: Some(watch),
+        has_lost_watch: false,
         folder: shown(&arguments.dir),
         begun: Instant::now(),
         is_scanned: false,
@@ -97,22 +101,35 @@ pub fn run(
         reports,
         follow_ups,
     };
-    let mut ended = follower.follow(&events)?;
-    if ended == FollowEnd::Drained {
-        ended = follower.finish_follow_ups()?;
+    let ended = follower.follow_to_end(&events);
+    if let Err(fault) = &ended {
+        follower.give_up(fault);
     }
-    if ended == FollowEnd::Interrupted {
-        follower.follow_ups.interrupt();
-    }
-    follower.finish()?;
+    let code = match ended {
+        Ok(_) if follower.has_lost_watch => exit::SOME_FAILED,
+        // Nobody reads the output any more.
+        Err(_) if follower.output.is_closed() => exit::OK,
+        Err(fault) => {
+            follower.run.shutdown();
+            return Err(fault);
+        }
+        Ok(_) => exit::OK,
+    };
     let _blocked = follower.reports.may_block();
-    if ended == FollowEnd::Drained {
+    if matches!(ended, Ok(FollowEnd::Drained)) {
         follower.run.finish();
     } else if !follower.run.shutdown() {
         // A forward pass cannot be stopped. All finished results have been written.
-        leave(exit::OK);
+        leave(code);
     }
-    Ok(exit::OK)
+    Ok(code)
+}
+
+/// Panics on request, for the test that the end of the watch's thread is noticed.
+fn panic_if_tested(event: &WatchEvent) {
+    let is_due = cfg!(debug_assertions) && *event == WatchEvent::Scanned;
+    let is_requested = is_due && std::env::var_os("MEDIVISION_TEST_PANIC").is_some();
+    assert!(!is_requested, "requested by a test");
 }
 
 fn interval(seconds: f64) -> Result<Duration, Fault> {

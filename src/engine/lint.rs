@@ -23,6 +23,14 @@ pub(super) struct LintRequest {
     answer: Sender<Result<DraftedPhrases, String>>,
 }
 
+impl LintRequest {
+    /// Answers that there is no answer, for this reason.
+    pub(super) fn refuse(self, reason: String) {
+        // Nobody may wait any more.
+        let _ = self.answer.send(Err(reason));
+    }
+}
+
 /// Lets other threads ask an engine's model about phrases.
 #[derive(Clone)]
 pub struct PhraseLinter {
@@ -56,8 +64,9 @@ impl PhraseLinter {
                 Err(RecvTimeoutError::Disconnected) => return Err("another draft came".to_owned()),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let has_failed = matches!(self.shared.preparation.get(), Some(None));
-            if has_failed || self.shared.is_stopped.load(Ordering::Relaxed) {
+            if self.shared.has_failed.load(Ordering::SeqCst)
+                || self.shared.is_stopped.load(Ordering::Relaxed)
+            {
                 return Err("there is no model".to_owned());
             }
             if is_stopped() {

@@ -66,7 +66,9 @@ pub(super) fn prepare(shared: &Arc<EngineShared>, request: MapRequest) {
         .fetch_max(request.generation, Ordering::Relaxed);
     let (state, generation) = (Arc::clone(shared), request.generation);
     let begun = thread::Builder::new().name("map".into()).spawn(move || {
-        let Some(image) = image_of(&state, &request) else {
+        let image = catch_unwind(AssertUnwindSafe(|| image_of(&state, &request)));
+        let failed = || Some(Err("internal error; see the log".to_owned()));
+        let Some(image) = image.unwrap_or_else(|_| failed()) else {
             return;
         };
         match image {

@@ -14,7 +14,7 @@ impl InferenceWorker<'_> {
         frame: u32,
         result: Result<Arc<[f32]>, Failure>,
     ) {
-        let key = Arc::as_ptr(file);
+        let key = file.job.generation;
         let results = self.partial.entry(key).or_default();
         results.push((frame, result));
         if results.len() < file.frames {

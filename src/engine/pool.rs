@@ -1,6 +1,7 @@
 //! The decoding threads: they decode and preprocess images, by default on as many threads as there are cores.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,8 +12,8 @@ use crate::encoder::{PreparedImage, Preprocess};
 use crate::library::{Failure, FileIdentity, ImageContent, ImageFacts, Library};
 use crate::media::budget::{Reserved, WaitPolicy};
 use crate::media::{
-    self, DecodeOptions, ErrorKind, FileFormat, FrameOrder, ImageSource, MediaError, Picture,
-    RenderedFrame, Scale,
+    self, DecodeOptions, ErrorKind, FileContent, FileFormat, FrameOrder, ImageSource, MediaError,
+    Picture, RenderedFrame, Scale,
 };
 use crate::paths;
 
@@ -44,9 +45,22 @@ pub(super) enum FrameInput {
 
 /// Handles jobs until their queue is closed and empty.
 pub(super) fn run(shared: &EngineShared) {
+    handle_jobs(shared, &open);
+}
+
+/// Handles jobs by `open`. What panics in it is the end of one file.
+fn handle_jobs(shared: &EngineShared, open: &dyn Fn(&EngineShared, Job)) {
     while let Some(job) = shared.jobs.pop() {
         let lane = job.lane;
-        open(shared, job);
+        let opened = catch_unwind(AssertUnwindSafe(|| open(shared, job.clone())));
+        if opened.is_err() {
+            let failure = Failure {
+                kind: ErrorKind::Internal,
+                message: "it cannot be prepared: internal error; see the log".to_owned(),
+                content: FileContent::Image,
+            };
+            shared.finish_job(&job, vec![Err(failure)]);
+        }
         if lane == Lane::Bulk {
             shared.prepared.resolve_bulk();
         }
@@ -316,6 +330,35 @@ mod tests {
     use image::codecs::jpeg::JpegEncoder;
 
     use super::*;
+    use crate::engine::Event;
+    use crate::engine::tests::settings;
+
+    #[test]
+    fn a_panic_ends_one_file_and_nobody_waits_for_it() {
+        let (sender, events) = crossbeam_channel::unbounded();
+        let handler = Arc::new(move |event| drop(sender.send(event)));
+        let shared = EngineShared::new(settings(), handler, 1);
+        for generation in 0..2 {
+            let job = Job {
+                path: "a.png".into(),
+                lane: Lane::Bulk,
+                generation,
+            };
+            shared.submit(job).unwrap();
+        }
+        shared.jobs.close();
+        handle_jobs(&shared, &|_, job| {
+            assert_ne!(job.generation, 0, "requested by the test");
+            shared.drop_job(&job);
+        });
+        let ends: Vec<Event> = events.try_iter().collect();
+        assert!(
+            matches!(&ends[..], [Event::Done { generation: 0, outcomes, .. }, Event::Dropped { generation: 1 }]
+                if outcomes[0].as_ref().is_err_and(|failure| failure.kind == ErrorKind::Internal)),
+            "{ends:?}"
+        );
+        assert!(shared.prepared.pop().is_none(), "it is closed");
+    }
 
     #[test]
     fn of_the_frames_that_a_file_lacks_one_is_reported() {

@@ -2,6 +2,7 @@
 //! forward pass.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -60,7 +61,8 @@ pub(super) fn run(shared: &EngineShared, requests: &Receiver<ScoringRequest>) {
             match requests.recv_timeout(REVIEW_INTERVAL) {
                 Ok(request) => Some(request),
                 Err(RecvTimeoutError::Timeout) => {
-                    note_reviews(shared);
+                    // It is tried again.
+                    let _ = catch_unwind(AssertUnwindSafe(|| note_reviews(shared)));
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -70,10 +72,39 @@ pub(super) fn run(shared: &EngineShared, requests: &Receiver<ScoringRequest>) {
         };
         match request {
             Some(ScoringRequest::Rescore(files)) => to_rescore = files.into(),
-            Some(ScoringRequest::Recall(paths)) => recall(shared, paths),
-            Some(ScoringRequest::Learn(request)) => learn(shared, &request),
-            None => rescore(shared, &mut to_rescore),
+            Some(ScoringRequest::Recall(paths)) => {
+                let missing = || Event::Recalled {
+                    files: Vec::new(),
+                    missing: paths.clone(),
+                };
+                contained(shared, || recall(shared, &paths), missing);
+            }
+            Some(ScoringRequest::Learn(request)) => {
+                let refused = || Event::Learned {
+                    generation: request.generation,
+                    outcome: Err("internal error; see the log".to_owned()),
+                };
+                contained(shared, || learn(shared, &request), refused);
+            }
+            None => {
+                let part: Vec<ClassifiedFile> = to_rescore
+                    .drain(..RESCORE_BATCH.min(to_rescore.len()))
+                    .collect();
+                let left = to_rescore.len();
+                let none = || Event::Rescored {
+                    files: Vec::new(),
+                    left,
+                };
+                contained(shared, || rescore(shared, part, left), none);
+            }
         }
+    }
+}
+
+/// Does work that sends its answer; if it panics, sends the other one.
+fn contained(shared: &EngineShared, work: impl FnOnce(), answer: impl FnOnce() -> Event) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        (shared.handler)(answer());
     }
 }
 
@@ -86,12 +117,9 @@ fn note_reviews(shared: &EngineShared) {
     }
 }
 
-/// Scores the next files again.
-fn rescore(shared: &EngineShared, to_rescore: &mut VecDeque<ClassifiedFile>) {
-    let part: Vec<ClassifiedFile> = to_rescore
-        .drain(..RESCORE_BATCH.min(to_rescore.len()))
-        .collect();
-    let (left, mut stored) = (to_rescore.len(), Vec::new());
+/// Scores files again; so many are left after them.
+fn rescore(shared: &EngineShared, part: Vec<ClassifiedFile>, left: usize) {
+    let mut stored = Vec::new();
     shared.with_scorers(|scorers| {
         let rescored = part.into_iter().filter_map(|file| {
             let records = scorers?.rescored(&file.records)?;
@@ -107,13 +135,10 @@ fn rescore(shared: &EngineShared, to_rescore: &mut VecDeque<ClassifiedFile>) {
 }
 
 /// Looks files up in the library.
-fn recall(shared: &EngineShared, paths: Vec<PathBuf>) {
+fn recall(shared: &EngineShared, paths: &[PathBuf]) {
     let known: Vec<_> = paths
-        .into_iter()
-        .map(|path| {
-            let known = known_file(shared, &path);
-            (path, known)
-        })
+        .iter()
+        .map(|path| (path.clone(), known_file(shared, path)))
         .collect();
     let mut stored = Vec::new();
     shared.with_scorers(|scorers| {

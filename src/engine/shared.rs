@@ -20,6 +20,9 @@ use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use crate::scoring::calibration::Calibrations;
 
+/// Prepared frames that may wait per lane: as many as the largest batch on a CPU, so that the model rarely waits for a decode.
+/// Raised when the model runs on a GPU.
+const PREPARED_CAPACITY: usize = 64;
 /// What the decoding threads need to know of the model.
 pub(super) struct Preparation {
     pub(super) preprocess: Preprocess,
@@ -48,6 +51,8 @@ pub(super) struct EngineShared {
     pub(super) open_jobs: Mutex<HashMap<u64, OpenJob>>,
     /// Whether queued jobs are to be dropped.
     pub(super) is_stopped: AtomicBool,
+    /// Whether the model cannot be used (any more).
+    pub(super) has_failed: AtomicBool,
     /// The prompts in use, as the model has encoded them; `None` before the model is open.
     pub(super) scorers: RwLock<Option<Arc<Scorers>>>,
     /// The prompts and the mode to use from the next batch on.
@@ -71,6 +76,33 @@ pub(super) struct EngineShared {
 }
 
 impl EngineShared {
+    /// The state of an engine with so many decoding threads, none of which runs.
+    pub(super) fn new(settings: Settings, handler: EventHandler, decoders: usize) -> Self {
+        let (calibrations, learned) = (settings.calibrations.clone(), settings.learned.clone());
+        Self {
+            settings,
+            handler,
+            // `crate::jobs` bounds it.
+            jobs: Lanes::new(usize::MAX),
+            prepared: Lanes::new(PREPARED_CAPACITY),
+            preparation: OnceLock::new(),
+            decoders: AtomicUsize::new(decoders),
+            open_jobs: Mutex::default(),
+            is_stopped: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
+            scorers: RwLock::default(),
+            next_prompts: Mutex::default(),
+            next_comparison: Mutex::default(),
+            next_explanation: Mutex::default(),
+            next_lint: Mutex::default(),
+            next_map: Mutex::default(),
+            latest_map: AtomicU64::new(0),
+            calibrations: RwLock::new(calibrations),
+            learned: RwLock::new(learned),
+            familiar: Arc::default(),
+        }
+    }
+
     /// Ignores poisoning: entries are only inserted, changed and removed whole, so a panic leaves the map consistent.
     pub(super) fn open_jobs(&self) -> MutexGuard<'_, HashMap<u64, OpenJob>> {
         self.open_jobs
@@ -78,12 +110,11 @@ impl EngineShared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a job is neither cancelled nor dropped by [`Engine::stop`](super::Engine::stop).
+    /// Whether a job is unfinished, and neither cancelled nor dropped by [`Engine::stop`](super::Engine::stop).
     pub(super) fn is_wanted(&self, job: &Job) -> bool {
         let is_cancelled = || {
             let open = self.open_jobs();
-            open.get(&job.generation)
-                .is_some_and(|job| job.is_cancelled)
+            open.get(&job.generation).is_none_or(|job| job.is_cancelled)
         };
         !self.is_stopped.load(Ordering::Relaxed) && !is_cancelled()
     }
@@ -94,21 +125,25 @@ impl EngineShared {
         open.get(&job.generation).map_or(job.lane, |open| open.lane)
     }
 
-    /// Ends a job with its outcomes.
+    /// Ends a job with its outcomes, unless it has ended.
     pub(super) fn finish_job(&self, job: &Job, outcomes: Vec<Outcome>) {
-        self.open_jobs().remove(&job.generation);
-        (self.handler)(Event::Done {
-            path: job.path.clone(),
-            generation: job.generation,
-            outcomes,
-        });
+        let ended = self.open_jobs().remove(&job.generation);
+        if ended.is_some() {
+            (self.handler)(Event::Done {
+                path: job.path.clone(),
+                generation: job.generation,
+                outcomes,
+            });
+        }
     }
 
-    /// Ends a job that is no longer wanted.
+    /// Ends a job that is no longer wanted, unless it has ended.
     pub(super) fn drop_job(&self, job: &Job) {
-        self.open_jobs().remove(&job.generation);
         let generation = job.generation;
-        (self.handler)(Event::Dropped { generation });
+        let ended = self.open_jobs().remove(&generation);
+        if ended.is_some() {
+            (self.handler)(Event::Dropped { generation });
+        }
     }
 
     pub(super) fn submit(&self, job: Job) -> Result<(), Closed> {
@@ -170,7 +205,7 @@ impl EngineShared {
     pub(super) fn request_comparison(&self, request: SimilarityRequest) {
         let next = &self.next_comparison;
         *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
-        self.prepared.wake();
+        self.wake();
     }
 
     /// Takes the query that was requested last, if any.
@@ -183,7 +218,7 @@ impl EngineShared {
     pub(super) fn request_explanation(&self, request: ExplanationRequest) {
         let next = &self.next_explanation;
         *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
-        self.prepared.wake();
+        self.wake();
     }
 
     /// Takes the image to be explained, if there is one.
@@ -196,7 +231,7 @@ impl EngineShared {
     pub(super) fn request_lint(&self, request: LintRequest) {
         let next = &self.next_lint;
         *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
-        self.prepared.wake();
+        self.wake();
     }
 
     /// Takes the draft to be looked at, if there is one.
@@ -215,7 +250,7 @@ impl EngineShared {
             *next = Some(prepared);
         }
         drop(next);
-        self.prepared.wake();
+        self.wake();
     }
 
     /// Takes the image to be mapped, if there is one.
@@ -263,9 +298,57 @@ impl EngineShared {
 
     /// Reports that the model cannot be used, refuses further jobs, and releases the decoding threads that wait for it.
     pub(super) fn fail(&self, message: String) {
+        self.has_failed.store(true, Ordering::SeqCst);
         // Before any job is dropped because of it.
         (self.handler)(Event::Failed { message });
         let _ = self.preparation.set(None);
         self.jobs.close();
+        self.refuse_requests();
+    }
+
+    /// As [`Self::fail`], for an engine thread that has panicked: ends the jobs too, which would wait for it for ever.
+    pub(super) fn crash(&self) {
+        self.fail("the engine has ended: internal error; see the log".to_owned());
+        // Nobody takes frames any more, nor resumes what was paused.
+        self.prepared.close();
+        self.jobs.resume_bulk();
+        let open = std::mem::take(&mut *self.open_jobs());
+        for generation in open.into_keys() {
+            (self.handler)(Event::Dropped { generation });
+        }
+    }
+
+    /// Wakes the engine thread for a request; refuses it if that thread will not serve it.
+    fn wake(&self) {
+        self.prepared.wake();
+        if self.has_failed.load(Ordering::SeqCst) {
+            self.refuse_requests();
+        }
+    }
+
+    /// Answers the requests that wait. Prompts are kept: they are for the next model, too.
+    fn refuse_requests(&self) {
+        let reason = || "there is no model".to_owned();
+        if let Some(request) = self.requested_comparison() {
+            (self.handler)(Event::Compared {
+                generation: request.generation,
+                outcome: Err(reason()),
+            });
+        }
+        if let Some(request) = self.requested_explanation() {
+            (self.handler)(Event::Explained {
+                generation: request.generation,
+                outcome: Err(reason()),
+            });
+        }
+        if let Some(prepared) = self.prepared_map() {
+            (self.handler)(Event::Mapped {
+                generation: prepared.request.generation,
+                outcome: Err(reason()),
+            });
+        }
+        if let Some(request) = self.requested_lint() {
+            request.refuse(reason());
+        }
     }
 }

@@ -21,6 +21,8 @@ mod learning;
 mod lint;
 #[path = "tests/maps.rs"]
 mod maps;
+#[path = "tests/panics.rs"]
+mod panics;
 #[path = "tests/promote.rs"]
 mod promote;
 #[path = "tests/rescore.rs"]
@@ -124,7 +126,7 @@ struct TestEngine {
     batches: Receiver<usize>,
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         prompts: Prompts::select("general", None).unwrap(),
         mode: Mode::Single,

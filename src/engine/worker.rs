@@ -31,14 +31,21 @@ const EMA_WEIGHT: f64 = 0.3;
 
 /// Opens the model, and encodes until the queue of prepared frames is closed and empty.
 pub(super) fn run(shared: &EngineShared, factory: Factory, cores: usize) {
-    limit_threads(cores);
-    set_cpu_niceness(shared.settings.niceness());
-    (shared.handler)(Event::Loading);
-    let opened = catch_unwind(AssertUnwindSafe(|| InferenceWorker::new(shared, factory)));
-    match opened {
-        Ok(Ok(mut worker)) => worker.serve(),
-        Ok(Err(message)) => shared.fail(message),
-        Err(_) => shared.fail("the model cannot be opened: internal error; see the log".into()),
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        limit_threads(cores);
+        set_cpu_niceness(shared.settings.niceness());
+        (shared.handler)(Event::Loading);
+        InferenceWorker::new(shared, factory)
+    }));
+    let mut worker = match opened {
+        Ok(Ok(worker)) => worker,
+        Ok(Err(message)) => return shared.fail(message),
+        Err(_) => {
+            return shared.fail("the model cannot be opened: internal error; see the log".into());
+        }
+    };
+    if catch_unwind(AssertUnwindSafe(|| worker.serve())).is_err() {
+        shared.crash();
     }
 }
 
@@ -58,8 +65,8 @@ pub(super) struct InferenceWorker<'a> {
     /// The key of the model's embeddings in the store; `None` if they are not stored.
     pub(super) embedding_key: Option<String>,
     pub(super) scorers: Arc<Scorers>,
-    /// Results of files that have frames still to come.
-    pub(super) partial: HashMap<*const OpenedFile, Vec<FrameResult>>,
+    /// Results of files that have frames still to come, by the generation of the job.
+    pub(super) partial: HashMap<u64, Vec<FrameResult>>,
     /// Images per second; `None` before the first batch.
     rate: Option<f64>,
     /// Maximum batch size; lowered when memory runs out.

@@ -6,6 +6,7 @@
 //! be written is computed again next time. The user is told once.
 
 mod damage;
+mod durable;
 mod identity;
 mod images;
 mod lines;
@@ -16,6 +17,7 @@ mod reviews;
 mod schema;
 mod stored;
 mod upkeep;
+mod vanished;
 mod writer;
 
 use std::io;
@@ -23,7 +25,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -329,18 +331,18 @@ impl Library {
         done.map_err(|error| error.at(&self.file))
     }
 
-    /// Waits at most `timeout` until everything is written.
-    pub fn flush(&self, timeout: Duration) {
+    /// Waits at most `timeout` until everything is written. False if it is not, or if something could not be written since this was
+    /// answered last; a library that is not written to has nothing to write.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
         let open = self.open.get().and_then(Option::as_ref);
-        if let Some(queue) = open.and_then(|open| open.queue.as_ref()) {
-            let (done, wait) = bounded(0);
-            if queue
-                .send_timeout(WriteRequest::Flush(done), timeout)
-                .is_ok()
-            {
-                let _ = wait.recv_timeout(timeout);
-            }
-        }
+        let Some(queue) = open.and_then(|open| open.queue.as_ref()) else {
+            return true;
+        };
+        // Room for the answer, so that the writer waits for nobody.
+        let (done, answer) = bounded(1);
+        let is_sent = queue.send_deadline(WriteRequest::Flush(done), until);
+        is_sent.is_ok() && answer.recv_deadline(until).unwrap_or(false)
     }
 }
 

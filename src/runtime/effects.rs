@@ -67,12 +67,12 @@ impl Services {
                 self.request_images(effect);
             }
             Effect::Measurements(file) => {
-                if let Some(writer) = &self.measurements {
+                if let Some(writer) = &self.storing.measurements {
                     writer.read(file, Arc::clone(&self.send));
                 }
             }
             Effect::KeepMeasurement { .. } | Effect::RemoveMeasurement(_) => {
-                if let Some(writer) = &self.measurements {
+                if let Some(writer) = &self.storing.measurements {
                     writer.perform(effect);
                 }
             }
@@ -110,7 +110,7 @@ impl Services {
             | Effect::Explain(_)
             | Effect::HeatMap(_) => self.score(effect),
             Effect::Review { request, before } => {
-                if let Some(reviews) = &self.reviews {
+                if let Some(reviews) = &self.storing.reviews {
                     reviews.request(request, before);
                 }
             }

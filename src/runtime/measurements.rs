@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::folders::{MsgSender, spawn};
+use super::storing::Backlog;
 use crate::app::{Effect, FoundFile, Measurement, MeasurementId, Msg, Severity, Stamp};
 use crate::library::{self, FileIdentity, ImageContent, ImageFacts, Library, StoredMeasurement};
 use crate::media;
@@ -14,14 +15,17 @@ use crate::media;
 enum MeasurementRequest {
     Keep(FoundFile, Box<Measurement>),
     Remove(MeasurementId),
-    /// Everything before is handed to the library; then this sender is dropped.
+    /// Everything before is done; then this sender is dropped.
     Finish(#[allow(dead_code, reason = "dropping it is the answer")] Sender<()>),
 }
 
 /// Stores measurements in the order of the requests. There are as many as a person makes, so none has to wait.
+#[derive(Clone)]
 pub(super) struct MeasurementWriter {
     library: Arc<Library>,
     requests: Sender<MeasurementRequest>,
+    /// The changes that are not stored.
+    pub(super) backlog: Backlog,
 }
 
 impl MeasurementWriter {
@@ -30,26 +34,48 @@ impl MeasurementWriter {
         let (requests, received) = unbounded();
         let report = Arc::clone(&send);
         let written = Arc::clone(&library);
+        let backlog = Backlog::default();
+        let open = backlog.clone();
         spawn("measurements", &report, move || {
             let keys = Keys::new();
             for request in received {
-                match request {
+                let done = match request {
                     MeasurementRequest::Keep(file, measurement) => {
-                        if let Err(reason) = keep(&written, &keys, &file, *measurement) {
+                        keep(&written, &keys, &file, *measurement).map_err(|reason| {
                             let name = file.path.display();
-                            let text = format!("{name}: {reason}; its measurement is not stored");
-                            send(Msg::Report {
-                                severity: Severity::Error,
-                                text,
-                            });
-                        }
+                            format!("{name}: {reason}; its measurement is not stored")
+                        })
                     }
-                    MeasurementRequest::Remove(id) => written.remove_measurement(keys.of(&id)),
-                    MeasurementRequest::Finish(done) => drop(done),
+                    MeasurementRequest::Remove(id) => {
+                        written.remove_measurement(&keys.of(&id)).map_err(|error| {
+                            let file = written.file().display();
+                            format!("{file}: {error}; a measurement is not removed from it")
+                        })
+                    }
+                    MeasurementRequest::Finish(done) => {
+                        drop(done);
+                        continue;
+                    }
+                };
+                let severity = Severity::Error;
+                match done {
+                    Err(text)
+                        if !send(Msg::Report {
+                            severity,
+                            text: text.clone(),
+                        }) =>
+                    {
+                        open.fail(text);
+                    }
+                    _ => open.settle(),
                 }
             }
         });
-        Self { library, requests }
+        Self {
+            library,
+            requests,
+            backlog,
+        }
     }
 
     /// Stores or removes a measurement; other effects do nothing.
@@ -61,8 +87,10 @@ impl MeasurementWriter {
             Effect::RemoveMeasurement(id) => MeasurementRequest::Remove(id),
             _ => return,
         };
-        // Fails only if the thread could not be started, which was reported.
-        let _ = self.requests.send(request);
+        self.backlog.add();
+        if self.requests.send(request).is_err() {
+            self.backlog.fail("their thread has ended".to_owned());
+        }
     }
 
     /// Looks up the measurements of a file, if the library knows its content.
@@ -81,12 +109,11 @@ impl MeasurementWriter {
         });
     }
 
-    /// Waits at most `timeout` until everything is handed to the library.
-    pub(super) fn finish(self, timeout: Duration) {
-        let (done, wait) = bounded(0);
-        if self.requests.send(MeasurementRequest::Finish(done)).is_ok() {
-            let _ = wait.recv_timeout(timeout);
-        }
+    /// Waits at most `timeout` until nothing waits any more; false if something still does.
+    pub(super) fn finish(&self, timeout: Duration) -> bool {
+        let (done, ended) = bounded::<()>(0);
+        let is_sent = self.requests.send(MeasurementRequest::Finish(done)).is_ok();
+        !is_sent || ended.recv_timeout(timeout) != Err(RecvTimeoutError::Timeout)
     }
 }
 
@@ -141,8 +168,8 @@ fn keep(
         author: author.unwrap_or_default(),
         at: library::now(),
     };
-    library.put_measurement(Arc::new(content), stored);
-    Ok(())
+    let put = library.put_measurement(&content, &stored);
+    put.map_err(|error| format!("{}: {error}", library.file().display()))
 }
 
 /// The content of a file: as the library knows it, else by reading the file.
@@ -248,7 +275,6 @@ mod tests {
         }
         writer.perform(Effect::RemoveMeasurement(MeasurementId::New(1)));
         writer.finish(LONG);
-        library.flush(LONG);
         let copy = home.path().join("copy.dcm");
         std::fs::copy(&file, &copy).expect("copied");
         let hash = media::open(&copy).and_then(|source| source.content());

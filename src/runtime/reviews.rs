@@ -3,53 +3,79 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, unbounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::folders::{MsgSender, spawn};
+use super::storing::Backlog;
 use crate::app::Msg;
 use crate::library::{Library, Review, ReviewRequest};
 
-/// A request, and what is shown again if it fails.
-type PendingReview = (ReviewRequest, Option<Box<Review>>);
+/// A request to the thread.
+enum WriterRequest {
+    /// A change, and what is shown again if it fails.
+    Change(ReviewRequest, Option<Box<Review>>),
+    /// Everything before is done; then this sender is dropped.
+    Finish(#[allow(dead_code, reason = "dropping it is the answer")] Sender<()>),
+}
 
 /// The thread that stores reviews.
+#[derive(Clone)]
 pub(super) struct ReviewWriter {
-    queue: Sender<PendingReview>,
-    ended: crossbeam_channel::Receiver<()>,
+    queue: Sender<WriterRequest>,
+    /// The changes that are not stored.
+    pub(super) backlog: Backlog,
 }
 
 impl ReviewWriter {
     /// Starts the thread.
     pub(super) fn start(library: Arc<Library>, send: MsgSender) -> Self {
-        let (queue, requests) = unbounded::<PendingReview>();
-        let (end, ended) = crossbeam_channel::bounded::<()>(0);
+        let (queue, requests) = unbounded();
         let report = Arc::clone(&send);
+        let backlog = Backlog::default();
+        let open = backlog.clone();
         spawn("reviews", &send, move || {
-            for (request, before) in requests {
-                let msg = match library.review(&request) {
-                    Ok(outcome) => Msg::Reviewed { request, outcome },
-                    Err(error) => Msg::ReviewFailed {
-                        before,
-                        message: format!("{}: {error}", library.file().display()),
-                    },
+            for request in requests {
+                let (request, before) = match request {
+                    WriterRequest::Change(request, before) => (request, before),
+                    WriterRequest::Finish(done) => {
+                        drop(done);
+                        continue;
+                    }
                 };
-                // Whether or not anybody still listens, the other reviews are to be stored.
-                let _ = report(msg);
+                match library.review(&request) {
+                    Ok(outcome) => {
+                        open.settle();
+                        // Whether or not anybody still listens, the other reviews are to be stored.
+                        let _ = report(Msg::Reviewed { request, outcome });
+                    }
+                    Err(error) => {
+                        let message = format!("{}: {error}", library.file().display());
+                        let reason = message.clone();
+                        if report(Msg::ReviewFailed { before, message }) {
+                            open.settle();
+                        } else {
+                            open.fail(reason);
+                        }
+                    }
+                }
             }
-            drop(end);
         });
-        Self { queue, ended }
+        Self { queue, backlog }
     }
 
     /// Adds a request.
     pub(super) fn request(&self, request: ReviewRequest, before: Option<Box<Review>>) {
-        // Cannot fail while the thread runs, which ends when this is dropped.
-        let _ = self.queue.send((request, before));
+        self.backlog.add();
+        let request = WriterRequest::Change(request, before);
+        if self.queue.send(request).is_err() {
+            self.backlog.fail("their thread has ended".to_owned());
+        }
     }
 
-    /// Waits at most `timeout` until everything is stored.
-    pub(super) fn finish(self, timeout: Duration) {
-        drop(self.queue);
-        let _ = self.ended.recv_timeout(timeout);
+    /// Waits at most `timeout` until nothing waits any more; false if something still does.
+    pub(super) fn finish(&self, timeout: Duration) -> bool {
+        let (done, ended) = bounded::<()>(0);
+        let is_sent = self.queue.send(WriterRequest::Finish(done)).is_ok();
+        !is_sent || ended.recv_timeout(timeout) != Err(RecvTimeoutError::Timeout)
     }
 }

@@ -60,6 +60,48 @@ fn read_mounts(table: &mut File, root: &Path) -> Option<BTreeSet<Mount>> {
     Some(mounts_around(&text, root))
 }
 
+/// File systems whose server, or process, may not answer, as mountinfo names them; all of FUSE besides.
+const REMOTE_NAMES: [&str; 17] = [
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "autofs", "ceph", "coda", "ncpfs",
+    "vboxsf", "lustre", "gpfs", "beegfs", "gfs2", "fuse",
+];
+
+/// Which parts of the folder tree are remote. Asking this of the mount table waits for no server, as statfs(2) may.
+#[derive(Clone, Debug, Default)]
+pub struct RemoteMounts(Vec<(PathBuf, bool)>);
+
+impl RemoteMounts {
+    /// The mounts as they are now; none on systems without a table.
+    pub fn read() -> Self {
+        Self::parse(&std::fs::read(MOUNT_TABLE).unwrap_or_default())
+    }
+
+    /// Parses a table (proc(5)).
+    pub fn parse(table: &[u8]) -> Self {
+        let lines = table.split(|&byte| byte == b'\n');
+        let mounts = lines.filter_map(|line| {
+            let mut fields = line.split(|&byte| byte == b' ');
+            let point = unescaped(fields.nth(4)?);
+            // Optional fields come before it.
+            let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+            let kind = std::str::from_utf8(kind).ok()?;
+            Some((
+                point,
+                REMOTE_NAMES.contains(&kind) || kind.starts_with("fuse."),
+            ))
+        });
+        Self(mounts.collect())
+    }
+
+    /// Whether an absolute path without links lies on a remote file system.
+    pub fn contain(&self, path: &Path) -> bool {
+        let above = self.0.iter().filter(|(point, _)| path.starts_with(point));
+        // Of mounts at the same place, the last one covers the others.
+        let own = above.max_by_key(|(point, _)| point.as_os_str().len());
+        own.is_some_and(|(_, is_remote)| *is_remote)
+    }
+}
+
 /// The id of a mount, and its mount point.
 type Mount = (Vec<u8>, PathBuf);
 
@@ -99,6 +141,34 @@ fn unescaped(field: &[u8]) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mount_table_says_what_is_remote() {
+        let table = b"22 1 0:20 / / rw - ext4 /dev/a rw\n\
+            30 22 0:30 / /mnt/the\\040share rw,relatime shared:5 master:1 - nfs4 a:/b rw\n\
+            31 30 0:31 / /mnt/the\\040share/disk rw - xfs none rw\n\
+            32 22 0:32 / /mnt/ssh rw - fuse.sshfs a:/ rw\n\
+            33 22 0:33 / /mnt/over rw - ext4 /dev/b rw\n\
+            34 33 0:34 / /mnt/over rw - cifs //a/b rw\n\
+            cut\n";
+        let mounts = RemoteMounts::parse(table);
+        for remote in [
+            "/mnt/the share/a.png",
+            "/mnt/ssh/x/a.png",
+            "/mnt/over/a.png",
+        ] {
+            assert!(mounts.contain(Path::new(remote)), "{remote}");
+        }
+        for local in [
+            "/a.png",
+            "/mnt/the share/disk/a.png",
+            "/mnt/the sharer",
+            "/mnt/a",
+        ] {
+            assert!(!mounts.contain(Path::new(local)), "{local}");
+        }
+        assert!(!RemoteMounts::read().contain(Path::new("/proc/self")));
+    }
 
     #[test]
     fn mounts_on_below_and_above_the_tree_are_found() {

@@ -101,7 +101,7 @@ impl Service {
     }
 
     /// Runs until stopped.
-    pub(super) fn run(mut self, messages: &Receiver<WatchMessage>) {
+    pub(super) fn run(&mut self, messages: &Receiver<WatchMessage>) {
         // Scanning a large tree takes long and must not slow the interface down.
         let _ = rustix::process::nice(NICENESS);
         ignore_lease_breaks();
@@ -424,6 +424,14 @@ impl Service {
         for event in self.machine.take_events() {
             self.send(event);
         }
+    }
+
+    /// Reports that [`Self::run`] has panicked.
+    pub(super) fn report_panic(&self) {
+        let name = names::display(&self.roots.given);
+        self.send(WatchEvent::Problem(format!(
+            "{name} is not watched any more: internal error; see the log."
+        )));
     }
 
     fn send(&self, event: WatchEvent) {

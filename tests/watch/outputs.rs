@@ -1,8 +1,10 @@
 //! The file that the command `watch` writes to: full, torn, removed, or written to by another.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -19,6 +21,22 @@ fn paths(output: &Path) -> Vec<String> {
         line["path"].as_str().expect("a path").to_owned()
     };
     text.lines().map(path).collect()
+}
+
+/// Lets no file of a command grow beyond `bytes`.
+fn limit_files(command: &mut Command, bytes: u64) {
+    // SAFETY: setrlimit(2) and signal(2) may be called between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            let limit = libc::rlimit {
+                rlim_cur: bytes,
+                rlim_max: bytes,
+            };
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit);
+            Ok(())
+        });
+    }
 }
 
 #[test]
@@ -44,18 +62,7 @@ fn an_output_that_cannot_grow_ends_it_and_keeps_whole_lines_only() {
     write_old_images(&home.path().join("in"), 60);
     let output = home.path().join("out.jsonl");
     let mut command = command(home.path(), &["--output", "out.jsonl", "--library", "none"]);
-    // SAFETY: setrlimit(2) and signal(2) may be called between fork and exec.
-    unsafe {
-        command.pre_exec(|| {
-            let limit = libc::rlimit {
-                rlim_cur: LIMIT,
-                rlim_max: LIMIT,
-            };
-            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-            libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit);
-            Ok(())
-        });
-    }
+    limit_files(&mut command, LIMIT);
     let child = command.spawn().expect("it starts");
     let (code, _, errors, _home) = Session::of(home, child).collect();
     assert_eq!(code, Some(1), "{errors}");
@@ -108,4 +115,84 @@ fn two_watches_do_not_write_to_one_file() {
     let (code, _, errors) = session.end(Signal::TERM);
     assert_eq!(code, Some(0));
     assert!(!errors.contains("cannot be opened"), "{errors}");
+}
+
+/// Makes a named pipe.
+fn pipe(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status().expect("it runs");
+    assert!(made.success());
+}
+
+#[test]
+fn it_ends_in_silence_when_the_reader_of_its_pipe_has_gone() {
+    let home = home();
+    let output = home.path().join("pipe");
+    pipe(&output);
+    let session = Session::at(home, &["--output", "pipe"]);
+    let mut reader = BufReader::new(fs::File::open(&output).expect("it opens the other end"));
+    fs::write(session.folder().join("a.png"), picture(1)).expect("written");
+    let mut line = String::new();
+    reader.read_line(&mut line).expect("a line");
+    assert!(line.contains("in/a.png"), "{line}");
+    drop(reader);
+    fs::write(session.folder().join("b.png"), picture(2)).expect("written");
+    let (code, _, errors, _home) = session.collect();
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(!errors.contains("written"), "{errors}");
+}
+
+#[test]
+fn a_pipe_without_a_reader_is_waited_for_and_that_can_be_ended() {
+    let home = home();
+    pipe(&home.path().join("pipe"));
+    let mut child = command(home.path(), &["--output", "pipe"])
+        .spawn()
+        .expect("it starts");
+    let mut errors = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    errors.read_line(&mut line).expect("a line");
+    assert_eq!(line, "waiting for a process that reads pipe\n");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM)
+        .expect("it runs");
+    child.wait().expect("it ends");
+}
+
+#[test]
+fn commands_for_lines_that_are_written_end_before_a_full_disk_ends_the_watch() {
+    const LIMIT: u64 = 20_000;
+    const BEFORE: usize = 5;
+    let home = home();
+    write_old_images(&home.path().join("in"), BEFORE);
+    let output = home.path().join("out.jsonl");
+    let exec = "sh -c 'until test -e go; do sleep 0.05; done; echo done >> ran'";
+    let options = ["--output", "out.jsonl", "--library", "none", "--exec", exec];
+    let mut command = command(home.path(), &options);
+    limit_files(command.args(["--metrics", "metrics"]), LIMIT);
+    let mut child = command.spawn().expect("it starts");
+    wait_until("the first lines are written", || {
+        fs::read_to_string(&output).is_ok_and(|text| text.lines().count() == BEFORE)
+    });
+    for index in 0..50 {
+        let file = home.path().join(format!("in/more{index}.png"));
+        fs::write(file, picture(100 + index)).expect("written");
+    }
+    let mut errors = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let waits = errors.find(|line| {
+        let line = line.as_ref().expect("text");
+        line.contains("for lines that are written come to an end first")
+    });
+    assert!(waits.is_some(), "it did not wait for the commands");
+    fs::write(home.path().join("go"), "").expect("written");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    let last = errors.map_while(Result::ok).last().expect("an error");
+    assert!(last.contains("the output cannot be written"), "{last}");
+    let lines = paths(&output).len();
+    assert!(lines >= BEFORE);
+    let ran = fs::read_to_string(home.path().join("ran")).expect("they ran");
+    assert_eq!(ran.lines().count(), lines);
+    let metrics = fs::read_to_string(home.path().join("metrics")).expect("metrics");
+    let succeeded = metrics
+        .lines()
+        .find(|line| line.starts_with("medivision_exec_runs_total{outcome=\"succeeded\""));
+    assert!(succeeded.is_some_and(|line| line.ends_with(&format!(" {lines}"))));
 }

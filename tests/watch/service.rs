@@ -217,7 +217,6 @@ fn results_wait_while_many_commands_do_but_signals_are_heard() {
     manager.until("STOPPING=1");
     assert!(lines() < FILES, "{} lines", lines());
     fs::write(home.path().join("go"), "").expect("written");
-    // Signs of life go on, and wait for a manager that reads none.
     manager.0.set_nonblocking(true).expect("a socket");
     wait_until("it ends", || {
         let _ = manager.0.recv(&mut [0; 4096]);
@@ -225,4 +224,20 @@ fn results_wait_while_many_commands_do_but_signals_are_heard() {
     });
     assert_eq!(child.wait().expect("it ended").code(), Some(0));
     assert_eq!(lines(), FILES);
+}
+
+#[test]
+fn an_internal_error_of_the_watch_ends_it_with_an_error() {
+    let home = home();
+    write_old_images(&home.path().join("in"), 3);
+    let mut command = command(home.path(), &[]);
+    command.env("MEDIVISION_TEST_PANIC", "1");
+    let child = command.spawn().expect("it starts");
+    let (code, lines, errors, _home) = Session::of(home, child).collect();
+    assert_eq!(code, Some(1), "{errors}");
+    assert_eq!(lines.len(), 3, "what was accepted is classified");
+    assert!(
+        errors.contains("the watch ended because of an internal error"),
+        "{errors}"
+    );
 }

@@ -241,8 +241,22 @@ impl FollowUps {
         self.postponed.push((due, file));
     }
 
-    /// Gives up the moves that were put off.
+    /// Forgets the files that wait for [`Self::carry_out`], whose lines could not be written.
+    pub(super) fn forget_pending(&mut self) {
+        self.pending.clear();
+    }
+
+    /// Gives up the moves that were put off, and the commands that were never begun although their lines are written.
     pub(super) fn finish(&mut self) {
+        for file in std::mem::take(&mut self.pending) {
+            for run in file.runs {
+                self.handle_finished(&FinishedRun {
+                    path: file.path.clone(),
+                    command: run.command.to_string(),
+                    result: Err(RunFailure::Interrupted),
+                });
+            }
+        }
         let held = std::mem::take(&mut self.held);
         let held: usize = held.values().map(BTreeMap::len).sum();
         let held = held + std::mem::take(&mut self.released).len();

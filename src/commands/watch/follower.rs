@@ -44,6 +44,8 @@ pub(super) struct Follower<'a> {
     pub(super) output: WatchOutput,
     /// `None` while the accepted files are being finished.
     pub(super) watch: Option<Watch>,
+    /// Whether the watch's thread has ended by itself.
+    pub(super) has_lost_watch: bool,
     /// The folder's name for messages.
     pub(super) folder: String,
     pub(super) begun: Instant,
@@ -57,8 +59,25 @@ pub(super) struct Follower<'a> {
 }
 
 impl Follower<'_> {
+    /// Follows the folder until a signal, finishes the accepted files and their commands, and makes the last reports.
+    pub(super) fn follow_to_end(
+        &mut self,
+        events: &Receiver<WatchEvent>,
+    ) -> Result<FollowEnd, Fault> {
+        let mut ended = self.follow(events)?;
+        if ended == FollowEnd::Drained {
+            self.follow_up()?;
+            ended = self.finish_commands();
+        }
+        if ended == FollowEnd::Interrupted {
+            self.follow_ups.interrupt();
+        }
+        self.finish()?;
+        Ok(ended)
+    }
+
     /// Follows the folder until a signal, then finishes the accepted files.
-    pub(super) fn follow(&mut self, events: &Receiver<WatchEvent>) -> Result<FollowEnd, Fault> {
+    fn follow(&mut self, events: &Receiver<WatchEvent>) -> Result<FollowEnd, Fault> {
         while self.watch.is_some() || !self.run.jobs.is_idle() || self.follow_ups.is_behind() {
             let now = self.begun.elapsed();
             self.run.jobs.tick(now);
@@ -107,7 +126,9 @@ impl Follower<'_> {
                     if let Ok(event) = event {
                         self.handle_watch_event(event);
                     } else {
-                        print::message("warning: the watch ended because of an internal error");
+                        let rest = "the next start finds what has arrived since";
+                        print::message(format_args!("the watch ended because of an internal error; {rest}"));
+                        self.has_lost_watch = true;
                         self.stop(events)?;
                     }
                 },
@@ -144,9 +165,32 @@ impl Follower<'_> {
         Ok(())
     }
 
+    /// Ends what was begun before a fault: lines that are written have their commands, which no later start would run.
+    pub(super) fn give_up(&mut self, fault: &Fault) {
+        self.watch = None;
+        self.reports.stopping();
+        if self.follow_up().is_err() {
+            // Their lines are not written, and follow after the next start.
+            self.follow_ups.forget_pending();
+        }
+        let count = self.follow_ups.unfinished_count();
+        if count > 0 && !self.output.is_closed() {
+            let commands = if count == 1 { "command" } else { "commands" };
+            print::message(format_args!(
+                "{}; {count} {commands} for lines that are written come to an end first",
+                fault.message
+            ));
+        }
+        if self.finish_commands() == FollowEnd::Interrupted {
+            self.follow_ups.interrupt();
+        }
+        let state = self.state();
+        self.reports.finish(&state);
+        self.follow_ups.finish();
+    }
+
     /// Waits for the commands, whose time is limited.
-    pub(super) fn finish_follow_ups(&mut self) -> Result<FollowEnd, Fault> {
-        self.follow_up()?;
+    fn finish_commands(&mut self) -> FollowEnd {
         while self.follow_ups.unfinished_count() > 0 {
             self.report();
             let due = self.reports.next_due(self.begun.elapsed());
@@ -158,14 +202,14 @@ impl Follower<'_> {
                 }
                 recv(self.signals) -> signal => {
                     if signal == Ok(WatchSignal::Stop) {
-                        return Ok(FollowEnd::Interrupted);
+                        return FollowEnd::Interrupted;
                     }
                 }
                 default(due) => {}
             }
         }
         self.follow_ups.handle_all_finished();
-        Ok(FollowEnd::Drained)
+        FollowEnd::Drained
     }
 
     /// Makes the reports that are due.
@@ -276,7 +320,7 @@ impl Follower<'_> {
     }
 
     /// Writes the remaining results, and prints the summary.
-    pub(super) fn finish(&mut self) -> Result<(), Fault> {
+    fn finish(&mut self) -> Result<(), Fault> {
         let blocked = self.reports.may_block();
         self.output.finish()?;
         drop(blocked);

@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -20,10 +20,18 @@ impl LineFile {
     ///
     /// # Errors
     ///
-    /// Those of opening it, and [`ErrorKind::ResourceBusy`] if another process writes its lines to it.
+    /// Those of opening it, and [`ErrorKind::ResourceBusy`] if another process writes its lines to it, or if it is a pipe that no process
+    /// reads.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        let file = options.create(true).read(true).append(true).open(path)?;
+        let file = match std::fs::metadata(path) {
+            Ok(found) if found.file_type().is_fifo() => {
+                let reason = "no process reads this pipe";
+                open_pipe(path)?.ok_or(io::Error::new(ErrorKind::ResourceBusy, reason))?
+            }
+            Ok(found) if !found.is_file() => options.append(true).open(path)?,
+            _ => options.create(true).read(true).append(true).open(path)?,
+        };
         let is_regular = file.metadata()?.is_file();
         let file = Self { file, is_regular };
         file.lock()?;
@@ -64,9 +72,6 @@ impl LineFile {
 
     /// Whether the file is still found at its path: not if it was removed, renamed or replaced.
     pub(super) fn is_at(&self, path: &Path) -> bool {
-        if !self.is_regular {
-            return true;
-        }
         let id = |found: Metadata| (found.dev(), found.ino());
         match std::fs::metadata(path) {
             Ok(found) => self.metadata().is_ok_and(|own| id(own) == id(found)),
@@ -84,6 +89,36 @@ impl LineFile {
             has_failed: false,
         })
     }
+}
+
+/// Opens a pipe for writing only: it would never be told that its reader has gone if it could read itself. `None` if no process reads it.
+fn open_pipe(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    let opened = options
+        .append(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path);
+    match opened {
+        Ok(file) => {
+            rustix::io::ioctl_fionbio(&file, false)?;
+            Ok(Some(file))
+        }
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits until a process reads the pipe at `path`, if one is there, and keeps it open for writing; `waits` is called before that. Pipes
+/// without a name, to which `/dev/stdout` may lead, can be opened without a reader, and are then broken at once.
+pub(super) fn wait_for_reader(path: &Path, waits: impl FnOnce()) -> io::Result<Option<File>> {
+    if !std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo()) {
+        return Ok(None);
+    }
+    if let Some(file) = open_pipe(path)? {
+        return Ok(Some(file));
+    }
+    waits();
+    OpenOptions::new().append(true).open(path).map(Some)
 }
 
 /// Writes lines, which are whole whenever it is flushed. If a write fails (a full disk), what was written since is removed, so that no
@@ -159,8 +194,44 @@ mod tests {
         assert!(!first.is_at(&path), "replaced");
         second.unlock();
         assert!(LineFile::open(&path).is_ok());
-        let pipe = LineFile::open(Path::new("/dev/null")).unwrap();
-        assert!(pipe.is_at(Path::new("/dev/none")) && LineFile::open("/dev/null".as_ref()).is_ok());
+        let device = LineFile::open("/dev/null".as_ref()).unwrap();
+        assert!(!device.is_regular() && LineFile::open("/dev/null".as_ref()).is_ok());
+    }
+
+    #[test]
+    fn a_pipe_is_broken_once_its_reader_has_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let error = LineFile::open(&path).unwrap_err();
+        assert!(error.to_string().contains("no process reads"), "{error}");
+        let mut options = File::options();
+        let reader = options.read(true).custom_flags(libc::O_NONBLOCK);
+        let reader = reader.open(&path).unwrap();
+        let held = wait_for_reader(&path, || panic!("a process reads it")).unwrap();
+        assert!(held.is_some());
+        let file = LineFile::open(&path).unwrap();
+        assert!(file.is_at(&path) && !file.is_regular());
+        let mut writer = file.writer().unwrap();
+        writer.write_all(b"one\n").unwrap();
+        drop(reader);
+        let broken = writer.write_all(b"two\n").unwrap_err();
+        assert_eq!(broken.kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_pipe_without_a_name_is_broken_like_others_and_never_waited_for() {
+        let (reader, writer) = io::pipe().unwrap();
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+        let path = Path::new(&path);
+        let waits = || panic!("nobody ever comes");
+        drop(reader);
+        let held = wait_for_reader(path, waits).unwrap();
+        assert!(held.is_some());
+        let mut lines = LineFile::open(path).unwrap().writer().unwrap();
+        let broken = lines.write_all(b"one\n").unwrap_err();
+        assert_eq!(broken.kind(), ErrorKind::BrokenPipe);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Where `watch` writes its lines: stdout, or a file that may be rotated while it runs.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::line_file::LineFile;
+use super::line_file::{self, LineFile};
 use crate::cli;
-use crate::commands::print::{self, closed_pipe};
+use crate::commands::print;
 use crate::commands::run::ScoreFits;
 use crate::commands::{Fault, shown};
 use crate::library::export::{ResultFormat, ResultWriter, WrittenLines};
@@ -27,6 +27,8 @@ pub(super) struct WatchOutput {
     shows: ShownColumns,
     /// Whether lines are buffered.
     is_buffering: bool,
+    /// Whether the reader of the pipe that it is has gone.
+    is_closed: bool,
 }
 
 /// Columns of a CSV that not all have.
@@ -62,6 +64,8 @@ impl WatchOutput {
     ) -> Result<Self, Fault> {
         if let Some(path) = &arguments.output {
             let format = arguments.results.format.unwrap_or(ResultFormat::Jsonl);
+            // A pipe has a reader from here until it is open.
+            let _open = wait_for_reader(path)?;
             return open_file(path, format, prompts, (library, shows))
                 .map_err(|error| Fault::usage(format!("{}: {error}", shown(path))));
         }
@@ -84,7 +88,19 @@ impl WatchOutput {
             prompts: prompts.clone(),
             shows,
             is_buffering: false,
+            is_closed: false,
         })
+    }
+
+    /// Whether the reader of the pipe that it is has gone: nothing can be written any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// The fault of an error; notes that the reader of a pipe has gone.
+    fn fault(&mut self, error: &io::Error) -> Fault {
+        self.is_closed |= error.kind() == ErrorKind::BrokenPipe;
+        Fault::output(error)
     }
 
     /// Opens the file again by its name, because it may have been renamed (by logrotate). A new file goes on where the old one
@@ -92,9 +108,13 @@ impl WatchOutput {
     pub(super) fn reopen(&mut self, prompts: &Prompts, shows: ShownColumns) -> Result<(), Fault> {
         self.flush()?;
         (self.prompts, self.shows) = (prompts.clone(), shows);
-        let Some(OutputFile { path, .. }) = &self.file else {
+        let Some(OutputFile { path, file, .. }) = &self.file else {
             return Ok(());
         };
+        if !file.is_regular() && file.is_at(path) {
+            // The pipe or device that is open.
+            return Ok(());
+        }
         let name = shown(path);
         if let Err(error) = self.open_again() {
             print::message(format_args!(
@@ -135,7 +155,7 @@ impl WatchOutput {
         let Some(OutputFile { path, file, .. }) = &self.file else {
             return Ok(());
         };
-        if self.is_buffering || file.is_at(path) {
+        if self.is_buffering || !file.is_regular() || file.is_at(path) {
             return Ok(());
         }
         let name = shown(path);
@@ -155,7 +175,7 @@ impl WatchOutput {
         self.follow_name()?;
         self.is_buffering = true;
         let written = self.writer.write(path, outcome);
-        written.or_else(|error| closed_pipe(error).map(|()| false))
+        written.map_err(|error| self.fault(&error))
     }
 
     /// Writes the line of a series or study; false if it was written before.
@@ -163,18 +183,20 @@ impl WatchOutput {
         self.follow_name()?;
         self.is_buffering = true;
         let written = self.writer.write_aggregate(record);
-        written.or_else(|error| closed_pipe(error).map(|()| false))
+        written.map_err(|error| self.fault(&error))
     }
 
     /// Writes what is buffered.
     pub(super) fn flush(&mut self) -> Result<(), Fault> {
         self.is_buffering = false;
-        self.writer.flush().or_else(closed_pipe)
+        let flushed = self.writer.flush();
+        flushed.map_err(|error| self.fault(&error))
     }
 
     /// Writes the rest, and the header of a CSV without lines.
     pub(super) fn finish(&mut self) -> Result<(), Fault> {
-        self.writer.finish().or_else(closed_pipe)
+        let finished = self.writer.finish();
+        finished.map_err(|error| self.fault(&error))
     }
 }
 
@@ -224,7 +246,18 @@ fn open_file(
         prompts: prompts.clone(),
         shows,
         is_buffering: false,
+        is_closed: false,
     })
+}
+
+/// Waits until a process reads the pipe at `path`, if one is there; returns its other end.
+fn wait_for_reader(path: &Path) -> Result<Option<File>, Fault> {
+    let waits = || {
+        let name = shown(path);
+        print::message(format_args!("waiting for a process that reads {name}"));
+    };
+    line_file::wait_for_reader(path, waits)
+        .map_err(|error| Fault::usage(format!("{}: {error}", shown(path))))
 }
 
 /// The first row of a file; `None` if it is empty.

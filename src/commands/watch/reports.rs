@@ -81,22 +81,23 @@ impl Reports {
     }
 
     /// The settings are being read again, until [`Self::reloaded`].
-    pub(super) fn reloading(&self) {
+    pub(super) fn reloading(&mut self) {
         self.manager.reloading();
     }
 
     /// The settings were read again.
-    pub(super) fn reloaded(&self) {
+    pub(super) fn reloaded(&mut self) {
         self.manager.reloaded();
     }
 
     /// The accepted files are being finished.
-    pub(super) fn stopping(&self) {
+    pub(super) fn stopping(&mut self) {
         self.manager.stopping();
     }
 
     /// Makes the last reports.
     pub(super) fn finish(&mut self, state: &WatchNumbers) {
+        self.manager.send_unsent();
         if let Some(file) = &mut self.file {
             let _blocked = self.manager.may_block();
             file.write(&self.metrics, state);

@@ -15,7 +15,7 @@ phrases = ["clear lungs"]
 normal = true
 "#;
 
-fn drafted() -> (DraftedPhrases, PromptSet) {
+pub(super) fn drafted() -> (DraftedPhrases, PromptSet) {
     let set = PromptSet::parse(WARD, "ward.toml").unwrap();
     let haze = Condition {
         phrases: vec!["a veil".to_owned(), "patchy clouding".to_owned()],

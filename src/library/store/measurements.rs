@@ -3,12 +3,11 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use rusqlite::{Transaction, params};
 use serde::Serialize;
 
-use super::writer::{Ids, WriteRequest};
+use super::writer::Ids;
 use super::{ImageContent, Library, LibraryError};
 use crate::media::measure::{Figure, FigureKind, Measured};
 
@@ -103,17 +102,26 @@ impl Library {
         Ok(files)
     }
 
-    /// Stores a measurement on a content, or its new state. Waits only if the disk is far behind.
-    pub fn put_measurement(&self, content: Arc<ImageContent>, measurement: StoredMeasurement) {
-        self.send(|| WriteRequest::Measurement {
-            content,
-            measurement: Box::new(measurement),
-        });
+    /// Stores a measurement on a content, or its new state, and waits until the disk has it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the library cannot be used, or another process holds it for over a minute.
+    pub fn put_measurement(
+        &self,
+        content: &ImageContent,
+        measurement: &StoredMeasurement,
+    ) -> Result<(), LibraryError> {
+        self.write_durably(|change| put(change, content, measurement))
     }
 
-    /// Removes a measurement by its key.
-    pub fn remove_measurement(&self, key: String) {
-        self.send(|| WriteRequest::RemoveMeasurement(key));
+    /// Removes a measurement by its key, and waits until the disk has that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::put_measurement`].
+    pub fn remove_measurement(&self, key: &str) -> Result<(), LibraryError> {
+        self.write_durably(|change| remove(change, key))
     }
 }
 
@@ -136,13 +144,12 @@ fn from_row(row: &rusqlite::Row) -> Result<StoredMeasurement, Box<dyn std::error
 }
 
 /// Writes a measurement.
-pub(super) fn put<'a>(
+fn put(
     change: &Transaction,
-    ids: &mut Ids<'a>,
-    content: &'a ImageContent,
+    content: &ImageContent,
     measurement: &StoredMeasurement,
 ) -> rusqlite::Result<()> {
-    let content = ids.content(change, content)?;
+    let content = Ids::default().content(change, content)?;
     let json = |value: Result<String, serde_json::Error>| {
         value.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
     };
@@ -169,7 +176,7 @@ pub(super) fn put<'a>(
 }
 
 /// Removes a measurement.
-pub(super) fn remove(change: &Transaction, key: &str) -> rusqlite::Result<()> {
+fn remove(change: &Transaction, key: &str) -> rusqlite::Result<()> {
     change
         .prepare_cached("DELETE FROM measurements WHERE key = ?1")?
         .execute([key])?;

@@ -3,13 +3,11 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use rand::seq::IndexedRandom;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::results::PROGRAM;
-use super::writer::{MAX_BUSY_TIME, is_busy};
 use super::{Library, LibraryError, schema};
 use crate::library::now;
 
@@ -139,18 +137,7 @@ impl Library {
     ///
     /// Fails if the library cannot be used, or another process holds it for over a minute.
     pub fn review(&self, request: &ReviewRequest) -> Result<ReviewOutcome, LibraryError> {
-        self.repairing(|| {
-            let mut connection = schema::connect(self.file())?;
-            // What a person has decided survives a power failure, too.
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            let until = Instant::now() + MAX_BUSY_TIME;
-            loop {
-                match carry_out(&mut connection, request) {
-                    Err(error) if is_busy(&error) && Instant::now() < until => {}
-                    done => return Ok(done?),
-                }
-            }
-        })
+        self.write_durably(|change| carry_out(change, request))
     }
 
     /// Stores reviews of one reviewer all at once, or none of them; they are undone together, too. Those that say what is in force
@@ -225,29 +212,23 @@ impl Library {
     }
 }
 
-fn carry_out(
-    connection: &mut Connection,
-    request: &ReviewRequest,
-) -> rusqlite::Result<ReviewOutcome> {
-    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let outcome = match request {
-        ReviewRequest::Store(review) => store(&change, review, None)?,
+fn carry_out(change: &Transaction, request: &ReviewRequest) -> rusqlite::Result<ReviewOutcome> {
+    match request {
+        ReviewRequest::Store(review) => store(change, review, None),
         ReviewRequest::Undo { reviewer, root } => {
             let versions = "SELECT id, path, import FROM reviews WHERE reviewer = ?1 AND state = ?2 ORDER BY id DESC";
-            turn(&change, versions, (reviewer, root), (IN_FORCE, UNDONE))?
+            turn(change, versions, (reviewer, root), (IN_FORCE, UNDONE))
         }
         ReviewRequest::Redo { reviewer, root } => {
             let versions = "SELECT id, path, import FROM reviews WHERE reviewer = ?1 AND state = ?2 ORDER BY id";
-            turn(&change, versions, (reviewer, root), (UNDONE, IN_FORCE))?
+            turn(change, versions, (reviewer, root), (UNDONE, IN_FORCE))
         }
         ReviewRequest::Sample {
             reviewer,
             images,
             count,
-        } => draw(&change, reviewer, images, *count)?,
-    };
-    change.commit()?;
-    Ok(outcome)
+        } => draw(change, reviewer, images, *count),
+    }
 }
 
 /// Adds a version of a review; `import`: the number of the import that it is part of.

@@ -807,15 +807,19 @@ fn measurement(key: &str, mean: f64) -> StoredMeasurement {
 fn measurements_are_there_after_a_restart_under_their_content() {
     let (_home, path) = file();
     let first = library(&path);
+    let put = |hash: &str, key: &str, mean: f64| {
+        let content = content(&format!("blake3:{hash}"));
+        let stored = first.put_measurement(&content, &measurement(key, mean));
+        stored.unwrap();
+    };
     assert_eq!(first.measurements("blake3:1"), []);
     for (hash, key, mean) in [("1", "a", 1.0), ("1", "b", 2.5), ("2", "c", 3.0)] {
-        first.put_measurement(content(&format!("blake3:{hash}")), measurement(key, mean));
+        put(hash, key, mean);
     }
-    first.put_measurement(content("blake3:1"), measurement("a", 7.0));
-    first.put_measurement(content("blake3:1"), measurement("d", 4.0));
-    first.remove_measurement("d".to_owned());
-    first.remove_measurement("unknown".to_owned());
-    first.flush(LONG);
+    put("1", "a", 7.0);
+    put("1", "d", 4.0);
+    first.remove_measurement("d").unwrap();
+    first.remove_measurement("unknown").unwrap();
     for library in [&first, &library(&path)] {
         let expected = [measurement("a", 7.0), measurement("b", 2.5)];
         assert_eq!(library.measurements("blake3:1"), expected);
@@ -824,6 +828,28 @@ fn measurements_are_there_after_a_restart_under_their_content() {
     first.forget_hash("blake3:1").unwrap();
     assert_eq!(first.measurements("blake3:1"), []);
     assert_eq!(first.measurements("blake3:2").len(), 1);
+}
+
+#[test]
+fn an_internal_error_of_the_writer_is_told_and_it_goes_on() {
+    let (_home, path) = file();
+    let library = library(&path);
+    let faults = faults(&library);
+    library.report_conflicts_to(Box::new(|_| panic!("requested by the test")));
+    for hash in ["blake3:1", "blake3:2"] {
+        let mut content = (*content(hash)).clone();
+        content.facts.origin.instance = Some("1.2.3".to_owned());
+        library.note_instance(Path::new(hash), Arc::new(content));
+    }
+    assert!(!library.flush(LONG), "it was lost");
+    let told = faults.lock().unwrap().clone();
+    assert!(
+        told.len() == 1 && told[0].contains("internal error"),
+        "{told:?}"
+    );
+    put(&library, "blake3:1", 0, "m", 1);
+    assert!(library.flush(LONG));
+    assert!(library.embedding("blake3:1", 0, "m").is_some());
 }
 
 mod damage;

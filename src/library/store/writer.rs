@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,8 +17,7 @@ use super::lines::OutputLines;
 use super::notices::Notices;
 use super::results::{self, SourceIds};
 use super::{
-    FileIdentity, ImageContent, LibraryError, LineKey, OutputId, StoredMeasurement, damage, lines,
-    measurements, schema,
+    FileIdentity, ImageContent, LibraryError, LineKey, OutputId, damage, lines, schema, vanished,
 };
 use crate::library::Record;
 
@@ -30,9 +30,6 @@ const MAX_GATHERED: usize = 2000;
 pub(super) const MAX_BUSY_TIME: Duration = Duration::from_secs(60);
 /// Maximum number of results: about 0.6 GB if each has four conditions. The oldest are removed.
 const MAX_RESULTS: i64 = 1_000_000;
-
-/// Maximum number of names of a content that are looked at at once, to find those that are gone.
-const MAX_NAMES: i64 = 1000;
 
 /// Something to write.
 pub(super) enum WriteRequest {
@@ -62,17 +59,10 @@ pub(super) enum WriteRequest {
     Lines(OutputLines),
     /// An output, and all lines that it has got.
     Output(OutputId, Vec<LineKey>),
-    /// A measurement on a content, or its new state.
-    Measurement {
-        content: Arc<ImageContent>,
-        measurement: Box<StoredMeasurement>,
-    },
-    /// Remove the measurement with a key.
-    RemoveMeasurement(String),
     /// The file turned out to be damaged when it was read, for this reason: set it aside.
     Damaged(String),
-    /// Write everything before, then drop this sender.
-    Flush(Sender<()>),
+    /// Write everything before, then say whether all was written since this was last asked.
+    Flush(Sender<bool>),
 }
 
 /// The writing thread's state.
@@ -115,6 +105,7 @@ impl LibraryWriter {
 
     /// Writes until the queue is closed.
     pub(super) fn run(mut self, requests: &Receiver<WriteRequest>) {
+        let mut has_lost = false;
         while let Ok(first) = requests.recv() {
             let (mut gathered, mut waiting) = (Vec::new(), Vec::new());
             let until = Instant::now() + GATHER_TIME;
@@ -132,12 +123,21 @@ impl LibraryWriter {
                 }
                 next = requests.recv_deadline(until).ok();
             }
-            if let Err(error) = self.write_or_begin_anew(&gathered) {
-                let (file, error) = (self.file.display(), error.at(&self.file));
+            // What was begun is undone when the transaction is dropped.
+            let written = catch_unwind(AssertUnwindSafe(|| self.write_or_begin_anew(&gathered)));
+            let failure = match written {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.at(&self.file).to_string()),
+                Err(_) => Some("internal error; see the log".to_owned()),
+            };
+            if let Some(failure) = failure {
+                has_lost = true;
+                let file = self.file.display();
                 self.notices.report_fault(format!(
-                    "the library {file} cannot be written: {error}; results are shown, but not remembered"
+                    "the library {file} cannot be written: {failure}; results are shown, but not remembered"
                 ));
             } else if device_and_inode(&self.file) != self.opened {
+                has_lost |= !gathered.is_empty();
                 // SQLite goes on writing to the file that it has open.
                 let file = self.file.display();
                 self.notices.report_fault(format!(
@@ -148,6 +148,10 @@ impl LibraryWriter {
                 // The process may end without closing the file.
                 let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
                 let _ = self.connection.query_row(checkpoint, [], |_| Ok(()));
+            }
+            for done in waiting {
+                // Whoever does not wait any more has not heard it.
+                has_lost &= done.send(!has_lost).is_err();
             }
         }
     }
@@ -248,11 +252,6 @@ impl LibraryWriter {
                 }
                 WriteRequest::Lines(lines) => lines::put(&change, &mut sources, lines)?,
                 WriteRequest::Output(output, keys) => lines::replace(&change, output, keys)?,
-                WriteRequest::Measurement {
-                    content,
-                    measurement,
-                } => measurements::put(&change, &mut ids, content, measurement)?,
-                WriteRequest::RemoveMeasurement(key) => measurements::remove(&change, key)?,
                 WriteRequest::Damaged(_) | WriteRequest::Flush(_) => {}
             }
         }
@@ -271,41 +270,11 @@ impl LibraryWriter {
         change.commit()?;
         self.sources = sources;
         // What it takes to ask the file system must not keep other processes waiting.
-        if let Err(error) = self.drop_vanished(&seen) {
+        if let Err(error) = vanished::drop_names(&self.connection, &seen) {
             tracing::debug!("names of files that are gone stay in the library: {error}");
         }
         for conflict in conflicts {
             self.notices.report_conflict(&conflict);
-        }
-        Ok(())
-    }
-}
-
-impl LibraryWriter {
-    /// Removes the names of these contents that lead to no file any more: it was renamed or moved to where its content was just seen.
-    fn drop_vanished(&self, contents: &HashSet<i64>) -> rusqlite::Result<()> {
-        let mut names = self
-            .connection
-            .prepare_cached("SELECT path FROM files WHERE content = ?1 LIMIT ?2")?;
-        let mut remove = self
-            .connection
-            .prepare_cached("DELETE FROM files WHERE path = ?1 AND content = ?2")?;
-        for content in contents {
-            let paths = names.query_map([*content, MAX_NAMES], |row| row.get(0))?;
-            let mut paths: Vec<Vec<u8>> = paths.collect::<Result<_, _>>()?;
-            if paths.len() == 1 {
-                continue;
-            }
-            let count = paths.len();
-            let is_gone = |path: &Vec<u8>| {
-                let path = Path::new(std::ffi::OsStr::from_bytes(path));
-                path.try_exists().is_ok_and(|exists| !exists)
-            };
-            paths.retain(is_gone);
-            // If none is there, it is not known to have been moved.
-            for path in paths.iter().filter(|_| paths.len() < count) {
-                remove.execute(params![path, content])?;
-            }
         }
         Ok(())
     }
