@@ -123,8 +123,8 @@ impl Services {
             Effect::Learn(_)
             | Effect::KeepLearned(_)
             | Effect::UndoLearned(_)
-            | Effect::UseLearned(_) => self.perform_learning(effect),
-            Effect::UseCalibrations(own) => self.use_calibrations(own),
+            | Effect::UseLearned(_)
+            | Effect::UseCalibrations(_) => self.perform_learning(effect),
             Effect::OpenWith {
                 program,
                 path,
@@ -356,11 +356,12 @@ impl Services {
         }
     }
 
-    /// Learns, keeps what was learned, takes it back, or puts it into use; other effects do nothing.
+    /// Learns, keeps what was learned, takes it back, or puts it or calibrations into use; other effects do nothing.
     fn perform_learning(&mut self, effect: Effect) {
         match (effect, &self.settings.library) {
             (Effect::Learn(request), _) => self.engine.learn(*request),
             (Effect::UseLearned(learned), _) => self.use_learned(learned),
+            (Effect::UseCalibrations(own), _) => self.use_calibrations(own),
             (effect, Some(library)) => {
                 learning::change(library.file(), effect, Arc::clone(&self.send));
             }

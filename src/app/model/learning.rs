@@ -9,7 +9,7 @@ use crate::app::keys::Action;
 use crate::app::learning::{
     LearnSubject, LearningState, LearningView, images, in_use, judges_only_if_taught,
 };
-use crate::app::msg::Severity;
+use crate::app::msg::{Msg, Severity};
 use crate::app::results::could_be_taught;
 use crate::app::screen::Overlay;
 use crate::app::text;
@@ -127,8 +127,25 @@ impl Model {
         Vec::new()
     }
 
+    /// Takes what the files hold that scores follow.
+    pub(super) fn score_files_found(&mut self, files: Msg) -> Vec<Effect> {
+        match files {
+            Msg::LearnedFiles {
+                learned,
+                is_in_use,
+                faults,
+            } => self.learned_found(learned, is_in_use, &faults),
+            Msg::CalibrationFiles {
+                calibrations,
+                is_in_use,
+                faults,
+            } => self.calibrations_found(calibrations, is_in_use, &faults),
+            _ => Vec::new(),
+        }
+    }
+
     /// Names files that cannot be used, and notes what is in use, or scores with it where another process has changed it.
-    pub(super) fn learned_found(
+    fn learned_found(
         &mut self,
         learned: LearnedSets,
         is_in_use: bool,
@@ -153,7 +170,7 @@ impl Model {
     }
 
     /// Scores with the calibrations that another process has changed.
-    pub(super) fn calibrations_found(
+    fn calibrations_found(
         &mut self,
         calibrations: Calibrations,
         is_in_use: bool,

@@ -54,16 +54,9 @@ impl Model {
             Msg::Reviewed { request, outcome } => return self.reviewed(&request, outcome),
             Msg::ReviewFailed { before, message } => self.review_failed(before, &message),
             Msg::LearnedKept { outcome } => return self.learned_kept(outcome),
-            Msg::LearnedFiles {
-                learned,
-                is_in_use,
-                faults,
-            } => return self.learned_found(learned, is_in_use, &faults),
-            Msg::CalibrationFiles {
-                calibrations,
-                is_in_use,
-                faults,
-            } => return self.calibrations_found(calibrations, is_in_use, &faults),
+            files @ (Msg::LearnedFiles { .. } | Msg::CalibrationFiles { .. }) => {
+                return self.score_files_found(files);
+            }
             Msg::Adjusted { generation, mixes } => {
                 if let Some(words) = self.mix.answered(generation, *mixes) {
                     self.say(Severity::Info, &text::safe_str(&words));
