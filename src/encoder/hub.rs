@@ -13,6 +13,7 @@ mod redirect;
 mod retry;
 mod source_tree;
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::catalog;
@@ -23,6 +24,46 @@ pub use import::import;
 
 /// The revision that is used if none is given.
 pub const MAIN: &str = "main";
+
+/// The user's token.
+#[derive(Clone)]
+struct Token {
+    text: String,
+    source: TokenSource,
+}
+
+/// Where a token is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// This environment variable.
+    Variable(&'static str),
+    /// The file in which `hf auth login` stores it.
+    File(PathBuf),
+}
+
+impl fmt::Display for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => f.write_str(name),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl TokenSource {
+    /// What to do about a token that the hub rejects.
+    fn remedy(&self) -> String {
+        match self {
+            Self::Variable(name) => format!(
+                "create a new one at https://huggingface.co/settings/tokens, or unset {name}"
+            ),
+            Self::File(_) => {
+                "log in again with `hf auth login`, or set HF_TOKEN to a token with read access"
+                    .to_owned()
+            }
+        }
+    }
+}
 
 /// Why a model cannot be downloaded. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -44,19 +85,32 @@ pub enum HubError {
     NoToken(String),
     /// The model is gated, and the token has no access to it.
     #[error(
-        "the token in use may not read `{0}`: accept its terms at https://huggingface.co/{0} with the token's account, or use another token"
+        "the token in use may not read `{id}`{}; accept its terms at https://huggingface.co/{id} with the token's account, or use another token (a fine-grained one must allow gated repositories)", if detail.is_empty() { String::new() } else { format!(" (the hub says: {detail})") }
     )]
-    NotAllowed(String),
+    NotAllowed {
+        /// The model.
+        id: String,
+        /// The hub's error message; may be empty.
+        detail: String,
+    },
     /// The token is invalid.
-    #[error(
-        "the hub does not accept the token in use; create a new one at https://huggingface.co/settings/tokens, or unset HF_TOKEN"
-    )]
-    BadToken,
+    #[error("the hub does not accept the token in {}; {}", .0, .0.remedy())]
+    BadToken(TokenSource),
     /// There is no such model, or it is private.
     #[error(
-        "the hub has no model `{0}` (or it is private, and the token in use has no access); check the spelling"
+        "the hub has no model `{0}`, or shows it only to those with access; check the spelling, or for a private model use a token that may read it (HF_TOKEN, or `hf auth login`)"
     )]
     NotFound(String),
+    /// A host refused a request, and did not answer as the hub does.
+    #[error(
+        "{host} refused the download (status {status}), perhaps a proxy or web filter in its place; have this host allowed, or bring the model by hand (`models import`)"
+    )]
+    Refused {
+        /// The host.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+    },
     /// There is no such branch, tag or commit.
     #[error(
         "`{id}` has no revision `{revision}`; leave out --revision, or see https://huggingface.co/{id}/tree/main"
@@ -95,7 +149,7 @@ pub enum HubError {
     },
     /// A downloaded file does not match the hub's hash.
     #[error(
-        "{file} arrived damaged (its checksum is {found}, the hub's is {expected}) and was removed; try again"
+        "{file} arrived damaged (its checksum is {found}, the hub's is {expected}) and was removed; try again{}", mirror.as_ref().map_or_else(String::new, |host| format!(", and if it happens again, use another mirror than {host}, which may name something else than the hub's checksums"))
     )]
     Damaged {
         /// The file.
@@ -104,6 +158,8 @@ pub enum HubError {
         found: String,
         /// The hash that the hub names.
         expected: String,
+        /// The host of the mirror in use, if it is one.
+        mirror: Option<String>,
     },
     /// A file to import does not match the hash that its own name is.
     #[error(
@@ -122,6 +178,16 @@ pub enum HubError {
         "{url} cannot be reached: {reason}; check the network and the proxy (HTTPS_PROXY), use a mirror (HF_ENDPOINT), or bring the model by hand (`models import`)"
     )]
     Unreachable {
+        /// The requested URL.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// The certificate of the hub is not one that this machine trusts.
+    #[error(
+        "{url} cannot be trusted: {reason}; if your organisation inspects connections, install its certificate on this machine, or set SSL_CERT_FILE to a file that contains it"
+    )]
+    Certificate {
         /// The requested URL.
         url: String,
         /// Why.
@@ -200,11 +266,26 @@ pub fn is_id(text: &str) -> bool {
         .is_some_and(|(org, name)| part(org) && part(name))
 }
 
-/// Splits `ID` or `ID@REVISION`. The id may also be a short name of the catalogue, and is then replaced by what that means.
+/// How the address of a model's page begins, and how open_clip's users write its id.
+const ADDRESSES: [&str; 6] = [
+    "hf-hub:",
+    "hf://",
+    "https://huggingface.co/",
+    "http://huggingface.co/",
+    "https://hf.co/",
+    "huggingface.co/",
+];
+
+/// Splits `ID` or `ID@REVISION`. The id may also be a short name of the catalogue, and is then replaced by what that means, or the
+/// address of the model's page, perhaps with `/tree/REVISION`.
 pub fn split_revision(text: &str) -> (&str, Option<&str>) {
-    match text.split_once('@') {
+    let address = ADDRESSES.iter().find_map(|start| text.strip_prefix(start));
+    let address = address.map(|rest| rest.split(['?', '#']).next().unwrap_or(rest));
+    let plain = address.map_or(text, |rest| rest.trim_end_matches('/'));
+    let page = address.and_then(|_| plain.split_once("/tree/"));
+    match page.or_else(|| plain.split_once('@')) {
         Some((id, revision)) => (catalog::id_of(id), Some(revision)),
-        None => (catalog::id_of(text), None),
+        None => (catalog::id_of(plain), None),
     }
 }
 
@@ -258,6 +339,13 @@ mod tests {
             ("plip", None),
             ("plip@v1", Some("v1")),
             ("vinid/plip@refs/pr/1", Some("refs/pr/1")),
+            ("hf-hub:vinid/plip", None),
+            ("hf-hub:vinid/plip@v1", Some("v1")),
+            ("https://huggingface.co/vinid/plip", None),
+            ("https://huggingface.co/vinid/plip/", None),
+            ("https://huggingface.co/vinid/plip?library=open_clip", None),
+            ("https://huggingface.co/vinid/plip/tree/v1", Some("v1")),
+            ("huggingface.co/vinid/plip", None),
         ] {
             assert_eq!(split_revision(text), (id, revision), "{text}");
         }

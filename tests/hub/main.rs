@@ -4,6 +4,7 @@
 mod import;
 mod picker;
 mod reference;
+mod refusals;
 mod server;
 mod session;
 
@@ -12,7 +13,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use server::{COMMIT, HubBehaviour, ID, Server, TOKEN, pause, sha256};
+use server::{COMMIT, Filter, HubBehaviour, ID, Server, TOKEN, pause, sha256};
 use tempfile::TempDir;
 
 const WEIGHTS: &str = "model.safetensors";
@@ -113,6 +114,8 @@ fn a_pulled_model_is_stored_where_other_clients_look_for_it() {
         WEIGHTS,
         "config.json",
         "tokenizer.json",
+        // Without it, transformers cannot open the model.
+        "spiece.model",
         "preprocessor_config.json",
     ] {
         let (found, given) = (
@@ -181,10 +184,43 @@ fn a_tokenizer_in_another_repository_is_pulled_and_imported_with_the_model() {
         .map(|e| e.unwrap().file_name());
     assert_eq!(names.collect::<Vec<_>>(), ["vocab.txt"]);
     assert_done(&user.run(&["models", "info", "unimed-clip"]));
+    // The tokenizer counts as a part of the model, in the cache by itself it lacks nothing.
+    assert_done(&user.run(&["models", "verify", BIOMED_BERT]));
+    let vocabulary = fs::read_link(snapshot.join("vocab.txt")).unwrap();
+    let (vocabulary, whole) = (
+        snapshot.join(vocabulary),
+        fs::read(snapshot.join("vocab.txt")).unwrap(),
+    );
+    let own = hub.join(format!("models--{}", UNIMED.replace('/', "--")));
+    let own = own.join("snapshots").join(COMMIT).join("vocab.txt");
+    let given = fs::read_link(&own).unwrap();
+    fs::remove_file(&own).unwrap();
+    fs::write(&vocabulary, "ruined").unwrap();
+    for arguments in [
+        &["models", "verify"][..],
+        &["models", "verify", "unimed-clip"],
+    ] {
+        let output = user.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        let text = printed(&output);
+        let damaged = text.lines().find(|line| line.starts_with("DAMAGED"));
+        assert!(damaged.unwrap().contains(BIOMED_BERT), "{text}");
+        assert!(!text.contains("config.json"), "{text}");
+    }
+    fs::write(&vocabulary, whole).unwrap();
+    assert_done(&user.run(&["models", "verify"]));
+    std::os::unix::fs::symlink(given, &own).unwrap();
     // With only the other repository's tokenizer, on a machine that gets the cache by hand.
     let model = hub.join(format!("models--{}", UNIMED.replace('/', "--")));
     fs::remove_file(model.join("snapshots").join(COMMIT).join("vocab.txt")).unwrap();
     let isolated = User::with_hub_of(&folder, behaviour());
+    let output = isolated.run(&["models", "import", model.to_str().unwrap()]);
+    assert_done(&output);
+    let text = said(&output);
+    assert!(
+        text.contains("not usable yet") && text.contains(BIOMED_BERT),
+        "{text}"
+    );
     assert_done(&isolated.run(&["models", "import", hub.to_str().unwrap()]));
     let output = isolated.run(&["models", "info", "unimed-clip", "--offline"]);
     assert_done(&output);
@@ -296,8 +332,8 @@ fn an_endpoint_may_have_a_path_and_redirect_by_a_relative_location() {
 #[test]
 fn a_busy_hub_is_asked_again_after_the_time_it_names() {
     let user = User::with_hub(HubBehaviour {
-        failures: vec![(503, None), (429, Some("1"))],
-        head_failures: vec![(500, None), (429, Some("0"))],
+        failures: vec![(503, None), (429, Some("Retry-After: 1"))],
+        head_failures: vec![(500, None), (429, Some("Retry-After: 0"))],
         ..HubBehaviour::default()
     });
     let begun = std::time::Instant::now();
@@ -311,17 +347,120 @@ fn a_busy_hub_is_asked_again_after_the_time_it_names() {
 #[test]
 fn a_hub_that_stays_busy_or_asks_for_an_hour_is_given_up_on() {
     let user = User::with_hub(HubBehaviour {
-        failures: vec![(503, Some("0")); 5],
+        failures: vec![(503, Some("Retry-After: 0")); 5],
         ..HubBehaviour::default()
     });
     assert_refused(&user.pull(), &["503", "try again later"]);
     assert_eq!(user.server.requests().len(), 5);
     let user = User::with_hub(HubBehaviour {
-        failures: vec![(429, Some("3600"))],
+        failures: vec![(429, Some("Retry-After: 3600"))],
         ..HubBehaviour::default()
     });
     assert_refused(&user.pull(), &["429", "60 minutes"]);
     assert_eq!(user.server.requests().len(), 1);
+}
+
+/// The hub itself names the time in no `Retry-After`.
+#[test]
+fn the_time_until_the_quota_is_filled_again_is_waited_for() {
+    let user = User::with_hub(HubBehaviour {
+        failures: vec![(429, Some("RateLimit: \"api\";r=0;t=3599"))],
+        ..HubBehaviour::default()
+    });
+    assert_refused(&user.pull(), &["429", "60 minutes"]);
+    assert_eq!(user.server.requests().len(), 1);
+    let user = User::with_hub(HubBehaviour {
+        failures: vec![(429, Some("RateLimit: \"api\";r=0;t=0"))],
+        ..HubBehaviour::default()
+    });
+    let begun = std::time::Instant::now();
+    assert_done(&user.pull());
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(1));
+}
+
+#[test]
+fn a_storage_that_falls_silent_is_asked_for_the_rest() {
+    let (ends, _stopped, _go) = pause();
+    let user = User::with_hub(HubBehaviour {
+        pause: Some(ends),
+        ..HubBehaviour::default()
+    });
+    let mut command = user.command(&["models", "pull", ID]);
+    let begun = std::time::Instant::now();
+    let output = command.env("HF_HUB_DOWNLOAD_TIMEOUT", "1").output();
+    assert_done(&output.unwrap());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(50));
+    let half = weights().len() / 2;
+    let ranges: Vec<_> = user
+        .server
+        .downloads()
+        .into_iter()
+        .map(|r| r.range)
+        .collect();
+    assert_eq!(ranges, [None, Some(format!("bytes={half}-"))]);
+}
+
+#[test]
+fn a_web_filter_is_not_taken_for_the_hub() {
+    let storage = User::with_hub(HubBehaviour {
+        filter: Some(Filter::Storage),
+        ..HubBehaviour::default()
+    });
+    let output = storage.pull();
+    assert_refused(&output, &["localhost refused", "403", "web filter"]);
+    let all = User::with_hub(HubBehaviour {
+        filter: Some(Filter::All),
+        ..HubBehaviour::default()
+    });
+    for token in ["", "hf_any"] {
+        let mut command = all.command(&["models", "pull", ID]);
+        let output = command.env("HF_TOKEN", token).output().unwrap();
+        assert_refused(&output, &["127.0.0.1 refused", "403", "web filter"]);
+        assert!(!said(&output).contains("token"), "{}", said(&output));
+    }
+}
+
+/// Mirrors name files by their plain SHA-1, or by anything; `huggingface_hub` checks no more than the size.
+#[test]
+fn a_mirror_that_names_files_by_other_hashes_can_be_pulled_from() {
+    let sha1 = |bytes: &[u8]| {
+        use sha1::Digest;
+        let digest = sha1::Sha1::digest(bytes);
+        digest.iter().map(|b| format!("{b:02x}")).collect()
+    };
+    let other = |bytes: &[u8]| format!("v{}-1", bytes.len());
+    for (etags, state) in [
+        (sha1 as fn(&[u8]) -> String, "ok "),
+        (other, "no checksum "),
+    ] {
+        let user = User::with_hub(HubBehaviour {
+            etags: Some(etags),
+            ..HubBehaviour::default()
+        });
+        assert_done(&user.pull());
+        let output = user.run(&["models", "verify", ID]);
+        assert_done(&output);
+        let text = printed(&output);
+        assert!(text.lines().all(|line| line.starts_with(state)), "{text}");
+        let asked = user
+            .server
+            .requests()
+            .iter()
+            .filter(|r| r.method == "GET")
+            .count();
+        assert_done(&user.pull());
+        let again = user
+            .server
+            .requests()
+            .iter()
+            .filter(|r| r.method == "GET")
+            .count();
+        assert_eq!(
+            again,
+            asked + 1,
+            "only the list of files is requested again"
+        );
+    }
 }
 
 #[test]
@@ -411,7 +550,7 @@ fn a_file_with_a_wrong_checksum_does_not_enter_the_cache() {
     assert!(
         blobs
             .into_iter()
-            .all(|blob| blob.metadata().unwrap().len() < 10_000)
+            .all(|blob| blob.metadata().unwrap().len() != weights().len() as u64)
     );
 }
 
@@ -427,8 +566,65 @@ fn the_error_for_a_gated_model_says_how_to_get_access() {
         .env("HF_TOKEN", "hf_other")
         .output()
         .unwrap();
-    assert_refused(&output, &["may not read", ID]);
+    let words = ["may not read", ID, "Enable access to gated repositories"];
+    assert_refused(&output, &words);
     assert!(!said(&output).contains("hf_other"));
+}
+
+#[test]
+fn a_stored_token_that_has_ended_does_not_keep_from_public_models() {
+    let user = User::with_hub(HubBehaviour {
+        rejects_tokens: true,
+        ..HubBehaviour::default()
+    });
+    let file = user.home.path().join(".cache/huggingface/token");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "hf_old").unwrap();
+    let output = user.run(&["models", "pull", "test/other"]);
+    assert_refused(&output, &[file.to_str().unwrap(), "hf auth login"]);
+    assert!(!said(&output).contains("unset"), "{}", said(&output));
+    let mut given = user.command(&["models", "pull", ID]);
+    let output = given.env("HF_TOKEN", "hf_older").output().unwrap();
+    assert_refused(&output, &["the token in HF_TOKEN", "unset HF_TOKEN"]);
+    let output = user.pull();
+    assert_done(&output);
+    assert!(said(&output).contains("renews it"), "{}", said(&output));
+    let asked = user.server.requests().len();
+    let mut without = user.command(&["models", "pull", ID]);
+    assert_done(
+        &without
+            .env("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
+            .output()
+            .unwrap(),
+    );
+    let later = &user.server.requests()[asked..];
+    assert!(later.iter().all(|request| request.token.is_none()));
+}
+
+#[test]
+fn a_model_may_be_named_with_its_revision_or_by_its_address() {
+    let user = User::with_hub(HubBehaviour::default());
+    for name in [
+        format!("{ID}@v1"),
+        format!("hf-hub:{ID}"),
+        format!("https://huggingface.co/{ID}/tree/v1"),
+    ] {
+        assert_done(&user.run(&["models", "pull", &name]));
+        assert_done(&user.run(&["models", "info", &name, "--offline"]));
+    }
+    assert!(user.model().join("refs/v1").exists());
+    let output = user.run(&["models", "pull", "test/model@v1", "--revision", "main"]);
+    assert_refused(&output, &["--revision main"]);
+}
+
+#[test]
+fn a_home_of_the_cache_may_begin_with_a_tilde() {
+    let user = User::with_hub(HubBehaviour::default());
+    let mut command = user.command(&["models", "pull", ID]);
+    command.env("HF_HOME", "~/hf").current_dir(user.home.path());
+    assert_done(&command.output().unwrap());
+    let model = user.home.path().join("hf/hub/models--test--model");
+    assert!(model.join("refs/main").exists());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Downloads a model from the hub into the cache.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::hash::{self, Hasher};
 use super::retry::{self, MAX_IDLE_ATTEMPTS, ProgressCallback, retry};
 use super::{HubCache, HubError, MAIN, Snapshot};
 use crate::encoder::layout::{MAX_SETTINGS_BYTES, NeededFiles};
-use crate::encoder::{catalog, checkpoint};
+use crate::encoder::{CheckpointLayout, catalog, checkpoint, inventory};
 
 /// Bytes that are read, and reported, at a time.
 const CHUNK_BYTES: usize = 1 << 18;
@@ -100,6 +100,7 @@ fn pull_part(
         commit: &info.sha,
         client: &client,
         report,
+        created: Vec::new(),
     };
     let names: BTreeSet<String> = info
         .siblings
@@ -132,6 +133,8 @@ struct Puller<'a> {
     commit: &'a str,
     client: &'a HubClient,
     report: ProgressCallback<'a>,
+    /// Files and links that this download has added to the cache.
+    created: Vec<PathBuf>,
 }
 
 impl Puller<'_> {
@@ -179,8 +182,12 @@ impl Puller<'_> {
     fn pull_all(&mut self, names: &BTreeSet<String>) -> Result<(), HubError> {
         let needs = NeededFiles::of(names).map_err(|reason| self.layout(reason))?;
         self.pull_settings(needs.settings().collect())?;
-        let weights = needs.weights(&self.snapshot_folder());
-        let weights = weights.map_err(|reason| self.layout(reason))?;
+        let weights = self.weights_of_usable(&needs).inspect_err(|error| {
+            // Otherwise it would count as downloaded in part.
+            if matches!(error, HubError::Layout { .. }) {
+                self.remove_created();
+            }
+        })?;
         let mut remotes = Vec::new();
         for name in &weights {
             remotes.push(self.head(name)?);
@@ -194,12 +201,88 @@ impl Puller<'_> {
         Ok(())
     }
 
+    /// The names of the weights; an error if the small files, which must be there, show that the model cannot be used with any weights.
+    fn weights_of_usable(&mut self, needs: &NeededFiles) -> Result<Vec<String>, HubError> {
+        let folder = self.snapshot_folder();
+        let id = self.id.to_owned();
+        let refuse = |reason: &str| HubError::Layout {
+            id: id.clone(),
+            // The names of files on the hub, not in the cache.
+            reason: reason.replace(&format!("{}/", folder.display()), ""),
+        };
+        let weights = needs.weights(&folder).map_err(|reason| refuse(&reason))?;
+        let layout = needs.layout(&folder).map_err(|e| refuse(&e.to_string()))?;
+        if layout == CheckpointLayout::StateDict {
+            return Ok(weights);
+        }
+        if layout == CheckpointLayout::OpenClip
+            && let Some(tokenizer) = checkpoint::other_tokenizer(&folder)
+        {
+            self.pull_other_tokenizer(&tokenizer)?;
+        }
+        let missing = inventory::missing_settings(&folder, layout);
+        let missing = missing.map_err(|e| refuse(&e.to_string()))?;
+        if !missing.is_empty() {
+            let missing = missing.join(" and no ");
+            return Err(refuse(&format!("its repository has no {missing}")));
+        }
+        let usable = checkpoint::check_settings(&folder, layout);
+        usable.map_err(|e| refuse(&e.to_string()))?;
+        Ok(weights)
+    }
+
+    /// Downloads the tokenizer that the model's configuration says another repository has.
+    fn pull_other_tokenizer(&mut self, tokenizer: &str) -> Result<(), HubError> {
+        let options = PullOptions {
+            cache: self.cache,
+            id: tokenizer,
+            revision: None,
+            offline: false,
+        };
+        let pulled = pull_part(&options, RepositoryPart::Tokenizer, self.report);
+        pulled.map(drop).map_err(|error| match error {
+            HubError::InvalidId(_)
+            | HubError::NotFound(_)
+            | HubError::NoToken(_)
+            | HubError::NotAllowed { .. }
+            | HubError::Layout { .. } => self.layout(format!(
+                "it has no tokenizer of its own, and that of {tokenizer} cannot be had: {error}"
+            )),
+            other => other,
+        })
+    }
+
+    /// Removes what this download has added to the cache, and the folders that are empty then.
+    fn remove_created(&self) {
+        // What cannot be removed stays.
+        for path in &self.created {
+            let _ = fs::remove_file(path);
+        }
+        let (model, snapshot) = (self.model_folder(), self.snapshot_folder());
+        let folders = [
+            snapshot,
+            model.join("snapshots"),
+            model.join("blobs"),
+            model,
+        ];
+        for folder in folders {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+
     fn blob(&self, remote: &RemoteFile) -> PathBuf {
         self.model_folder().join("blobs").join(remote.etag.name())
     }
 
+    /// The part of a file that has been downloaded: the next download resumes it.
     fn partial(&self, remote: &RemoteFile) -> PathBuf {
         let name = format!("{}.incomplete", remote.etag.name());
+        self.model_folder().join("blobs").join(name)
+    }
+
+    /// The same where no lock keeps other programs from writing to it.
+    fn own_partial(&self, remote: &RemoteFile) -> PathBuf {
+        let name = format!("{}.{}.incomplete", remote.etag.name(), std::process::id());
         self.model_folder().join("blobs").join(name)
     }
 
@@ -232,29 +315,43 @@ impl Puller<'_> {
             return Ok(());
         }
         make_parent(&blob)?;
-        let _lock = self.lock(remote)?;
+        let lock = self.lock(remote)?;
         if !self.has_intact(&blob, remote)? {
-            self.fetch(remote)?;
-            let partial = self.partial(remote);
+            let partial = if lock.is_some() {
+                self.partial(remote)
+            } else {
+                self.own_partial(remote)
+            };
+            let fetched = self.fetch(remote, &partial);
+            if fetched.is_err() && lock.is_none() {
+                // Nothing resumes it.
+                let _ = fs::remove_file(&partial);
+            }
+            fetched?;
             fs::rename(&partial, &blob).map_err(|e| HubError::file(&blob, &e))?;
+            self.created.push(blob);
         }
-        link(
-            &self.snapshot_folder().join(&remote.name),
-            remote.etag.name(),
-        )
+        let name = self.snapshot_folder().join(&remote.name);
+        link(&name, remote.etag.name())?;
+        self.created.push(name);
+        Ok(())
     }
 
-    /// Locks a file against other programs: two writers would damage it. The second one waits, then finds it complete.
-    fn lock(&mut self, remote: &RemoteFile) -> Result<File, HubError> {
+    /// Locks a file against other programs: two writers would damage it. The second one waits, then finds it complete. `None` on a file
+    /// system without locks.
+    fn lock(&mut self, remote: &RemoteFile) -> Result<Option<File>, HubError> {
         let path = self.cache.lock_file(self.id, &remote.etag);
         make_parent(&path)?;
         let fault = |error: &io::Error| HubError::file(&path, error);
         let file = File::create(&path).map_err(|e| fault(&e))?;
-        if file.try_lock().is_err() {
-            self.report_step(PullProgress::Waiting(&remote.name))?;
-            file.lock().map_err(|e| fault(&e))?;
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) => {}
         }
-        Ok(file)
+        self.report_step(PullProgress::Waiting(&remote.name))?;
+        file.lock().map_err(|e| fault(&e))?;
+        Ok(Some(file))
     }
 
     /// Whether the snapshot has the file, and its blob matches its hash: then nothing needs to be written, and the cache may be read-only.
@@ -295,11 +392,10 @@ impl Puller<'_> {
     }
 
     /// Downloads the missing bytes of the partial file, in as many attempts as it takes, and checks its hash.
-    fn fetch(&mut self, remote: &RemoteFile) -> Result<(), HubError> {
-        let path = self.partial(remote);
-        let (mut idle, mut longest) = (0, fs::metadata(&path).map_or(0, |data| data.len()));
+    fn fetch(&mut self, remote: &RemoteFile, path: &Path) -> Result<(), HubError> {
+        let (mut idle, mut longest) = (0, fs::metadata(path).map_or(0, |data| data.len()));
         loop {
-            let (mut part, failure) = self.attempt(remote, &path)?;
+            let (mut part, failure) = self.attempt(remote, path)?;
             let FailedTransfer {
                 reason,
                 retry_after,
@@ -307,16 +403,18 @@ impl Puller<'_> {
             if part.length == remote.size {
                 part.file
                     .sync_data()
-                    .map_err(|e| HubError::file(&path, &e))?;
-                let found = std::mem::replace(&mut part.hasher, remote.etag.hasher(0)).finish();
+                    .map_err(|e| HubError::file(path, &e))?;
+                let hasher = std::mem::replace(&mut part.hasher, remote.etag.hasher(0));
+                let found = remote.etag.name_of(hasher);
                 if found == remote.etag.name() {
                     return Ok(());
                 }
-                fs::remove_file(&path).map_err(|e| HubError::file(&path, &e))?;
+                fs::remove_file(path).map_err(|e| HubError::file(path, &e))?;
                 return Err(HubError::Damaged {
                     file: remote.name.clone(),
                     found,
                     expected: remote.etag.name().to_owned(),
+                    mirror: self.client.mirror().map(str::to_owned),
                 });
             }
             // Bytes that are downloaded again after a restart from 0 are not progress.
