@@ -1,6 +1,7 @@
 //! Opens a checkpoint, a folder as on the hub or a file of weights, as a [`DualEncoder`].
 
 pub(super) mod own_fit;
+mod tokenizer_source;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,11 +11,10 @@ use serde::Deserialize;
 use super::builtin::{BuiltinFacts, BuiltinFiles};
 use super::clip::ClipConfig;
 use super::finetune::adapter;
-use super::hub::{HubCache, Snapshot};
 use super::layout::{
     BYTE_PAIRS, CONFIG, CheckpointLayout, MERGES, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS,
-    PREPROCESSOR_CONFIG, PROCESSOR_CONFIG, TOKENIZER_CONFIG, TOKENIZERS, WEIGHTS, folder_of,
-    is_index, is_present, open_clip_weights_file, parse, read, shards, weights_file,
+    PREPROCESSOR_CONFIG, PROCESSOR_CONFIG, TOKENIZER_CONFIG, WEIGHTS, folder_of, is_index,
+    open_clip_weights_file, parse, read, shards, weights_file,
 };
 use super::open_clip::{self, OpenClipConfig};
 use super::siglip::SiglipConfig;
@@ -26,6 +26,10 @@ use super::{
     torch, vocabulary,
 };
 use crate::config::BUILTIN;
+
+pub(super) use tokenizer_source::{
+    described_tokenizer, has_tokenizer, other_tokenizer, tokenizer_snapshot,
+};
 
 /// Opens a checkpoint: a folder with configuration, weights, tokenizer and preprocessing, a file of weights, or a folder with an
 /// adapter, whose base is then opened with it.
@@ -558,59 +562,6 @@ impl TokenizerSettings {
         let last = mark(self.add_eos_token, &self.eos_token, "<eos>");
         files::with_marks(&json, first, last).map_err(EncoderError::Tokenizer)
     }
-}
-
-/// The folder with the tokenizer of a model in `folder`: its own, or a snapshot of the repository `tokenizer`, if one is named.
-pub(super) fn described_tokenizer(
-    path: &Path,
-    folder: &Path,
-    tokenizer: Option<&str>,
-) -> Result<PathBuf, EncoderError> {
-    let id = match tokenizer {
-        Some(id) if !has_tokenizer(folder) => id,
-        _ => return Ok(folder.to_owned()),
-    };
-    let missing = || {
-        EncoderError::Tokenizer(format!(
-            "{} has none of its own; pull the model again, or put the vocab.txt or tokenizer.json of {id} beside its files",
-            name(path)
-        ))
-    };
-    Ok(tokenizer_snapshot(path, id).ok_or_else(missing)?.folder)
-}
-
-/// The snapshot of a repository that has the tokenizer of the model at `path`: in the cache that contains the model, else in the user's.
-pub(super) fn tokenizer_snapshot(path: &Path, id: &str) -> Option<Snapshot> {
-    let own = path.ancestors().nth(3).map(HubCache::at);
-    let caches = own.into_iter().chain(HubCache::of_user());
-    let mut found = caches.filter_map(|cache| cache.find(id, None));
-    found.find(|snapshot| has_tokenizer(&snapshot.folder))
-}
-
-/// The repository that has the tokenizer of the model in a folder, if its own has none and another is named.
-pub(super) fn other_tokenizer(folder: &Path) -> Option<String> {
-    if has_tokenizer(folder) {
-        return None;
-    }
-    match CheckpointLayout::of(folder).ok()? {
-        CheckpointLayout::StateDict => {
-            let file = weights_file(folder).ok()?;
-            catalog::find_by_file(&name(folder), &file)?
-                .tokenizer
-                .clone()
-        }
-        CheckpointLayout::OpenClip => {
-            let json = read(&folder.join(OPEN_CLIP_CONFIG)).ok()?;
-            let config: OpenClipConfig = serde_json::from_slice(&json).ok()?;
-            config.tokenizer_repository()
-        }
-        CheckpointLayout::Clip | CheckpointLayout::Siglip => None,
-    }
-}
-
-/// Whether a folder has a file with a tokenizer.
-pub(super) fn has_tokenizer(folder: &Path) -> bool {
-    TOKENIZERS.iter().any(|name| is_present(&folder.join(name)))
 }
 
 /// Whether the name of the file, of its folder, or of its repository in the hub's cache contains `chexzero`.

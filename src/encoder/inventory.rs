@@ -7,10 +7,11 @@ use super::checkpoint::{other_tokenizer, tokenizer_snapshot};
 use super::clip::ClipConfig;
 use super::layout::{
     BYTE_PAIRS, CONFIG, CheckpointLayout, MERGES, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS,
-    PREPROCESSOR_CONFIG, PROCESSOR_CONFIG, SETTINGS, TOKENIZERS, WEIGHTS, is_index, is_present,
+    PREPROCESSOR_CONFIG, PROCESSOR_CONFIG, SETTINGS, TOKENIZERS, WEIGHTS, is_index,
     open_clip_weights_file, parse, read, shards, weights_file,
 };
 use super::open_clip::OpenClipConfig;
+use super::pointer::is_present;
 use super::vocabulary;
 
 /// The names of the files without which the model cannot be opened, or would be read differently; none if it is complete. Where one of

@@ -3,7 +3,8 @@
 
 mod bert;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::block_names::BlockNames;
@@ -49,6 +50,7 @@ struct OpenClipModelConfig {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 struct OpenClipVisionConfig {
+    #[serde(default, deserialize_with = "square_side")]
     image_size: Option<i64>,
     head_width: Option<i64>,
     timm_model_name: Option<String>,
@@ -79,6 +81,21 @@ struct OpenClipTextConfig {
     tokenizer_kwargs: Option<Map<String, Value>>,
     #[serde(flatten)]
     rest: Map<String, Value>,
+}
+
+/// The side of a size that is a number, or two that are the same.
+fn square_side<'de, D: Deserializer<'de>>(value: D) -> Result<Option<i64>, D::Error> {
+    let value = Value::deserialize(value)?;
+    let side = match value.as_array().map(Vec::as_slice) {
+        Some([height, width]) if height == width => height.as_i64(),
+        _ => value.as_i64(),
+    };
+    if side.is_none() && !value.is_null() {
+        return Err(D::Error::custom(format!(
+            "an image_size of {value} is not supported"
+        )));
+    }
+    Ok(side)
 }
 
 /// open_clip's default.
@@ -628,6 +645,19 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("pool_type"), "{error}");
+    }
+
+    #[test]
+    fn an_image_size_is_a_side_or_two_that_are_the_same() {
+        let read = |json: &str| {
+            let config = serde_json::from_str::<OpenClipVisionConfig>(json);
+            config.map(|config| config.image_size)
+        };
+        assert_eq!(read("{}").unwrap(), None);
+        assert_eq!(read(r#"{"image_size": 224}"#).unwrap(), Some(224));
+        assert_eq!(read(r#"{"image_size": [224, 224]}"#).unwrap(), Some(224));
+        let error = read(r#"{"image_size": [224, 336]}"#).unwrap_err();
+        assert!(error.to_string().contains("[224,336] is not supported"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
-use super::layout::{IS_POINTER, is_pointer};
+use super::pointer::{IS_POINTER, is_pointer};
 use super::{EncoderError, archive};
 use crate::media::open_file;
 

@@ -105,6 +105,8 @@ fn a_models_plain_files_are_imported_under_the_given_id() {
     here.assert_imported();
     // What no model needs stays outside.
     assert!(!here.snapshots()[0].join("golden.json").exists());
+    // What transformers needs comes along.
+    assert!(here.snapshots()[0].join("spiece.model").exists());
 }
 
 #[test]

@@ -91,12 +91,12 @@ struct FileFacts {
 impl FileFacts {
     /// Adds what a response says. A redirect names the file's hash and size in the hub's own headers; its `ETag` and
     /// `Content-Length` describe the redirect itself.
-    fn add(&mut self, response: &Response<Body>) {
+    fn add(&mut self, response: &Response<Body>, file: &str) {
         let own = |name| header(response.headers(), name);
         let last = |name| own(name).filter(|_| response.status().is_success());
         let etag = || own("x-linked-etag").or_else(|| last("etag"));
         let size = || own("x-linked-size").or_else(|| last("content-length"));
-        self.etag = self.etag.take().or_else(|| Etag::of_header(etag()?));
+        self.etag = self.etag.take().or_else(|| Etag::of_header(etag()?, file));
         self.size = self.size.or_else(|| size()?.parse().ok());
     }
 }
@@ -217,7 +217,7 @@ impl HubClient {
         let (mut current, mut facts) = (url.clone(), FileFacts::default());
         for _ in 0..MAX_REDIRECTS {
             let mut response = self.request(&current, true, None)?;
-            facts.add(&response);
+            facts.add(&response, name);
             if let (Some(etag), Some(size)) = (&facts.etag, facts.size) {
                 return Ok(RemoteFile {
                     name: name.to_owned(),

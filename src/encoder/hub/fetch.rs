@@ -1,17 +1,20 @@
 //! Downloads a model from the hub into the cache.
 
+mod usable;
+
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::client::{HubClient, RemoteFile, RequestError};
-use super::hash::{self, Hasher};
+use super::disk::{link, link_target, make_parent, write_atomically};
+use super::partial::PartialFile;
 use super::retry::{self, MAX_IDLE_ATTEMPTS, ProgressCallback, retry};
 use super::{HubCache, HubError, MAIN, Snapshot};
 use crate::encoder::layout::{MAX_SETTINGS_BYTES, NeededFiles};
-use crate::encoder::{CheckpointLayout, catalog, checkpoint, inventory};
+use crate::encoder::{catalog, checkpoint};
 
 /// Bytes that are read, and reported, at a time.
 const CHUNK_BYTES: usize = 1 << 18;
@@ -199,75 +202,6 @@ impl Puller<'_> {
             self.pull_file(remote)?;
         }
         Ok(())
-    }
-
-    /// The names of the weights; an error if the small files, which must be there, show that the model cannot be used with any weights.
-    fn weights_of_usable(&mut self, needs: &NeededFiles) -> Result<Vec<String>, HubError> {
-        let folder = self.snapshot_folder();
-        let id = self.id.to_owned();
-        let refuse = |reason: &str| HubError::Layout {
-            id: id.clone(),
-            // The names of files on the hub, not in the cache.
-            reason: reason.replace(&format!("{}/", folder.display()), ""),
-        };
-        let weights = needs.weights(&folder).map_err(|reason| refuse(&reason))?;
-        let layout = needs.layout(&folder).map_err(|e| refuse(&e.to_string()))?;
-        if layout == CheckpointLayout::StateDict {
-            return Ok(weights);
-        }
-        if layout == CheckpointLayout::OpenClip
-            && let Some(tokenizer) = checkpoint::other_tokenizer(&folder)
-        {
-            self.pull_other_tokenizer(&tokenizer)?;
-        }
-        let missing = inventory::missing_settings(&folder, layout);
-        let missing = missing.map_err(|e| refuse(&e.to_string()))?;
-        if !missing.is_empty() {
-            let missing = missing.join(" and no ");
-            return Err(refuse(&format!("its repository has no {missing}")));
-        }
-        let usable = checkpoint::check_settings(&folder, layout);
-        usable.map_err(|e| refuse(&e.to_string()))?;
-        Ok(weights)
-    }
-
-    /// Downloads the tokenizer that the model's configuration says another repository has.
-    fn pull_other_tokenizer(&mut self, tokenizer: &str) -> Result<(), HubError> {
-        let options = PullOptions {
-            cache: self.cache,
-            id: tokenizer,
-            revision: None,
-            offline: false,
-        };
-        let pulled = pull_part(&options, RepositoryPart::Tokenizer, self.report);
-        pulled.map(drop).map_err(|error| match error {
-            HubError::InvalidId(_)
-            | HubError::NotFound(_)
-            | HubError::NoToken(_)
-            | HubError::NotAllowed { .. }
-            | HubError::Layout { .. } => self.layout(format!(
-                "it has no tokenizer of its own, and that of {tokenizer} cannot be had: {error}"
-            )),
-            other => other,
-        })
-    }
-
-    /// Removes what this download has added to the cache, and the folders that are empty then.
-    fn remove_created(&self) {
-        // What cannot be removed stays.
-        for path in &self.created {
-            let _ = fs::remove_file(path);
-        }
-        let (model, snapshot) = (self.model_folder(), self.snapshot_folder());
-        let folders = [
-            snapshot,
-            model.join("snapshots"),
-            model.join("blobs"),
-            model,
-        ];
-        for folder in folders {
-            let _ = fs::remove_dir(folder);
-        }
     }
 
     fn blob(&self, remote: &RemoteFile) -> PathBuf {
@@ -497,102 +431,4 @@ struct FailedTransfer {
     reason: String,
     /// How long the hub asks to wait.
     retry_after: Option<Duration>,
-}
-
-/// A file that is being downloaded, with the hash of the bytes so far.
-struct PartialFile {
-    file: File,
-    length: u64,
-    hasher: Hasher,
-}
-
-impl PartialFile {
-    /// Opens the file that an earlier attempt left, if any, and hashes it. One that is too long is emptied.
-    fn open(path: &Path, remote: &RemoteFile) -> Result<Self, HubError> {
-        let fault = |error: io::Error| HubError::file(path, &error);
-        let mut options = OpenOptions::new();
-        let file = options
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(fault)?;
-        let mut part = Self {
-            file,
-            length: 0,
-            hasher: remote.etag.hasher(remote.size),
-        };
-        let length = part.file.metadata().map_err(fault)?.len();
-        if length > remote.size {
-            part.restart(path, remote)?;
-        } else {
-            part.length = hash::copy(&part.file, &mut part.hasher).map_err(fault)?;
-        }
-        Ok(part)
-    }
-
-    /// Empties the file.
-    fn restart(&mut self, path: &Path, remote: &RemoteFile) -> Result<(), HubError> {
-        self.file.set_len(0).map_err(|e| HubError::file(path, &e))?;
-        self.length = 0;
-        self.hasher = remote.etag.hasher(remote.size);
-        Ok(())
-    }
-
-    fn append(&mut self, bytes: &[u8], path: &Path, remote: &RemoteFile) -> Result<(), HubError> {
-        self.file
-            .write_all(bytes)
-            .map_err(|error| match error.kind() {
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => HubError::NoSpace {
-                    folder: path.parent().unwrap_or(path).to_owned(),
-                    need: remote.size - self.length,
-                    free: 0,
-                },
-                _ => HubError::file(path, &error),
-            })?;
-        self.hasher.update(bytes);
-        self.length += bytes.len() as u64;
-        Ok(())
-    }
-}
-
-pub(super) fn make_parent(path: &Path) -> Result<(), HubError> {
-    let parent = path.parent().unwrap_or(path);
-    fs::create_dir_all(parent).map_err(|e| HubError::file(parent, &e))
-}
-
-/// Writes a small file under another name, then renames it; does nothing if it has that content.
-pub(super) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), HubError> {
-    if fs::read(path).is_ok_and(|now| now == content) {
-        return Ok(());
-    }
-    make_parent(path)?;
-    let partial = temporary_name(path);
-    let done = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
-    done.map_err(|e| HubError::file(path, &e))
-}
-
-/// Where a snapshot's file links to.
-fn link_target(blob: &str) -> PathBuf {
-    Path::new("../../blobs").join(blob)
-}
-
-/// Links a snapshot's file to its blob; replaces whatever was there.
-pub(super) fn link(path: &Path, blob: &str) -> Result<(), HubError> {
-    make_parent(path)?;
-    let target = link_target(blob);
-    if fs::read_link(path).is_ok_and(|now| now == target) {
-        return Ok(());
-    }
-    let partial = temporary_name(path);
-    let _ = fs::remove_file(&partial);
-    let done =
-        std::os::unix::fs::symlink(&target, &partial).and_then(|()| fs::rename(&partial, path));
-    done.map_err(|e| HubError::file(path, &e))
-}
-
-/// A name in the same folder that only this process uses.
-fn temporary_name(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}", std::process::id()))
 }

@@ -38,17 +38,17 @@ impl Etag {
         }
     }
 
-    /// As [`Self::parse`], also of a mirror's header that has no hash, if it can be the name of a file.
-    pub(super) fn of_header(header: &str) -> Option<Self> {
+    /// As [`Self::parse`], also of a mirror's header that has no hash, if it can be the name of a file. Nobody says that two files do not
+    /// have the same: `file` becomes a part of the name.
+    pub(super) fn of_header(header: &str, file: &str) -> Option<Self> {
         let opaque = || {
             let text = header.trim().trim_start_matches("W/").trim_matches('"');
             let is_name = (1..=MAX_OPAQUE_LENGTH).contains(&text.len())
                 && !text.starts_with(['.', '-'])
-                && !text.ends_with(".incomplete")
                 && text
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-            is_name.then(|| Self::Opaque(text.to_owned()))
+            is_name.then(|| Self::Opaque(format!("{text}-{file}")))
         };
         Self::parse(header).or_else(opaque)
     }
@@ -187,14 +187,14 @@ mod tests {
         for (header, name) in [
             (
                 "\"d41d8cd98f00b204e9800998ecf8427e-12\"",
-                Some("d41d8cd98f00b204e9800998ecf8427e-12"),
+                Some("d41d8cd98f00b204e9800998ecf8427e-12-a.bin"),
             ),
-            ("W/\"v.1_2\"", Some("v.1_2")),
+            ("W/\"v.1_2\"", Some("v.1_2-a.bin")),
             ("\"../../x\"", None),
             ("\".x\"", None),
             ("\"\"", None),
         ] {
-            let etag = Etag::of_header(header);
+            let etag = Etag::of_header(header, "a.bin");
             assert_eq!(etag.as_ref().map(Etag::name), name, "{header}");
         }
     }

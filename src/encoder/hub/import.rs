@@ -7,14 +7,13 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::fetch::{link, make_parent, write_atomically};
+use super::disk::{link, make_parent, write_atomically};
 use super::hash::{Etag, Hasher};
 use super::source_tree::{SourceTree, StoppableReader};
 use super::{HubCache, HubError, MAIN, Snapshot};
 use crate::encoder::catalog;
-use crate::encoder::layout::{
-    IS_POINTER, MAX_POINTER_BYTES, MAX_SETTINGS_BYTES, NeededFiles, is_pointer,
-};
+use crate::encoder::layout::{MAX_SETTINGS_BYTES, NeededFiles};
+use crate::encoder::pointer::{IS_POINTER, MAX_POINTER_BYTES, is_pointer};
 
 /// From this size on, files are named by their SHA-256, as the hub names those in its large-file storage.
 const MIN_LARGE_BYTES: u64 = 10 << 20;
