@@ -165,22 +165,25 @@ fn is_large(name: &str) -> bool {
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |mut hex, b| {
-            write!(hex, "{b:02x}").unwrap();
-            hex
-        })
+    hex(&Sha256::digest(bytes))
+}
+
+pub fn sha1(bytes: &[u8]) -> String {
+    hex(&Sha1::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, b| {
+        write!(hex, "{b:02x}").unwrap();
+        hex
+    })
 }
 
 fn git_blob(bytes: &[u8]) -> String {
     let mut hasher = Sha1::new();
     hasher.update(format!("blob {}\0", bytes.len()));
     hasher.update(bytes);
-    hasher.finalize().iter().fold(String::new(), |mut hex, b| {
-        write!(hex, "{b:02x}").unwrap();
-        hex
-    })
+    hex(&hasher.finalize())
 }
 
 fn read(stream: &TcpStream) -> std::io::Result<Request> {

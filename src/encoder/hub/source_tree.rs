@@ -140,12 +140,10 @@ impl SourceTree {
             let kind = entry.file_type().map_err(|e| HubError::file(&path, &e))?;
             if kind.is_dir() {
                 self.add_folder(&path, &format!("{name}/"), depth + 1)?;
-            } else if !is_needed(&name) {
-                continue;
-            } else if kind.is_symlink() {
+            } else if is_needed(&name) && kind.is_symlink() {
                 let target = fs::read_link(&path).map_err(|e| HubError::file(&path, &e))?;
                 self.add_link(name, &target)?;
-            } else if kind.is_file() {
+            } else if is_needed(&name) && kind.is_file() {
                 self.insert(name, SourceEntry::File(path))?;
             }
         }
