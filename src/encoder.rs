@@ -20,6 +20,7 @@ mod layout;
 mod occlusion;
 pub mod open_clip;
 mod pickle;
+mod pointer;
 mod preprocess;
 mod reference;
 mod resample;

@@ -50,7 +50,7 @@ pub enum ModelsAction {
         #[arg(value_name = "ID")]
         ids: Vec<String>,
         /// Compare embeddings with those of the model's reference implementation, which needs Python with torch, pillow, and
-        /// transformers or open_clip_torch; a success is remembered
+        /// transformers (with sentencepiece and protobuf for SigLIP) or open_clip_torch; a success is remembered
         #[arg(long)]
         reference: bool,
         /// The Python to use

@@ -59,7 +59,7 @@ struct ListedModel<'a> {
 struct CachedModel {
     commit: String,
     folder: String,
-    /// Size of all files.
+    /// Size of all files, a tokenizer in another repository included.
     bytes: u64,
     /// Names of files without which it cannot be opened; none if it is complete.
     missing: Vec<String>,
@@ -69,8 +69,10 @@ struct CachedModel {
 
 impl CachedModel {
     fn new(snapshot: &Snapshot, records: &[ReferenceRecord]) -> Self {
-        let files = snapshot.files().unwrap_or_default();
-        let sizes = files.iter().filter_map(|(_, blob)| blob.metadata().ok());
+        let others = snapshot.tokenizer();
+        let parts = [snapshot].into_iter().chain(&others);
+        let files = parts.flat_map(|part| part.files().unwrap_or_default());
+        let sizes = files.filter_map(|(_, blob)| blob.metadata().ok());
         let is_of = |record: &&ReferenceRecord| {
             record.model == snapshot.id && record.commit == snapshot.commit
         };
@@ -164,7 +166,7 @@ fn list_cached(cached: &CachedModel) -> Result<(), Fault> {
 
 /// Imports models that were brought by hand, and prints their folders.
 fn import(from: &Path, id: Option<&str>) -> Result<u8, Fault> {
-    let id = id.map(catalog::id_of);
+    let id = id.map(|text| hub::split_revision(text).0);
     let stop = Arc::new(AtomicBool::new(false));
     on_signals(&[SIGINT, SIGTERM], {
         let stop = Arc::clone(&stop);
@@ -179,12 +181,22 @@ fn import(from: &Path, id: Option<&str>) -> Result<u8, Fault> {
     };
     for snapshot in &snapshots {
         print::line(shown(&snapshot.folder))?;
-        let id = &snapshot.id;
-        print::message(format_args!(
-            "{id} is in the cache; `medivision-tui models info {id}` loads it"
-        ));
+        print::message(imported_as(snapshot));
     }
     Ok(exit::OK)
+}
+
+/// What a model that was imported can be used for.
+fn imported_as(snapshot: &Snapshot) -> String {
+    let (id, missing) = (&snapshot.id, snapshot.missing());
+    if snapshot.is_tokenizer() {
+        return format!("{id} is in the cache: a tokenizer that other models use");
+    }
+    if missing.is_empty() {
+        return format!("{id} is in the cache; `medivision-tui models info {id}` loads it");
+    }
+    let missing = missing.join(", ");
+    format!("{id} is in the cache, but not usable yet: it lacks {missing}; import that, too")
 }
 
 /// The models to compare with their references: those named, else all in the cache.
@@ -275,6 +287,9 @@ fn describe_checkpoint(path: &Path, setup: &CommandSetup) -> Result<u8, Fault> {
     let encoder = checkpoint::open(path, setup.options(None)).map_err(Fault::unusable)?;
     line("path", shown(path))?;
     line("layout", layout.name())?;
+    if let Some(assumption) = encoder.assumption() {
+        line("assumed", assumption)?;
+    }
     card(&encoder)?;
     Ok(exit::OK)
 }
@@ -306,10 +321,18 @@ fn card(encoder: &dyn Encoder) -> Result<(), Fault> {
 
 fn fetch(model: &str, revision: Option<&str>, setup: &CommandSetup) -> Result<u8, Fault> {
     let cache = cache()?;
+    let (id, named) = hub::split_revision(model);
+    if let (Some(one), Some(other)) = (revision, named)
+        && one != other
+    {
+        return Err(Fault::unusable(format!(
+            "{model} names the revision {other}, and --revision {one}; give one of them"
+        )));
+    }
     let order = PullOptions {
         cache: &cache,
-        id: catalog::id_of(model),
-        revision,
+        id,
+        revision: revision.or(named),
         offline: setup.offline,
     };
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -370,8 +393,15 @@ fn verify(ids: &[String]) -> Result<u8, Fault> {
         ids.iter().map(find).collect::<Result<_, _>>()?
     };
     let mut damaged = 0;
-    for snapshot in &snapshots {
-        damaged += verify_snapshot(snapshot)?;
+    let mut verified = Vec::new();
+    for snapshot in snapshots {
+        let tokenizer = snapshot.tokenizer();
+        for part in [snapshot].into_iter().chain(tokenizer) {
+            if !verified.contains(&part) {
+                damaged += verify_snapshot(&part)?;
+                verified.push(part);
+            }
+        }
     }
     if damaged > 0 {
         print::message(format_args!(
@@ -386,7 +416,11 @@ fn verify(ids: &[String]) -> Result<u8, Fault> {
 fn verify_snapshot(snapshot: &Snapshot) -> Result<usize, Fault> {
     let mut damaged = 0;
     let files = snapshot.files().map_err(Fault::unusable)?;
-    let mut missing = snapshot.missing();
+    let mut missing = if snapshot.is_tokenizer() {
+        Vec::new()
+    } else {
+        snapshot.missing()
+    };
     missing.retain(|missing| !files.iter().any(|(name, _)| name == missing));
     for (name, blob) in files {
         let state = match Snapshot::is_intact(&blob).map_err(Fault::unusable)? {

@@ -1,6 +1,7 @@
 //! Opens a checkpoint, a folder as on the hub or a file of weights, as a [`DualEncoder`].
 
 pub(super) mod own_fit;
+mod tokenizer_source;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,11 +11,10 @@ use serde::Deserialize;
 use super::builtin::{BuiltinFacts, BuiltinFiles};
 use super::clip::ClipConfig;
 use super::finetune::adapter;
-use super::hub::HubCache;
 use super::layout::{
     BYTE_PAIRS, CONFIG, CheckpointLayout, MERGES, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS,
-    PREPROCESSOR_CONFIG, PROCESSOR_CONFIG, TOKENIZER_CONFIG, TOKENIZERS, WEIGHTS, is_index, parse,
-    read, shards, weights_file,
+    PREPROCESSOR_CONFIG, PROCESSOR_CONFIG, TOKENIZER_CONFIG, WEIGHTS, folder_of, is_index,
+    open_clip_weights_file, parse, read, shards, weights_file,
 };
 use super::open_clip::{self, OpenClipConfig};
 use super::siglip::SiglipConfig;
@@ -26,6 +26,10 @@ use super::{
     torch, vocabulary,
 };
 use crate::config::BUILTIN;
+
+pub(super) use tokenizer_source::{
+    described_tokenizer, has_tokenizer, other_tokenizer, tokenizer_snapshot,
+};
 
 /// Opens a checkpoint: a folder with configuration, weights, tokenizer and preprocessing, a file of weights, or a folder with an
 /// adapter, whose base is then opened with it.
@@ -42,28 +46,61 @@ pub fn open(path: &Path, options: ModelOptions) -> Result<DualEncoder, EncoderEr
 
 /// Reads a checkpoint, without building its towers.
 pub(super) fn load(path: &Path, target: DeviceAndKind) -> Result<LoadedCheckpoint, EncoderError> {
-    let mut reader = CheckpointReader {
-        path,
-        target,
-        digest: blake3::Hasher::new(),
-    };
-    let (blueprint, weights, tokenizer, preprocess) = match CheckpointLayout::of(path)? {
-        CheckpointLayout::Clip => reader.clip()?,
-        CheckpointLayout::Siglip => reader.siglip()?,
-        CheckpointLayout::OpenClip => reader.open_clip()?,
-        CheckpointLayout::StateDict => reader.state_dict()?,
+    let layout = CheckpointLayout::of(path)?;
+    let mut reader = CheckpointReader::new(path, target);
+    let mut assumption = None;
+    let (blueprint, weights, tokenizer, preprocess) = if layout == CheckpointLayout::StateDict {
+        let (parts, assumed) = reader.state_dict()?;
+        assumption = assumed;
+        parts
+    } else {
+        reader.path = folder_of(path);
+        let (blueprint, tokenizer, preprocess) = reader.settings(layout)?;
+        let weights = if layout == CheckpointLayout::OpenClip {
+            let file = open_clip_weights_file(path)?;
+            reader.digested(Weights::open(&file, target)?)
+        } else {
+            reader.weights()?
+        };
+        (blueprint, weights, tokenizer, preprocess)
     };
     let builtin = taught::read_facts(path, &mut reader.digest)?;
     Ok(LoadedCheckpoint {
         id: name(path),
         digest: format!("blake3:{}", reader.digest.finalize().to_hex()),
         builtin,
+        assumption,
         blueprint,
         weights,
         tokenizer,
         preprocess,
     })
 }
+
+/// Refuses a model by the files beside its weights, which need not be there yet: an architecture or a setting that is not supported,
+/// or a file that is missing or cannot be read.
+pub(super) fn check_settings(folder: &Path, layout: CheckpointLayout) -> Result<(), EncoderError> {
+    let mut reader = CheckpointReader::new(folder, (tch::Device::Cpu, tch::Kind::Float));
+    match reader.settings(layout)?.0 {
+        Blueprint::OpenClip(config) => config.check(),
+        _ => Ok(()),
+    }
+}
+
+/// The folder of a checkpoint, and its file of weights where that has not one of the usual names, as that of an open_clip training run.
+pub fn folder_and_weights(path: &Path) -> Result<(PathBuf, Option<PathBuf>), EncoderError> {
+    let folder = folder_of(path).to_owned();
+    if CheckpointLayout::of(path)? != CheckpointLayout::OpenClip {
+        return Ok((folder, None));
+    }
+    let file = open_clip_weights_file(path)?;
+    let is_usual = OPEN_CLIP_WEIGHTS.iter().any(|name| file.ends_with(name));
+    Ok((folder, Some(file).filter(|_| !is_usual)))
+}
+
+/// What is assumed of a file of weights that does not say it.
+const ASSUMED: &str = "the file does not say which activation its layers have, so OpenAI's QuickGELU is assumed; weights that open_clip \
+    trained mostly have GELU: if so, put the open_clip_config.json of the model beside the file";
 
 /// A checkpoint that was read: what a model is made of.
 pub(super) struct LoadedCheckpoint {
@@ -73,6 +110,8 @@ pub(super) struct LoadedCheckpoint {
     pub(super) digest: String,
     /// What is known of it if it is the built-in model, or was fine-tuned from it.
     pub(super) builtin: Option<Arc<BuiltinFacts>>,
+    /// What is assumed because its files do not say it.
+    pub(super) assumption: Option<&'static str>,
     pub(super) blueprint: Blueprint,
     pub(super) weights: Weights,
     pub(super) tokenizer: Tokenizer,
@@ -88,6 +127,7 @@ impl LoadedCheckpoint {
             id: self.id,
             digest: self.digest,
             builtin: self.builtin,
+            assumption: self.assumption,
             device: self.weights.device(),
             towers: self.blueprint.build(self.weights)?,
             tokenizer: self.tokenizer,
@@ -124,6 +164,9 @@ impl Blueprint {
 /// A checkpoint without its name and digest.
 type LoadedParts = (Blueprint, Weights, Tokenizer, Preprocess);
 
+/// What the files beside the weights say.
+type Settings = (Blueprint, Tokenizer, Preprocess);
+
 /// Reads a checkpoint's files, and hashes all that it reads.
 struct CheckpointReader<'a> {
     path: &'a Path,
@@ -131,18 +174,37 @@ struct CheckpointReader<'a> {
     digest: blake3::Hasher,
 }
 
-impl CheckpointReader<'_> {
-    fn clip(&mut self) -> Result<LoadedParts, EncoderError> {
+impl<'a> CheckpointReader<'a> {
+    fn new(path: &'a Path, target: DeviceAndKind) -> Self {
+        Self {
+            path,
+            target,
+            digest: blake3::Hasher::new(),
+        }
+    }
+
+    /// Reads the files of a folder beside its weights; a state dictionary has none that this could read.
+    fn settings(&mut self, layout: CheckpointLayout) -> Result<Settings, EncoderError> {
+        match layout {
+            CheckpointLayout::Clip => self.clip(),
+            CheckpointLayout::Siglip => self.siglip(),
+            CheckpointLayout::OpenClip => self.open_clip(),
+            CheckpointLayout::StateDict => Err(EncoderError::Unsupported(
+                "a file of weights has no configuration".into(),
+            )),
+        }
+    }
+
+    fn clip(&mut self) -> Result<Settings, EncoderError> {
         let config: ClipConfig = self.parsed(CONFIG)?;
         // XrayCLIP has 256 positions, of which its tokenizer fills 77.
         let length = self.limited(config.context_length())?;
         let tokenizer = self.transformers_tokenizer(length, config.vocabulary())?;
         let preprocess = self.preprocessing()?;
-        let weights = self.weights()?;
-        Ok((Blueprint::Clip(config), weights, tokenizer, preprocess))
+        Ok((Blueprint::Clip(config), tokenizer, preprocess))
     }
 
-    fn siglip(&mut self) -> Result<LoadedParts, EncoderError> {
+    fn siglip(&mut self) -> Result<Settings, EncoderError> {
         let config: SiglipConfig = self.parsed(CONFIG)?;
         let settings = self.tokenizer_settings()?;
         let json = settings.apply_marks(self.tokenizer_json(self.path)?)?;
@@ -157,20 +219,18 @@ impl CheckpointReader<'_> {
                 "tokenizer_config.json names no pad_token of the vocabulary".into(),
             )
         })?;
-        let weights = self.weights()?;
         let tokenizer = tokenizer.cleaning(settings.clean());
         Ok((
             Blueprint::Siglip(config, (length, pad)),
-            weights,
             tokenizer,
             preprocess,
         ))
     }
 
-    fn open_clip(&mut self) -> Result<LoadedParts, EncoderError> {
+    fn open_clip(&mut self) -> Result<Settings, EncoderError> {
         let mut config: OpenClipConfig = self.parsed(OPEN_CLIP_CONFIG)?;
         if config.has_bert() && self.path.join(CONFIG).is_file() {
-            config.describe_bert(self.parsed(CONFIG)?);
+            config.describe_bert(&self.file(CONFIG)?);
         }
         let fault = |reason| EncoderError::File {
             path: self.path.join(OPEN_CLIP_CONFIG),
@@ -181,7 +241,9 @@ impl CheckpointReader<'_> {
         let context = config.context_length();
         let cleaning = config.cleaning().map_err(fault)?;
         let tokenizer = if config.has_own_tokenizer() {
-            let json = self.tokenizer_json(self.path)?;
+            let other = config.tokenizer_repository();
+            let folder = described_tokenizer(self.path, self.path, other.as_deref())?;
+            let json = self.tokenizer_json(&folder)?;
             let tokenizer = Tokenizer::from_json(&json, context)?;
             if config.has_bert() {
                 tokenizer.require_word_pieces()?;
@@ -191,28 +253,23 @@ impl CheckpointReader<'_> {
             let tokenizer = self.clip_tokenizer(context, config.vocabulary())?;
             tokenizer.cleaning(cleaning.unwrap_or(Clean::Lower))
         };
-        let file = self.first(&OPEN_CLIP_WEIGHTS)?;
-        let weights = self.digested(Weights::open(&file, self.target)?);
-        Ok((
-            Blueprint::OpenClip(Box::new(config)),
-            weights,
-            tokenizer,
-            preprocess,
-        ))
+        Ok((Blueprint::OpenClip(Box::new(config)), tokenizer, preprocess))
     }
 
     /// A file of weights does not describe the preprocessing. A `preprocessor_config.json` beside it does; without one,
     /// CheXzero's preprocessing is used if the path contains `chexzero`, else OpenAI's. Likewise the tokenizer is the
-    /// `tokenizer.json` beside it, else CLIP's own vocabulary.
-    fn state_dict(&mut self) -> Result<LoadedParts, EncoderError> {
+    /// `tokenizer.json` beside it, else CLIP's own vocabulary. Also returns what else is assumed of it.
+    fn state_dict(&mut self) -> Result<(LoadedParts, Option<&'static str>), EncoderError> {
         let file = weights_file(self.path)?;
         if let Some(entry) = catalog::find_by_file(&name(self.path), &file)
             && let Some(architecture) = &entry.architecture
         {
-            return self.described(&file, architecture, entry.tokenizer.as_deref());
+            let parts = self.described(&file, architecture, entry.tokenizer.as_deref());
+            return Ok((parts?, None));
         }
         let weights = self.digested(Weights::open(&file, self.target)?);
         let is_script = weights.is_script();
+        let is_known = is_script || is_chexzero(&file);
         let (side, context) = open_clip::state_dict_sizes(&weights)?;
         let beside = file.with_file_name(PREPROCESSOR_CONFIG);
         let preprocess = if beside.is_file() {
@@ -234,7 +291,8 @@ impl CheckpointReader<'_> {
             self.digest.update(vocabulary::MERGES);
             Tokenizer::clip(context)?
         };
-        Ok((Blueprint::StateDict, weights, tokenizer, preprocess))
+        let parts = (Blueprint::StateDict, weights, tokenizer, preprocess);
+        Ok((parts, Some(ASSUMED).filter(|_| !is_known)))
     }
 
     /// A file of weights whose architecture the catalogue knows, with open_clip's names. Its tokenizer lies beside it or in
@@ -254,7 +312,7 @@ impl CheckpointReader<'_> {
         self.digest.update(architecture.as_bytes());
         let side = config.image_size().max(0) as usize;
         let preprocess = Preprocess::from_open_clip(&config.preprocess_cfg, side).map_err(fault)?;
-        let folder = described_tokenizer(self.path, file, tokenizer)?;
+        let folder = described_tokenizer(self.path, folder_of(file), tokenizer)?;
         let json = self.tokenizer_json(&folder)?;
         let tokenizer = Tokenizer::from_json(&json, config.context_length())?;
         let mut weights = self.digested(Weights::open(file, self.target)?);
@@ -506,36 +564,6 @@ impl TokenizerSettings {
     }
 }
 
-/// The folder with the tokenizer of a file of weights that the catalogue describes: its own, or a snapshot of the repository that has
-/// it, in the cache that contains the model, else in the user's.
-pub(super) fn described_tokenizer(
-    path: &Path,
-    file: &Path,
-    tokenizer: Option<&str>,
-) -> Result<PathBuf, EncoderError> {
-    let beside = file.parent().unwrap_or(Path::new("")).to_owned();
-    let id = match tokenizer {
-        Some(id) if !has_tokenizer(&beside) => id,
-        _ => return Ok(beside),
-    };
-    let own = path.ancestors().nth(3).map(HubCache::at);
-    let caches = own.into_iter().chain(HubCache::of_user());
-    let mut found = caches.filter_map(|cache| cache.find(id, None));
-    let snapshot = found.find(|snapshot| has_tokenizer(&snapshot.folder));
-    let missing = || {
-        EncoderError::Tokenizer(format!(
-            "{} has none of its own; pull the model again, or put the vocab.txt of {id} beside the file",
-            name(path)
-        ))
-    };
-    Ok(snapshot.ok_or_else(missing)?.folder)
-}
-
-/// Whether a folder has a file with a tokenizer.
-pub(super) fn has_tokenizer(folder: &Path) -> bool {
-    TOKENIZERS.iter().any(|name| folder.join(name).is_file())
-}
-
 /// Whether the name of the file, of its folder, or of its repository in the hub's cache contains `chexzero`.
 pub(super) fn is_chexzero(path: &Path) -> bool {
     let folder = |path: &Path| path.parent().map(name).unwrap_or_default();
@@ -563,6 +591,7 @@ pub(super) fn load_builtin(
         id: BUILTIN.to_owned(),
         digest: format!("blake3:{}", digest.finalize().to_hex()),
         builtin: Some(Arc::new(facts)),
+        assumption: None,
         weights: Weights::read(Backing::Static(files.weights), target)?,
         tokenizer: tokenizer.cleaning(Clean::Lower),
         preprocess: preprocess.map_err(EncoderError::Unsupported)?,

@@ -6,184 +6,28 @@
 
 mod cache;
 mod client;
+mod disk;
+mod environment;
+mod error;
 mod fetch;
 mod hash;
 mod import;
+mod partial;
 mod redirect;
 mod retry;
 mod source_tree;
 
-use std::path::PathBuf;
-
 use super::catalog;
 
-pub use cache::{HubCache, Snapshot, is_offline_by_environment};
+pub use cache::{HubCache, Snapshot};
+pub use environment::is_offline_by_environment;
+use error::Token;
+pub use error::{HubError, TokenSource};
 pub use fetch::{PullOptions, PullProgress, pull};
 pub use import::import;
 
 /// The revision that is used if none is given.
 pub const MAIN: &str = "main";
-
-/// Why a model cannot be downloaded. Each message says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum HubError {
-    /// The network must not be used.
-    #[error(
-        "`{0}` is not in the cache, or not completely, and would have to be downloaded, which --offline or HF_HUB_OFFLINE forbids; pull it on a machine with network access, and copy the cache"
-    )]
-    Offline(String),
-    /// Not a valid model id.
-    #[error(
-        "`{0}` is not a model id; ids look like `microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224`, see `medivision-tui models list`"
-    )]
-    InvalidId(String),
-    /// The model is gated, and there is no token.
-    #[error(
-        "`{0}` is gated: accept its terms at https://huggingface.co/{0}, create a token with read access at https://huggingface.co/settings/tokens, and set HF_TOKEN to it (or log in with `hf auth login`)"
-    )]
-    NoToken(String),
-    /// The model is gated, and the token has no access to it.
-    #[error(
-        "the token in use may not read `{0}`: accept its terms at https://huggingface.co/{0} with the token's account, or use another token"
-    )]
-    NotAllowed(String),
-    /// The token is invalid.
-    #[error(
-        "the hub does not accept the token in use; create a new one at https://huggingface.co/settings/tokens, or unset HF_TOKEN"
-    )]
-    BadToken,
-    /// There is no such model, or it is private.
-    #[error(
-        "the hub has no model `{0}` (or it is private, and the token in use has no access); check the spelling"
-    )]
-    NotFound(String),
-    /// There is no such branch, tag or commit.
-    #[error(
-        "`{id}` has no revision `{revision}`; leave out --revision, or see https://huggingface.co/{id}/tree/main"
-    )]
-    NoRevision {
-        /// The model.
-        id: String,
-        /// The requested revision.
-        revision: String,
-    },
-    /// The repository's files do not have a supported layout.
-    #[error("`{id}` cannot be used: {reason}")]
-    Layout {
-        /// The model.
-        id: String,
-        /// Which files are missing, or what is wrong with them.
-        reason: String,
-    },
-    /// The disk is full.
-    #[error("{} needs {} more space, but only {} are free; free some space, or set HF_HOME to a folder on a larger disk", folder.display(), format_bytes(*need), format_bytes(*free))]
-    NoSpace {
-        /// The cache's folder.
-        folder: PathBuf,
-        /// Bytes still to be downloaded.
-        need: u64,
-        /// Bytes free.
-        free: u64,
-    },
-    /// The connection failed repeatedly.
-    #[error("the download of {file} failed: {reason}; try again, it resumes where it stopped")]
-    Broken {
-        /// The file.
-        file: String,
-        /// The last reason.
-        reason: String,
-    },
-    /// A downloaded file does not match the hub's hash.
-    #[error(
-        "{file} arrived damaged (its checksum is {found}, the hub's is {expected}) and was removed; try again"
-    )]
-    Damaged {
-        /// The file.
-        file: String,
-        /// The hash of the downloaded bytes.
-        found: String,
-        /// The hash that the hub names.
-        expected: String,
-    },
-    /// A file to import does not match the hash that its own name is.
-    #[error(
-        "{file} is damaged: its checksum is {found}, but was {expected}; copy it here again, or pull it again where it came from"
-    )]
-    Altered {
-        /// The file.
-        file: String,
-        /// The hash of the file's bytes.
-        found: String,
-        /// The hash that is its name in the cache.
-        expected: String,
-    },
-    /// The hub cannot be reached.
-    #[error(
-        "{url} cannot be reached: {reason}; check the network and the proxy (HTTPS_PROXY), use a mirror (HF_ENDPOINT), or bring the model by hand (`models import`)"
-    )]
-    Unreachable {
-        /// The requested URL.
-        url: String,
-        /// Why.
-        reason: String,
-    },
-    /// `HF_ENDPOINT` is not a URL.
-    #[error(
-        "HF_ENDPOINT is `{endpoint}`, which is not an address: {reason}; set it to one like https://huggingface.co, or unset it"
-    )]
-    Endpoint {
-        /// Its value.
-        endpoint: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The hub failed, or asked to wait, in every attempt.
-    #[error("{url} failed repeatedly: {reason}; try again later")]
-    Busy {
-        /// The requested URL.
-        url: String,
-        /// The last reason.
-        reason: String,
-    },
-    /// The hub answered with an error status that none of the above explains.
-    #[error("{url} answered with status {status}{}", if detail.is_empty() { String::new() } else { format!(": {detail}") })]
-    Status {
-        /// The requested URL.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-        /// The hub's error message; may be empty.
-        detail: String,
-    },
-    /// A response that a hub does not give.
-    #[error("{url} gave an unexpected response: {reason}")]
-    Response {
-        /// The requested URL.
-        url: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A file of the cache cannot be read or written.
-    #[error("{}: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// The user interrupted the download.
-    #[error("interrupted; try again, it resumes where it stopped")]
-    Interrupted,
-}
-
-impl HubError {
-    fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
-        Self::File {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        }
-    }
-}
 
 /// Whether a text has the form of a model id: `ORG/NAME`, each of ASCII letters, digits and `-._`.
 pub fn is_id(text: &str) -> bool {
@@ -200,11 +44,26 @@ pub fn is_id(text: &str) -> bool {
         .is_some_and(|(org, name)| part(org) && part(name))
 }
 
-/// Splits `ID` or `ID@REVISION`. The id may also be a short name of the catalogue, and is then replaced by what that means.
+/// How the address of a model's page begins, and how open_clip's users write its id.
+const ADDRESSES: [&str; 6] = [
+    "hf-hub:",
+    "hf://",
+    "https://huggingface.co/",
+    "http://huggingface.co/",
+    "https://hf.co/",
+    "huggingface.co/",
+];
+
+/// Splits `ID` or `ID@REVISION`. The id may also be a short name of the catalogue, and is then replaced by what that means, or the
+/// address of the model's page, perhaps with `/tree/REVISION`.
 pub fn split_revision(text: &str) -> (&str, Option<&str>) {
-    match text.split_once('@') {
+    let address = ADDRESSES.iter().find_map(|start| text.strip_prefix(start));
+    let address = address.map(|rest| rest.split(['?', '#']).next().unwrap_or(rest));
+    let plain = address.map_or(text, |rest| rest.trim_end_matches('/'));
+    let page = address.and_then(|_| plain.split_once("/tree/"));
+    match page.or_else(|| plain.split_once('@')) {
         Some((id, revision)) => (catalog::id_of(id), Some(revision)),
-        None => (catalog::id_of(text), None),
+        None => (catalog::id_of(plain), None),
     }
 }
 
@@ -258,6 +117,13 @@ mod tests {
             ("plip", None),
             ("plip@v1", Some("v1")),
             ("vinid/plip@refs/pr/1", Some("refs/pr/1")),
+            ("hf-hub:vinid/plip", None),
+            ("hf-hub:vinid/plip@v1", Some("v1")),
+            ("https://huggingface.co/vinid/plip", None),
+            ("https://huggingface.co/vinid/plip/", None),
+            ("https://huggingface.co/vinid/plip?library=open_clip", None),
+            ("https://huggingface.co/vinid/plip/tree/v1", Some("v1")),
+            ("huggingface.co/vinid/plip", None),
         ] {
             assert_eq!(split_revision(text), (id, revision), "{text}");
         }

@@ -3,21 +3,21 @@
 use std::path::Path;
 
 use super::EncoderError;
-use super::catalog;
-use super::checkpoint::{described_tokenizer, name};
+use super::checkpoint::{other_tokenizer, tokenizer_snapshot};
 use super::clip::ClipConfig;
 use super::layout::{
     BYTE_PAIRS, CONFIG, CheckpointLayout, MERGES, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS,
-    PREPROCESSOR_CONFIG, PROCESSOR_CONFIG, SETTINGS, TOKENIZERS, WEIGHTS, is_index, parse, read,
-    shards, weights_file,
+    PREPROCESSOR_CONFIG, PROCESSOR_CONFIG, SETTINGS, TOKENIZERS, WEIGHTS, is_index,
+    open_clip_weights_file, parse, read, shards, weights_file,
 };
 use super::open_clip::OpenClipConfig;
+use super::pointer::is_present;
 use super::vocabulary;
 
 /// The names of the files without which the model cannot be opened, or would be read differently; none if it is complete. Where one of
 /// several would do, the usual one is named. An error if the folder's layout is not supported.
 pub(super) fn missing_files(folder: &Path) -> Result<Vec<String>, EncoderError> {
-    let has = |name: &str| folder.join(name).is_file();
+    let has = |name: &str| is_present(&folder.join(name));
     // The hub's cache has links, whose files may have been removed.
     let is_dangling = |name: &&str| folder.join(name).is_symlink() && !has(name);
     let mut missing: Vec<String> = SETTINGS
@@ -37,61 +37,80 @@ pub(super) fn missing_files(folder: &Path) -> Result<Vec<String>, EncoderError> 
         }
     };
     let layout = CheckpointLayout::of(folder)?;
-    let weights: &[&str] = match layout {
+    for name in missing_settings(folder, layout)? {
+        need(&name);
+    }
+    match layout {
         CheckpointLayout::StateDict => {
-            state_dict(folder, &mut need)?;
-            return Ok(missing);
-        }
-        CheckpointLayout::OpenClip => &OPEN_CLIP_WEIGHTS,
-        CheckpointLayout::Clip | CheckpointLayout::Siglip => &WEIGHTS,
-    };
-    if let Some(tokenizer) = missing_tokenizer(folder, layout)? {
-        need(tokenizer);
-    }
-    let is_ours = layout == CheckpointLayout::OpenClip;
-    if !is_ours && !has(PREPROCESSOR_CONFIG) && !has(PROCESSOR_CONFIG) {
-        need(PREPROCESSOR_CONFIG);
-    }
-    match weights.iter().find(|name| has(name)) {
-        Some(index) if is_index(index) => {
-            for shard in shards(&folder.join(index))? {
-                if !has(&shard) {
-                    need(&shard);
-                }
+            let file = weights_file(folder)?;
+            if !is_present(&file) {
+                need(&file.file_name().unwrap_or_default().to_string_lossy());
             }
         }
-        Some(_) => {}
-        None => {
-            let plain = weights.iter().find(|name| !is_index(name));
-            need(plain.unwrap_or(&weights[0]));
+        CheckpointLayout::OpenClip => {
+            if !open_clip_weights_file(folder).is_ok_and(|file| is_present(&file)) {
+                need(OPEN_CLIP_WEIGHTS[0]);
+            }
+        }
+        CheckpointLayout::Clip | CheckpointLayout::Siglip => {
+            match WEIGHTS.iter().find(|name| has(name)) {
+                Some(index) if is_index(index) => {
+                    for shard in shards(&folder.join(index))? {
+                        if !has(&shard) {
+                            need(&shard);
+                        }
+                    }
+                }
+                Some(_) => {}
+                None => need("model.safetensors"),
+            }
         }
     }
     Ok(missing)
 }
 
-/// Of a file of weights, the file itself, or the tokenizer that another repository has.
-fn state_dict(folder: &Path, need: &mut dyn FnMut(&str)) -> Result<(), EncoderError> {
-    let file = weights_file(folder)?;
-    if !file.is_file() {
-        need(&file.file_name().unwrap_or_default().to_string_lossy());
-        return Ok(());
+/// Of the files beside the weights those without which a model of this layout cannot be opened.
+pub(super) fn missing_settings(
+    folder: &Path,
+    layout: CheckpointLayout,
+) -> Result<Vec<String>, EncoderError> {
+    let has = |name: &str| is_present(&folder.join(name));
+    let mut missing = missing_tokenizer(folder, layout)?
+        .into_iter()
+        .collect::<Vec<_>>();
+    let is_transformers = matches!(layout, CheckpointLayout::Clip | CheckpointLayout::Siglip);
+    if is_transformers && !has(PREPROCESSOR_CONFIG) && !has(PROCESSOR_CONFIG) {
+        missing.push(PREPROCESSOR_CONFIG.to_owned());
     }
-    let entry = catalog::find_by_file(&name(folder), &file);
-    let tokenizer = entry.and_then(|entry| entry.tokenizer.as_deref());
-    if let Some(id) = tokenizer
-        && described_tokenizer(folder, &file, Some(id)).is_err()
-    {
-        need(&format!("the tokenizer of {id}"));
-    }
-    Ok(())
+    Ok(missing)
 }
 
-/// The tokenizer's file that is missing, if one is. CLIP's own vocabulary is built in.
+/// The tokenizer that is missing, if one is: a file, or that of another repository. CLIP's own vocabulary is built in.
 fn missing_tokenizer(
     folder: &Path,
     layout: CheckpointLayout,
+) -> Result<Option<String>, EncoderError> {
+    let may_be_elsewhere = matches!(
+        layout,
+        CheckpointLayout::OpenClip | CheckpointLayout::StateDict
+    );
+    if let Some(id) = other_tokenizer(folder).filter(|_| may_be_elsewhere) {
+        let is_there = tokenizer_snapshot(folder, &id).is_some();
+        return Ok((!is_there).then(|| format!("the tokenizer of {id}")));
+    }
+    if layout == CheckpointLayout::StateDict {
+        return Ok(None);
+    }
+    let missing = missing_tokenizer_file(folder, layout)?;
+    Ok(missing.map(str::to_owned))
+}
+
+/// The tokenizer's file that is missing of those that the model's own folder should have.
+fn missing_tokenizer_file(
+    folder: &Path,
+    layout: CheckpointLayout,
 ) -> Result<Option<&'static str>, EncoderError> {
-    let has = |name: &str| folder.join(name).is_file();
+    let has = |name: &str| is_present(&folder.join(name));
     if has(TOKENIZERS[0]) {
         return Ok(None);
     }
@@ -168,7 +187,10 @@ mod tests {
             (
                 "biomedclip",
                 &["tokenizer.json", "open_clip_pytorch_model.bin"],
-                &["tokenizer.json", "open_clip_model.safetensors"],
+                &[
+                    "the tokenizer of microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
+                    "open_clip_model.safetensors",
+                ],
             ),
         ] {
             let folder = without(fixture, left_out);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::EncoderError;
+use super::pointer::{IS_POINTER, is_pointer};
 use crate::media::{open_file, read_file};
 
 /// The configuration of a `CLIPModel` or `SiglipModel`.
@@ -62,14 +63,18 @@ impl CheckpointLayout {
     }
 
     /// Detects the layout of a file or folder. Many repositories on the hub contain two layouts: Hugging Face's own is chosen
-    /// if its weights are present.
+    /// if its weights and preprocessing are present. A file of weights is of open_clip's layout if a configuration beside it describes it.
     pub fn of(path: &Path) -> Result<Self, EncoderError> {
         if !path.is_dir() {
             open_file(path).map_err(|e| EncoderError::File {
                 path: path.to_owned(),
                 reason: e.to_string(),
             })?;
-            return Ok(Self::StateDict);
+            return Ok(if is_described(path) {
+                Self::OpenClip
+            } else {
+                Self::StateDict
+            });
         }
         let has = |name: &str| path.join(name).is_file();
         if !has(CONFIG) && !has(OPEN_CLIP_CONFIG) {
@@ -86,12 +91,20 @@ impl CheckpointLayout {
             return Ok(Self::OpenClip);
         }
         let json = read(&path.join(CONFIG))?;
-        let config: ModelTypeConfig = parse(&json, &path.join(CONFIG))?;
+        let config = match parse::<ModelTypeConfig>(&json, &path.join(CONFIG)) {
+            // open_clip does not read this file.
+            Err(_) if open_clip => return Ok(Self::OpenClip),
+            config => config?,
+        };
         // timm's repositories have its own `config.json` and weights, of the image tower only, beside open_clip's.
         let weights = config.model_type.is_some() && WEIGHTS.iter().any(|name| has(name));
+        let preprocessing = has(PREPROCESSOR_CONFIG) || has(PROCESSOR_CONFIG);
+        // Of two layouts the one that is complete.
+        let is_better =
+            weights && (preprocessing || !OPEN_CLIP_WEIGHTS.iter().any(|name| has(name)));
         match (config.layout(), open_clip) {
             (Ok(layout), false) => Ok(layout),
-            (Ok(layout), true) if weights => Ok(layout),
+            (Ok(layout), true) if is_better => Ok(layout),
             (_, true) => Ok(Self::OpenClip),
             (Err(reason), false) => Err(EncoderError::Unsupported(format!(
                 "{}: {reason}; use a CLIP or SigLIP checkpoint",
@@ -101,8 +114,45 @@ impl CheckpointLayout {
     }
 }
 
+/// The folder of a checkpoint: the path itself, or the folder of a file of weights.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    if path.is_dir() {
+        return path;
+    }
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Whether a file of weights is described by the configuration of open_clip beside it: one of open_clip's own, or, if there is none, any.
+fn is_described(file: &Path) -> bool {
+    let folder = folder_of(file);
+    let is_usual = OPEN_CLIP_WEIGHTS.iter().any(|name| file.ends_with(name));
+    let has_usual = || {
+        OPEN_CLIP_WEIGHTS
+            .iter()
+            .any(|name| folder.join(name).is_file())
+    };
+    folder.join(OPEN_CLIP_CONFIG).is_file() && (is_usual || !has_usual())
+}
+
 /// The file of weights at a path: the path itself, or the only such file in a folder.
 pub(super) fn weights_file(path: &Path) -> Result<PathBuf, EncoderError> {
+    weights_in(path, &only_weights)
+}
+
+/// The file of weights of an open_clip model: the path itself, or in a folder one of [`OPEN_CLIP_WEIGHTS`], else the only one of a
+/// training run.
+pub(super) fn open_clip_weights_file(path: &Path) -> Result<PathBuf, EncoderError> {
+    weights_in(path, &open_clip_weights)
+}
+
+/// Finds a file of weights among the names in a folder.
+fn weights_in(
+    path: &Path,
+    find: &dyn Fn(&BTreeSet<String>) -> Result<&str, String>,
+) -> Result<PathBuf, EncoderError> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
@@ -112,16 +162,34 @@ pub(super) fn weights_file(path: &Path) -> Result<PathBuf, EncoderError> {
     };
     let entries = std::fs::read_dir(path).map_err(|e| fault(e.to_string()))?;
     let names = entries.flatten().map(|entry| entry.file_name());
-    let names = names.filter_map(|name| name.into_string().ok()).collect();
-    let name = only_weights(&names).map_err(fault)?;
+    let names: BTreeSet<String> = names.filter_map(|name| name.into_string().ok()).collect();
+    let name = find(&names).map_err(fault)?;
     Ok(path.join(name))
 }
+
+/// The weights among the files of a repository of open_clip's layout.
+fn open_clip_weights(names: &BTreeSet<String>) -> Result<&str, String> {
+    let mut usual = OPEN_CLIP_WEIGHTS.into_iter();
+    if let Some(name) = usual.find(|name| names.contains(*name)) {
+        return Ok(name);
+    }
+    let none = |_| {
+        format!(
+            "it has none of {}, nor a single .pt file",
+            OPEN_CLIP_WEIGHTS.join(", ")
+        )
+    };
+    only_weights(names).map_err(none)
+}
+
+/// How the names of the files begin in which macOS keeps what other file systems have no place for.
+pub(super) const MACOS_START: &str = "._";
 
 /// The only file of weights among the files of a repository without a configuration.
 fn only_weights(names: &BTreeSet<String>) -> Result<&str, String> {
     let is_weights = |name: &&String| {
         let extension = Path::new(name.as_str()).extension();
-        extension.is_some_and(|e| e == "pt" || e == "pth")
+        extension.is_some_and(|e| e == "pt" || e == "pth") && !name.starts_with(MACOS_START)
     };
     let found: Vec<&str> = names
         .iter()
@@ -188,27 +256,34 @@ impl<'a> NeededFiles<'a> {
     pub(super) fn settings(&self) -> impl Iterator<Item = &'static str> + '_ {
         let indices = WEIGHTS.into_iter().filter(|name| is_index(name));
         let all = SETTINGS.into_iter().chain(indices);
-        // The older kinds of files are needed only if the newest is missing.
+        // The older kinds of files are needed only if the newest is missing, except that transformers' SigLIP reads no tokenizer but
+        // `spiece.model`: the cache serves it, too.
         let is_spare = |name: &str| {
-            let is_older = matches!(name, "vocab.txt" | "spiece.model" | BYTE_PAIRS | MERGES);
+            let is_older = matches!(name, "vocab.txt" | BYTE_PAIRS | MERGES);
             is_older && self.names.contains("tokenizer.json")
         };
         all.filter(move |name| self.names.contains(*name) && !is_spare(name))
     }
 
+    /// The layout; the small files must already be in `folder`.
+    pub(super) fn layout(&self, folder: &Path) -> Result<CheckpointLayout, EncoderError> {
+        if !self.has_configuration() {
+            return Ok(CheckpointLayout::StateDict);
+        }
+        CheckpointLayout::of_folder(folder, &|name| self.names.contains(name))
+    }
+
     /// The files of weights; the small files must already be in `folder`.
     pub(super) fn weights(&self, folder: &Path) -> Result<Vec<String>, String> {
-        if !self.has_configuration() {
-            return Ok(vec![only_weights(self.names)?.to_owned()]);
+        match self.layout(folder).map_err(|e| e.to_string())? {
+            CheckpointLayout::StateDict => return Ok(vec![only_weights(self.names)?.to_owned()]),
+            CheckpointLayout::OpenClip => {
+                return Ok(vec![open_clip_weights(self.names)?.to_owned()]);
+            }
+            CheckpointLayout::Clip | CheckpointLayout::Siglip => {}
         }
-        let has = |name: &str| self.names.contains(name);
-        let wanted: &[&str] =
-            match CheckpointLayout::of_folder(folder, &has).map_err(|e| e.to_string())? {
-                CheckpointLayout::OpenClip => &OPEN_CLIP_WEIGHTS,
-                _ => &WEIGHTS,
-            };
-        let file = wanted.iter().find(|name| has(name));
-        let file = file.ok_or_else(|| format!("it has none of {}", wanted.join(", ")))?;
+        let file = WEIGHTS.iter().find(|name| self.names.contains(**name));
+        let file = file.ok_or_else(|| format!("it has none of {}", WEIGHTS.join(", ")))?;
         if is_index(file) {
             return shards(&folder.join(file)).map_err(|e| e.to_string());
         }
@@ -323,10 +398,15 @@ pub(super) const MAX_SETTINGS_BYTES: u64 = 128 << 20;
 
 /// Reads a file beside the weights.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, EncoderError> {
-    read_file(path, MAX_SETTINGS_BYTES).map_err(|e| EncoderError::File {
+    let fault = |reason: String| EncoderError::File {
         path: path.to_owned(),
-        reason: e.to_string(),
-    })
+        reason,
+    };
+    let content = read_file(path, MAX_SETTINGS_BYTES).map_err(|e| fault(e.to_string()))?;
+    if is_pointer(&content) {
+        return Err(fault(IS_POINTER.to_owned()));
+    }
+    Ok(content)
 }
 
 /// Parses JSON; `path` is for the error message.
@@ -354,6 +434,16 @@ mod tests {
         assert_eq!(found, CheckpointLayout::OpenClip);
         std::fs::write(&config, r#"{"model_type": "clip"}"#).unwrap();
         let found = CheckpointLayout::of_folder(folder.path(), &has).unwrap();
+        assert_eq!(found, CheckpointLayout::Clip);
+        let complete = |name: &str| has(name) || name == OPEN_CLIP_WEIGHTS[0];
+        let found = CheckpointLayout::of_folder(folder.path(), &complete).unwrap();
+        assert_eq!(
+            found,
+            CheckpointLayout::OpenClip,
+            "the other has no preprocessing"
+        );
+        let both = |name: &str| complete(name) || name == PREPROCESSOR_CONFIG;
+        let found = CheckpointLayout::of_folder(folder.path(), &both).unwrap();
         assert_eq!(found, CheckpointLayout::Clip);
     }
 
@@ -400,7 +490,7 @@ mod tests {
     #[test]
     fn a_repository_without_configuration_may_have_one_file_of_weights() {
         let names = |all: &[&str]| all.iter().map(|&name| name.to_owned()).collect();
-        let one = names(&["README.md", "weights.pt"]);
+        let one = names(&["README.md", "._weights.pt", "weights.pt"]);
         assert_eq!(only_weights(&one), Ok("weights.pt"));
         assert_eq!(
             NeededFiles::of(&one).unwrap().weights(Path::new("/")),

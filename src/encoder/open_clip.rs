@@ -3,7 +3,8 @@
 
 mod bert;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::block_names::BlockNames;
@@ -16,12 +17,14 @@ use super::transformer::TransformerConfig;
 use super::vision::{VisionTensorNames, VisionTower};
 use super::{EncoderError, Weights};
 
-pub(super) use bert::NeighbourConfig;
 use bert::{BertArithmetic, BertConfig};
 
 /// Width of an attention head unless the configuration says otherwise: OpenAI's rule, and that of every ViT up to L and of
 /// most BERTs.
 const HEAD_WIDTH: i64 = 64;
+
+/// open_clip's default number of heads of the text tower, at any width.
+const TEXT_HEADS: i64 = 8;
 
 /// `open_clip_config.json`
 #[derive(Clone, Debug, Deserialize)]
@@ -30,7 +33,7 @@ pub struct OpenClipConfig {
     /// Parsed by [`super::Preprocess::from_open_clip`].
     #[serde(default)]
     pub(super) preprocess_cfg: Value,
-    /// The `config.json` beside this file, if it describes a text tower.
+    /// What the `config.json` beside this file says of a BERT.
     #[serde(skip)]
     bert: BertConfig,
 }
@@ -47,6 +50,7 @@ struct OpenClipModelConfig {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 struct OpenClipVisionConfig {
+    #[serde(default, deserialize_with = "square_side")]
     image_size: Option<i64>,
     head_width: Option<i64>,
     timm_model_name: Option<String>,
@@ -77,6 +81,21 @@ struct OpenClipTextConfig {
     tokenizer_kwargs: Option<Map<String, Value>>,
     #[serde(flatten)]
     rest: Map<String, Value>,
+}
+
+/// The side of a size that is a number, or two that are the same.
+fn square_side<'de, D: Deserializer<'de>>(value: D) -> Result<Option<i64>, D::Error> {
+    let value = Value::deserialize(value)?;
+    let side = match value.as_array().map(Vec::as_slice) {
+        Some([height, width]) if height == width => height.as_i64(),
+        _ => value.as_i64(),
+    };
+    if side.is_none() && !value.is_null() {
+        return Err(D::Error::custom(format!(
+            "an image_size of {value} is not supported"
+        )));
+    }
+    Ok(side)
 }
 
 /// open_clip's default.
@@ -149,6 +168,10 @@ fn unsupported<T>(what: &str, value: Option<&String>) -> Result<T, EncoderError>
     )))
 }
 
+fn unsupported_bert(reason: String) -> EncoderError {
+    EncoderError::Unsupported(format!("open_clip_config.json: {reason}"))
+}
+
 impl OpenClipConfig {
     /// Maximum length of a text in tokens; open_clip's default is 77.
     pub(super) fn context_length(&self) -> usize {
@@ -165,6 +188,17 @@ impl OpenClipConfig {
         self.model_cfg.vision_cfg.image_size.unwrap_or(224)
     }
 
+    /// The repository with the tokenizer that open_clip takes if the model's own has none: `hf_tokenizer_name` as an id on the hub.
+    pub(super) fn tokenizer_repository(&self) -> Option<String> {
+        let name = self.model_cfg.text_cfg.hf_tokenizer_name.as_deref()?;
+        match name.split_once('/') {
+            Some(_) => Some(name.to_owned()),
+            // Names from before models had owners.
+            None if name.starts_with("bert-") => Some(format!("google-bert/{name}")),
+            None => None,
+        }
+    }
+
     /// Whether the text tower has a tokenizer of its own instead of CLIP's.
     pub(super) fn has_own_tokenizer(&self) -> bool {
         self.model_cfg.text_cfg.hf_tokenizer_name.is_some() || self.has_bert()
@@ -176,8 +210,8 @@ impl OpenClipConfig {
     }
 
     /// Adds what the `config.json` beside this one says of the text tower.
-    pub(super) fn describe_bert(&mut self, beside: NeighbourConfig) {
-        self.bert = beside.text_tower();
+    pub(super) fn describe_bert(&mut self, beside: &[u8]) {
+        self.bert = bert::described_beside(beside);
     }
 
     /// How the settings of the tokenizer say that texts are cleaned, if they do; an error names one that is not supported.
@@ -203,15 +237,32 @@ impl OpenClipConfig {
         Ok(cleaning)
     }
 
+    /// Refuses what cannot be built whatever the weights are.
+    pub(super) fn check(&self) -> Result<(), EncoderError> {
+        let OpenClipModelConfig {
+            vision_cfg,
+            text_cfg,
+            ..
+        } = &self.model_cfg;
+        check_settings(&vision_cfg.rest)?;
+        check_settings(&text_cfg.rest)?;
+        if vision_cfg.timm_model_name.is_some() {
+            vision_cfg.check_timm()?;
+        }
+        if self.has_bert() {
+            text_cfg.check_bert(&self.bert)?;
+        }
+        Ok(())
+    }
+
     /// Builds the model. A tensor that is missing or left over is an error.
     pub fn build(&self, mut weights: Weights) -> Result<Towers, EncoderError> {
+        self.check()?;
         let OpenClipModelConfig {
             quick_gelu,
             vision_cfg,
             text_cfg,
         } = &self.model_cfg;
-        check_settings(&vision_cfg.rest)?;
-        check_settings(&text_cfg.rest)?;
         let activation = if *quick_gelu {
             Activation::QuickGelu
         } else {
@@ -231,7 +282,7 @@ impl OpenClipConfig {
         let text = if self.has_bert() {
             text_cfg.bert(w, &self.bert)?
         } else {
-            text(w, text_cfg.heads, activation)?
+            text(w, Some(text_cfg.heads.unwrap_or(TEXT_HEADS)), activation)?
         };
         Towers::new(weights, vision, text)
     }
@@ -367,8 +418,8 @@ fn text(
 }
 
 impl OpenClipVisionConfig {
-    /// timm's plain ViT below `visual.trunk.`: a class token, exact GELU, norms with ε = 10⁻⁶.
-    fn timm(&self, w: &mut Weights) -> Result<VisionTower, EncoderError> {
+    /// Refuses timm's models other than its plain ViT, and what is done with their output otherwise.
+    fn check_timm(&self) -> Result<(), EncoderError> {
         let name = self.timm_model_name.as_ref();
         let plain = name.is_some_and(|name| is_plain_vit(name));
         if !plain {
@@ -377,6 +428,17 @@ impl OpenClipVisionConfig {
         if !matches!(self.timm_pool.as_deref(), Some("" | "token")) {
             return unsupported("timm_pool", self.timm_pool.as_ref());
         }
+        match self.timm_proj.as_deref() {
+            // timm's own classifier projects. Without pooling it would project each patch by itself.
+            None | Some("") if self.timm_pool.as_deref() == Some("token") => Ok(()),
+            Some("linear" | "none") => Ok(()),
+            _ => unsupported("timm_proj", self.timm_proj.as_ref()),
+        }
+    }
+
+    /// timm's plain ViT below `visual.trunk.`: a class token, exact GELU, norms with ε = 10⁻⁶.
+    fn timm(&self, w: &mut Weights) -> Result<VisionTower, EncoderError> {
+        self.check_timm()?;
         let at = |part: &str| format!("visual.trunk.{part}");
         let convolution = at("patch_embed.proj.weight");
         let [width, _, _, patch] = w.shape(&convolution)?[..] else {
@@ -405,8 +467,7 @@ impl OpenClipVisionConfig {
         let side = self.image_size.unwrap_or(224);
         let tower = VisionTower::new(w, &tensor_names, block_names, &config, side, patch)?;
         match self.timm_proj.as_deref() {
-            // timm's own classifier projects. Without pooling it would project each patch by itself.
-            None | Some("") if self.timm_pool.as_deref() == Some("token") => {
+            None | Some("") => {
                 let (output, _) = matrix_shape(w, &at("head.weight"))?;
                 Ok(tower.projected_by(Linear::new(w, &at("head"), output, width)?))
             }
@@ -416,8 +477,7 @@ impl OpenClipVisionConfig {
                 let layer = Linear::named(w, "visual.head.proj.weight", bias, output, width)?;
                 Ok(tower.projected_by(layer))
             }
-            Some("none") => Ok(tower),
-            _ => unsupported("timm_proj", self.timm_proj.as_ref()),
+            _ => Ok(tower),
         }
     }
 }
@@ -438,6 +498,27 @@ fn is_plain_vit(name: &str) -> bool {
 }
 
 impl OpenClipTextConfig {
+    /// How token states are pooled.
+    fn pooling(&self) -> Result<Pooling, EncoderError> {
+        match self.hf_pooler_type.as_deref() {
+            Some("cls_last_hidden_state_pooler") => Ok(Pooling::FirstToken),
+            Some("mean_pooler") => Ok(Pooling::Mean),
+            _ => unsupported("hf_pooler_type", self.hf_pooler_type.as_ref()),
+        }
+    }
+
+    /// Refuses a text tower that is no BERT by its name, and what is done with its output otherwise.
+    fn check_bert(&self, beside: &BertConfig) -> Result<(), EncoderError> {
+        self.pooling()?;
+        let heads = [None, Some("linear"), Some("mlp"), Some("by weights")];
+        if !heads.contains(&self.hf_proj_type.as_deref()) {
+            return unsupported("hf_proj_type", self.hf_proj_type.as_ref());
+        }
+        let own = self.stated_bert()?.or(beside.clone());
+        let name = self.hf_model_name.as_deref().unwrap_or_default();
+        own.check(name).map_err(unsupported_bert)
+    }
+
     /// Hugging Face's `BertModel` below `text.transformer.`, without its pooler.
     fn bert(&self, w: &mut Weights, beside: &BertConfig) -> Result<TextTower, EncoderError> {
         let at = |part: &str| format!("text.transformer.{part}");
@@ -447,11 +528,7 @@ impl OpenClipTextConfig {
             return unsupported("hf_model_name", self.hf_model_name.as_ref());
         }
         w.ignore(&at("embeddings.position_ids"));
-        let pooling = match self.hf_pooler_type.as_deref() {
-            Some("cls_last_hidden_state_pooler") => Pooling::FirstToken,
-            Some("mean_pooler") => Pooling::Mean,
-            _ => return unsupported("hf_pooler_type", self.hf_pooler_type.as_ref()),
-        };
+        let pooling = self.pooling()?;
         let (vocabulary, width) = matrix_shape(w, &words)?;
         let (context, _) = matrix_shape(w, &at("embeddings.position_embeddings.weight"))?;
         let segments = at("embeddings.token_type_embeddings.weight");
@@ -485,6 +562,15 @@ impl OpenClipTextConfig {
         )
     }
 
+    /// What `hf_model_config` says.
+    fn stated_bert(&self) -> Result<BertConfig, EncoderError> {
+        match &self.hf_model_config {
+            Some(own) if own.is_object() => serde_json::from_value(own.clone())
+                .map_err(|error| unsupported_bert(format!("hf_model_config: {error}"))),
+            _ => Ok(BertConfig::default()),
+        }
+    }
+
     /// What `hf_model_config`, else the configuration beside it, else BERT's custom says of the arithmetic.
     fn bert_arithmetic(
         &self,
@@ -492,17 +578,11 @@ impl OpenClipTextConfig {
         width: i64,
         types: i64,
     ) -> Result<BertArithmetic, EncoderError> {
-        let unsupported =
-            |reason| EncoderError::Unsupported(format!("open_clip_config.json: {reason}"));
-        let own = match &self.hf_model_config {
-            Some(own) if own.is_object() => serde_json::from_value(own.clone())
-                .map_err(|error| unsupported(format!("hf_model_config: {error}")))?,
-            _ => BertConfig::default(),
-        };
         let name = self.hf_model_name.as_deref().unwrap_or_default();
-        own.or(beside.clone())
+        self.stated_bert()?
+            .or(beside.clone())
             .arithmetic(name, width, types)
-            .map_err(unsupported)
+            .map_err(unsupported_bert)
     }
 
     fn head(&self, w: &mut Weights, width: i64) -> Result<ProjectionHead, EncoderError> {
@@ -565,6 +645,19 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("pool_type"), "{error}");
+    }
+
+    #[test]
+    fn an_image_size_is_a_side_or_two_that_are_the_same() {
+        let read = |json: &str| {
+            let config = serde_json::from_str::<OpenClipVisionConfig>(json);
+            config.map(|config| config.image_size)
+        };
+        assert_eq!(read("{}").unwrap(), None);
+        assert_eq!(read(r#"{"image_size": 224}"#).unwrap(), Some(224));
+        assert_eq!(read(r#"{"image_size": [224, 224]}"#).unwrap(), Some(224));
+        let error = read(r#"{"image_size": [224, 336]}"#).unwrap_err();
+        assert!(error.to_string().contains("[224,336] is not supported"));
     }
 
     #[test]

@@ -77,6 +77,9 @@ impl ModelSource {
             Self::Path(path) if path.exists() => {
                 let records = options.reference_records.clone();
                 let encoder = checkpoint::open(path, options)?;
+                if let Some(assumption) = encoder.assumption() {
+                    tracing::warn!(target: NOTICE, "{}: {assumption}", encoder.card().id);
+                }
                 let is_published = hub::is_id(&encoder.card().id);
                 let records = records.filter(|_| is_published);
                 let records = records.map(|folder| ReferenceRecords::at(&folder));

@@ -222,6 +222,7 @@ pub struct DualEncoder {
     staging: Staging,
     device: Device,
     text_cache: Option<TextCache>,
+    assumption: Option<&'static str>,
     pending: Option<PendingPass>,
 }
 
@@ -248,6 +249,7 @@ pub(super) struct ModelParts {
     pub(super) id: String,
     pub(super) digest: String,
     pub(super) builtin: Option<Arc<BuiltinFacts>>,
+    pub(super) assumption: Option<&'static str>,
     pub(super) device: Device,
     pub(super) towers: Towers,
     pub(super) tokenizer: Tokenizer,
@@ -256,12 +258,18 @@ pub(super) struct ModelParts {
 }
 
 impl DualEncoder {
+    /// What is assumed of the model because its files do not say it, in a sentence.
+    pub fn assumption(&self) -> Option<&'static str> {
+        self.assumption
+    }
+
     /// Joins the parts; an error if they do not belong together.
     pub(super) fn new(parts: ModelParts) -> Result<Self, EncoderError> {
         let ModelParts {
             id,
             digest,
             builtin,
+            assumption,
             device,
             towers,
             tokenizer,
@@ -316,6 +324,7 @@ impl DualEncoder {
             staging: Staging::new(device),
             device,
             text_cache,
+            assumption,
             pending: None,
         };
         if is_doubtful {

@@ -8,6 +8,7 @@ use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
+use super::pointer::{IS_POINTER, is_pointer};
 use super::{EncoderError, archive};
 use crate::media::open_file;
 
@@ -108,6 +109,9 @@ impl Weights {
             is_checked: false,
         };
         let bytes = backing.bytes();
+        if is_pointer(bytes) {
+            return Err(EncoderError::Unsupported(IS_POINTER.to_owned()));
+        }
         if archive::is_archive(bytes) {
             weights.read_archive(bytes)?;
         } else {

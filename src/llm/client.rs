@@ -80,7 +80,8 @@ impl Client {
             resolve: connect_timeout(&endpoint),
             connect: connect_timeout(&endpoint),
             response: endpoint.timeout,
-            body: endpoint.timeout,
+            read: None,
+            body: Some(endpoint.timeout),
         };
         // A proxy would take what is meant for this machine elsewhere, the key included.
         let route = if endpoint.is_local() {

@@ -105,6 +105,8 @@ fn a_models_plain_files_are_imported_under_the_given_id() {
     here.assert_imported();
     // What no model needs stays outside.
     assert!(!here.snapshots()[0].join("golden.json").exists());
+    // What transformers needs comes along.
+    assert!(here.snapshots()[0].join("spiece.model").exists());
 }
 
 #[test]
@@ -174,6 +176,49 @@ fn an_archive_whose_names_lead_out_of_it_is_refused() {
         assert_refused(&output, &["leads out of it"]);
         here.assert_nothing_imported();
     }
+}
+
+#[test]
+fn pointers_of_gits_large_file_storage_are_not_taken_for_weights() {
+    let here = Isolated::new();
+    let folder = here.path("folder");
+    fs::create_dir(&folder).unwrap();
+    for entry in fs::read_dir(fixture()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    fs::write(folder.join(WEIGHTS), pointer).unwrap();
+    let output = here.import(&[text(&folder), "--id", ID]);
+    assert_refused(&output, &[WEIGHTS, "git lfs pull"]);
+    here.assert_nothing_imported();
+}
+
+#[test]
+fn what_macos_adds_to_a_folder_is_left_out() {
+    let here = Isolated::new();
+    let folder = here.path("folder");
+    fs::create_dir(&folder).unwrap();
+    let weights = fixture().with_file_name("openai").join("model.pt");
+    fs::copy(weights, folder.join("model.pt")).unwrap();
+    fs::write(folder.join("._model.pt"), "attributes").unwrap();
+    assert_done(&here.import(&[text(&folder), "--id", ID]));
+    assert_done(&here.user.run(&["models", "info", ID, "--offline"]));
+}
+
+#[test]
+fn a_large_data_set_in_the_cache_does_not_count() {
+    let (other, here) = (other_machine(), Isolated::new());
+    let hub = other.model().parent().unwrap().to_owned();
+    for folder in ["datasets--a--b/snapshots/c", "models--a--b/snapshots/c"] {
+        let many = hub.join(folder);
+        fs::create_dir_all(&many).unwrap();
+        for number in 0..10_001 {
+            File::create(many.join(number.to_string())).unwrap();
+        }
+    }
+    assert_done(&here.import(&[text(&hub)]));
+    here.assert_imported();
 }
 
 #[test]

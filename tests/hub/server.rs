@@ -32,6 +32,8 @@ pub struct HubBehaviour {
     pub id: Option<&'static str>,
     /// A second model with the same files.
     pub second_id: Option<&'static str>,
+    /// Files that only the second model has.
+    pub hidden: &'static [&'static str],
     /// Demands [`TOKEN`].
     pub gated: bool,
     /// Cuts bodies of large files off after this many bytes, one number per request; later ones are complete.
@@ -54,14 +56,29 @@ pub struct HubBehaviour {
     pub redirects_settings: bool,
     /// Redirects all files from 127.0.0.1, the mirror, to localhost, the hub, and names nothing.
     pub is_mirror: bool,
-    /// Answers requests to the API with these statuses and `Retry-After` headers first.
+    /// Answers requests to the API with these statuses and headers first.
     pub failures: Vec<(u16, Option<&'static str>)>,
     /// The same for HEAD requests.
     pub head_failures: Vec<(u16, Option<&'static str>)>,
     /// Announces this size for small files.
     pub settings_size: Option<u64>,
+    /// Rejects every token.
+    pub rejects_tokens: bool,
+    /// Answers requests as a web filter does: those to the storage, or all.
+    pub filter: Option<Filter>,
+    /// Names its files by something else than the hub's hashes.
+    pub etags: Option<fn(&[u8]) -> String>,
     /// Pauses in the middle of a large file until told to continue.
     pub pause: Option<Pause>,
+}
+
+/// What a web filter blocks.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Filter {
+    /// The storage.
+    Storage,
+    /// The hub, too.
+    All,
 }
 
 /// A request that the server received.
@@ -148,22 +165,25 @@ fn is_large(name: &str) -> bool {
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |mut hex, b| {
-            write!(hex, "{b:02x}").unwrap();
-            hex
-        })
+    hex(&Sha256::digest(bytes))
+}
+
+pub fn sha1(bytes: &[u8]) -> String {
+    hex(&Sha1::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, b| {
+        write!(hex, "{b:02x}").unwrap();
+        hex
+    })
 }
 
 fn git_blob(bytes: &[u8]) -> String {
     let mut hasher = Sha1::new();
     hasher.update(format!("blob {}\0", bytes.len()));
     hasher.update(bytes);
-    hasher.finalize().iter().fold(String::new(), |mut hex, b| {
-        write!(hex, "{b:02x}").unwrap();
-        hex
-    })
+    hex(&hasher.finalize())
 }
 
 fn read(stream: &TcpStream) -> std::io::Result<Request> {
@@ -197,6 +217,11 @@ impl Hub {
         let request = read(&stream)?;
         self.requests.lock().unwrap().push(request.clone());
         let body = request.method != "HEAD";
+        let is_storage = request.path.starts_with("/storage/");
+        let filter = self.behaviour.lock().unwrap().filter;
+        if filter.is_some_and(|filter| is_storage || filter == Filter::All) {
+            return send(stream, 403, &[], b"<html>Access denied</html>", body);
+        }
         if let Some(name) = request.path.strip_prefix("/storage/") {
             return self.storage(stream, name, &request);
         }
@@ -214,8 +239,7 @@ impl Hub {
             };
             if let Some(failures) = failures.filter(|failures| !failures.is_empty()) {
                 let (status, wait) = failures.remove(0);
-                let wait = wait.map(|wait| format!("Retry-After: {wait}"));
-                let headers: Vec<_> = wait.into_iter().collect();
+                let headers: Vec<_> = wait.into_iter().map(str::to_owned).collect();
                 return send(stream, status, &headers, b"busy", body);
             }
         }
@@ -224,24 +248,29 @@ impl Hub {
             let location = format!("Location: http://localhost:{}{}", self.port, request.path);
             return send(stream, 308, &[location], b"moved", body);
         }
+        let rejects = self.behaviour.lock().unwrap().rejects_tokens;
+        if rejects && request.token.is_some() {
+            let said = "X-Error-Message: Invalid credentials in Authorization header".to_owned();
+            return send(stream, 401, &[said], b"{}", body);
+        }
         let gated = self.behaviour.lock().unwrap().gated;
         if gated && request.token.as_deref() != Some(TOKEN) {
             let code = if request.token.is_some() { 403 } else { 401 };
-            return send(
-                stream,
-                code,
-                &["X-Error-Code: GatedRepo".into()],
-                b"{}",
-                body,
-            );
+            let headers = [
+                "X-Error-Code: GatedRepo".into(),
+                "X-Error-Message: Enable access to gated repositories".into(),
+            ];
+            return send(stream, code, &headers, b"{}", body);
         }
         let second = self.behaviour.lock().unwrap().second_id;
         let second = second.filter(|id| path.contains(&format!("/{id}/")));
         let id = self.behaviour.lock().unwrap().id.unwrap_or(ID);
+        let hidden = self.behaviour.lock().unwrap().hidden;
+        let hidden = if second.is_some() { &[] } else { hidden };
         let id = second.unwrap_or(id);
         let info = format!("/api/models/{id}/revision/");
         if let Some(revision) = path.strip_prefix(&info) {
-            return self.info(stream, revision);
+            return self.info(stream, revision, hidden);
         }
         if let Some(name) = path.strip_prefix("/api/resolve-cache/") {
             let etag = format!("ETag: \"{}\"", git_blob(&self.files[name]));
@@ -253,6 +282,11 @@ impl Hub {
             .and_then(|name| self.files.get_key_value(name))
         {
             Some((name, content)) => self.file(stream, name, content, body),
+            // Without a token the hub does not tell a missing repository from a private one.
+            None if request.token.is_none() => {
+                let said = "X-Error-Message: Invalid username or password.".to_owned();
+                send(stream, 401, &[said], b"{}", body)
+            }
             None => send(
                 stream,
                 404,
@@ -263,7 +297,7 @@ impl Hub {
         }
     }
 
-    fn info(&self, stream: TcpStream, revision: &str) -> std::io::Result<()> {
+    fn info(&self, stream: TcpStream, revision: &str, hidden: &[&str]) -> std::io::Result<()> {
         if !["main", "v1", COMMIT].contains(&revision) {
             return send(
                 stream,
@@ -276,6 +310,7 @@ impl Hub {
         let names: Vec<_> = self
             .files
             .keys()
+            .filter(|name| !hidden.contains(&name.as_str()))
             .map(|n| serde_json::json!({"rfilename": n}))
             .collect();
         let info =
@@ -292,6 +327,10 @@ impl Hub {
         body: bool,
     ) -> std::io::Result<()> {
         let commit = format!("X-Repo-Commit: {COMMIT}");
+        let etags = self.behaviour.lock().unwrap().etags;
+        if let Some(etag) = etags.map(|etag| format!("ETag: \"{}\"", etag(content))) {
+            return send(stream, 200, &[commit, etag], content, body);
+        }
         if !is_large(name) && self.behaviour.lock().unwrap().redirects_settings {
             let location = format!("Location: {}/api/resolve-cache/{name}", self.prefix);
             return send(

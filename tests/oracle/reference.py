@@ -1,8 +1,10 @@
 """Embeds texts and images by a checkpoint's reference implementation, for `medivision-tui models verify --reference`.
 
-    python3 reference.py clip|siglip|open-clip FOLDER > results.json
+    python3 reference.py clip|siglip|open-clip FOLDER [WEIGHTS] > results.json
 
-Needs torch, pillow, numpy, and transformers or open_clip_torch; requirements.txt beside this file has the versions that the
+WEIGHTS is the checkpoint of an open_clip training run, which FOLDER's open_clip_config.json describes.
+
+Needs torch, pillow, numpy, and transformers (for SigLIP with sentencepiece and protobuf) or open_clip_torch; requirements.txt beside this file has the versions that the
 test suite is made with. The program has this script built in. Texts and images come with the results; the images by the formulas
 of `pictures.py`, which `src/commands/models/reference.rs` has, too.
 """
@@ -81,10 +83,13 @@ def by_transformers(kind, folder, images):
     return features(model.get_text_features(**known)), features(model.get_image_features(pixel_values=pixels))
 
 
-def by_open_clip(folder, images):
+def by_open_clip(folder, weights, images):
     import open_clip
 
-    model, _, prepare = open_clip.create_model_and_transforms("local-dir:" + folder)
+    model, _, prepare = open_clip.create_model_and_transforms("local-dir:" + folder, load_weights=weights is None)
+    if weights:
+        # By itself it finds only weights with their usual names.
+        open_clip.load_checkpoint(model, weights)
     tokenizer = open_clip.get_tokenizer("local-dir:" + folder)
     model = model.float().eval()
     return model.encode_text(tokenizer(TEXTS)), model.encode_image(torch.stack([prepare(image) for image in images]))
@@ -93,8 +98,9 @@ def by_open_clip(folder, images):
 @torch.no_grad()
 def main():
     kind, folder = sys.argv[1], str(pathlib.Path(sys.argv[2]).absolute())
+    weights = sys.argv[3] if len(sys.argv) > 3 else None
     images = [picture(*spec[1:]) for spec in PICTURES]
-    texts, pictures = by_open_clip(folder, images) if kind == "open-clip" else by_transformers(kind, folder, images)
+    texts, pictures = by_open_clip(folder, weights, images) if kind == "open-clip" else by_transformers(kind, folder, images)
     versions = {}
     for name in ("torch", "transformers", "open_clip_torch", "timm", "tokenizers", "pillow"):
         try:

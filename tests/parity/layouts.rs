@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use medivision_tui::encoder::{DualEncoder, Encoder, checkpoint};
+use medivision_tui::encoder::{CheckpointLayout, DualEncoder, Encoder, checkpoint};
 
 use crate::{
     EXACT, Golden, copied_without, cosine, fixtures, golden, inputs, lowest, open, refusal,
@@ -203,4 +203,97 @@ fn a_bert_has_the_heads_that_its_configuration_states() {
     let own = r#"{"model_type": "bert", "num_attention_heads": 4}"#;
     fs::write(folder.path().join("config.json"), own).unwrap();
     assert!(lowest_of_texts(folder.path()) < 0.999);
+}
+
+/// open_clip reads no `config.json`; repositories have one that belongs to timm, or that describes CLIP's own text tower.
+#[test]
+fn a_configuration_beside_open_clips_is_followed_only_if_it_is_a_berts() {
+    let folder = copied_without("biomedclip", &[]);
+    for foreign in [
+        r#"{"architectures": ["BertCLIPModel"], "model_type": "clip",
+            "text_config": {"model_type": "clip_text_model", "num_attention_heads": 4}}"#,
+        r#"{"model_type": "clip", "projection_dim": 512}"#,
+        r#"{"model_type": "clip", "text_config": {"num_attention_heads": 4, "hidden_act": "quick_gelu"}}"#,
+        r#"{"architecture": "vit_base_patch16_224", "num_attention_heads": 4}"#,
+        "not JSON",
+    ] {
+        fs::write(folder.path().join("config.json"), foreign).unwrap();
+        assert!(lowest_of_texts(folder.path()) >= 0.9999, "{foreign}");
+    }
+}
+
+/// A folder as a training run of open_clip leaves it: the configuration, and weights of an epoch.
+fn training_run() -> tempfile::TempDir {
+    let folder = copied_without("open-clip-bin", &["open_clip_pytorch_model.bin"]);
+    let weights = fixtures().join("open-clip-bin/open_clip_pytorch_model.bin");
+    fs::copy(weights, folder.path().join("epoch_10.pt")).unwrap();
+    folder
+}
+
+#[test]
+fn a_checkpoint_of_a_training_run_is_what_the_configuration_beside_it_says() {
+    let folder = training_run();
+    let golden = golden(folder.path());
+    let assert_equal = |path: &Path| {
+        let mut encoder = checkpoint::open(path, EXACT).unwrap();
+        assert_eq!(encoder.assumption(), None);
+        let found = encoder.encode_texts(&texts(&golden)).unwrap();
+        for (found, expected) in found.iter().zip(&golden.texts) {
+            assert!(cosine(found, &expected.embedding) >= 0.9999);
+        }
+    };
+    assert_equal(folder.path());
+    let file = folder.path().join("epoch_10.pt");
+    assert_equal(&file);
+    fs::copy(&file, folder.path().join("epoch_9.pt")).unwrap();
+    assert_equal(&file);
+    // What the configuration says counts, also of the activation.
+    let exact = |says: bool| {
+        let path = ["model_cfg", "quick_gelu"];
+        set_key(folder.path(), "open_clip_config.json", &path, says.into());
+        let mut encoder = checkpoint::open(&file, EXACT).unwrap();
+        encoder.encode_texts(&texts(&golden)).unwrap()
+    };
+    assert_ne!(exact(false), exact(true));
+    // Which of two is meant is not known.
+    let error = refusal(&folder).to_string();
+    assert!(error.contains("a single .pt file"), "{error}");
+    // Beside open_clip's own weights, the configuration is theirs.
+    let own = folder.path().join("open_clip_pytorch_model.bin");
+    fs::copy(&file, &own).unwrap();
+    assert_equal(&own);
+    assert!(CheckpointLayout::of(&file).unwrap() == CheckpointLayout::StateDict);
+}
+
+#[test]
+fn a_file_of_weights_alone_says_what_is_assumed_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = fixtures().join("chexzero");
+    let open = |name: &str| {
+        fs::copy(from.join("chexzero.pt"), folder.path().join(name)).unwrap();
+        let tokenizer = folder.path().join("tokenizer.json");
+        fs::copy(from.join("tokenizer.json"), tokenizer).unwrap();
+        checkpoint::open(&folder.path().join(name), EXACT).unwrap()
+    };
+    assert_eq!(open("chexzero-best.pt").assumption(), None);
+    let said = open("epoch_10.pt").assumption().unwrap();
+    assert!(said.contains("QuickGELU") && said.contains("open_clip_config.json"));
+    // OpenAI's own archives are known.
+    let encoder = checkpoint::open(&fixtures().join("openai"), EXACT).unwrap();
+    assert_eq!(encoder.assumption(), None);
+}
+
+#[test]
+fn a_text_tower_without_stated_heads_has_open_clips_eight() {
+    let folder = copied_without("open-clip", &[]);
+    let with = |heads: serde_json::Value| {
+        let path = ["model_cfg", "text_cfg", "heads"];
+        set_key(folder.path(), "open_clip_config.json", &path, heads);
+        open(folder.path())
+            .encode_texts(&["a chest film".to_owned()])
+            .unwrap()
+    };
+    let eight = with(8.into());
+    assert_eq!(with(serde_json::Value::Null), eight);
+    assert_ne!(with(4.into()), eight);
 }

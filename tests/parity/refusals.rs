@@ -193,3 +193,18 @@ fn a_truncated_or_foreign_file_is_an_error_that_names_it() {
         assert!(error.contains(name), "{error}");
     }
 }
+
+/// As `git clone` without git-lfs, and the "raw" link of a page, leave files.
+#[test]
+fn a_pointer_in_place_of_a_file_is_named_with_what_to_do() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    for name in ["model.safetensors", "tokenizer.json"] {
+        let folder = copied_without("clip-early", &[]);
+        fs::write(folder.path().join(name), pointer).unwrap();
+        let error = refusal(&folder).to_string();
+        assert!(
+            error.contains(name) && error.contains("git lfs pull"),
+            "{error}"
+        );
+    }
+}

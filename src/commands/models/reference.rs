@@ -16,6 +16,8 @@ use crate::media::{Picture, Pixels};
 
 /// The script that runs the reference.
 const SCRIPT: &str = include_str!("../../../tests/oracle/reference.py");
+/// The file of transformers' tokenizer of SigLIP.
+const SENTENCE_PIECES: &str = "spiece.model";
 /// The lowest cosine of embeddings that count as the same. Versions of Pillow and libtorch differ by less, a wrong activation,
 /// normalisation or token by more.
 const MIN_COSINE: f64 = 0.999;
@@ -180,11 +182,13 @@ fn compare(path: &Path, python: &Path) -> Result<ReferenceRecord, String> {
 
 /// Runs the script; an error quotes the last line that Python wrote.
 fn run(python: &Path, kind: &str, path: &Path) -> Result<ReferenceOutput, String> {
+    let (folder, weights) = checkpoint::folder_and_weights(path).map_err(|e| e.to_string())?;
     let shown = python.display();
     let child = Command::new(python)
         .arg("-")
         .arg(kind)
-        .arg(path)
+        .arg(&folder)
+        .args(weights)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -202,8 +206,17 @@ fn run(python: &Path, kind: &str, path: &Path) -> Result<ReferenceOutput, String
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().rev().find(|line| !line.trim().is_empty());
+        // transformers' tokenizer of SigLIP has no other file.
+        let lacks_pieces = kind == "siglip" && !folder.join(SENTENCE_PIECES).is_file();
+        let what_to_do = if lacks_pieces {
+            format!(
+                "the folder has no {SENTENCE_PIECES}, which SigLIP may need there; `models pull` fetches it"
+            )
+        } else {
+            "it needs the packages torch, pillow, and transformers (for SigLIP with sentencepiece and protobuf) or open_clip_torch".to_owned()
+        };
         return Err(format!(
-            "the reference failed in {shown}: {}; it needs the packages torch, pillow, and transformers or open_clip_torch",
+            "the reference failed in {shown}: {}; {what_to_do}",
             last.unwrap_or("it said nothing")
         ));
     }

@@ -5,7 +5,9 @@ use std::path::Path;
 use super::{CheckpointReader, is_chexzero, name};
 use crate::encoder::builtin::BuiltinFiles;
 use crate::encoder::finetune::adapter;
-use crate::encoder::layout::{OPEN_CLIP_CONFIG, PREPROCESSOR_CONFIG, read, weights_file};
+use crate::encoder::layout::{
+    OPEN_CLIP_CONFIG, PREPROCESSOR_CONFIG, folder_of, read, weights_file,
+};
 use crate::encoder::open_clip::OpenClipConfig;
 use crate::encoder::{CheckpointLayout, Fit, ModelSource, Preprocess, catalog};
 
@@ -16,14 +18,13 @@ pub(in crate::encoder) fn own_fit(path: &Path) -> Option<Fit> {
     }
     let preprocess = match CheckpointLayout::of(path).ok()? {
         CheckpointLayout::Clip | CheckpointLayout::Siglip => {
-            let mut reader = CheckpointReader {
-                path,
-                target: (tch::Device::Cpu, tch::Kind::Float),
-                digest: blake3::Hasher::new(),
-            };
+            let target = (tch::Device::Cpu, tch::Kind::Float);
+            let mut reader = CheckpointReader::new(path, target);
             reader.preprocessing().ok()?
         }
-        CheckpointLayout::OpenClip => of_open_clip(&read(&path.join(OPEN_CLIP_CONFIG)).ok()?)?,
+        CheckpointLayout::OpenClip => {
+            of_open_clip(&read(&folder_of(path).join(OPEN_CLIP_CONFIG)).ok()?)?
+        }
         CheckpointLayout::StateDict => of_weights(path)?,
     };
     Some(preprocess.fit())

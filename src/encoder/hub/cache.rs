@@ -4,10 +4,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::environment::{is_on, path_variable, variable};
 use super::hash::Etag;
-use super::{HubError, MAIN};
+use super::{HubError, MAIN, Token, TokenSource};
 use crate::encoder::layout::CONFIG;
-use crate::encoder::{CheckpointLayout, inventory};
+use crate::encoder::{CheckpointLayout, checkpoint, inventory};
 use crate::media::read_text;
 
 /// Maximum size of a file that contains a token or a commit.
@@ -15,19 +16,6 @@ const MAX_NOTE_BYTES: u64 = 64 << 10;
 
 /// The fewest digits by which a commit may be named.
 const MIN_COMMIT_DIGITS: usize = 7;
-
-/// The value of an environment variable, unless it is unset or empty.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// Whether `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` forbids network access.
-pub fn is_offline_by_environment() -> bool {
-    let on = |value: String| ["1", "true", "yes", "on"].contains(&value.to_lowercase().as_str());
-    ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]
-        .into_iter()
-        .any(|name| variable(name).is_some_and(on))
-}
 
 /// The cache: the folder of all models, and the file of the user's token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,17 +39,14 @@ impl HubCache {
     /// The user's cache: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else `huggingface/hub` in the XDG cache folder. `None`
     /// without a home folder.
     pub fn of_user() -> Option<Self> {
-        let home = variable("HF_HOME").map(PathBuf::from).or_else(|| {
-            let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
+        let home = path_variable("HF_HOME").or_else(|| {
+            let cache = path_variable("XDG_CACHE_HOME");
             let cache = cache.or_else(|| Some(Path::new(&variable("HOME")?).join(".cache")))?;
             Some(cache.join("huggingface"))
         });
-        let root = variable("HF_HUB_CACHE").or_else(|| variable("HUGGINGFACE_HUB_CACHE"));
-        let root = root
-            .map(PathBuf::from)
-            .or_else(|| Some(home.as_ref()?.join("hub")))?;
-        let token = variable("HF_TOKEN_PATH").map(PathBuf::from);
-        let token_file = token
+        let root = path_variable("HF_HUB_CACHE").or_else(|| path_variable("HUGGINGFACE_HUB_CACHE"));
+        let root = root.or_else(|| Some(home.as_ref()?.join("hub")))?;
+        let token_file = path_variable("HF_TOKEN_PATH")
             .or_else(|| Some(home?.join("token")))
             .unwrap_or_default();
         Some(Self { root, token_file })
@@ -80,13 +65,23 @@ impl HubCache {
         &self.root
     }
 
-    /// The user's token: `HF_TOKEN`, else the one that `hf auth login` stored.
-    pub(super) fn token(&self) -> Option<String> {
-        let given = variable("HF_TOKEN").or_else(|| variable("HUGGING_FACE_HUB_TOKEN"));
-        let token = given.or_else(|| read_text(&self.token_file, MAX_NOTE_BYTES).ok());
-        token
-            .map(|token| token.trim().to_owned())
-            .filter(|token| !token.is_empty())
+    /// The user's token: `HF_TOKEN`, else the one that `hf auth login` stored. `None` also where `HF_HUB_DISABLE_IMPLICIT_TOKEN` forbids
+    /// to send it unasked.
+    pub(super) fn token(&self) -> Option<Token> {
+        if is_on("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
+            return None;
+        }
+        let names = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
+        let mut given = names
+            .into_iter()
+            .filter_map(|name| Some((variable(name)?, TokenSource::Variable(name))));
+        let stored = || {
+            let text = read_text(&self.token_file, MAX_NOTE_BYTES).ok()?;
+            Some((text, TokenSource::File(self.token_file.clone())))
+        };
+        let (text, source) = given.next().or_else(stored)?;
+        let text = text.trim().to_owned();
+        (!text.is_empty()).then_some(Token { text, source })
     }
 
     fn folder_name(id: &str) -> String {
@@ -203,6 +198,17 @@ impl Snapshot {
     pub fn missing(&self) -> Vec<String> {
         let missing = inventory::missing_files(&self.folder);
         missing.unwrap_or_else(|_| vec![CONFIG.to_owned()])
+    }
+
+    /// Whether only the tokenizer is there, which models of other repositories use.
+    pub fn is_tokenizer(&self) -> bool {
+        CheckpointLayout::of(&self.folder).is_err() && checkpoint::has_tokenizer(&self.folder)
+    }
+
+    /// The snapshot of another repository that has this model's tokenizer, if there is one.
+    pub fn tokenizer(&self) -> Option<Self> {
+        let id = checkpoint::other_tokenizer(&self.folder)?;
+        checkpoint::tokenizer_snapshot(&self.folder, &id)
     }
 
     /// Whether no file is missing.

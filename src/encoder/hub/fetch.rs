@@ -1,13 +1,16 @@
 //! Downloads a model from the hub into the cache.
 
+mod usable;
+
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::client::{HubClient, RemoteFile, RequestError};
-use super::hash::{self, Hasher};
+use super::disk::{link, link_target, make_parent, write_atomically};
+use super::partial::PartialFile;
 use super::retry::{self, MAX_IDLE_ATTEMPTS, ProgressCallback, retry};
 use super::{HubCache, HubError, MAIN, Snapshot};
 use crate::encoder::layout::{MAX_SETTINGS_BYTES, NeededFiles};
@@ -100,6 +103,7 @@ fn pull_part(
         commit: &info.sha,
         client: &client,
         report,
+        created: Vec::new(),
     };
     let names: BTreeSet<String> = info
         .siblings
@@ -132,6 +136,8 @@ struct Puller<'a> {
     commit: &'a str,
     client: &'a HubClient,
     report: ProgressCallback<'a>,
+    /// Files and links that this download has added to the cache.
+    created: Vec<PathBuf>,
 }
 
 impl Puller<'_> {
@@ -179,8 +185,12 @@ impl Puller<'_> {
     fn pull_all(&mut self, names: &BTreeSet<String>) -> Result<(), HubError> {
         let needs = NeededFiles::of(names).map_err(|reason| self.layout(reason))?;
         self.pull_settings(needs.settings().collect())?;
-        let weights = needs.weights(&self.snapshot_folder());
-        let weights = weights.map_err(|reason| self.layout(reason))?;
+        let weights = self.weights_of_usable(&needs).inspect_err(|error| {
+            // Otherwise it would count as downloaded in part.
+            if matches!(error, HubError::Layout { .. }) {
+                self.remove_created();
+            }
+        })?;
         let mut remotes = Vec::new();
         for name in &weights {
             remotes.push(self.head(name)?);
@@ -198,8 +208,15 @@ impl Puller<'_> {
         self.model_folder().join("blobs").join(remote.etag.name())
     }
 
+    /// The part of a file that has been downloaded: the next download resumes it.
     fn partial(&self, remote: &RemoteFile) -> PathBuf {
         let name = format!("{}.incomplete", remote.etag.name());
+        self.model_folder().join("blobs").join(name)
+    }
+
+    /// The same where no lock keeps other programs from writing to it.
+    fn own_partial(&self, remote: &RemoteFile) -> PathBuf {
+        let name = format!("{}.{}.incomplete", remote.etag.name(), std::process::id());
         self.model_folder().join("blobs").join(name)
     }
 
@@ -232,29 +249,43 @@ impl Puller<'_> {
             return Ok(());
         }
         make_parent(&blob)?;
-        let _lock = self.lock(remote)?;
+        let lock = self.lock(remote)?;
         if !self.has_intact(&blob, remote)? {
-            self.fetch(remote)?;
-            let partial = self.partial(remote);
+            let partial = if lock.is_some() {
+                self.partial(remote)
+            } else {
+                self.own_partial(remote)
+            };
+            let fetched = self.fetch(remote, &partial);
+            if fetched.is_err() && lock.is_none() {
+                // Nothing resumes it.
+                let _ = fs::remove_file(&partial);
+            }
+            fetched?;
             fs::rename(&partial, &blob).map_err(|e| HubError::file(&blob, &e))?;
+            self.created.push(blob);
         }
-        link(
-            &self.snapshot_folder().join(&remote.name),
-            remote.etag.name(),
-        )
+        let name = self.snapshot_folder().join(&remote.name);
+        link(&name, remote.etag.name())?;
+        self.created.push(name);
+        Ok(())
     }
 
-    /// Locks a file against other programs: two writers would damage it. The second one waits, then finds it complete.
-    fn lock(&mut self, remote: &RemoteFile) -> Result<File, HubError> {
+    /// Locks a file against other programs: two writers would damage it. The second one waits, then finds it complete. `None` on a file
+    /// system without locks.
+    fn lock(&mut self, remote: &RemoteFile) -> Result<Option<File>, HubError> {
         let path = self.cache.lock_file(self.id, &remote.etag);
         make_parent(&path)?;
         let fault = |error: &io::Error| HubError::file(&path, error);
         let file = File::create(&path).map_err(|e| fault(&e))?;
-        if file.try_lock().is_err() {
-            self.report_step(PullProgress::Waiting(&remote.name))?;
-            file.lock().map_err(|e| fault(&e))?;
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) => {}
         }
-        Ok(file)
+        self.report_step(PullProgress::Waiting(&remote.name))?;
+        file.lock().map_err(|e| fault(&e))?;
+        Ok(Some(file))
     }
 
     /// Whether the snapshot has the file, and its blob matches its hash: then nothing needs to be written, and the cache may be read-only.
@@ -295,11 +326,10 @@ impl Puller<'_> {
     }
 
     /// Downloads the missing bytes of the partial file, in as many attempts as it takes, and checks its hash.
-    fn fetch(&mut self, remote: &RemoteFile) -> Result<(), HubError> {
-        let path = self.partial(remote);
-        let (mut idle, mut longest) = (0, fs::metadata(&path).map_or(0, |data| data.len()));
+    fn fetch(&mut self, remote: &RemoteFile, path: &Path) -> Result<(), HubError> {
+        let (mut idle, mut longest) = (0, fs::metadata(path).map_or(0, |data| data.len()));
         loop {
-            let (mut part, failure) = self.attempt(remote, &path)?;
+            let (mut part, failure) = self.attempt(remote, path)?;
             let FailedTransfer {
                 reason,
                 retry_after,
@@ -307,16 +337,18 @@ impl Puller<'_> {
             if part.length == remote.size {
                 part.file
                     .sync_data()
-                    .map_err(|e| HubError::file(&path, &e))?;
-                let found = std::mem::replace(&mut part.hasher, remote.etag.hasher(0)).finish();
+                    .map_err(|e| HubError::file(path, &e))?;
+                let hasher = std::mem::replace(&mut part.hasher, remote.etag.hasher(0));
+                let found = remote.etag.name_of(hasher);
                 if found == remote.etag.name() {
                     return Ok(());
                 }
-                fs::remove_file(&path).map_err(|e| HubError::file(&path, &e))?;
+                fs::remove_file(path).map_err(|e| HubError::file(path, &e))?;
                 return Err(HubError::Damaged {
                     file: remote.name.clone(),
                     found,
                     expected: remote.etag.name().to_owned(),
+                    mirror: self.client.mirror().map(str::to_owned),
                 });
             }
             // Bytes that are downloaded again after a restart from 0 are not progress.
@@ -399,102 +431,4 @@ struct FailedTransfer {
     reason: String,
     /// How long the hub asks to wait.
     retry_after: Option<Duration>,
-}
-
-/// A file that is being downloaded, with the hash of the bytes so far.
-struct PartialFile {
-    file: File,
-    length: u64,
-    hasher: Hasher,
-}
-
-impl PartialFile {
-    /// Opens the file that an earlier attempt left, if any, and hashes it. One that is too long is emptied.
-    fn open(path: &Path, remote: &RemoteFile) -> Result<Self, HubError> {
-        let fault = |error: io::Error| HubError::file(path, &error);
-        let mut options = OpenOptions::new();
-        let file = options
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(fault)?;
-        let mut part = Self {
-            file,
-            length: 0,
-            hasher: remote.etag.hasher(remote.size),
-        };
-        let length = part.file.metadata().map_err(fault)?.len();
-        if length > remote.size {
-            part.restart(path, remote)?;
-        } else {
-            part.length = hash::copy(&part.file, &mut part.hasher).map_err(fault)?;
-        }
-        Ok(part)
-    }
-
-    /// Empties the file.
-    fn restart(&mut self, path: &Path, remote: &RemoteFile) -> Result<(), HubError> {
-        self.file.set_len(0).map_err(|e| HubError::file(path, &e))?;
-        self.length = 0;
-        self.hasher = remote.etag.hasher(remote.size);
-        Ok(())
-    }
-
-    fn append(&mut self, bytes: &[u8], path: &Path, remote: &RemoteFile) -> Result<(), HubError> {
-        self.file
-            .write_all(bytes)
-            .map_err(|error| match error.kind() {
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => HubError::NoSpace {
-                    folder: path.parent().unwrap_or(path).to_owned(),
-                    need: remote.size - self.length,
-                    free: 0,
-                },
-                _ => HubError::file(path, &error),
-            })?;
-        self.hasher.update(bytes);
-        self.length += bytes.len() as u64;
-        Ok(())
-    }
-}
-
-pub(super) fn make_parent(path: &Path) -> Result<(), HubError> {
-    let parent = path.parent().unwrap_or(path);
-    fs::create_dir_all(parent).map_err(|e| HubError::file(parent, &e))
-}
-
-/// Writes a small file under another name, then renames it; does nothing if it has that content.
-pub(super) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), HubError> {
-    if fs::read(path).is_ok_and(|now| now == content) {
-        return Ok(());
-    }
-    make_parent(path)?;
-    let partial = temporary_name(path);
-    let done = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
-    done.map_err(|e| HubError::file(path, &e))
-}
-
-/// Where a snapshot's file links to.
-fn link_target(blob: &str) -> PathBuf {
-    Path::new("../../blobs").join(blob)
-}
-
-/// Links a snapshot's file to its blob; replaces whatever was there.
-pub(super) fn link(path: &Path, blob: &str) -> Result<(), HubError> {
-    make_parent(path)?;
-    let target = link_target(blob);
-    if fs::read_link(path).is_ok_and(|now| now == target) {
-        return Ok(());
-    }
-    let partial = temporary_name(path);
-    let _ = fs::remove_file(&partial);
-    let done =
-        std::os::unix::fs::symlink(&target, &partial).and_then(|()| fs::rename(&partial, path));
-    done.map_err(|e| HubError::file(path, &e))
-}
-
-/// A name in the same folder that only this process uses.
-fn temporary_name(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}", std::process::id()))
 }

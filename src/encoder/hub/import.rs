@@ -3,16 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::fetch::{link, make_parent, write_atomically};
+use super::disk::{link, make_parent, write_atomically};
 use super::hash::{Etag, Hasher};
 use super::source_tree::{SourceTree, StoppableReader};
 use super::{HubCache, HubError, MAIN, Snapshot};
 use crate::encoder::catalog;
 use crate::encoder::layout::{MAX_SETTINGS_BYTES, NeededFiles};
+use crate::encoder::pointer::{IS_POINTER, MAX_POINTER_BYTES, is_pointer};
 
 /// From this size on, files are named by their SHA-256, as the hub names those in its large-file storage.
 const MIN_LARGE_BYTES: u64 = 10 << 20;
@@ -239,10 +240,15 @@ impl Importer<'_> {
         };
         let names = self.tree.files_in(&model.folder);
         let staged = self.scratch.join(model.id.replace('/', "--"));
-        let needs = if catalog::has_tokenizer_of_another(&model.id) {
-            None
-        } else {
-            Some(NeededFiles::of(&names).map_err(layout)?)
+        let is_tokenizer = || {
+            let is_whole = self.tree.link_out_of(&model.folder).is_none();
+            is_whole && NeededFiles::of_tokenizer(&names).is_ok()
+        };
+        let needs = match NeededFiles::of(&names) {
+            _ if catalog::has_tokenizer_of_another(&model.id) => None,
+            // Models of open_clip may name any repository.
+            Err(_) if is_tokenizer() => None,
+            needs => Some(needs.map_err(layout)?),
         };
         let settings = match &needs {
             Some(needs) => needs.settings().collect(),
@@ -291,7 +297,17 @@ impl Importer<'_> {
         limit: Option<u64>,
     ) -> Result<ImportedFile, HubError> {
         let whole = format!("{}/{name}", model.folder);
-        let (source, blob) = self.tree.open(whole.trim_start_matches('/'))?;
+        let (mut source, blob) = self.tree.open(whole.trim_start_matches('/'))?;
+        let mut head = Vec::new();
+        let read = (&mut source).take(MAX_POINTER_BYTES).read_to_end(&mut head);
+        read.and_then(|_| source.rewind())
+            .map_err(|e| fault(staged, e.to_string()))?;
+        if is_pointer(&head) {
+            return Err(HubError::Layout {
+                id: model.id.clone(),
+                reason: format!("its {name} {IS_POINTER}"),
+            });
+        }
         let size = source
             .metadata()
             .map_err(|e| fault(staged, e.to_string()))?
@@ -313,7 +329,11 @@ impl Importer<'_> {
         let path = staged.join(name);
         make_parent(&path)?;
         let source = StoppableReader::new(source, self.stop);
-        let found = copy(source, &path, hasher).map_err(|e| HubError::file(&path, &e))?;
+        let hasher = copy(source, &path, hasher).map_err(|e| HubError::file(&path, &e))?;
+        let found = match &claimed {
+            Some(etag) => etag.name_of(hasher),
+            None => hasher.finish(),
+        };
         if let Some(etag) = claimed.filter(|etag| etag.name() != found) {
             return Err(HubError::Altered {
                 file: name.to_owned(),
@@ -334,8 +354,8 @@ struct ImportedFile {
     etag: Etag,
 }
 
-/// Copies a file and syncs it to the disk; returns the hash.
-fn copy(mut from: impl Read, to: &Path, mut hasher: Hasher) -> io::Result<String> {
+/// Copies a file and syncs it to the disk; returns the hasher of its bytes.
+fn copy(mut from: impl Read, to: &Path, mut hasher: Hasher) -> io::Result<Hasher> {
     let mut file = File::create(to)?;
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
@@ -347,7 +367,7 @@ fn copy(mut from: impl Read, to: &Path, mut hasher: Hasher) -> io::Result<String
         file.write_all(&buffer[..count])?;
     }
     file.sync_all()?;
-    Ok(hasher.finish())
+    Ok(hasher)
 }
 
 /// A name for files whose commit is not known: it depends on their names and hashes only.

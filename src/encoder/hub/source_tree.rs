@@ -11,10 +11,12 @@ use flate2::read::GzDecoder;
 use rustix::fs::{Mode, OFlags};
 
 use super::HubError;
-use crate::encoder::layout::is_model_file;
+use crate::encoder::layout::{MACOS_START, is_model_file};
 
-/// Maximum number of files in a source.
+/// Maximum number of files in a source that models may need, blobs not counted.
 const MAX_FILES: usize = 10_000;
+/// Maximum number of all files in a source: a store of blobs that repositories share has those of data sets, too.
+const MAX_ENTRIES: usize = 500_000;
 /// Maximum depth of folders in a source; the cache's layout has four.
 const MAX_DEPTH: usize = 8;
 /// Maximum number of links from a name to its file.
@@ -64,6 +66,8 @@ pub(super) struct SourceTree {
     entries: BTreeMap<String, SourceEntry>,
     /// The names of links that lead out of the source.
     outside: BTreeSet<String>,
+    /// Number of entries that are not blobs.
+    count: usize,
 }
 
 impl SourceTree {
@@ -73,6 +77,7 @@ impl SourceTree {
             from: from.to_owned(),
             entries: BTreeMap::new(),
             outside: BTreeSet::new(),
+            count: 0,
         };
         let kind = fs::metadata(from).map_err(|e| HubError::file(from, &e))?;
         if kind.is_dir() {
@@ -106,9 +111,13 @@ impl SourceTree {
     }
 
     fn insert(&mut self, name: String, entry: SourceEntry) -> Result<(), HubError> {
-        if self.entries.len() >= MAX_FILES {
-            return Err(self.fault(format!("contains more than {MAX_FILES} files")));
+        let is_blob = is_in(&name, &["blobs"]);
+        if !is_blob && self.count >= MAX_FILES || self.entries.len() >= MAX_ENTRIES {
+            return Err(self.fault(format!(
+                "contains more than {MAX_FILES} files that may be models'"
+            )));
         }
+        self.count += usize::from(!is_blob);
         self.entries.insert(name, entry);
         Ok(())
     }
@@ -124,14 +133,17 @@ impl SourceTree {
             let (path, Ok(own)) = (entry.path(), entry.file_name().into_string()) else {
                 continue;
             };
+            if is_foreign(&own) {
+                continue;
+            }
             let name = format!("{prefix}{own}");
             let kind = entry.file_type().map_err(|e| HubError::file(&path, &e))?;
             if kind.is_dir() {
                 self.add_folder(&path, &format!("{name}/"), depth + 1)?;
-            } else if kind.is_symlink() {
+            } else if is_needed(&name) && kind.is_symlink() {
                 let target = fs::read_link(&path).map_err(|e| HubError::file(&path, &e))?;
                 self.add_link(name, &target)?;
-            } else if kind.is_file() {
+            } else if is_needed(&name) && kind.is_file() {
                 self.insert(name, SourceEntry::File(path))?;
             }
         }
@@ -257,12 +269,21 @@ fn member_name(path: &Path) -> Option<String> {
 
 /// Whether a model may need a member of an archive: a file of the cache's layout, or one with a name that models' files have.
 fn is_needed(name: &str) -> bool {
-    let mut folders = name.rsplit('/').skip(1);
-    if folders.any(|folder| ["blobs", "snapshots", "refs"].contains(&folder)) {
-        return true;
-    }
     let own = name.rsplit('/').next().unwrap_or_default();
-    is_model_file(own)
+    let is_foreign = name.split('/').any(is_foreign);
+    !is_foreign && (is_in(name, &["blobs", "refs"]) || is_model_file(own))
+}
+
+/// Whether a name lies below a folder with one of these names.
+fn is_in(name: &str, folders: &[&str]) -> bool {
+    let mut own = name.rsplit('/').skip(1);
+    own.any(|folder| folders.contains(&folder))
+}
+
+/// Whether a file or folder belongs to something else than a model: the cache's data sets, what runs on the hub, locks, and what macOS adds.
+fn is_foreign(own: &str) -> bool {
+    let starts = ["datasets--", "spaces--", MACOS_START];
+    starts.iter().any(|start| own.starts_with(start)) || [".locks", "__MACOSX"].contains(&own)
 }
 
 enum ArchiveKind {
@@ -431,6 +452,7 @@ mod tests {
             "models--a--b/blobs/0123",
             "blobs/0123",
             "models--a--b/refs/main",
+            "hub/models--a--b/snapshots/c/config.json",
         ] {
             assert!(is_needed(name), "{name}");
         }
@@ -438,6 +460,11 @@ mod tests {
             "photos/a.jpg",
             "m/README.md",
             "m/flax_model.msgpack",
+            "m/._model.pt",
+            "__MACOSX/m/model.pt",
+            "datasets--a--b/blobs/0123",
+            "models--a--b/snapshots/c/README.md",
+            ".locks/models--a--b/0123.lock",
             "refs",
         ] {
             assert!(!is_needed(name), "{name}");
@@ -450,6 +477,7 @@ mod tests {
             from: PathBuf::from("m"),
             entries: BTreeMap::new(),
             outside: BTreeSet::new(),
+            count: 0,
         };
         let add = |tree: &mut SourceTree, name: &str, target: &str| {
             tree.add_link(name.to_owned(), Path::new(target)).unwrap();

@@ -2,6 +2,7 @@
 //! the name of the text tower.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::HEAD_WIDTH;
 use crate::encoder::layers::Activation;
@@ -26,22 +27,21 @@ pub(in crate::encoder) struct BertConfig {
     position_embedding_type: Option<String>,
 }
 
-/// A `config.json` beside `open_clip_config.json`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(in crate::encoder) struct NeighbourConfig {
-    /// Where it describes two towers.
-    text_config: Option<BertConfig>,
-    #[serde(flatten)]
-    own: BertConfig,
+/// What a `config.json` beside `open_clip_config.json` says of the text tower: at its top level, or in `text_config`, if that is a BERT's.
+/// open_clip does not read this file, and in many repositories it belongs to another model (timm's, or the same in transformers' terms).
+pub(super) fn described_beside(json: &[u8]) -> BertConfig {
+    let Ok(whole) = serde_json::from_slice::<Value>(json) else {
+        return BertConfig::default();
+    };
+    let is_bert = |config: &&Value| config.get("model_type").is_some_and(|kind| kind == "bert");
+    let nested = whole.get("text_config").filter(is_bert);
+    let found = nested.or_else(|| Some(&whole).filter(is_bert));
+    let read = found.and_then(|config| BertConfig::deserialize(config).ok());
+    read.unwrap_or_default()
 }
 
-impl NeighbourConfig {
-    /// What it says of the text tower; timm's configuration, which names no type, says nothing of it.
-    pub(super) fn text_tower(self) -> BertConfig {
-        let own = Some(self.own).filter(|own| own.model_type.is_some());
-        self.text_config.or(own).unwrap_or_default()
-    }
+fn roberta(name: &str) -> String {
+    format!("the text tower `{name}` is not a BERT but a RoBERTa, which is not supported")
 }
 
 /// The numbers with which a BERT computes.
@@ -66,6 +66,25 @@ impl BertConfig {
         }
     }
 
+    /// Refuses what is no BERT by its type or name, or has positions of another kind.
+    pub(super) fn check(&self, name: &str) -> Result<(), String> {
+        let name = name.to_lowercase();
+        if let Some(kind) = self.model_type.as_deref().filter(|kind| *kind != "bert") {
+            return Err(format!(
+                "a text tower of the type `{kind}` is not supported"
+            ));
+        }
+        if ROBERTA_NAMES.iter().any(|part| name.contains(part)) {
+            return Err(roberta(&name));
+        }
+        match self.position_embedding_type.as_deref() {
+            None | Some("absolute") => Ok(()),
+            Some(other) => Err(format!(
+                "position_embedding_type `{other}` is not supported"
+            )),
+        }
+    }
+
     /// How the BERT named `name` computes: `width` is the length of its token states, `segments` the number of its token types. What
     /// is not stated is BERT's usual value, if it is known to be that; an error says what is not supported.
     pub(super) fn arithmetic(
@@ -74,29 +93,14 @@ impl BertConfig {
         width: i64,
         segments: i64,
     ) -> Result<BertArithmetic, String> {
+        self.check(name)?;
         let name = name.to_lowercase();
-        let contains = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
-        if let Some(kind) = self.model_type.as_deref().filter(|kind| *kind != "bert") {
-            return Err(format!(
-                "a text tower of the type `{kind}` is not supported"
-            ));
-        }
         // RoBERTa has one type of tokens, BERT two.
-        if contains(&ROBERTA_NAMES) || segments < 2 {
-            return Err(format!(
-                "the text tower `{name}` is not a BERT but a RoBERTa, which is not supported"
-            ));
+        if segments < 2 {
+            return Err(roberta(&name));
         }
-        let positions = self
-            .position_embedding_type
-            .as_deref()
-            .unwrap_or("absolute");
-        if positions != "absolute" {
-            return Err(format!(
-                "position_embedding_type `{positions}` is not supported"
-            ));
-        }
-        let is_usual = width % HEAD_WIDTH == 0 && width != MINI_WIDTH && !contains(&NARROW_NAMES);
+        let is_narrow = NARROW_NAMES.iter().any(|part| name.contains(part));
+        let is_usual = width % HEAD_WIDTH == 0 && width != MINI_WIDTH && !is_narrow;
         let heads = match self.num_attention_heads {
             Some(heads) if heads > 0 && width % heads == 0 => heads,
             Some(heads) => return Err(format!("{heads} heads do not divide a width of {width}")),
@@ -153,20 +157,27 @@ mod tests {
 
     #[test]
     fn a_configuration_beside_it_is_read_where_it_is_of_the_text_tower() {
-        let heads = |json: &str| {
-            let read: NeighbourConfig = serde_json::from_str(json).unwrap();
-            read.text_tower().num_attention_heads
-        };
+        let heads = |json: &str| described_beside(json.as_bytes()).num_attention_heads;
         assert_eq!(
             heads(r#"{"model_type": "bert", "num_attention_heads": 12}"#),
             Some(12)
         );
         assert_eq!(
-            heads(r#"{"model_type": "dual", "text_config": {"num_attention_heads": 6}}"#),
+            heads(
+                r#"{"model_type": "clip", "text_config": {"model_type": "bert", "num_attention_heads": 6}}"#
+            ),
             Some(6)
         );
-        let timm = r#"{"architecture": "vit_base_patch16_224", "num_attention_heads": 4}"#;
-        assert_eq!(heads(timm), None);
+        for foreign in [
+            r#"{"architecture": "vit_base_patch16_224", "num_attention_heads": 4}"#,
+            r#"{"model_type": "clip", "text_config": {"num_attention_heads": 6}}"#,
+            r#"{"model_type": "clip", "text_config": {"model_type": "clip_text_model", "num_attention_heads": 6}}"#,
+            r#"{"model_type": "clip", "num_attention_heads": 6}"#,
+            r#"{"text_config": 3}"#,
+            "not JSON",
+        ] {
+            assert_eq!(heads(foreign), None, "{foreign}");
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::encoder::checkpoint::{self, is_chexzero};
 use crate::encoder::finetune::base::BaseOrigin;
 use crate::encoder::layout::{
-    CheckpointLayout, MAX_SETTINGS_BYTES, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, TOKENIZERS, read,
-    weights_file,
+    CheckpointLayout, MAX_SETTINGS_BYTES, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, TOKENIZERS,
+    folder_of, read, weights_file,
 };
 use crate::encoder::taught::KNOWN;
 use crate::encoder::{EncoderError, builtin, catalog};
@@ -58,7 +58,7 @@ impl SavedLayout {
         };
         let layout = CheckpointLayout::of(path)?;
         if layout != CheckpointLayout::StateDict {
-            let base = path.clone();
+            let base = folder_of(path).to_owned();
             return Ok(Self::Folder { base, layout });
         }
         let file = weights_file(path)?;
@@ -69,7 +69,7 @@ impl SavedLayout {
                 architecture,
                 tokenizer: checkpoint::described_tokenizer(
                     path,
-                    &file,
+                    folder_of(&file),
                     entry.tokenizer.as_deref(),
                 )?,
             },
@@ -102,7 +102,15 @@ impl SavedLayout {
     /// All other files: name and content.
     pub(super) fn settings(&self) -> Result<Vec<(String, Vec<u8>)>, EncoderError> {
         match self {
-            Self::Folder { base, .. } => copied(base, &is_setting),
+            Self::Folder { base, .. } => {
+                let mut all = copied(base, &is_setting)?;
+                let other = checkpoint::other_tokenizer(base);
+                let other = other.and_then(|id| checkpoint::tokenizer_snapshot(base, &id));
+                if let Some(tokenizer) = other {
+                    all.extend(copied(&tokenizer.folder, &is_of_tokenizer)?);
+                }
+                Ok(all)
+            }
             Self::Builtin => {
                 let files = builtin::files();
                 Ok(vec![
@@ -119,9 +127,6 @@ impl SavedLayout {
                 architecture,
                 tokenizer,
             } => {
-                let is_of_tokenizer = |name: &str, _: &Path| {
-                    TOKENIZERS.contains(&name) || name == "tokenizer_config.json"
-                };
                 let mut all = copied(tokenizer, &is_of_tokenizer)?;
                 let config = architecture.as_bytes().to_vec();
                 all.push((OPEN_CLIP_CONFIG.to_owned(), config));
@@ -129,6 +134,11 @@ impl SavedLayout {
             }
         }
     }
+}
+
+/// Whether a file belongs to a tokenizer.
+fn is_of_tokenizer(name: &str, _: &Path) -> bool {
+    TOKENIZERS.contains(&name) || ["merges.txt", "tokenizer_config.json"].contains(&name)
 }
 
 /// Whether a file of a checkpoint's folder belongs to every copy: not the weights, and not what is said of the base alone.
