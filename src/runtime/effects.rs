@@ -15,8 +15,8 @@ use crate::engine::Engine;
 use crate::exec::CommandLine;
 use crate::jobs::JobCommand;
 use crate::learn::LearnedSets;
-use crate::library::Record;
 use crate::library::mixes::FolderMixes;
+use crate::library::{Record, Review, ReviewRequest};
 use crate::prompts::Prompts;
 use crate::scoring::Mode;
 use crate::scoring::calibration::Calibrations;
@@ -109,11 +109,7 @@ impl Services {
             | Effect::Compare(_)
             | Effect::Explain(_)
             | Effect::HeatMap(_) => self.score(effect),
-            Effect::Review { request, before } => {
-                if let Some(reviews) = &self.storing.reviews {
-                    reviews.request(request, before);
-                }
-            }
+            Effect::Review { request, before } => self.review(request, before),
             Effect::Export {
                 file,
                 base,
@@ -255,6 +251,13 @@ impl Services {
     fn run_transfer(&mut self, request: TransferRequest) {
         let (is_ending, held) = (Arc::clone(&self.is_ending), self.at_work.0.clone());
         self.transfer = transfers::run(request, is_ending, held, Arc::clone(&self.send));
+    }
+
+    /// Stores a review or takes one back, beside the loop.
+    fn review(&self, request: ReviewRequest, before: Option<Box<Review>>) {
+        if let Some(reviews) = &self.storing.reviews {
+            reviews.request(request, before);
+        }
     }
 
     fn export(&self, file: PathBuf, results: Vec<(PathBuf, Arc<[Record]>)>) {
