@@ -48,9 +48,19 @@ pub(super) struct Reading {
     pub(super) set: usize,
     /// Why they are rejected, if they are.
     reason: Option<String>,
+    /// The kinds that their DICOM attributes exclude, where the set tells kinds.
+    excluded: Vec<&'static str>,
 }
 
 impl Reading {
+    fn new(set: usize, reason: Option<String>) -> Self {
+        Self {
+            set,
+            reason,
+            excluded: Vec::new(),
+        }
+    }
+
     /// The same, with another reason why the images are rejected, if there is one and they are not rejected already.
     pub(super) fn or_rejected(mut self, reason: impl FnOnce(usize) -> Option<String>) -> Self {
         let set = self.set;
@@ -58,10 +68,23 @@ impl Reading {
         self
     }
 
-    /// The verdict, rejected if the model is not meant for the image.
+    /// The same, with the kinds that the attributes exclude where `set` tells kinds.
+    pub(super) fn excluding(self, set: &PromptSet, traits: ImageTraits) -> Self {
+        let excluded = set.tells_kinds().then(|| traits.contradicted_kinds());
+        Self {
+            excluded: excluded.unwrap_or_default(),
+            ..self
+        }
+    }
+
+    /// The verdict: rejected if the model is not meant for the image, and uncertain if the attributes exclude the kind that it looks like.
     pub(super) fn judged(&self, verdict: Verdict) -> Verdict {
         match &self.reason {
             Some(reason) => verdict.reject(reason.clone()),
+            None if self.excluded.contains(&verdict.label.as_str()) => Verdict {
+                decision: Decision::Uncertain,
+                ..verdict
+            },
             None => verdict,
         }
     }
@@ -141,7 +164,7 @@ impl KindReader {
         let set = prompts.choose(traits.with_kind(kind));
         let reason = (!is_synthetic).then(|| unsuited(card, traits, kind));
         let reason = reason.flatten();
-        Reading { set, reason }
+        Reading::new(set, reason)
     }
 
     /// The kind of an image, if it is certain, and is one of those that have a name.
@@ -229,14 +252,11 @@ impl<F: Fn(&str, usize) -> bool> BuiltIn<'_, F> {
         };
         let set = named.unwrap_or_else(chosen);
         if prompts.sets()[set].tells_kinds() || earns(set) {
-            return Reading { set, reason: None };
+            return Reading::new(set, None);
         }
         let reason = earned(set).and_then(|kind| self.excluded(traits, kind));
         let reason = reason.unwrap_or_else(|| self.without_findings(seen, certain));
-        Reading {
-            set,
-            reason: Some(reason),
-        }
+        Reading::new(set, Some(reason))
     }
 
     /// Why it does not judge findings of an image that looks to be of a kind for which it has earned to.

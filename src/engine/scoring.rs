@@ -204,7 +204,12 @@ impl Scorers {
         let reading = self
             .kinds
             .read(prompts, card, traits, is_synthetic, taught, frames);
-        if is_synthetic || card.builtin.is_some() {
+        if is_synthetic {
+            return reading;
+        }
+        let set = &prompts.sets()[reading.set];
+        let reading = reading.excluding(set, traits);
+        if card.builtin.is_some() {
             return reading;
         }
         reading.or_rejected(|set| {

@@ -222,6 +222,12 @@ impl<'a> ImageTraits<'a> {
         })
     }
 
+    /// The kinds that the DICOM attributes exclude: conditions of the set `kinds`.
+    pub fn contradicted_kinds(&self) -> Vec<&'static str> {
+        let kinds = KIND_ATTRIBUTES.iter().map(|own| own.kind);
+        kinds.filter(|kind| self.contradicts_kind(kind)).collect()
+    }
+
     /// Whether the image has one of these modalities; an empty list names all.
     pub(super) fn has_modality<T: AsRef<str>>(&self, list: &[T]) -> bool {
         list.is_empty() || self.modality.is_some_and(|value| is_modality(list, value))

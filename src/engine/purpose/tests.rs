@@ -129,6 +129,32 @@ const PLAIN: ImageTraits = ImageTraits {
 };
 
 #[test]
+fn a_kind_that_the_attributes_exclude_is_uncertain() {
+    let kinds = prompts::kinds().unwrap();
+    let verdict = scorer(&kinds).unwrap().verdict(&image(CHEST));
+    assert_eq!(verdict.decision, Decision::Confident);
+    let judged = |modality, body_part| {
+        let traits = ImageTraits {
+            modality: Some(modality),
+            body_part: Some(body_part),
+            ..PLAIN
+        };
+        let reading = Reading::new(0, None).excluding(&kinds, traits);
+        reading.judged(verdict.clone()).decision
+    };
+    assert_eq!(judged("MR", "KNEE"), Decision::Uncertain);
+    assert_eq!(judged("DX", "CHEST"), Decision::Confident);
+    assert_eq!(judged("OT", ""), Decision::Confident, "it says nothing");
+    // What findings look like says nothing of kinds.
+    let general = named("general");
+    let reading = Reading::new(0, None).excluding(&general.sets()[0], PLAIN);
+    assert_eq!(
+        reading.judged(verdict.clone()).decision,
+        Decision::Confident
+    );
+}
+
+#[test]
 fn the_built_in_model_tells_the_kind_of_a_real_image_and_judges_no_findings() {
     let card = built_in(Vec::new());
     for kind in [CHEST, BRAIN, SKIN, CHART, NONE] {
