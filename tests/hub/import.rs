@@ -19,6 +19,17 @@ impl Isolated {
         Self { user }
     }
 
+    /// A copy of a model's folder, in which files may be changed.
+    fn copied_model(&self) -> PathBuf {
+        let folder = self.path("folder");
+        fs::create_dir(&folder).unwrap();
+        for entry in fs::read_dir(fixture()).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+        }
+        folder
+    }
+
     fn import(&self, arguments: &[&str]) -> Output {
         let all = [&["models", "import"], arguments].concat();
         let mut command = self.user.command(&all);
@@ -140,12 +151,7 @@ fn a_damaged_file_is_named_and_nothing_is_imported() {
 #[test]
 fn a_link_out_of_the_folder_is_not_followed() {
     let here = Isolated::new();
-    let folder = here.path("folder");
-    fs::create_dir(&folder).unwrap();
-    for entry in fs::read_dir(fixture()).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
-    }
+    let folder = here.copied_model();
     fs::remove_file(folder.join(WEIGHTS)).unwrap();
     for target in [fixture().join(WEIGHTS), PathBuf::from("../secret")] {
         fs::copy(fixture().join(WEIGHTS), here.path("secret")).unwrap();
@@ -181,12 +187,7 @@ fn an_archive_whose_names_lead_out_of_it_is_refused() {
 #[test]
 fn pointers_of_gits_large_file_storage_are_not_taken_for_weights() {
     let here = Isolated::new();
-    let folder = here.path("folder");
-    fs::create_dir(&folder).unwrap();
-    for entry in fs::read_dir(fixture()).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
-    }
+    let folder = here.copied_model();
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
     fs::write(folder.join(WEIGHTS), pointer).unwrap();
     let output = here.import(&[text(&folder), "--id", ID]);

@@ -66,6 +66,14 @@ impl User {
         self.run(&["models", "pull", ID])
     }
 
+    /// Stores a token as `hf auth login` does; returns its file.
+    fn log_in(&self, token: &str) -> PathBuf {
+        let file = self.home.path().join(".cache/huggingface/token");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, format!("{token}\n")).unwrap();
+        file
+    }
+
     fn model(&self) -> PathBuf {
         self.home
             .path()
@@ -475,9 +483,7 @@ fn the_token_is_sent_to_the_hub_and_to_no_other_host() {
         gated: true,
         ..HubBehaviour::default()
     });
-    let file = user.home.path().join(".cache/huggingface/token");
-    fs::create_dir_all(file.parent().unwrap()).unwrap();
-    fs::write(file, format!("{TOKEN}\n")).unwrap();
+    user.log_in(TOKEN);
     assert_done(&user.pull());
     for request in user.server.requests() {
         let hub = request.host.starts_with("127.0.0.1");

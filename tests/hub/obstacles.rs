@@ -110,9 +110,7 @@ fn a_stored_token_that_has_ended_does_not_keep_from_public_models() {
         rejects_tokens: true,
         ..HubBehaviour::default()
     });
-    let file = user.home.path().join(".cache/huggingface/token");
-    fs::create_dir_all(file.parent().unwrap()).unwrap();
-    fs::write(&file, "hf_old").unwrap();
+    let file = user.log_in("hf_old");
     let output = user.run(&["models", "pull", "test/other"]);
     assert_refused(&output, &[file.to_str().unwrap(), "hf auth login"]);
     assert!(!said(&output).contains("unset"), "{}", said(&output));

@@ -61,7 +61,7 @@ impl ComponentStyle {
 
 impl CodingStyles {
     /// Takes what a marker segment says; false if it is not about coding. `count` is the number of components.
-    pub(super) fn take(&mut self, segment: &Segment, count: usize) -> bool {
+    pub(super) fn take(&mut self, segment: &MarkerSegment, count: usize) -> bool {
         match (segment.marker, segment.content) {
             (COD, [style, _, l1, l0, _, parameters @ ..]) => {
                 self.layers = u64::from(u16::from_be_bytes([*l1, *l0]));
@@ -84,7 +84,7 @@ impl CodingStyles {
 
     /// The styles of a tile with segments of its own: its COD replaces all of the main header, its COC only that of a
     /// component (A.6.1).
-    fn overridden(&self, own: &[Segment], count: usize) -> Self {
+    fn overridden(&self, own: &[MarkerSegment], count: usize) -> Self {
         let mut styles = self.clone();
         if own.iter().any(|segment| segment.marker == COD) {
             styles.own.clear();
@@ -145,7 +145,7 @@ impl Codestream<'_> {
         let mut is_divided = largest > allowed;
         let mut packets = self.packets();
         for (tile, at) in self.first_tile_parts() {
-            let own: Vec<Segment> = segments(self.bytes, at + TILE_PART_HEADER).collect();
+            let own: Vec<MarkerSegment> = segments(self.bytes, at + TILE_PART_HEADER).collect();
             if !own
                 .iter()
                 .any(|segment| matches!(segment.marker, COD | COC))
@@ -259,7 +259,7 @@ impl Codestream<'_> {
 
 /// A marker segment (A.1.1).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Segment<'a> {
+pub(super) struct MarkerSegment<'a> {
     /// The second byte of the marker.
     pub marker: u8,
     /// What follows the length.
@@ -269,7 +269,7 @@ pub(super) struct Segment<'a> {
 }
 
 /// The marker segments from `at` to the data of a tile-part, the next tile-part or the end.
-pub(super) fn segments(stream: &[u8], mut at: usize) -> impl Iterator<Item = Segment<'_>> {
+pub(super) fn segments(stream: &[u8], mut at: usize) -> impl Iterator<Item = MarkerSegment<'_>> {
     std::iter::from_fn(move || {
         let &[0xff, marker, high, low] = stream.get(at..at + 4)? else {
             return None;
@@ -282,7 +282,7 @@ pub(super) fn segments(stream: &[u8], mut at: usize) -> impl Iterator<Item = Seg
         let end = (at + 2 + length).min(stream.len());
         let content = stream.get(at + 4..end).unwrap_or_default();
         at = end;
-        Some(Segment {
+        Some(MarkerSegment {
             marker,
             content,
             end,
